@@ -1,0 +1,101 @@
+/* Codecs: bytes of a record <-> an event, and a result -> bytes.
+ *
+ * Memory   records are borrowed from the source until their chunk is released; decode() may point into the record and
+ *          into the arena, both of which live until then.  No call on the hot path allocates, except to grow a buffer
+ *          or arena that is kept.
+ * Threads  one open codec belongs to one thread.
+ * Errors   a bad record: eddy_fail_record(err, reason, ..), reason one of: empty, too_large, not_utf8, not_json,
+ *          not_csv, too_deep, too_many_fields, missing_key, missing_time, bad_time, key_too_long, wrong_type,
+ *          not_finite, duplicate_field, no_values.  Anything else is a failure of the pipeline. */
+#ifndef EDDY_CODEC_H
+#define EDDY_CODEC_H
+
+#include "eddy_buffer.h"
+#include "eddy_part.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EDDY_NO_TIME INT64_MIN
+
+/* One input record, borrowed. */
+struct eddy_record {
+    const char *topic;    /* topic, or path of the file */
+    int32_t partition;
+    int64_t offset;       /* Kafka offset, or row number */
+    int64_t time_ns;      /* the broker's timestamp, ns since 1970; EDDY_NO_TIME when there is none */
+    const char *key;      /* NULL = none */
+    size_t key_len;
+    const char *payload;  /* NULL = tombstone */
+    size_t payload_len;
+    int64_t line;         /* line of a file for messages, 0 = none */
+    const void *context;  /* what the source tells the codec about this record (columns of a CSV file); may be NULL */
+    void *handle;         /* the source's own */
+};
+
+/* The values of a series, in their fixed order. */
+struct eddy_schema {
+    int n_values;
+    const char *const *names;
+};
+
+struct eddy_event {
+    const char *key;
+    size_t key_len;
+    int64_t time_ns;       /* event time, ns since 1970 UTC */
+    const char *time_text; /* the time as it was written, for `time_format: as_input`; NULL when not from text */
+    size_t time_text_len;
+    double *x;             /* [n_values] given by the caller, filled by decode; NaN = missing, never infinite */
+};
+
+enum eddy_key_state { EDDY_STATE_WARMUP, EDDY_STATE_OK, EDDY_STATE_FROZEN, EDDY_STATE_STALE };
+
+/* What eddy says about one event; everything borrowed until the encode call returns.  NaN stands for null. */
+struct eddy_result {
+    const char *key;
+    size_t key_len;
+    int64_t time_ns;
+    const char *time_text;
+    size_t time_text_len;
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    const struct eddy_schema *schema;
+    const double *y;           /* [n_values] the event's own values */
+    const double *yhat;        /* [n_values] what was forecast for this event, one step ahead */
+    const double *yhat_lower;  /* [n_values] its widest band */
+    const double *yhat_upper;  /* [n_values] */
+    double score, evidence, score_ratio; /* 0..1, 0..1, score / threshold */
+    bool anomaly;
+    int state;                 /* enum eddy_key_state */
+    uint64_t model;            /* version of the weights in use, written as "vN" */
+    const float *attribution;  /* [n_values] shares of the score, sum 1 or all 0; used when n_values > 1 */
+    int n_horizons;
+    const int *horizons;       /* [n_horizons] steps ahead */
+    const double *forecast;    /* [n_horizons, n_values] */
+    const double *lower;       /* [n_horizons, n_values] widest band */
+    const double *upper;       /* [n_horizons, n_values] */
+};
+
+struct eddy_limits {
+    int64_t record, key, depth, fields; /* bytes, bytes, levels, count */
+};
+
+struct eddy_codec {
+    struct eddy_part part; /* kind EDDY_PART_CODEC */
+    eddy_status (*open)(const void *settings, const struct eddy_limits *, void **codec, struct eddy_error *);
+    /* The values of a series from its first good record (or, where the settings list them, from the settings).
+     * The names are written as consecutive NUL-terminated strings into `names`; returns their count (> 0). */
+    eddy_status (*discover)(void *codec, const struct eddy_record *, struct eddy_buffer *names, struct eddy_error *);
+    eddy_status (*decode)(void *codec, const struct eddy_schema *, const struct eddy_record *, struct eddy_arena *,
+                          struct eddy_event *out, struct eddy_error *);
+    /* Appends one result, without a line end. */
+    eddy_status (*encode)(void *codec, const struct eddy_result *, struct eddy_buffer *out, struct eddy_error *);
+    void (*close)(void *codec); /* NULL is fine */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* Detectors: from a key's residuals to a score in 0..1.
+ *
+ * A detector keeps plain data in the key's row (aligned to 8 bytes, all bytes 0 for a new key unless init() says
+ * otherwise) and is called once per event of the key, before anything learns from the event.
+ *
+ * Memory   never allocates and keeps no pointer; the state is saved, moved and restored as bytes.
+ * Threads  reentrant.
+ * Errors   none: every size was checked when the pipeline was opened.
+ * Numbers  values may be missing (NaN); nothing non-finite may be written to state or verdict. */
+#ifndef EDDY_DETECTOR_H
+#define EDDY_DETECTOR_H
+
+#include "eddy_part.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct eddy_evidence {
+    int n_values, n_horizons;
+    const int *horizons;    /* [n_horizons] */
+    const double *x;        /* [n_values] the event's values; NaN = missing */
+    const double *residual; /* [n_horizons, n_values] x minus what was forecast for it h steps ago; NaN = unknown */
+    int64_t count;          /* events of the key before this one */
+    int64_t time_ns, elapsed_ns; /* event time; since the key's last event, >= 0 */
+    double threshold;       /* detect.threshold, for refractory periods */
+    bool warmup;            /* the key is too young to be scored; the verdict is not used */
+};
+
+struct eddy_verdict {
+    double score;       /* 0..1 after any refractory period ("mute") */
+    double evidence;    /* 0..1 the same before it */
+    float *attribution; /* [n_values] parts of the evidence, >= 0, any scale; all 0 on entry */
+};
+
+struct eddy_detector {
+    struct eddy_part part; /* kind EDDY_PART_DETECTOR */
+    uint32_t state_version; /* raise it when the meaning of the state's bytes changes */
+    size_t (*state_bytes)(const void *settings, int n_values, int n_horizons);
+    void (*init)(const void *settings, int n_values, int n_horizons, void *state); /* may be NULL */
+    void (*judge)(const void *settings, void *state, const struct eddy_evidence *, struct eddy_verdict *out);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

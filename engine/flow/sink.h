@@ -1,0 +1,44 @@
+/* Where results go.  The driver owns this interface; connectors implement it.
+ *
+ * Threads  one thread calls everything.
+ * Errors   a returned error ends the pipeline, except EDDY_EAGAIN: the sink is full, call service() and try again. */
+#ifndef ENGINE_FLOW_SINK_H
+#define ENGINE_FLOW_SINK_H
+
+#include "eddy_codec.h"
+
+struct sink_header {
+    const char *name;
+    const void *value;
+    size_t len;
+};
+
+struct sink_message {
+    int32_t partition;  /* the input's partition: outputs are co-partitioned; -1 = any (dead letters) */
+    const void *key;    /* NULL = none */
+    size_t key_len;
+    const void *payload; /* NULL = none */
+    size_t len;
+    int64_t time_ns;    /* EDDY_NO_TIME = now */
+    const struct sink_header *headers;
+    int n_headers;
+};
+
+struct sink_request {
+    const char *name;                    /* settings.name */
+    const struct eddy_choice *source;    /* a Kafka sink without properties of its own takes the source's */
+    int columns;                         /* a file that ends in .csv is written as columns by the CSV codec */
+};
+
+struct eddy_sink {
+    struct eddy_part part; /* kind EDDY_PART_SINK */
+    eddy_status (*open)(const void *settings, const struct sink_request *, void **sink, struct eddy_error *);
+    /* Copies and queues messages in order; returns how many it took (fewer than n = full now: service() and repeat). */
+    eddy_status (*send)(void *sink, const struct sink_message *, int n, struct eddy_error *);
+    /* Moves things along for up to timeout_ms; an undeliverable message is an error here, never a silent loss. */
+    eddy_status (*service)(void *sink, int timeout_ms, struct eddy_error *);
+    int64_t (*outstanding)(void *sink); /* queued and not yet confirmed (acknowledged, or written and synced) */
+    void (*close)(void *sink);          /* gives up what is outstanding; call service() until 0 before; NULL is fine */
+};
+
+#endif

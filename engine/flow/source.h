@@ -1,0 +1,72 @@
+/* Where records come from.  The driver (engine/flow/driver.c) owns this interface; connectors implement it.
+ *
+ * A source delivers chunks of borrowed records.  Within one (topic, partition) offsets ascend.  A partition is started
+ * by the listener's assign call and ends with its revoke call; both come only from inside poll(), serve() and close().
+ *
+ * Threads  one thread calls everything.
+ * Errors   a returned error ends the pipeline; passing trouble (broker away) is logged and retried inside. */
+#ifndef ENGINE_FLOW_SOURCE_H
+#define ENGINE_FLOW_SOURCE_H
+
+#include "eddy_codec.h"
+
+/* One assigned partition as the source sees it. */
+struct source_partition {
+    const char *topic;
+    int32_t partition;
+    int64_t committed;      /* next offset committed in the group; -1 = none */
+    const char *metadata;   /* metadata of that commit; "" when there is none */
+    int64_t low, high;      /* first offset kept, and the end, when it was assigned */
+    int64_t start;          /* where `start:` (earliest | latest | time) points */
+};
+
+struct source_listener {
+    void *context;
+    /* A partition is ours.  Returns the offset to read from (>= 0), or an error that ends the pipeline.
+     * *tag comes back in every record's batch, pause, resume and revoke of this partition. */
+    int64_t (*assign)(void *context, const struct source_partition *, void **tag, struct eddy_error *);
+    /* It is ours no longer.  lost = another member may already own it: write nothing. */
+    eddy_status (*revoke)(void *context, void *tag, bool lost, struct eddy_error *);
+};
+
+/* A run of records of one partition, offsets ascending. */
+struct source_batch {
+    void *tag;                         /* from assign() */
+    int n;
+    const struct eddy_record *records; /* [n] borrowed until release() */
+};
+
+struct source_position {
+    void *tag;
+    const char *topic;
+    int32_t partition;
+    int64_t next;         /* next offset to read */
+    const char *metadata; /* kept with a commit; may be "" */
+};
+
+struct source_request {
+    const char *name;               /* settings.name: group.id and client.id derive from it */
+    const struct eddy_limits *limits;
+    struct source_listener listener;
+};
+
+struct eddy_source {
+    struct eddy_part part; /* kind EDDY_PART_SOURCE */
+    eddy_status (*open)(const void *settings, const struct source_request *, void **source, struct eddy_error *);
+    /* Waits up to timeout_ms for records, serves the group, and gives at most max_batches runs with at most
+     * max_records records in all.  Returns the number of runs (0 = nothing now). */
+    eddy_status (*poll)(void *source, int timeout_ms, int max_records, struct source_batch *batches, int max_batches,
+                        struct eddy_error *);
+    void (*release)(void *source);  /* gives the last poll's records back */
+    eddy_status (*serve)(void *source, struct eddy_error *); /* serves the group only; records may be outstanding */
+    /* While paused a partition delivers nothing, and what was fetched is not lost. */
+    eddy_status (*pause)(void *source, void *tag, struct eddy_error *);
+    eddy_status (*resume)(void *source, void *tag, struct eddy_error *);
+    /* Asynchronous; failures are logged and repeated with the next commit.  NULL = positions are not kept outside. */
+    eddy_status (*commit)(void *source, const struct source_position *, int n, struct eddy_error *);
+    bool (*ended)(void *source);    /* files and bounded replays: everything has been delivered */
+    /* Revokes everything through the listener, then frees.  NULL is fine. */
+    void (*close)(void *source);
+};
+
+#endif

@@ -1,0 +1,35 @@
+/* A network: a stack of layers with a linear head on top, planned once and then read only.
+ *
+ * Equations   h_0 = x;  h_l = layer_l(h_{l-1}, state_l);  y = W_y h_L + b_y   (W_y [n_out, width of h_L])
+ * Layout      params  [n_params]  layer by layer, bottom to top, then the head (weight, bias)
+ *             packed  [n_packed]  the same in serving order
+ *             state   [n_state]   per row: the layers' states one after another
+ * Memory      network_open allocates the plan; nothing else allocates.
+ * Threads     an open network is read only and shared by all threads. */
+#ifndef ENGINE_MODEL_NETWORK_H
+#define ENGINE_MODEL_NETWORK_H
+
+#include <stdio.h>
+
+#include "config/settings.h"
+#include "eddy_layer.h"
+
+struct network {
+    int n_in, n_out, n_layers;
+    size_t n_params, n_packed, n_state, n_work; /* floats; n_work for EDDY_LAYER_MAX_ROWS rows */
+    struct network_layer *layers;               /* [n_layers + 1], the head last (a dense layer) */
+};
+
+eddy_status network_open(const struct network_settings *, int n_in, int n_out, struct network **out,
+                         struct eddy_error *);
+void network_close(struct network *);
+
+void network_init(const struct network *, uint64_t seed, float *params); /* the head starts near 0 */
+void network_pack(const struct network *, const float *params, float *packed);
+/* One step for any number of rows (split into batches inside); rows->tape must be NULL, rows->y is [n_out]. */
+void network_step(const struct network *, const float *packed, const struct eddy_rows *, float *work);
+
+/* The table of `eddy model summary`: layer, output, parameters, state floats, multiply-adds per event. */
+void network_summary(const struct network *, FILE *out);
+
+#endif

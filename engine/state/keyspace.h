@@ -1,0 +1,78 @@
+/* The keys of one partition: resident rows in a hash table, the least recently used beyond a limit in the store.
+ *
+ * A batch is what happens between two keyspace_commit() or keyspace_abort() calls.  The first touch of a row in a batch
+ * copies it to the undo log; keys touched in the batch are pinned: neither evicted nor flushed.
+ *
+ * Memory   rows live in slabs, 64-byte aligned, at a fixed place until they are evicted; nothing is allocated per event
+ *          except for new keys.
+ * Threads  one thread. */
+#ifndef ENGINE_STATE_KEYSPACE_H
+#define ENGINE_STATE_KEYSPACE_H
+
+#include "engine/state/store.h"
+
+/* One resident key.  The fields up to `flags` and the row belong to the lane, which changes them in place after keyspace_get(); the rest is private. */
+struct key_row {
+    int64_t next_off;  /* offset after the last event folded into this row */
+    int64_t time_ns;   /* event time of the last event; EDDY_NO_TIME for a new key */
+    int64_t count;     /* events folded */
+    uint32_t flags;    /* free for the lane */
+    uint32_t key_len;
+    const char *key;
+    unsigned char *row; /* [row_bytes] */
+    uint32_t work;      /* free for the lane within a batch (wave number); not stored */
+    /* private */
+    uint32_t state;
+    uint64_t hash;
+    struct key_row *newer, *older;
+    struct key_row *next_dirty;
+};
+
+struct keyspace;
+
+struct keyspace_request {
+    const struct row_layout *layout; /* outlives the keyspace */
+    struct store *store;             /* NULL: nothing can be evicted, all keys stay resident */
+    int64_t max_resident;            /* keys; at least the keys of one batch are held whatever it says */
+    void (*prepare)(void *context, unsigned char *row); /* fills the row of a new key; it is zeroed before */
+    void *context;
+};
+
+eddy_status keyspace_open(const struct keyspace_request *, struct keyspace **, struct eddy_error *);
+void keyspace_close(struct keyspace *); /* writes nothing; NULL is fine */
+
+uint64_t keyspace_hash(const char *key, size_t key_len);
+void keyspace_prefetch(const struct keyspace *, uint64_t hash);
+/* Memory, else the store, else a new row (count 0).  The row is in the undo log afterwards and marked dirty. */
+eddy_status keyspace_get(struct keyspace *, uint64_t hash, const char *key, size_t key_len, struct key_row **,
+                         struct eddy_error *);
+/* Makes the row as new (tombstone, ttl); undone by an abort like any change. */
+eddy_status keyspace_reset(struct keyspace *, struct key_row *, struct eddy_error *);
+/* Forgets a key for good (also in the store); undone by an abort.  ENOTFOUND is not an error: returns 0 or 1. */
+eddy_status keyspace_forget(struct keyspace *, const char *key, size_t key_len, struct eddy_error *);
+
+void keyspace_commit(struct keyspace *);               /* the batch stands; evicts down to max_resident when it can */
+eddy_status keyspace_evict(struct keyspace *, struct eddy_error *); /* called between batches: down to max_resident */
+void keyspace_abort(struct keyspace *);                /* every row, header and new key as before the batch */
+void keyspace_set_max_resident(struct keyspace *, int64_t keys);
+
+/* Between batches: writes all dirty rows into the store's open transaction (the caller commits the store). */
+eddy_status keyspace_flush(struct keyspace *, struct eddy_error *);
+/* Between batches: forgets resident and stored keys with time_ns < before. Returns how many. */
+int64_t keyspace_sweep(struct keyspace *, int64_t before, struct eddy_error *);
+
+int64_t keyspace_resident(const struct keyspace *);
+int64_t keyspace_resident_bytes(const struct keyspace *);
+size_t keyspace_bytes_per_key(const struct row_layout *, size_t key_len); /* the formula of `eddy estimate` */
+
+/* XXH3-128 over all keys in key order: key, count, time_ns, row; with `positions` next_off as well.  Keys with
+ * time_ns < expired_before are left out.  Reads the store, so flush first. */
+struct state_hash;
+eddy_status state_hash_rows(struct store *, int64_t expired_before, bool positions, struct state_hash *,
+                            struct eddy_error *);
+struct state_hash *state_hash_open(void);
+void state_hash_add(struct state_hash *, const void *bytes, size_t n);
+void state_hash_hex(struct state_hash *, char out[33]); /* 32 digits + NUL */
+void state_hash_close(struct state_hash *);
+
+#endif

@@ -1,0 +1,90 @@
+/* The state file of one source partition: a SQLite database in WAL mode.  The only file that knows sqlite3.
+ *
+ * All writes since the last store_commit() are one open transaction: rows that were evicted in between live there, and
+ * a crash takes them back to the checkpoint.  Reads see them.
+ *
+ * Checks   every row carries a 64-bit XXH3 over all of its columns; the file carries eddy's application_id, a schema
+ *          version, the identity (name, topic, partition) and the row directory.
+ * Errors   each names the file.  EDDY_EFULL disk full (nothing lost: the last checkpoint stands, commit may be tried
+ *          again), EDDY_EIO, EDDY_ECORRUPT, EDDY_EVERSION newer or not eddy's, EDDY_EMISMATCH other identity or
+ *          directory, EDDY_EBUSY held by another process.
+ * Files    0600 inside 0700 directories; one flock on <dir>/lock per process and pipeline (store_lock).
+ * Threads  one thread per store. */
+#ifndef ENGINE_STATE_STORE_H
+#define ENGINE_STATE_STORE_H
+
+#include "engine/state/row_layout.h"
+
+struct store;
+
+struct store_identity {
+    const char *name;  /* settings.name */
+    const char *topic;
+    int32_t partition;
+};
+enum store_mode {
+    STORE_WRITE,     /* create or open */
+    STORE_READ_ONLY, /* ENOTFOUND when absent; never locks out a running pipeline */
+    STORE_MEMORY     /* nothing on disk */
+};
+
+/* The fixed part of a key's row as stored. */
+struct stored_row {
+    const char *key;
+    size_t key_len;
+    int64_t next_off, time_ns, count;
+    uint32_t flags;
+    const unsigned char *row; /* borrowed: put(): from the caller; get()/scan(): until the next call on the store */
+    size_t row_bytes;
+};
+
+/* Locks <state.path>/<name>/ for this process; EDDY_EBUSY names the holder's pid. */
+struct store_lock;
+eddy_status store_lock_open(const char *state_path, const char *name, struct store_lock **, struct eddy_error *);
+void store_lock_close(struct store_lock *);
+/* The file of a partition: <state.path>/<name>/<topic>-<partition>.db, topic escaped for the file system.  malloc'ed. */
+char *store_path(const char *state_path, const struct store_identity *);
+/* Calls back for every state file of a pipeline, in order of path. */
+eddy_status store_list(const char *state_path, const char *name,
+                       eddy_status (*each)(void *context, const char *path, const struct store_identity *,
+                                           struct eddy_error *),
+                       void *context, struct eddy_error *);
+
+eddy_status store_open(const char *path, const struct store_identity *, enum store_mode, struct store **,
+                       struct eddy_error *);
+bool store_is_new(const struct store *); /* it has never been committed */
+void store_close(struct store *);        /* drops what is not committed; NULL is fine */
+
+/* Small named blobs ("position", "schema", "layout", "train", ..).  ENOTFOUND when absent. */
+eddy_status store_get_meta(struct store *, const char *name, struct eddy_buffer *, struct eddy_error *);
+eddy_status store_put_meta(struct store *, const char *name, const void *bytes, size_t n, struct eddy_error *);
+
+/* Rows are as the stored layout says; store_migrate() rewrites all rows for another one: `prepare` fills a fresh row
+ * for the new layout before equal sections are copied over it. */
+eddy_status store_get_row(struct store *, const char *key, size_t key_len, struct stored_row *, struct eddy_error *);
+eddy_status store_put_row(struct store *, const struct stored_row *, struct eddy_error *);
+eddy_status store_delete_row(struct store *, const char *key, size_t key_len, struct eddy_error *);
+eddy_status store_migrate(struct store *, const struct row_layout *from, const struct row_layout *to,
+                          void (*prepare)(void *context, unsigned char *row), void *context, struct eddy_error *);
+/* Rows in key order (bytes, shorter first when equal); stop early by a negative status. */
+eddy_status store_scan(struct store *, eddy_status (*each)(void *context, const struct stored_row *,
+                                                           struct eddy_error *),
+                       void *context, struct eddy_error *);
+int64_t store_count(struct store *, struct eddy_error *);
+/* Forgets rows whose time_ns < before. Returns how many. */
+int64_t store_sweep(struct store *, int64_t before, struct eddy_error *);
+
+/* Model versions. */
+eddy_status store_put_model(struct store *, uint64_t version, const void *bytes, size_t n, struct eddy_error *);
+eddy_status store_get_model(struct store *, uint64_t version, struct eddy_buffer *, struct eddy_error *);
+eddy_status store_list_models(struct store *, eddy_status (*each)(void *context, uint64_t version, size_t bytes,
+                                                                  int64_t wall_time_s, struct eddy_error *),
+                              void *context, struct eddy_error *);
+eddy_status store_prune_models(struct store *, int keep, struct eddy_error *);
+
+/* Makes everything since the last commit durable, as one transaction. */
+eddy_status store_commit(struct store *, struct eddy_error *);
+/* quick_check, every row's sum, every f32/f64 section finite; names the first fault.  Returns rows checked. */
+int64_t store_verify(struct store *, const struct row_layout *, struct eddy_error *);
+
+#endif

@@ -1,0 +1,54 @@
+/* Weights snapshots and the trainer that makes new ones.
+ *
+ * A `struct weights` is immutable and reference-counted; it holds all that training needs to go on from it.  A job is a
+ * pure function: (base weights, windows) -> new weights, so a job that is run again gives the same bits, and inline and
+ * background training agree.  Jobs of one trainer run in the order of submission; a job's base is the result of the
+ * job before it (`after`) or a snapshot.
+ *
+ * Threads  weights_ref/unref are atomic; a trainer may serve several lanes; each lane calls from its own thread. */
+#ifndef ENGINE_TRAIN_TRAINER_H
+#define ENGINE_TRAIN_TRAINER_H
+
+#include "eddy_buffer.h"
+#include "engine/train/tbptt.h"
+
+struct weights {
+    uint64_t version;    /* 0 = initial; base->version + 1 for each job */
+    size_t n_params;
+    const float *master, *moment, *variance, *ema; /* [n_params] */
+    const float *packed; /* [n_packed] serving order of ema (or of master when train.ema is 0) */
+    int64_t steps;       /* optimiser steps so far */
+    int64_t refused;     /* steps refused so far */
+    double loss, grad_norm; /* of the last accepted step, NaN before */
+};
+
+eddy_status weights_initial(const struct network *, uint64_t seed, struct weights **, struct eddy_error *);
+struct weights *weights_ref(struct weights *);
+void weights_unref(struct weights *); /* NULL is fine */
+/* As bytes for the store: versioned, little-endian, with its own checksum; decode checks size, sum and finiteness. */
+eddy_status weights_encode(const struct weights *, struct eddy_buffer *, struct eddy_error *);
+eddy_status weights_decode(const struct network *, const void *bytes, size_t n, struct weights **,
+                           struct eddy_error *);
+
+struct train_job; /* one candidate in the making */
+struct trainer;
+
+/* mode TRAIN_INLINE runs jobs inside trainer_submit(); TRAIN_BACKGROUND starts one thread. */
+eddy_status trainer_open(int mode, struct trainer **, struct eddy_error *);
+void trainer_close(struct trainer *); /* finishes the job in hand, drops the rest; NULL is fine */
+
+/* Queues a job over n windows, which are copied.  The base is `after`'s result if given, else `base`.  With n = 0 the
+ * result equals the base but for its version.  The network and settings must outlive the job. */
+eddy_status trainer_submit(struct trainer *, const struct network *, const struct window_shape *,
+                           const struct train_settings *, struct weights *base, struct train_job *after,
+                           const float *windows, int n, struct train_job **out, struct eddy_error *);
+bool train_job_done(const struct train_job *);
+/* Waits until it is done (or timeout_ms passed: EDDY_EAGAIN). */
+eddy_status train_job_wait(struct train_job *, int timeout_ms);
+/* The result, borrowed from the job; NULL while it runs.  A job that failed (out of memory) returns its base. */
+struct weights *train_job_result(struct train_job *);
+/* The windows it was given, for checkpoints: n blocks. */
+const float *train_job_windows(const struct train_job *, int *n);
+void train_job_release(struct train_job *); /* NULL is fine; a job still queued is skipped */
+
+#endif
