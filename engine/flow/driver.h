@@ -1,0 +1,65 @@
+/* The driver: records of a source through codec and lanes to a sink, with checkpoints.  One thread, one loop; `run`,
+ * `replay`, `filter` and the demo are this with other sources and sinks.
+ *
+ * Guarantee at_least_once: a checkpoint is written when all results before it have been confirmed by the sink, and the
+ * group's offset is committed after the checkpoint.  After a crash it goes on exactly at the checkpoint; results written
+ * since then are written again, byte-equal. */
+#ifndef ENGINE_FLOW_DRIVER_H
+#define ENGINE_FLOW_DRIVER_H
+
+#include <signal.h>
+
+#include "config/settings.h"
+#include "eddy_codec.h"
+#include "engine/flow/lane.h"
+#include "engine/flow/sink.h"
+#include "engine/flow/source.h"
+
+enum driver_state {
+    DRIVER_STATE_KEPT,   /* the pipeline's own state directory, locked */
+    DRIVER_STATE_SCRATCH /* a private directory below TMPDIR, removed at the end: replays */
+};
+
+struct driver_stats {
+    int64_t records, events, bad, tombstones, results, silent, alerts, keys, checkpoints;
+    int64_t late, duplicates, updates, refused, waits; /* waits: turns that stood still for a candidate */
+    int64_t partitions;
+    double seconds, grad_norm, loss;
+    uint64_t model;
+    /* CPU seconds of this thread by stage, when EDDY_STAGES is set in the environment; else 0 */
+    double cpu_poll, cpu_decode, cpu_lane, cpu_encode, cpu_send, cpu_checkpoint;
+};
+
+struct driver_request {
+    const struct settings *settings;
+    const struct eddy_source *source; /* settings->source's part, or what the command brings */
+    const void *source_settings;
+    const struct eddy_sink *sink;     /* NULL: results go to `on_result` only */
+    const void *sink_settings;
+    struct sink_request sink_request;
+    const struct eddy_codec *sink_codec; /* how results are written; NULL = settings->codec */
+    const void *sink_codec_settings;
+    const struct eddy_codec *context_codec; /* for records that bring a context (CSV files); NULL = none */
+    const struct eddy_schema *schema;    /* values fixed by the command (CSV headers); NULL = by the codec */
+    int state;                           /* enum driver_state */
+    const char *state_path;              /* instead of settings->state.path; NULL = that */
+    bool commit;                         /* commit positions to the source */
+    bool forget_tombstones;              /* payload NULL: forget the key; else skip and count */
+    int chunk;                           /* most records per poll; 0 = 1024 */
+    bool flush_each;                     /* filter: service the sink after every turn */
+    const volatile sig_atomic_t *stop;   /* set: drain, checkpoint, end; may be NULL */
+    void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */
+    void (*on_tick)(void *context, const struct driver_stats *);  /* about 4 times a second; may be NULL */
+    void *context;
+};
+
+struct driver;
+eddy_status driver_open(const struct driver_request *, struct driver **, struct eddy_error *);
+/* Runs until the source has ended, `stop` is set, or something fails; leaves a checkpoint in every case it can. */
+eddy_status driver_run(struct driver *, struct eddy_error *);
+void driver_stats(const struct driver *, struct driver_stats *);
+/* After driver_run: the hash over all lanes it held at the end, in order of topic and partition (32 digits). */
+eddy_status driver_hash(struct driver *, bool positions, char out[33], struct eddy_error *);
+void driver_close(struct driver *); /* NULL is fine */
+
+#endif

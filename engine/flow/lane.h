@@ -1,0 +1,82 @@
+/* A lane: everything eddy knows about one partition, and the functional core that folds events into it.
+ *
+ * The lane does no input and output of its own but through its store (rows that are not resident).  Given the same
+ * events at the same offsets it gives the same results and the same state, bit for bit, however the events are cut into
+ * turns, whether training runs inline or in the background, and whether a turn was aborted and repeated.
+ *
+ * Order    lane_turn() any number of times; then lane_commit() or lane_abort() for all turns since the last one;
+ *          lane_checkpoint() only right after a commit.
+ * Memory   results are borrowed until the lane's next call.
+ * Threads  one thread per lane (its trainer may be another). */
+#ifndef ENGINE_FLOW_LANE_H
+#define ENGINE_FLOW_LANE_H
+
+#include "engine/flow/plan.h"
+#include "engine/state/keyspace.h"
+#include "engine/train/trainer.h"
+
+enum lane_event_kind {
+    LANE_EVENT,
+    LANE_FORGET, /* tombstone with `tombstones: forget`: the key starts anew */
+    LANE_SKIP    /* a bad or skipped record: only the position moves on */
+};
+
+struct lane_event {
+    int kind;       /* enum lane_event_kind */
+    int64_t offset; /* ascending */
+    struct eddy_event event;
+};
+
+struct lane_request {
+    const struct plan *plan;   /* outlives the lane */
+    const char *topic;
+    int32_t partition;
+    struct store *store;       /* NULL: all in memory, no checkpoints; the lane does not own it */
+    struct trainer *trainer;   /* NULL when training is off */
+    int64_t max_resident;      /* keys */
+};
+
+struct lane;
+
+/* Opens on the store's checkpoint if it has one, else empty at offset 0 (lane_seek sets another start). */
+eddy_status lane_open(const struct lane_request *, struct lane **, struct eddy_error *);
+void lane_close(struct lane *); /* drops what was not checkpointed; NULL is fine */
+
+/* The schema stored in a checkpoint, as consecutive NUL-terminated names; ENOTFOUND when the store is new. */
+eddy_status lane_stored_schema(struct store *, struct eddy_buffer *names, int *n_values, struct eddy_error *);
+
+int64_t lane_next(const struct lane *);  /* the next offset it wants */
+int64_t lane_start(const struct lane *); /* the first offset it ever folded from */
+void lane_seek(struct lane *, int64_t offset); /* a new lane's first offset; only before the first turn */
+
+/* Folds events in; results[i] answers events[i] (kind LANE_EVENT only; others are left alone).  Returns how many events
+ * it took: fewer than n, also 0, when it must wait for a training candidate (lane_waiting() then tells). */
+eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
+                      struct eddy_error *);
+bool lane_waiting(const struct lane *);                     /* the candidate it needs is not done yet */
+eddy_status lane_wait(struct lane *, int timeout_ms);       /* EDDY_OK when it can go on, EDDY_EAGAIN when not yet */
+eddy_status lane_commit(struct lane *, struct eddy_error *);
+void lane_abort(struct lane *);
+
+/* Writes rows, position, model and windows in training to the store and commits it.  EDDY_EFULL: nothing changed on
+ * disk, go on and try again later. */
+eddy_status lane_checkpoint(struct lane *, struct eddy_error *);
+int64_t lane_checkpointed(const struct lane *); /* next offset of the last checkpoint; -1 = none */
+
+/* Adds rows and model to a state hash; flushes rows to the store first (memory lanes keep a private one). */
+eddy_status lane_hash(struct lane *, bool positions, struct state_hash *, struct eddy_error *);
+void lane_set_max_resident(struct lane *, int64_t keys);
+
+struct lane_stats {
+    int64_t events, late, duplicates, keys_new, keys_resident, evicted, restored, expired;
+    int64_t alerts, updates, refused; /* training steps made and refused */
+    uint64_t model;                   /* version in use */
+    double loss, grad_norm;           /* of the last accepted step; NaN before */
+    int64_t resident_bytes;
+};
+void lane_stats(const struct lane *, struct lane_stats *);
+
+/* The weights in use, borrowed until the lane's next call (scope: key has one set per key; this is the initial one). */
+const struct weights *lane_weights(const struct lane *);
+
+#endif
