@@ -76,6 +76,10 @@ struct eddy_result {
     const double *forecast;    /* [n_horizons, n_values] */
     const double *lower;       /* [n_horizons, n_values] widest band */
     const double *upper;       /* [n_horizons, n_values] */
+    int n_bands;
+    const double *coverages;   /* [n_bands] ascending; the last one is the widest band above */
+    const double *band_lower;  /* [n_bands, n_horizons, n_values] */
+    const double *band_upper;  /* [n_bands, n_horizons, n_values] */
 };
 
 struct eddy_limits {

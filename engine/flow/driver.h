@@ -34,20 +34,20 @@ struct driver_request {
     const struct settings *settings;
     const struct eddy_source *source; /* settings->source's part, or what the command brings */
     const void *source_settings;
-    const struct eddy_sink *sink;     /* NULL: results go to `on_result` only */
+    const struct eddy_sink *sink; /* NULL: results go to `on_result` only */
     const void *sink_settings;
     struct sink_request sink_request;
     const struct eddy_codec *sink_codec; /* how results are written; NULL = settings->codec */
     const void *sink_codec_settings;
     const struct eddy_codec *context_codec; /* for records that bring a context (CSV files); NULL = none */
-    const struct eddy_schema *schema;    /* values fixed by the command (CSV headers); NULL = by the codec */
-    int state;                           /* enum driver_state */
-    const char *state_path;              /* instead of settings->state.path; NULL = that */
-    bool commit;                         /* commit positions to the source */
-    bool forget_tombstones;              /* payload NULL: forget the key; else skip and count */
-    int chunk;                           /* most records per poll; 0 = 1024 */
-    bool flush_each;                     /* filter: service the sink after every turn */
-    const volatile sig_atomic_t *stop;   /* set: drain, checkpoint, end; may be NULL */
+    const struct eddy_schema *schema;       /* values fixed by the command (CSV headers); NULL = by the codec */
+    int state;                              /* enum driver_state */
+    const char *state_path;                 /* instead of settings->state.path; NULL = that */
+    bool commit;                            /* commit positions to the source */
+    bool forget_tombstones;                 /* payload NULL: forget the key; else skip and count */
+    int chunk;                              /* most records per poll; 0 = 1024 */
+    bool flush_each;                        /* filter: service the sink after every turn */
+    const volatile sig_atomic_t *stop;      /* set: drain, checkpoint, end; may be NULL */
     void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */
     void (*on_tick)(void *context, const struct driver_stats *);  /* about 4 times a second; may be NULL */
     void *context;

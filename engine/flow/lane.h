@@ -28,12 +28,12 @@ struct lane_event {
 };
 
 struct lane_request {
-    const struct plan *plan;   /* outlives the lane */
+    const struct plan *plan; /* outlives the lane */
     const char *topic;
     int32_t partition;
-    struct store *store;       /* NULL: all in memory, no checkpoints; the lane does not own it */
-    struct trainer *trainer;   /* NULL when training is off */
-    int64_t max_resident;      /* keys */
+    struct store *store;     /* NULL: all in memory, no checkpoints; the lane does not own it */
+    struct trainer *trainer; /* NULL when training is off */
+    int64_t max_resident;    /* keys */
 };
 
 struct lane;
@@ -45,16 +45,16 @@ void lane_close(struct lane *); /* drops what was not checkpointed; NULL is fine
 /* The schema stored in a checkpoint, as consecutive NUL-terminated names; ENOTFOUND when the store is new. */
 eddy_status lane_stored_schema(struct store *, struct eddy_buffer *names, int *n_values, struct eddy_error *);
 
-int64_t lane_next(const struct lane *);  /* the next offset it wants */
-int64_t lane_start(const struct lane *); /* the first offset it ever folded from */
+int64_t lane_next(const struct lane *);        /* the next offset it wants */
+int64_t lane_start(const struct lane *);       /* the first offset it ever folded from */
 void lane_seek(struct lane *, int64_t offset); /* a new lane's first offset; only before the first turn */
 
 /* Folds events in; results[i] answers events[i] (kind LANE_EVENT only; others are left alone).  Returns how many events
  * it took: fewer than n, also 0, when it must wait for a training candidate (lane_waiting() then tells). */
 eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *);
-bool lane_waiting(const struct lane *);                     /* the candidate it needs is not done yet */
-eddy_status lane_wait(struct lane *, int timeout_ms);       /* EDDY_OK when it can go on, EDDY_EAGAIN when not yet */
+bool lane_waiting(const struct lane *);               /* the candidate it needs is not done yet */
+eddy_status lane_wait(struct lane *, int timeout_ms); /* EDDY_OK when it can go on, EDDY_EAGAIN when not yet */
 eddy_status lane_commit(struct lane *, struct eddy_error *);
 void lane_abort(struct lane *);
 

@@ -11,27 +11,52 @@
 #include "config/settings.h"
 #include "eddy_codec.h"
 #include "eddy_detector.h"
+#include "engine/forecast/outlook.h"
 #include "engine/state/row_layout.h"
 #include "engine/train/tbptt.h"
+
+enum missing_policy {
+    MISSING_LAST,     /* the last known value stands in, its difference is 0 */
+    MISSING_FORECAST, /* what was forecast for it stands in */
+    MISSING_SKIP      /* the network does not step (joint: when all values are missing) */
+};
+
+/* One step of the past, kept for training windows: struct point_head, then per value of the channel a struct point. */
+struct point_head {
+    int64_t time_ns;
+    float elapsed_s, elapsed; /* seconds; squashed to -1..1 around the key's usual interval */
+};
+struct point {
+    double anchor;      /* the value, or the last known one */
+    float sigma, z, dz; /* scale; level and difference in units of it */
+    float known;        /* 1, or 0 for a missing value */
+};
 
 struct plan {
     const struct settings *settings;
     struct eddy_schema schema; /* owned */
-    int n_values, n_channels, n_dims, n_horizons, n_bands;
-    const int *horizons;    /* [n_horizons] */
-    int max_horizon;
-    int *missing;           /* [n_values] enum missing_policy */
+    int n_values, n_channels, n_dims, n_bands;
+    struct outlook_shape outlook; /* horizons */
+    int *missing;                 /* [n_values] enum missing_policy */
     struct network *network;
-    struct window_shape window; /* n_steps is `train.window` stretched to max_horizon + 1 and rounded up to `every` */
-    int n_starts;           /* states kept for window starts: n_steps / every */
+    struct window_shape window; /* n_steps is `train.window` stretched past the largest horizon, a multiple of `every` */
+    int n_starts;               /* states kept for window starts: n_steps / every */
     bool training;
+    size_t point_bytes, outlook_bytes, tracker_floats; /* per channel and step; per channel; per value and horizon */
     struct row_layout layout;
-    /* Offsets of the sections in a row; -1 = absent. */
-    int64_t at_clock, at_scale, at_state, at_points, at_starts, at_pending, at_bands, at_weights;
-    int64_t *at_detector;   /* [settings->detect.detectors.n] */
+    /* Offsets of the sections in a row; -1 = absent.  The shapes are per key. */
+    int64_t at_clock;     /* double: usual seconds between events */
+    int64_t at_scale;     /* [n_values] struct scale */
+    int64_t at_steps;     /* [n_channels] int64_t: steps of the network */
+    int64_t at_state;     /* [n_channels, n_state] float */
+    int64_t at_outlook;   /* [n_channels, outlook_bytes] */
+    int64_t at_trackers;  /* [n_values, n_horizons, tracker_floats] float */
+    int64_t at_points;    /* [n_channels, n_steps, point_bytes]   training only */
+    int64_t at_starts;    /* [n_channels, n_starts, n_state] float training only */
+    int64_t at_weights;   /* master | moment | variance | ema, each [n_params] float; scope: key only */
+    int64_t at_optimiser; /* int64_t: optimiser steps, 0 = weights not yet made; scope: key only */
+    int64_t *at_detector; /* [settings->detect.detectors.n] */
 };
-
-enum missing_policy { MISSING_LAST, MISSING_FORECAST, MISSING_SKIP };
 
 eddy_status plan_open(const struct settings *, const struct eddy_schema *, struct plan **, struct eddy_error *);
 void plan_close(struct plan *); /* NULL is fine */

@@ -14,20 +14,20 @@ struct sink_header {
 };
 
 struct sink_message {
-    int32_t partition;  /* the input's partition: outputs are co-partitioned; -1 = any (dead letters) */
-    const void *key;    /* NULL = none */
+    int32_t partition; /* the input's partition: outputs are co-partitioned; -1 = any (dead letters) */
+    const void *key;   /* NULL = none */
     size_t key_len;
     const void *payload; /* NULL = none */
     size_t len;
-    int64_t time_ns;    /* EDDY_NO_TIME = now */
+    int64_t time_ns; /* EDDY_NO_TIME = now */
     const struct sink_header *headers;
     int n_headers;
 };
 
 struct sink_request {
-    const char *name;                    /* settings.name */
-    const struct eddy_choice *source;    /* a Kafka sink without properties of its own takes the source's */
-    int columns;                         /* a file that ends in .csv is written as columns by the CSV codec */
+    const char *name;                 /* settings.name */
+    const struct eddy_choice *source; /* a Kafka sink without properties of its own takes the source's */
+    int columns;                      /* a file that ends in .csv is written as columns by the CSV codec */
 };
 
 struct eddy_sink {
@@ -38,7 +38,7 @@ struct eddy_sink {
     /* Moves things along for up to timeout_ms; an undeliverable message is an error here, never a silent loss. */
     eddy_status (*service)(void *sink, int timeout_ms, struct eddy_error *);
     int64_t (*outstanding)(void *sink); /* queued and not yet confirmed (acknowledged, or written and synced) */
-    void (*close)(void *sink);          /* gives up what is outstanding; call service() until 0 before; NULL is fine */
+    void (*close)(void *sink); /* gives up what is outstanding; call service() until 0 before; NULL is fine */
 };
 
 #endif

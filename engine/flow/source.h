@@ -14,10 +14,10 @@
 struct source_partition {
     const char *topic;
     int32_t partition;
-    int64_t committed;      /* next offset committed in the group; -1 = none */
-    const char *metadata;   /* metadata of that commit; "" when there is none */
-    int64_t low, high;      /* first offset kept, and the end, when it was assigned */
-    int64_t start;          /* where `start:` (earliest | latest | time) points */
+    int64_t committed;    /* next offset committed in the group; -1 = none */
+    const char *metadata; /* metadata of that commit; "" when there is none */
+    int64_t low, high;    /* first offset kept, and the end, when it was assigned */
+    int64_t start;        /* where `start:` (earliest | latest | time) points */
 };
 
 struct source_listener {
@@ -31,7 +31,7 @@ struct source_listener {
 
 /* A run of records of one partition, offsets ascending. */
 struct source_batch {
-    void *tag;                         /* from assign() */
+    void *tag; /* from assign() */
     int n;
     const struct eddy_record *records; /* [n] borrowed until release() */
 };
@@ -45,7 +45,7 @@ struct source_position {
 };
 
 struct source_request {
-    const char *name;               /* settings.name: group.id and client.id derive from it */
+    const char *name; /* settings.name: group.id and client.id derive from it */
     const struct eddy_limits *limits;
     struct source_listener listener;
 };
@@ -57,14 +57,14 @@ struct eddy_source {
      * max_records records in all.  Returns the number of runs (0 = nothing now). */
     eddy_status (*poll)(void *source, int timeout_ms, int max_records, struct source_batch *batches, int max_batches,
                         struct eddy_error *);
-    void (*release)(void *source);  /* gives the last poll's records back */
+    void (*release)(void *source);                           /* gives the last poll's records back */
     eddy_status (*serve)(void *source, struct eddy_error *); /* serves the group only; records may be outstanding */
     /* While paused a partition delivers nothing, and what was fetched is not lost. */
     eddy_status (*pause)(void *source, void *tag, struct eddy_error *);
     eddy_status (*resume)(void *source, void *tag, struct eddy_error *);
     /* Asynchronous; failures are logged and repeated with the next commit.  NULL = positions are not kept outside. */
     eddy_status (*commit)(void *source, const struct source_position *, int n, struct eddy_error *);
-    bool (*ended)(void *source);    /* files and bounded replays: everything has been delivered */
+    bool (*ended)(void *source); /* files and bounded replays: everything has been delivered */
     /* Revokes everything through the listener, then frees.  NULL is fine. */
     void (*close)(void *source);
 };

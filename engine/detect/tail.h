@@ -1,0 +1,21 @@
+/* Is a short window fuller of exceedances than this key's windows usually are?
+ *
+ * Equations (DETECTION, sections 4.5 and 9; A_k = share of exceedances among the last k events)
+ *     z   = (A_k - M) / max(sqrt W, 1e-6)          M, W: long-run mean and variance of A_k before this event
+ *     T_k = min(1, -log10 Q(z) / 10)               Q: upper tail of the normal distribution
+ *     M  += g (A_k - M),  W += g ((A_k - M)^2 - W),  g = max(1/n, 1/memory)
+ * Memory   plain data; all 0 when new. */
+#ifndef ENGINE_DETECT_TAIL_H
+#define ENGINE_DETECT_TAIL_H
+
+#include <stdint.h>
+
+struct tail {
+    double mean, variance;
+};
+
+/* T_k for `share`, then takes it in; n counts the events before this one (0 evidence while n <= 20). */
+double tail_judge(struct tail *, double share, int64_t n, double memory);
+double tail_minus_log10(double z); /* -log10 Q(z), within 1 %, 0 below z = -1 */
+
+#endif

@@ -1,0 +1,223 @@
+#include "engine/flow/plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/forecast/bands.h"
+#include "engine/forecast/calendar.h"
+#include "engine/forecast/scale.h"
+#include "engine/state/keyspace.h"
+
+enum { INPUTS_PER_VALUE = 3 /* level, difference, known */, MAX_NETWORK_OUTPUTS = 65536 };
+
+static eddy_status plan_no_memory(struct eddy_error *err)
+{
+    return eddy_fail(err, EDDY_ENOMEM, "out of memory while planning the pipeline");
+}
+
+static eddy_status plan_schema(struct plan *p, const struct eddy_schema *schema, struct eddy_error *err)
+{
+    char **names = calloc((size_t)schema->n_values, sizeof(*names));
+    if (!names) return plan_no_memory(err);
+    p->schema.names = (const char *const *)names;
+    for (int i = 0; i < schema->n_values; i++) {
+        names[i] = strdup(schema->names[i]);
+        p->schema.n_values = i + 1;
+        if (!names[i]) return plan_no_memory(err);
+    }
+    p->n_values = schema->n_values;
+    return EDDY_OK;
+}
+
+static int plan_policy(const char *word)
+{
+    return strcmp(word, "forecast") == 0 ? MISSING_FORECAST : strcmp(word, "skip") == 0 ? MISSING_SKIP : MISSING_LAST;
+}
+
+/* `forecast.missing`: a policy per value, `default` for the others. */
+static eddy_status plan_missing(struct plan *p, struct eddy_error *err)
+{
+    const struct eddy_map *map = &p->settings->forecast.missing;
+    int others = MISSING_LAST;
+    for (int i = 0; i < map->n; i++)
+        if (strcmp(map->item[i].name, "default") == 0) others = plan_policy(map->item[i].value);
+
+    p->missing = calloc((size_t)p->n_values, sizeof(*p->missing));
+    if (!p->missing) return plan_no_memory(err);
+    for (int v = 0; v < p->n_values; v++) p->missing[v] = others;
+    for (int i = 0; i < map->n; i++) {
+        int v = 0;
+        while (v < p->n_values && strcmp(p->schema.names[v], map->item[i].name) != 0) v++;
+        if (v < p->n_values)
+            p->missing[v] = plan_policy(map->item[i].value);
+        else if (strcmp(map->item[i].name, "default") != 0)
+            return eddy_fail(err, EDDY_ECONFIG, "forecast.missing.%s (line %d): the series has no value of that name",
+                             map->item[i].name, map->item[i].line);
+    }
+    return EDDY_OK;
+}
+
+static eddy_status plan_horizons(struct plan *p, struct eddy_error *err)
+{
+    const struct eddy_ints *horizons = &p->settings->forecast.horizons;
+    size_t *first = calloc((size_t)horizons->n + 1, sizeof(*first));
+    if (!first) return plan_no_memory(err);
+    for (int j = 0; j < horizons->n; j++) first[j + 1] = first[j] + (size_t)horizons->item[j];
+    p->outlook = (struct outlook_shape){horizons->n, p->n_dims, horizons->item, first};
+    p->outlook_bytes = outlook_bytes(&p->outlook);
+    p->n_bands = p->settings->forecast.bands.n;
+    p->tracker_floats = bands_floats(p->n_bands);
+    return EDDY_OK;
+}
+
+static eddy_status plan_network(struct plan *p, struct eddy_error *err)
+{
+    const struct settings *s = p->settings;
+    int n_in = INPUTS_PER_VALUE * p->n_dims + 1 + (s->forecast.calendar ? CALENDAR_INPUTS : 0) +
+               (p->n_channels > 1 ? p->n_channels : 0);
+    int64_t n_out = (int64_t)p->n_dims * p->outlook.n_horizons;
+    if (n_out > MAX_NETWORK_OUTPUTS)
+        return eddy_fail(err, EDDY_ECONFIG,
+                         "%d values x %d horizons are %lld outputs of one network; at most %d (channels: independent "
+                         "gives each value its own)",
+                         p->n_dims, p->outlook.n_horizons, (long long)n_out, MAX_NETWORK_OUTPUTS);
+    eddy_status rc = network_open(&s->forecast.network, n_in, (int)n_out, &p->network, err);
+    if (rc < 0) return rc;
+
+    /* A window must reach from an origin to the label of the largest horizon, and start where a state was kept. */
+    int64_t every = s->train.every, steps = s->train.window;
+    int64_t reach = p->outlook.horizons[p->outlook.n_horizons - 1] + 1;
+    if (steps < reach) steps = reach;
+    steps = (steps + every - 1) / every * every;
+    p->window = (struct window_shape){(int)steps, n_in, (int)n_out, p->network->n_state};
+    p->n_starts = (int)(steps / every);
+    p->training = s->train.mode != TRAIN_OFF;
+    p->point_bytes = sizeof(struct point_head) + (size_t)p->n_dims * sizeof(struct point);
+    return EDDY_OK;
+}
+
+/* One row of the directory that is being laid out. */
+struct planned_section {
+    int64_t *at;
+    const char *name;
+    int type;
+    uint32_t version;
+    size_t bytes;
+};
+
+static eddy_status plan_add(struct plan *p, const struct planned_section *s, struct eddy_error *err)
+{
+    if (s->bytes == 0) return EDDY_OK;
+    *s->at = row_layout_add(&p->layout, s->name, s->type, s->version, s->bytes, err);
+    return *s->at < 0 ? (eddy_status)*s->at : EDDY_OK;
+}
+
+static eddy_status plan_detectors(struct plan *p, struct eddy_error *err)
+{
+    const struct eddy_choices *chosen = &p->settings->detect.detectors;
+    p->at_detector = calloc((size_t)chosen->n + 1, sizeof(*p->at_detector));
+    if (!p->at_detector) return plan_no_memory(err);
+    for (int i = 0; i < chosen->n; i++) {
+        const struct eddy_detector *d = (const struct eddy_detector *)(const void *)chosen->item[i].part;
+        char name[64];
+        (void)snprintf(name, sizeof(name), "detect.%d.%.40s", i, d->part.name);
+        size_t bytes = d->state_bytes(chosen->item[i].settings, p->n_values, p->outlook.n_horizons);
+        struct planned_section section = {&p->at_detector[i], name, SECTION_BYTES, d->state_version, bytes};
+        p->at_detector[i] = -1;
+        eddy_status rc = plan_add(p, &section, err);
+        if (rc < 0) return rc;
+    }
+    return EDDY_OK;
+}
+
+static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
+{
+    size_t channels = (size_t)p->n_channels, values = (size_t)p->n_values, state = p->network->n_state;
+    size_t horizons = (size_t)p->outlook.n_horizons, steps = p->training ? (size_t)p->window.n_steps : 0;
+    size_t own = p->settings->forecast.scope == SCOPE_KEY ? p->network->n_params : 0;
+    const struct planned_section sections[] = {
+        {&p->at_state, "network.state", SECTION_F32, 1, channels * state * sizeof(float)},
+        {&p->at_starts, "train.starts", SECTION_F32, 1,
+         p->training ? channels * (size_t)p->n_starts * state * sizeof(float) : 0},
+        {&p->at_weights, "network.weights", SECTION_F32, 1, 4 * own * sizeof(float)},
+        {&p->at_trackers, "bands", SECTION_F32, 1, values * horizons * p->tracker_floats * sizeof(float)},
+        {&p->at_clock, "clock", SECTION_F64, 1, sizeof(double)},
+        {&p->at_scale, "scale", SECTION_BYTES, 1, values * sizeof(struct scale)},
+        {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
+        {&p->at_optimiser, "optimiser", SECTION_I64, 1, own ? sizeof(int64_t) : 0},
+        {&p->at_outlook, "outlook", SECTION_BYTES, 1, channels * p->outlook_bytes},
+        {&p->at_points, "train.points", SECTION_BYTES, 1, channels * steps * p->point_bytes},
+    };
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) *sections[i].at = -1;
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        eddy_status rc = plan_add(p, &sections[i], err);
+        if (rc < 0) return rc;
+    }
+    return plan_detectors(p, err);
+}
+
+eddy_status plan_open(const struct settings *settings, const struct eddy_schema *schema, struct plan **out,
+                      struct eddy_error *err)
+{
+    *out = NULL;
+    if (schema->n_values < 1) return eddy_fail(err, EDDY_EINVAL, "a series needs at least one value");
+    struct plan *p = calloc(1, sizeof(*p));
+    if (!p) return plan_no_memory(err);
+    p->settings = settings;
+
+    eddy_status rc = plan_schema(p, schema, err);
+    bool joint = settings->forecast.channels == CHANNELS_JOINT;
+    p->n_channels = joint ? 1 : p->n_values;
+    p->n_dims = joint ? p->n_values : 1;
+    if (rc >= 0) rc = plan_missing(p, err);
+    if (rc >= 0) rc = plan_horizons(p, err);
+    if (rc >= 0) rc = plan_network(p, err);
+    if (rc >= 0) rc = plan_layout(p, err);
+    if (rc < 0) {
+        plan_close(p);
+        return rc;
+    }
+    *out = p;
+    return EDDY_OK;
+}
+
+void plan_close(struct plan *p)
+{
+    if (!p) return;
+    for (int i = 0; i < p->schema.n_values; i++) free((char *)(uintptr_t)p->schema.names[i]);
+    free((void *)(uintptr_t)p->schema.names);
+    free((void *)(uintptr_t)p->outlook.first);
+    free(p->missing);
+    free(p->at_detector);
+    network_close(p->network);
+    row_layout_free(&p->layout);
+    free(p);
+}
+
+/* SQLite keeps a row's columns, its index entry and page overhead besides the row's bytes; measured on full files. */
+static const size_t DISK_OVERHEAD_BYTES = 64;
+
+void plan_estimate(const struct plan *p, size_t key_len, struct plan_estimate *out)
+{
+    out->resident_bytes = keyspace_bytes_per_key(&p->layout, key_len);
+    out->disk_bytes = p->layout.row_bytes + 2 * key_len + DISK_OVERHEAD_BYTES;
+    out->model_bytes = (4 * p->network->n_params + p->network->n_packed) * sizeof(float);
+}
+
+void plan_print_estimate(const struct plan *p, size_t key_len, int64_t n_keys, FILE *out)
+{
+    struct plan_estimate e;
+    plan_estimate(p, key_len, &e);
+    fprintf(out, "per key, resident: %zu bytes = row + header, hash entry and key of %zu bytes\n", e.resident_bytes,
+            key_len);
+    fprintf(out, "  row = %zu bytes, sections rounded up to a multiple of 64:\n", p->layout.row_bytes);
+    for (int i = 0; i < p->layout.n; i++)
+        fprintf(out, "    %-24s %8" PRIu64 "\n", p->layout.sections[i].name, p->layout.sections[i].bytes);
+    fprintf(out, "per key, on disk:  about %zu bytes\n", e.disk_bytes);
+    fprintf(out, "model:             %zu bytes per partition (weights, optimiser, average, serving copy)\n",
+            e.model_bytes);
+    double mib = 1024.0 * 1024.0, keys = (double)n_keys;
+    fprintf(out, "%" PRId64 " keys:          %.1f MiB resident, %.1f MiB on disk\n", n_keys,
+            keys * (double)e.resident_bytes / mib, keys * (double)e.disk_bytes / mib);
+}

@@ -1,0 +1,15 @@
+/* Time of day and day of week as smooth inputs, UTC.
+ *
+ * Equations   a = 2 pi (seconds of the day) / 86400,  b = 2 pi (seconds of the week, from Monday) / 604800
+ *             out = sin a, cos a, sin 2a, cos 2a, sin b, cos b
+ * Own sine (error below 1e-7), so that replays give the same bits on every C library. */
+#ifndef ENGINE_FORECAST_CALENDAR_H
+#define ENGINE_FORECAST_CALENDAR_H
+
+#include <stdint.h>
+
+enum { CALENDAR_INPUTS = 6 };
+
+void calendar_inputs(int64_t time_ns, float out[CALENDAR_INPUTS]);
+
+#endif

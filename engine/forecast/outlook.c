@@ -1,0 +1,19 @@
+#include "engine/forecast/outlook.h"
+
+static size_t outlook_numbers(const struct outlook_shape *s)
+{
+    return s->first[s->n_horizons] * (size_t)s->n_dims;
+}
+
+size_t outlook_bytes(const struct outlook_shape *s)
+{
+    return outlook_numbers(s) * sizeof(double) + ((outlook_numbers(s) * sizeof(float) + 7) & ~(size_t)7);
+}
+
+struct outlook_entry outlook_at(const struct outlook_shape *s, unsigned char *outlook, int j, int64_t t)
+{
+    size_t place = (s->first[j] + (size_t)(t % s->horizons[j])) * (size_t)s->n_dims;
+    double *xhat = (double *)(void *)outlook;
+    float *s0 = (float *)(void *)(xhat + outlook_numbers(s));
+    return (struct outlook_entry){xhat + place, s0 + place};
+}

@@ -1,0 +1,28 @@
+/* Forecasts that wait for their label: for horizon h a ring of the last h forecasts.
+ *
+ * A forecast made at step t for t + h lies in place t mod h of its ring, and is overwritten at step t + h by the next
+ * one, right after it was compared with what came.
+ *
+ * Layout   in the key's row, per channel:  xhat [sum of h, n_dims] doubles | s0 [sum of h, n_dims] floats
+ *          (s0: the error scale when the forecast was made, for the bands). */
+#ifndef ENGINE_FORECAST_OUTLOOK_H
+#define ENGINE_FORECAST_OUTLOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct outlook_shape {
+    int n_horizons, n_dims;
+    const int *horizons; /* [n_horizons] */
+    const size_t *first; /* [n_horizons + 1] sum of the horizons before the j-th: where its ring begins */
+};
+struct outlook_entry {
+    double *xhat; /* [n_dims] */
+    float *s0;    /* [n_dims] */
+};
+
+size_t outlook_bytes(const struct outlook_shape *); /* per channel, a multiple of 8 */
+/* The place of horizon j at step t; what lies there was forecast for t if t >= horizons[j]. */
+struct outlook_entry outlook_at(const struct outlook_shape *, unsigned char *outlook, int j, int64_t t);
+
+#endif

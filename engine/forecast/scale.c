@@ -1,0 +1,37 @@
+#include "engine/forecast/scale.h"
+
+#include <math.h>
+
+static const double SCALE_MEMORY = 200, SLOW_GAIN = 2.0 / 673, LARGEST_STEP = 1e150;
+
+static double scale_limit(double d)
+{
+    return d > LARGEST_STEP ? LARGEST_STEP : d < -LARGEST_STEP ? -LARGEST_STEP : d;
+}
+
+double scale_update(struct scale *s, double x)
+{
+    if (s->n == 0) {
+        *s = (struct scale){.n = 1, .last = x, .mean = x, .slow = x};
+        return 0;
+    }
+    double n = (double)s->n, d = scale_limit(x - s->last);
+
+    double d2 = d * d, limit = 25 * s->v + 1e-4 * s->spread * s->spread;
+    if (s->n >= 20 && d2 > limit) d2 = limit;
+    s->v += (d2 - s->v) / fmin(n, SCALE_MEMORY);
+
+    double gain = fmax(SLOW_GAIN, 1 / (n + 1));
+    double off = scale_limit(x - s->slow);
+    s->slow += gain * off;
+    s->spread += gain * (fabs(off) - s->spread);
+    s->mean += scale_limit(x - s->mean) / fmin(n + 1, SCALE_MEMORY);
+    s->last = x;
+    s->n++;
+    return d;
+}
+
+double scale_sigma(const struct scale *s)
+{
+    return 3 * sqrt(s->v) + .05 * s->spread + 1e-6 * fabs(s->last) + 1e-12;
+}

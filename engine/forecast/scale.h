@@ -1,0 +1,32 @@
+/* Robust scale of one value: how far it moves from one event to the next, whatever its level.
+ *
+ * Equations (FORECASTING, section 9; n = events with a value so far)
+ *     d      = x - last, limited to d^2 <= 25 v + 1e-4 w^2 from the 20th event on, so that a jump is not a new scale
+ *     v     += (d^2 - v) / min(n, 200)
+ *     slow  += max(2/673, 1/(n+1)) (x - slow)
+ *     w     += max(2/673, 1/(n+1)) (|x - slow| - w)
+ *     mean  += (x - mean) / min(n + 1, 200)
+ *     sigma  = 3 sqrt(v) + .05 w + 1e-6 |x| + 1e-12
+ * A scale of differences, not of levels: a level's deviation stays blown up for hundreds of events after a jump.
+ *
+ * Memory   plain data in the key's row; all 0 for a new key.
+ * Numbers  finite for every finite x: differences are limited to 1e150 before they are squared. */
+#ifndef ENGINE_FORECAST_SCALE_H
+#define ENGINE_FORECAST_SCALE_H
+
+#include <stdint.h>
+
+struct scale {
+    int64_t n;     /* values seen */
+    double last;   /* the last known value */
+    double mean;   /* of about the last 200 values */
+    double v;      /* mean squared difference */
+    double slow;   /* mean of about the last 673 values */
+    double spread; /* w: mean distance from `slow` */
+};
+
+/* Takes one known value in; returns its difference to the last one (0 for the first). */
+double scale_update(struct scale *, double x);
+double scale_sigma(const struct scale *); /* > 0 */
+
+#endif
