@@ -1,12 +1,14 @@
-# eddy: `make demo` shows it, `make test` proves it; the other targets are in `make help`.
+# eddy: `make demo` shows it, `make test` proves it; `make help` lists the rest.
 #
-# Each directory below becomes an archive of its own, so that a test links the parts it tests and what lies left of
-# them, and nothing else.  SAN=asan and SAN=tsan build into directories of their own.
+# Each directory becomes an archive of its own, so that a test links the parts it tests and what lies left of them, and
+# nothing else.  Every kind of build has a directory of its own below build/: SAN=asan, SAN=tsan, or BUILD=build/NAME.
 
-CC      ?= gcc
-SAN     ?=
-WERROR  ?=
-BUILD   ?= build$(if $(SAN),/$(SAN))
+ifeq ($(origin CC),default)
+CC      = gcc
+endif
+SAN    ?=
+WERROR ?=
+BUILD  ?= build$(if $(SAN),/$(SAN))
 
 PACKAGES = rdkafka openblas sqlite3 yaml-0.1 jansson zlib libxxhash
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -15,18 +17,30 @@ HARDEN   = $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-cla
 SAN_asan = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN_tsan = -fsanitize=thread
 CFLAGS_  = -std=c11 -D_GNU_SOURCE -I. -Iconfig -Iengine -Iplugin -fPIC -fvisibility=hidden -ffp-contract=off \
-           -MMD -MP $(WARN) $(OPT) $(HARDEN) $(SAN_$(SAN)) $(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS)
-LDLIBS_  = $(shell pkg-config --libs $(PACKAGES)) -lpthread -ldl -lm
+           -MMD -MP $(WARN) $(OPT) $(HARDEN) $(SAN_$(SAN)) $(PACKAGES_CFLAGS) $(CFLAGS)
+LDLIBS_  = $(PACKAGES_LIBS) -lpthread -ldl -lm
 LDFLAGS_ = $(SAN_$(SAN)) -rdynamic -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(LDFLAGS)
 
+# Asked once, and only when a recipe needs the answer: `make test` must start on a machine without pkg-config.
+PACKAGES_CFLAGS = $(eval PACKAGES_CFLAGS := $(PACKAGES_CHECK)$(shell pkg-config --cflags $(PACKAGES)))$(PACKAGES_CFLAGS)
+PACKAGES_LIBS   = $(eval PACKAGES_LIBS := $(PACKAGES_CHECK)$(shell pkg-config --libs $(PACKAGES)))$(PACKAGES_LIBS)
+PACKAGES_CHECK  = $(if $(shell pkg-config --exists --print-errors $(PACKAGES) && echo yes),,\
+                  $(error a library is missing, `make setup` installs it))
+
+# Two jobs at once and so on, unless the caller has chosen.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# ---- The program ----------------------------------------------------------------------------------------------------
+
 # Right to left, so that each archive finds what it needs in a later one.
-DIRS = plugin/demo plugin connectors/kafka connectors/files connectors/codec engine/flow engine/train engine/detect engine/forecast engine/model \
-       engine/state engine/math config
+DIRS = plugin/demo plugin connectors/kafka connectors/files connectors/codec engine/flow engine/train engine/detect \
+       engine/forecast engine/model engine/state engine/math config
 lib      = $(BUILD)/$(subst /,_,$(1)).a
 objects  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out plugin/main.c,$(wildcard $(1)/*.c)))
 LIBS     = $(foreach d,$(DIRS),$(call lib,$(d)))
+link     = $(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS_)
 
-all: $(BUILD)/eddy
+all: $(BUILD)/eddy ## build/eddy, build/libeddy.so, build/libeddy.a
 
 define archive
 $(call lib,$(1)): $(call objects,$(1))
@@ -43,7 +57,9 @@ $(BUILD)/%.o: %.c
 $(BUILD)/engine/math/%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g)
 
 $(BUILD)/eddy: $(BUILD)/plugin/main.o $(LIBS)
-	$(CC) $(LDFLAGS_) -o $@ $< -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS_)
+	$(link)
+
+# ---- Test programs --------------------------------------------------------------------------------------------------
 
 # tests/unit/GROUP/*.c become one Criterion program; NEEDS_GROUP names the directories that it links.
 NEEDS_config = config
@@ -52,17 +68,95 @@ NEEDS_files  = connectors/files connectors/codec config
 NEEDS_kafka  = connectors/kafka config
 NEEDS_model  = engine/train engine/model engine/math config
 NEEDS_state  = engine/state config
-NEEDS_flow   = engine/flow engine/train engine/detect engine/forecast engine/model engine/state engine/math connectors/codec connectors/files config
+NEEDS_flow   = engine/flow engine/train engine/detect engine/forecast engine/model engine/state engine/math \
+               connectors/codec connectors/files config
 NEEDS_plugin = $(DIRS)
 GROUPS = config codec files kafka model state flow plugin
 
 define unit
 $(BUILD)/test-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c)) $(foreach d,$(NEEDS_$(1)),$(call lib,$(d)))
-	$$(CC) $$(LDFLAGS_) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS_) -lcriterion
+	$$(link) -lcriterion
 unit-$(1): $(BUILD)/test-$(1)
 	$$<
 endef
 $(foreach g,$(GROUPS),$(eval $(call unit,$(g))))
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all
+# Every file in these directories is a program of its own, with a plain main().
+PROGRAMS = $(wildcard tests/race/*.c tests/bench/*.c tests/kafka/*.c)
+program  = $(BUILD)/$(notdir $(1:.c=))
+define plain_program
+$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(LIBS)
+	$$(link)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call plain_program,$(p))))
+
+# ---- Goals: each `setup` comes first, the rest runs in a make of its own that sees what was installed ----------------
+
+UNIT  = $(addprefix $(BUILD)/test-,$(GROUPS))
+RACE  = $(foreach p,$(wildcard tests/race/*.c),$(call program,$(p)))
+BENCH = $(foreach p,$(wildcard tests/bench/*.c),$(call program,$(p)))
+CHECK = $(foreach p,$(wildcard tests/kafka/*.c),$(call program,$(p)))
+FLOW  = $(sort $(wildcard tests/flow/[0-9]*.sh))
+KAFKA = $(sort $(wildcard tests/kafka/[0-9]*.sh))
+SELF  = @$(MAKE) --no-print-directory $(JOBS)
+RUN   = @BUILD=$(BUILD) tests/run.sh
+
+setup: ## installs what is missing from Debian
+	@tests/setup.sh
+
+demo: setup ## the main job without a broker: a simulated plant, scored over the Kafka protocol
+	$(SELF) all
+	@$(BUILD)/eddy demo --report $(BUILD)/demo.html
+
+test: setup ## everything that a contributor needs to trust a change
+	$(SELF) all $(UNIT) $(CHECK)
+	$(RUN) $(UNIT) $(FLOW) $(KAFKA)
+
+test-unit: setup ## the Criterion groups; one of them: make unit-config
+	$(SELF) $(UNIT)
+	$(RUN) $(UNIT)
+
+test-flow: setup ## the program's commands, without Kafka
+	$(SELF) all
+	$(RUN) $(FLOW)
+
+test-kafka: setup ## the program against a real Apache Kafka, which is fetched and started
+	$(SELF) all $(CHECK)
+	$(RUN) $(KAFKA)
+
+test-asan: setup ## unit and flow tests under address and undefined-behaviour sanitizers
+	$(SELF) SAN=asan all $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT))
+	@BUILD=$(BUILD)/asan tests/run.sh $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT)) $(FLOW)
+
+test-race: setup ## threads under the thread sanitizer
+	$(SELF) SAN=tsan $(subst $(BUILD)/,$(BUILD)/tsan/,$(RACE))
+	@BUILD=$(BUILD)/tsan tests/run.sh $(subst $(BUILD)/,$(BUILD)/tsan/,$(RACE))
+
+bench: setup ## speed and memory: a table, and build/bench.json
+	$(SELF) $(BENCH)
+	@BUILD=$(BUILD) tests/bench/bench.sh
+
+lint: strict ## warnings as errors with gcc and clang, layout of the sources, syntax of the scripts
+	@tests/lint.sh
+
+strict:
+	$(SELF) WERROR=1 CC=gcc BUILD=$(BUILD)/gcc everything
+	$(SELF) WERROR=1 CC=clang BUILD=$(BUILD)/clang everything
+
+everything: all $(UNIT) $(foreach p,$(PROGRAMS),$(call program,$(p)))
+
+layers: ## the include rule: config <- engine <- connectors <- plugin
+	@tests/layers.sh
+
+format: ## rewrites the layout
+	@clang-format -i $(shell git ls-files '*.c' '*.h')
+
+clean: ## removes build/
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+-include $(shell find $(addprefix $(BUILD)/,config engine connectors plugin tests) -name '*.d' 2>/dev/null)
+.PHONY: all setup demo test test-unit test-flow test-kafka test-asan test-race bench lint strict everything \
+        layers format clean help $(addprefix unit-,$(GROUPS))
