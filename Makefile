@@ -36,7 +36,7 @@ JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 DIRS = plugin/demo plugin connectors/kafka connectors/files connectors/codec engine/flow engine/train engine/detect \
        engine/forecast engine/model engine/state engine/math config
 lib      = $(BUILD)/$(subst /,_,$(1)).a
-objects  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out plugin/main.c,$(wildcard $(1)/*.c)))
+objects  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out plugin/main.c tests/bench/bench_%.c,$(wildcard $(1)/*.c)))
 LIBS     = $(foreach d,$(DIRS),$(call lib,$(d)))
 link     = $(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS_)
 
@@ -81,20 +81,21 @@ unit-$(1): $(BUILD)/test-$(1)
 endef
 $(foreach g,$(GROUPS),$(eval $(call unit,$(g))))
 
-# Every file in these directories is a program of its own, with a plain main().
-PROGRAMS = $(wildcard tests/race/*.c tests/bench/*.c tests/kafka/*.c)
+# Each of these files is a program of its own, with a plain main(); what the benchmarks share is an archive.
+PROGRAMS = $(wildcard tests/race/*.c tests/bench/bench_*.c tests/kafka/*.c)
 program  = $(BUILD)/$(notdir $(1:.c=))
 define plain_program
-$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(LIBS)
+$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(if $(filter tests/bench/%,$(1)),$(call lib,tests/bench)) $(LIBS)
 	$$(link)
 endef
+$(eval $(call archive,tests/bench))
 $(foreach p,$(PROGRAMS),$(eval $(call plain_program,$(p))))
 
 # ---- Goals: each `setup` comes first, the rest runs in a make of its own that sees what was installed ----------------
 
 UNIT  = $(addprefix $(BUILD)/test-,$(GROUPS))
 RACE  = $(foreach p,$(wildcard tests/race/*.c),$(call program,$(p)))
-BENCH = $(foreach p,$(wildcard tests/bench/*.c),$(call program,$(p)))
+BENCH = $(foreach p,$(wildcard tests/bench/bench_*.c),$(call program,$(p)))
 CHECK = $(foreach p,$(wildcard tests/kafka/*.c),$(call program,$(p)))
 FLOW  = $(sort $(wildcard tests/flow/[0-9]*.sh))
 KAFKA = $(sort $(wildcard tests/kafka/[0-9]*.sh))

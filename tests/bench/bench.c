@@ -1,0 +1,137 @@
+#include "tests/bench/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/registry.h"
+
+double bench_clock(int clock_id)
+{
+    struct timespec t;
+    clock_gettime((clockid_t)clock_id, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+void bench_die(const char *what, const struct eddy_error *err)
+{
+    fprintf(stderr, "bench: %s%s%s\n", what, err ? ": " : "", err ? err->message : "");
+    exit(1);
+}
+
+static double resident_bytes(void)
+{
+    long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%ld %ld", &size, &resident) != 2) bench_die("cannot read /proc/self/statm", NULL);
+    fclose(f);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+struct bench_run bench_in_child(struct bench_run (*work)(const void *argument), const void *argument)
+{
+    struct bench_run run;
+    int ends[2], status = 0;
+    fflush(stdout);
+    if (pipe(ends) != 0) bench_die("pipe failed", NULL);
+    pid_t child = fork();
+    if (child < 0) bench_die("fork failed", NULL);
+    if (child == 0) {
+        run = work(argument);
+        if (write(ends[1], &run, sizeof(run)) != (ssize_t)sizeof(run)) _exit(1);
+        _exit(0);
+    }
+    close(ends[1]);
+    ssize_t got = read(ends[0], &run, sizeof(run));
+    close(ends[0]);
+    if (waitpid(child, &status, 0) != child || status != 0 || got != (ssize_t)sizeof(run))
+        bench_die("a measured run failed", NULL);
+    return run;
+}
+
+static struct config *open_config(const char *yaml, struct registry *registry)
+{
+    struct config *config;
+    struct eddy_error err;
+    struct config_request request = {.text = yaml,
+                                     .parts = registry_parts(registry),
+                                     .load_plugins = registry_load,
+                                     .context = registry,
+                                     .source_optional = true,
+                                     .sink_optional = true};
+    if (config_open(&request, &config, &err) < 0) bench_die("configuration", &err);
+    return config;
+}
+
+struct bench_run bench_pipeline(const char *yaml, struct driver_request request)
+{
+    struct registry *registry;
+    struct driver *driver;
+    struct driver_stats stats;
+    struct eddy_error err;
+    setenv("EDDY_STAGES", "1", 1);
+    double rss = resident_bytes();
+    if (registry_open(&registry, &err) < 0) bench_die("registry", &err);
+    struct config *config = open_config(yaml, registry);
+    request.settings = config_settings(config);
+    if (!request.source) {
+        request.source = (const struct eddy_source *)request.settings->source.part;
+        request.source_settings = request.settings->source.settings;
+    }
+    if (!request.sink) {
+        request.sink = (const struct eddy_sink *)request.settings->sink.part;
+        request.sink_settings = request.settings->sink.settings;
+    }
+    request.sink_request.name = request.settings->name;
+    request.sink_request.source = &request.settings->source;
+    request.state = DRIVER_STATE_SCRATCH;
+    if (driver_open(&request, &driver, &err) < 0) bench_die("driver_open", &err);
+
+    double wall = bench_clock(CLOCK_MONOTONIC), process = bench_clock(CLOCK_PROCESS_CPUTIME_ID),
+           loop = bench_clock(CLOCK_THREAD_CPUTIME_ID);
+    if (driver_run(driver, &err) < 0) bench_die("driver_run", &err);
+    struct bench_run run = {.seconds = bench_clock(CLOCK_MONOTONIC) - wall,
+                            .cpu_process = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - process,
+                            .cpu_loop = bench_clock(CLOCK_THREAD_CPUTIME_ID) - loop,
+                            .rss_bytes = resident_bytes() - rss};
+    driver_stats(driver, &stats);
+    run.events = (double)stats.events;
+    run.updates = (double)stats.updates;
+    run.poll = stats.cpu_poll;
+    run.decode = stats.cpu_decode;
+    run.lane = stats.cpu_lane;
+    run.encode = stats.cpu_encode;
+    run.send = stats.cpu_send;
+    run.checkpoint = stats.cpu_checkpoint;
+    driver_close(driver);
+    config_close(config);
+    registry_close(registry);
+    return run;
+}
+
+static int by_cpu(const void *a, const void *b)
+{
+    const struct bench_run *x = a, *y = b;
+    double d = x->cpu_process / x->events - y->cpu_process / y->events;
+    return (d > 0) - (d < 0);
+}
+
+struct bench_run bench_median(struct bench_run *run, int n)
+{
+    qsort(run, (size_t)n, sizeof(*run), by_cpu);
+    return run[n / 2];
+}
+
+void bench_print(const char *bench, const char *name, const struct bench_run *r, const char *extra)
+{
+    double us = r->events > 0 ? 1e6 / r->events : 0;
+    printf("{\"bench\":\"%s\",\"case\":\"%s\",\"events\":%.0f,\"events_per_s\":%.0f,\"events_per_core_s\":%.0f,"
+           "\"cpu_us\":%.3f,\"loop_us\":%.3f,\"poll_us\":%.3f,\"decode_us\":%.3f,\"lane_us\":%.3f,\"encode_us\":%.3f,"
+           "\"send_us\":%.3f,\"checkpoint_us\":%.3f,\"updates\":%.0f%s}\n",
+           bench, name, r->events, r->events / r->seconds, r->events / r->cpu_process, r->cpu_process * us,
+           r->cpu_loop * us, r->poll * us, r->decode * us, r->lane * us, r->encode * us, r->send * us,
+           r->checkpoint * us, r->updates, extra);
+    fflush(stdout);
+}

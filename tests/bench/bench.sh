@@ -1,0 +1,48 @@
+#!/bin/bash
+# Runs the benchmark programs, prints a table of each and writes BUILD/bench.json: BUILD=build tests/bench/bench.sh
+# A program prints flat JSON objects, one per line; bench_layers does so when it is called with --json.
+set -euo pipefail
+build=${BUILD:-build}
+lines=$(mktemp)
+trap 'rm -f "$lines"' EXIT
+
+for program in "$build"/bench_*; do
+    case $program in
+    *.o | *.d | *.a | *.json) continue ;;
+    */bench_layers) arguments=--json ;;
+    *) arguments= ;;
+    esac
+    "$program" $arguments </dev/null | tee -a "$lines" >/dev/null
+done
+
+# One column per field, one block per value of "bench"; the numbers' names say their units.
+awk '
+{
+    gsub(/^[{]|[}]$/, "")
+    bench = ""; name = ""; row = ""; head = ""
+    while (match($0, /"[^"]*":("[^"]*"|[^,]*),?/)) {
+        field = substr($0, RSTART, RLENGTH); $0 = substr($0, RSTART + RLENGTH)
+        sub(/,$/, "", field)
+        key = field; sub(/":.*/, "", key); sub(/^"/, "", key)
+        value = field; sub(/^"[^"]*":/, "", value); gsub(/"/, "", value)
+        if (key == "bench") bench = value
+        else if (key == "case") name = value
+        else {
+            width = length(key) > 9 ? length(key) : 9
+            head = head sprintf(" %*s", width, key)
+            row = row sprintf(" %*s", width, value)
+        }
+    }
+    if (head != last || bench != block) { printf "\n%-38s%s\n", bench, head; last = head; block = bench }
+    printf "  %-36s%s\n", name, row
+}' "$lines"
+
+{
+    printf '{"when":"%s","commit":"%s","cpu":"%s","cores":%s,"results":[\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
+        "$(git rev-parse --short HEAD 2>/dev/null || true)" \
+        "$(sed -n 's/^model name[^:]*: //p;' /proc/cpuinfo | head -1)" "$(nproc)"
+    sed '$!s/$/,/' "$lines"
+    echo ']}'
+} >"$build/bench.json"
+echo
+echo "written: $build/bench.json"

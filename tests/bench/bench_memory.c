@@ -1,0 +1,54 @@
+/* The whole pipeline without Kafka: prepared JSON records through codec, lane and codec to nowhere, from memory.
+ * Cases: LSTM-32 and GRU-32, training off and in the background.  EDDY_BENCH_EVENTS (default 400,000) over 10,000 keys. */
+#include <stdlib.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/memory_source.h"
+
+struct memory_case {
+    const char *name, *yaml;
+};
+
+#define YAML(network, mode)                                                                                          \
+    "name: bench\n"                                                                                                  \
+    "codec: {json: {key: $key, time: ts, values: [temperature]}}\n"                                                  \
+    "forecast: {network: {layers: [{" network ": {units: 32}}]}}\n"                                                  \
+    "detect: {warmup: 10}\n"                                                                                         \
+    "train: {mode: " mode "}\n"
+
+static const struct memory_case cases[] = {
+    {"lstm-32, training off", YAML("lstm", "off")},
+    {"gru-32, training off", YAML("gru", "off")},
+    {"lstm-32, training in the background", YAML("lstm", "background")},
+    {"gru-32, training in the background", YAML("gru", "background")},
+};
+enum { N_CASES = sizeof(cases) / sizeof(cases[0]) };
+
+struct work {
+    const struct memory_case *which;
+    const struct records *records;
+};
+
+static struct bench_run measure(const void *argument)
+{
+    const struct work *w = argument;
+    struct driver_request request = {.source = &source_memory, .source_settings = w->records, .sink = &sink_nowhere};
+    return bench_pipeline(w->which->yaml, request);
+}
+
+int main(void)
+{
+    const char *events = getenv("EDDY_BENCH_EVENTS");
+    struct records records;
+    struct bench_run run[N_CASES][BENCH_ROUNDS];
+    records_open(&records, events ? atoi(events) : 400000, 10000);
+    for (int round = 0; round < BENCH_ROUNDS; round++)
+        for (int c = 0; c < N_CASES; c++)
+            run[c][round] = bench_in_child(measure, &(struct work){&cases[c], &records});
+    for (int c = 0; c < N_CASES; c++) {
+        struct bench_run median = bench_median(run[c], BENCH_ROUNDS);
+        bench_print("memory", cases[c].name, &median, "");
+    }
+    records_close(&records);
+    return 0;
+}
