@@ -49,8 +49,9 @@ int64_t lane_next(const struct lane *);        /* the next offset it wants */
 int64_t lane_start(const struct lane *);       /* the first offset it ever folded from */
 void lane_seek(struct lane *, int64_t offset); /* a new lane's first offset; only before the first turn */
 
-/* Folds events in; results[i] answers events[i] (kind LANE_EVENT only; others are left alone).  Returns how many events
- * it took: fewer than n, also 0, when it must wait for a training candidate (lane_waiting() then tells). */
+/* Folds events in, at most up to the end of the current epoch; results[i] answers events[i] (kind LANE_EVENT only;
+ * others are left alone).  Returns how many events it took: call again for the rest.  0 = it must wait for a training
+ * candidate (lane_waiting() then tells). */
 eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *);
 bool lane_waiting(const struct lane *);               /* the candidate it needs is not done yet */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "config/settings.h"
+#include "eddy_buffer.h"
 #include "eddy_layer.h"
 
 struct network {
@@ -28,6 +29,9 @@ void network_init(const struct network *, uint64_t seed, float *params); /* the 
 void network_pack(const struct network *, const float *params, float *packed);
 /* One step for any number of rows (split into batches inside); rows->tape must be NULL, rows->y is [n_out]. */
 void network_step(const struct network *, const float *packed, const struct eddy_rows *, float *work);
+
+/* Layers, widths and numbers of parameters as text: stored weights are used again only when it is the same. */
+eddy_status network_fingerprint(const struct network *, struct eddy_buffer *);
 
 /* The table of `eddy model summary`: layer, output, parameters, state floats, multiply-adds per event. */
 void network_summary(const struct network *, FILE *out);

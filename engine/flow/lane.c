@@ -1,0 +1,371 @@
+#include "engine/flow/lane.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/flow/lane_private.h"
+
+static eddy_status lane_no_memory(const struct lane *l, struct eddy_error *err)
+{
+    return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", l->request.topic, (int)l->request.partition);
+}
+
+/* ---- scratch ---- */
+
+static void lane_free_scratch(struct lane *l)
+{
+    free(l->items), free(l->order), free(l->wave_first);
+    free(l->values), free(l->attribution), free(l->points);
+    free((void *)l->x), free(l->state), free(l->y);
+    free(l->elapsed), free(l->inputs), free(l->outputs);
+    free((void *)l->wave_x), free(l->wave_state), free(l->wave_y), free(l->wave_elapsed);
+}
+
+/* Room for a turn of n events; grows only. */
+static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
+{
+    if (n <= l->cap_events) return EDDY_OK;
+    const struct plan *p = l->plan;
+    size_t events = (size_t)n, rows = events * (size_t)p->n_channels, values = events * (size_t)p->n_values;
+
+    lane_free_scratch(l);
+    l->cap_events = 0;
+    l->items = calloc(events, sizeof(*l->items));
+    l->order = calloc(events, sizeof(*l->order));
+    l->wave_first = calloc(events + 1, sizeof(*l->wave_first));
+    l->values = calloc(events * l->values_each, sizeof(*l->values));
+    l->attribution = calloc(values, sizeof(*l->attribution));
+    l->points = calloc(values, sizeof(*l->points));
+    l->x = (const float **)calloc(rows, sizeof(*l->x));
+    l->state = calloc(rows, sizeof(*l->state));
+    l->y = calloc(rows, sizeof(*l->y));
+    l->elapsed = calloc(rows, sizeof(*l->elapsed));
+    l->inputs = calloc(rows * (size_t)p->window.n_in, sizeof(*l->inputs));
+    l->outputs = calloc(rows * (size_t)p->window.n_out, sizeof(*l->outputs));
+    l->wave_x = (const float **)calloc(rows, sizeof(*l->wave_x));
+    l->wave_state = calloc(rows, sizeof(*l->wave_state));
+    l->wave_y = calloc(rows, sizeof(*l->wave_y));
+    l->wave_elapsed = calloc(rows, sizeof(*l->wave_elapsed));
+    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points || !l->x || !l->state ||
+        !l->y || !l->elapsed || !l->inputs || !l->outputs || !l->wave_x || !l->wave_state || !l->wave_y ||
+        !l->wave_elapsed)
+        return lane_no_memory(l, err);
+    l->cap_events = n;
+    return EDDY_OK;
+}
+
+/* ---- open and close ---- */
+
+static eddy_status lane_open_keys(struct lane *l, struct eddy_error *err)
+{
+    if (!l->store) {
+        const struct store_identity nobody = {l->plan->settings->name, l->request.topic, l->request.partition};
+        eddy_status rc = store_open(":memory:", &nobody, STORE_MEMORY, &l->own_store, err);
+        if (rc < 0) return rc;
+        l->store = l->own_store;
+    }
+    const struct keyspace_request keys = {
+        .layout = &l->plan->layout, .store = l->store, .max_resident = l->request.max_resident};
+    return keyspace_open(&keys, &l->keys, err);
+}
+
+eddy_status lane_open(const struct lane_request *request, struct lane **out, struct eddy_error *err)
+{
+    *out = NULL;
+    const struct plan *p = request->plan;
+    struct lane *l = calloc(1, sizeof(*l));
+    if (!l) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", request->topic, (int)request->partition);
+
+    *l = (struct lane){.plan = p, .request = *request, .store = request->store, .trainer = request->trainer};
+    l->in_epochs = p->training && p->settings->forecast.scope == SCOPE_SHARED;
+    l->watermark = EDDY_NO_TIME;
+    l->epoch = -1;
+    l->checkpointed = -1;
+    l->model_stored = UINT64_MAX;
+    l->values_each = lane_values_each(p);
+    l->topic = strdup(request->topic);
+    l->part_scores = calloc((size_t)p->n_values, sizeof(*l->part_scores));
+    l->residuals = calloc((size_t)p->n_values * (size_t)p->outlook.n_horizons, sizeof(*l->residuals));
+    l->work = calloc(p->network->n_work + 1, sizeof(*l->work));
+    l->packed = calloc(p->network->n_packed + 1, sizeof(*l->packed));
+
+    eddy_status rc = EDDY_OK;
+    if (!l->topic || !l->part_scores || !l->residuals || !l->work || !l->packed) rc = lane_no_memory(l, err);
+    if (rc >= 0) rc = lane_open_keys(l, err);
+    if (rc >= 0) rc = lane_train_open(l, err);
+    if (rc >= 0) rc = lane_restore(l, err);
+    if (rc < 0) {
+        lane_close(l);
+        return rc;
+    }
+    *out = l;
+    return EDDY_OK;
+}
+
+void lane_close(struct lane *l)
+{
+    if (!l) return;
+    lane_train_close(l);
+    keyspace_close(l->keys);
+    store_close(l->own_store);
+    lane_free_scratch(l);
+    free(l->topic), free(l->part_scores), free(l->residuals), free(l->work), free(l->packed);
+    free(l);
+}
+
+int64_t lane_next(const struct lane *l)
+{
+    return l->next;
+}
+
+int64_t lane_start(const struct lane *l)
+{
+    return l->start;
+}
+
+void lane_seek(struct lane *l, int64_t offset)
+{
+    l->next = l->start = offset;
+}
+
+/* ---- a turn ---- */
+
+static int64_t lane_epoch_of(const struct lane *l, int64_t offset)
+{
+    return l->in_epochs ? offset / l->plan->settings->train.epoch : 0;
+}
+
+/* The time before which a key has been idle for too long.  The clock is the partition's newest event time, but one
+ * event moves it on by half a ttl at most, so that a single time stamp from the far future forgets nobody. */
+static int64_t lane_tick(struct lane *l, int64_t time_ns)
+{
+    int64_t ttl = l->plan->settings->state.ttl;
+    if (l->watermark == EDDY_NO_TIME) {
+        l->watermark = time_ns;
+    } else if (time_ns > l->watermark) {
+        uint64_t ahead = (uint64_t)time_ns - (uint64_t)l->watermark;
+        l->watermark = ttl > 0 && ahead > (uint64_t)ttl / 2 ? l->watermark + ttl / 2 : time_ns;
+    }
+    return ttl > 0 && l->watermark >= INT64_MIN + 1 + ttl ? l->watermark - ttl : INT64_MIN;
+}
+
+/* Finds the rows of all events; the k-th event of a key within the run goes to wave k, so that order per key holds. */
+static eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int *n_waves,
+                                  struct eddy_error *err)
+{
+    enum { AHEAD = 16 };
+    *n_waves = 0;
+    for (int i = 0; i < n; i++)
+        if (events[i].kind != LANE_SKIP)
+            l->items[i].hash = keyspace_hash(events[i].event.key, events[i].event.key_len);
+    for (int i = 0; i < n; i++) {
+        struct lane_item *item = &l->items[i];
+        if (i + AHEAD < n && events[i + AHEAD].kind != LANE_SKIP) keyspace_prefetch(l->keys, l->items[i + AHEAD].hash);
+        item->row = NULL;
+        item->wave = 0;
+        item->stepped = false;
+        if (events[i].kind == LANE_SKIP) continue;
+
+        const struct eddy_event *e = &events[i].event;
+        eddy_status rc = keyspace_get(l->keys, item->hash, e->key, e->key_len, &item->row, err);
+        if (rc < 0) return rc;
+        if (events[i].offset < item->row->next_off)
+            return eddy_fail(err, EDDY_ECORRUPT,
+                             "%s[%d]: key \"%.*s\" was folded up to offset %lld, but offset %lld comes again",
+                             l->topic, (int)l->request.partition, (int)e->key_len, e->key,
+                             (long long)item->row->next_off, (long long)events[i].offset);
+        item->wave = (int)item->row->work++;
+        if (item->wave >= *n_waves) *n_waves = item->wave + 1;
+        if (events[i].kind == LANE_EVENT) item->expired_before = lane_tick(l, e->time_ns);
+    }
+    for (int i = 0; i < n; i++)
+        if (l->items[i].row) l->items[i].row->work = 0;
+    return EDDY_OK;
+}
+
+/* Counting sort: order[wave_first[w] .. wave_first[w + 1]) are the events of wave w, in arrival order. */
+static void lane_sort_waves(struct lane *l, int n, int n_waves)
+{
+    memset(l->wave_first, 0, (size_t)(n_waves + 1) * sizeof(*l->wave_first));
+    for (int i = 0; i < n; i++)
+        if (l->items[i].row) l->wave_first[l->items[i].wave + 1]++;
+    for (int w = 0; w < n_waves; w++) l->wave_first[w + 1] += l->wave_first[w];
+    for (int i = 0; i < n; i++)
+        if (l->items[i].row) l->order[l->wave_first[l->items[i].wave]++] = i;
+    for (int w = n_waves; w > 0; w--) l->wave_first[w] = l->wave_first[w - 1];
+    l->wave_first[0] = 0;
+}
+
+/* Steps the network for all rows of the wave, in place on the keys' states. */
+static void lane_step_wave(struct lane *l, const int *order, int n)
+{
+    const struct plan *p = l->plan;
+    struct eddy_rows rows = {0, l->wave_x, l->wave_state, l->wave_elapsed, l->wave_y, NULL};
+    for (int k = 0; k < n; k++) {
+        if (!l->items[order[k]].stepped) continue;
+        for (int c = 0; c < p->n_channels; c++) {
+            int row = order[k] * p->n_channels + c;
+            if (!l->x[row]) continue;
+            l->wave_x[rows.n] = l->x[row];
+            l->wave_state[rows.n] = l->state[row];
+            l->wave_y[rows.n] = l->y[row];
+            l->wave_elapsed[rows.n++] = l->elapsed[row];
+        }
+        if (p->settings->forecast.scope == SCOPE_KEY && rows.n > 0) { /* each key has weights of its own */
+            network_step(p->network, lane_own_weights(l, l->items[order[k]].row), &rows, l->work);
+            rows.n = 0;
+        }
+    }
+    if (rows.n > 0) network_step(p->network, l->weights->packed, &rows, l->work);
+}
+
+/* One wave: judge, step, forecast, learn.  No key is in it twice. */
+static eddy_status lane_wave(struct lane *l, const struct lane_event *events, const int *order, int n,
+                             struct eddy_result *results, struct eddy_error *err)
+{
+    for (int k = 0; k < n; k++) {
+        int i = order[k];
+        struct lane_item *item = &l->items[i];
+        bool expired = item->row->count > 0 && item->row->time_ns < item->expired_before;
+        if (events[i].kind == LANE_FORGET || expired) {
+            eddy_status rc = keyspace_reset(l->keys, item->row, err);
+            if (rc < 0) return rc;
+            l->stats.expired += expired;
+            item->row->next_off = events[i].offset + 1;
+        }
+        if (events[i].kind == LANE_EVENT) {
+            l->stats.keys_new += item->row->count == 0;
+            lane_fold(l, &events[i], item, i, &results[i]);
+        }
+    }
+    lane_step_wave(l, order, n);
+    for (int k = 0; k < n; k++) {
+        struct lane_item *item = &l->items[order[k]];
+        if (!item->stepped) continue;
+        lane_foresee(l, item, order[k], &results[order[k]]);
+    }
+    return EDDY_OK;
+}
+
+/* Hands windows to training while the rows are as they were at the event.  Which ones are kept does not depend on the
+ * order of the waves (lane_train.c). */
+static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *events, const int *order, int n,
+                                   struct eddy_error *err)
+{
+    for (int k = 0; k < n; k++) {
+        struct lane_item *item = &l->items[order[k]];
+        for (int c = 0; item->stepped && c < l->plan->n_channels; c++) {
+            if (!l->x[order[k] * l->plan->n_channels + c]) continue;
+            eddy_status rc = lane_learn(l, item->row, c, events[order[k]].offset, err);
+            if (rc < 0) return rc;
+        }
+    }
+    return EDDY_OK;
+}
+
+/* A run of events within one epoch. */
+static eddy_status lane_run(struct lane *l, const struct lane_event *events, int n, struct eddy_result *results,
+                            struct eddy_error *err)
+{
+    int n_waves;
+    eddy_status rc = lane_find_rows(l, events, n, &n_waves, err);
+    if (rc < 0) return rc;
+    lane_sort_waves(l, n, n_waves);
+    for (int w = 0; w < n_waves; w++) {
+        const int *order = l->order + l->wave_first[w];
+        int in_wave = l->wave_first[w + 1] - l->wave_first[w];
+        rc = lane_wave(l, events, order, in_wave, results, err);
+        if (rc >= 0 && l->plan->training) rc = lane_learn_wave(l, events, order, in_wave, err);
+        if (rc < 0) return rc;
+    }
+    l->next = events[n - 1].offset + 1;
+    return EDDY_OK;
+}
+
+/* ---- batches ---- */
+
+static void lane_mark(struct lane *l)
+{
+    if (l->mark.set) return;
+    l->mark.set = true;
+    l->mark.next = l->next;
+    l->mark.watermark = l->watermark;
+    l->mark.epoch = l->epoch;
+    l->mark.stats = l->stats;
+    lane_train_mark(l);
+}
+
+eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, struct eddy_result *results,
+                      struct eddy_error *err)
+{
+    eddy_status rc = lane_reserve(l, n, err);
+    if (rc < 0) return rc;
+    lane_mark(l);
+
+    l->waiting = false;
+    if (n == 0) return 0;
+    int64_t epoch = lane_epoch_of(l, events[0].offset);
+    if (!lane_enter_epoch(l, epoch, &rc, err)) return rc;
+    int taken = 1;
+    while (taken < n && lane_epoch_of(l, events[taken].offset) == epoch) taken++;
+    rc = lane_run(l, events, taken, results, err);
+    return rc < 0 ? rc : taken;
+}
+
+bool lane_waiting(const struct lane *l)
+{
+    return l->waiting;
+}
+
+eddy_status lane_wait(struct lane *l, int timeout_ms)
+{
+    if (l->n_adopted >= l->n_jobs) return EDDY_OK;
+    return train_job_wait(l->jobs[l->n_adopted].job, timeout_ms);
+}
+
+eddy_status lane_commit(struct lane *l, struct eddy_error *err)
+{
+    if (!l->mark.set) return EDDY_OK;
+    keyspace_commit(l->keys);
+    lane_train_commit(l);
+    l->mark.set = false;
+    return keyspace_evict(l->keys, err);
+}
+
+void lane_abort(struct lane *l)
+{
+    if (!l->mark.set) return;
+    keyspace_abort(l->keys);
+    lane_train_abort(l);
+    l->next = l->mark.next;
+    l->watermark = l->mark.watermark;
+    l->epoch = l->mark.epoch;
+    l->stats = l->mark.stats;
+    l->waiting = false;
+    l->mark.set = false;
+}
+
+void lane_set_max_resident(struct lane *l, int64_t keys)
+{
+    keyspace_set_max_resident(l->keys, keys);
+}
+
+void lane_stats(const struct lane *l, struct lane_stats *out)
+{
+    *out = l->stats;
+    out->keys_resident = keyspace_resident(l->keys);
+    out->resident_bytes = keyspace_resident_bytes(l->keys);
+    if (l->in_epochs) { /* scope key counts its steps by itself */
+        out->updates = l->weights->steps;
+        out->refused = l->weights->refused;
+        out->loss = l->weights->loss;
+        out->grad_norm = l->weights->grad_norm;
+    }
+    out->model = l->weights->version;
+}
+
+const struct weights *lane_weights(const struct lane *l)
+{
+    return l->weights;
+}

@@ -1,0 +1,26 @@
+/* What a lane leaves in its store, for commands that look at state without folding anything.
+ *
+ * Meta blobs   lane    position, clock, epoch, model version        schema  names of the values
+ *              layout  directory of the rows                        network layers and their sizes, as text
+ *              train   windows waiting for the trainer */
+#ifndef ENGINE_FLOW_LANE_STORE_H
+#define ENGINE_FLOW_LANE_STORE_H
+
+#include "config/settings.h"
+#include "engine/state/keyspace.h"
+
+struct lane_position {
+    int64_t next, start; /* offsets: the next one wanted, the first one ever folded */
+    int64_t watermark;   /* newest event time; EDDY_NO_TIME = none */
+    int64_t epoch, epoch_length;
+    uint64_t model;      /* version of the weights in use */
+};
+
+/* ENOTFOUND when the store has no checkpoint yet. */
+eddy_status lane_stored_position(struct store *, struct lane_position *, struct eddy_error *);
+eddy_status lane_stored_layout(struct store *, struct row_layout *, struct eddy_error *);
+/* Adds the checkpoint to a hash: rows, then the model's bytes; with `positions` topic, partition and offsets. */
+eddy_status store_state_hash(struct store *, const struct store_identity *, const struct settings *, bool positions,
+                             struct state_hash *, struct eddy_error *);
+
+#endif
