@@ -18,11 +18,12 @@
 
 struct config;
 
-/* `source` names the text in messages ("sensors.yml").  `load_plugins` (may be NULL) is called with the `plugins:` list
- * before parts are looked up, and returns the parts to use. */
+/* Messages name the path, or "configuration" where there is none.  `load_plugins` (may be NULL: then a `plugins:` list is
+ * an error) is called with the `plugins:` list, which may be empty, before parts are looked up; it returns the parts to
+ * use, or NULL and an error. */
 struct config_request {
-    const char *path;            /* file to read; NULL = use `text` */
-    const char *text;            /* YAML text when path is NULL */
+    const char *path;             /* file to read; NULL = use `text` */
+    const char *text;             /* YAML text when path is NULL */
     const char *const *overrides; /* --set values; NULL-terminated or NULL */
     const struct eddy_parts *parts;
     const struct eddy_parts *(*load_plugins)(void *context, const struct eddy_strings *paths, struct eddy_error *);
@@ -40,7 +41,9 @@ const struct settings *config_settings(const struct config *);
 int config_error_count(const struct config *);
 const char *config_error(const struct config *, int i);
 
-/* Fills settings of one part by itself (defaults only, or from YAML text): tests, demo, embedding. */
+/* Fills settings of one part by itself with its defaults: tests, demo, embedding.  Required options stay unset for the
+ * caller to fill; no text or list needs freeing.  EDDY_EUNSUPPORTED: the default of an option is a list or a part, which
+ * only a config can own. */
 eddy_status config_part_defaults(const struct eddy_part *, void *settings, struct eddy_error *);
 
 /* The effective configuration as YAML, secrets masked, every default written out. */

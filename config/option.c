@@ -1,0 +1,136 @@
+#include "config/option.h"
+
+#include <string.h>
+
+#include "config/yaml_nodes.h"
+
+const struct eddy_option *option_find(const struct eddy_option *table, const char *name)
+{
+    for (; table && table->name; table++)
+        if (strcmp(table->name, name) == 0) return table;
+    return NULL;
+}
+
+const char *path_join(struct reading *r, const char *path, const char *name)
+{
+    const char *joined = *path ? reading_format(r, "%s.%s", path, name) : name;
+    return joined ? joined : "";
+}
+
+bool option_is_list(const struct eddy_option *option)
+{
+    return option->type == EDDY_OPT_STRINGS || option->type == EDDY_OPT_REALS || option->type == EDDY_OPT_RANGES ||
+           option->type == EDDY_OPT_PARTS;
+}
+
+static const char *expected_text(enum eddy_option_type type)
+{
+    switch (type) {
+    case EDDY_OPT_BOOL: return "true or false";
+    case EDDY_OPT_INT: return "a whole number";
+    case EDDY_OPT_REAL: return "a number";
+    case EDDY_OPT_STRING: return "a text";
+    case EDDY_OPT_ENUM: return "a word";
+    case EDDY_OPT_DURATION: return "a duration such as 250ms, 10s, 5m, 24h or 30d";
+    case EDDY_OPT_SIZE: return "a size such as 64KiB, 512MiB or 1GiB";
+    case EDDY_OPT_STRINGS: return "a list of texts";
+    case EDDY_OPT_REALS: return "a list of numbers";
+    case EDDY_OPT_RANGES: return "a list of numbers and ranges such as [1, 12, 24-48]";
+    case EDDY_OPT_MAP: return "a map of names and values";
+    case EDDY_OPT_GROUP: return "a map of options";
+    case EDDY_OPT_PART: return "a name, or {name: {options}}";
+    case EDDY_OPT_PARTS: return "a list of names or {name: {options}}";
+    default: return "something else";
+    }
+}
+
+void option_expected(struct reading *r, const struct slot *slot, const struct node *node)
+{
+    if (node->kind == NODE_BAD) return; /* reported where it was found */
+    const char *expected = expected_text(slot->option->type);
+    if (node_is_empty(node))
+        reading_problem(r, node->place, slot->path, "is empty: expected %s; leave the line out for the default",
+                        expected);
+    else
+        reading_problem(r, node->place, slot->path, "expected %s, got %s", expected, node_kind_text(node));
+}
+
+static void group_fill(struct reading *r, const struct slot *slot, const struct node *node)
+{
+    if (node->kind == NODE_MAP)
+        options_fill(r, slot->option->sub, node, slot->path, slot->at);
+    else
+        option_expected(r, slot, node);
+}
+
+static bool is_optional(const struct reading *r, const char *path)
+{
+    for (int i = 0; r->optional && r->optional[i]; i++)
+        if (strcmp(r->optional[i], path) == 0) return true;
+    return false;
+}
+
+/* The default as a node, as if it were written at `near`; NULL when there is none, which is reported where needed. */
+static const struct node *default_node(struct reading *r, const struct slot *slot, struct place near)
+{
+    const struct eddy_option *option = slot->option;
+    if (option->type == EDDY_OPT_GROUP) return node_new(r, NODE_MAP, near);
+    if (!option->default_text) {
+        if (!r->defaults_only && !is_optional(r, slot->path))
+            reading_problem(r, near, slot->path, "is required: %s", option->help ? option->help : "");
+        return NULL;
+    }
+    if (!*option->default_text) return NULL;
+    bool plain = option->type == EDDY_OPT_PART ? *option->default_text != '{' : option->type <= EDDY_OPT_SIZE;
+    if (plain && !(r->defaults_only && option->type == EDDY_OPT_PART))
+        return node_literal(r, option->default_text, near);
+    if (r->defaults_only) {
+        reading_problem(r, near, slot->path, "the default is a list, which needs a configuration to own it");
+        return NULL;
+    }
+    struct yaml_text text = {option->default_text, strlen(option->default_text), near.source,
+                             near.line ? near.line : -1};
+    return yaml_nodes(r, &text);
+}
+
+void option_fill(struct reading *r, const struct slot *slot, const struct node *node, struct place near)
+{
+    if (!node) node = default_node(r, slot, near);
+    if (!node || node->kind == NODE_BAD) return;
+    switch (slot->option->type) {
+    case EDDY_OPT_GROUP: group_fill(r, slot, node); break;
+    case EDDY_OPT_PART: choice_fill(r, slot, node); break;
+    case EDDY_OPT_PARTS: choices_fill(r, slot, node); break;
+    default: value_fill(r, slot, node); break;
+    }
+}
+
+static const char *const *known_names(struct reading *r, const struct eddy_option *table)
+{
+    size_t n = 0;
+    while (table && table[n].name) n++;
+    const char **names = reading_take(r, (n + 1) * sizeof(*names));
+    for (size_t i = 0; names && i < n; i++) names[i] = table[i].name;
+    return names;
+}
+
+static void report_unknown(struct reading *r, const struct eddy_option *table, const struct node *map,
+                           const char *path)
+{
+    for (int i = 0; i < map->n && !r->oom && !r->n_more; i++) {
+        if (option_find(table, map->name[i])) continue;
+        const char *const *known = known_names(r, table);
+        const char *advice = known ? reading_advice(r, map->name[i], known) : "";
+        reading_problem(r, map->item[i]->place, path_join(r, path, map->name[i]), "unknown option%s", advice);
+    }
+}
+
+void options_fill(struct reading *r, const struct eddy_option *table, const struct node *map, const char *path,
+                  void *settings)
+{
+    report_unknown(r, table, map, path);
+    for (const struct eddy_option *option = table; option && option->name && !r->oom; option++) {
+        struct slot slot = {option, path_join(r, path, option->name), (char *)settings + option->offset};
+        option_fill(r, &slot, node_get(map, option->name), map->place);
+    }
+}

@@ -1,0 +1,155 @@
+/* The root option table: every option of the pipeline itself is declared here and nowhere else.  The options of parts
+ * stand beside the parts. */
+#include "config/settings.h"
+
+#define MS  1e6
+#define S   (1e3 * MS)
+#define DAY (86400 * S)
+#define KIB 1024.0
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define AT(group, member) offsetof(struct group##_settings, member)
+
+static const struct eddy_option network_options[] = {
+    {"layers", EDDY_OPT_PARTS, AT(network, layers), "[{gru: {units: 32}}]", 0, 0, "",
+     "The recurrent network, bottom to top. Its output head is added by eddy.", NULL, EDDY_PART_LAYER, false},
+    {0},
+};
+
+static const struct eddy_option forecast_options[] = {
+    {"horizons", EDDY_OPT_RANGES, AT(forecast, horizons), "[1]", 1, 1024, "steps ahead",
+     "How far to look ahead: numbers and ranges, at most 512 of them.", NULL, 0, false},
+    {"channels", EDDY_OPT_ENUM, AT(forecast, channels), "independent", 0, 0, "independent|joint",
+     "Several values in a record: independent gives each a state of its own under the same weights, joint makes one "
+     "vector of them.",
+     NULL, 0, false},
+    {"scope", EDDY_OPT_ENUM, AT(forecast, scope), "shared", 0, 0, "shared|key",
+     "Whose weights: one set for all keys (fleets), or one per key (a few important series; needs train.mode inline "
+     "or off).",
+     NULL, 0, false},
+    {"network", EDDY_OPT_GROUP, AT(forecast, network), "", 0, 0, "", "The network that forecasts.", network_options,
+     0, false},
+    {"bands", EDDY_OPT_REALS, AT(forecast, bands), "[0.5, 0.9]", 0, 1, "share of values inside",
+     "Prediction bands: central coverages above 0 and below 1, ascending. The widest is written out.", NULL, 0,
+     false},
+    {"calendar", EDDY_OPT_BOOL, AT(forecast, calendar), "true", 0, 0, "",
+     "Hour of day and day of week, from the event time, as inputs of the network.", NULL, 0, false},
+    {"missing", EDDY_OPT_MAP, AT(forecast, missing), "", 0, 0, "",
+     "What stands in for a missing value, by value name, or `default` for all others: last (the last value seen), "
+     "forecast (what was expected), or skip (the series does not step).",
+     NULL, 0, false},
+    {0},
+};
+
+static const struct eddy_option detect_options[] = {
+    {"threshold", EDDY_OPT_REAL, AT(detect, threshold), "0.4", 1e-6, 1, "score",
+     "A record is an anomaly when its score reaches this.", NULL, 0, false},
+    {"warmup", EDDY_OPT_INT, AT(detect, warmup), "50", 0, 1e9, "events", "Events of a key before it is scored.", NULL,
+     0, false},
+    {"detectors", EDDY_OPT_PARTS, AT(detect, detectors), "[exceedance]", 0, 0, "",
+     "What turns residuals into a score; the highest verdict counts.", NULL, EDDY_PART_DETECTOR, false},
+    {0},
+};
+
+static const struct eddy_option train_options[] = {
+    {"mode", EDDY_OPT_ENUM, AT(train, mode), "background", 0, 0, "background|inline|off",
+     "background trains in a thread beside the stream, inline between two events, off never. All three give the same "
+     "results live and replayed.",
+     NULL, 0, false},
+    {"every", EDDY_OPT_INT, AT(train, every), "8", 1, 4096, "events",
+     "Events of a key between two of its training windows.", NULL, 0, false},
+    {"window", EDDY_OPT_INT, AT(train, window), "48", 2, 4096, "steps",
+     "Length of a training window; stretched to reach the largest horizon.", NULL, 0, false},
+    {"learning_rate", EDDY_OPT_REAL, AT(train, learning_rate), "2e-3", 1e-9, 10, "",
+     "Step size of the Adam optimiser.", NULL, 0, false},
+    {"clip_norm", EDDY_OPT_REAL, AT(train, clip_norm), "1", 1e-6, 1e6, "",
+     "Gradients with a larger norm are scaled down to it.", NULL, 0, false},
+    {"ema", EDDY_OPT_REAL, AT(train, ema), "0.99", 0, 0.999999, "",
+     "Decay of the averaged weights that serve; 0 serves the trained weights themselves.", NULL, 0, false},
+    {"batch", EDDY_OPT_INT, AT(train, batch), "16", 1, 4096, "windows", "Windows per optimiser step.", NULL, 0,
+     false},
+    {"windows", EDDY_OPT_INT, AT(train, windows), "64", 1, 65536, "windows",
+     "Windows kept per epoch, drawn evenly from all.", NULL, 0, false},
+    {"epoch", EDDY_OPT_INT, AT(train, epoch), "256", 1, 1e9, "offsets",
+     "Distance between the offsets of a partition at which shared weights may change.", NULL, 0, false},
+    {"lag", EDDY_OPT_INT, AT(train, lag), "1", 1, 1000, "epochs",
+     "Epochs between the last event that a candidate has seen and its adoption.", NULL, 0, false},
+    {0},
+};
+
+static const struct eddy_option state_options[] = {
+    {"path", EDDY_OPT_STRING, AT(state, path), "eddy-state", 0, 0, "directory",
+     "Where states and weights are kept, one file per partition.", NULL, 0, false},
+    {"checkpoint", EDDY_OPT_DURATION, AT(state, checkpoint), "10s", MS, DAY, "",
+     "Time between two checkpoints. After a crash at most this much is read again.", NULL, 0, false},
+    {"memory", EDDY_OPT_SIZE, AT(state, memory), "1GiB", 64 * KIB, 1024 * 1024 * GIB, "per process",
+     "Memory for resident keys; the least recently used ones wait on disk.", NULL, 0, false},
+    {"max_keys", EDDY_OPT_INT, AT(state, max_keys), "0", 0, 1e12, "keys per process",
+     "Resident keys at most; 0 leaves it to state.memory.", NULL, 0, false},
+    {"ttl", EDDY_OPT_DURATION, AT(state, ttl), "0", 0, 36500 * DAY, "of event time",
+     "A key that has been silent for longer is forgotten; 0 keeps all.", NULL, 0, false},
+    {"on_change", EDDY_OPT_ENUM, AT(state, on_change), "refuse", 0, 0, "refuse|reset",
+     "When the configuration no longer fits the stored state: refuse to start, or reset only what changed.", NULL, 0,
+     false},
+    {"missing", EDDY_OPT_ENUM, AT(state, missing), "rebuild", 0, 0, "rebuild|refuse",
+     "When a partition's stored state is gone: rebuild it from the topic, or refuse to start.", NULL, 0, false},
+    {0},
+};
+
+static const struct eddy_option errors_options[] = {
+    {"tolerance", EDDY_OPT_ENUM, AT(errors, tolerance), "all", 0, 0, "all|none",
+     "all goes on after a bad record, none stops at the first.", NULL, 0, false},
+    {"dead_letter", EDDY_OPT_PART, AT(errors, dead_letter), "", 0, 0, "",
+     "Where bad records go, byte for byte, with the reason. Without it they are logged and counted.", NULL,
+     EDDY_PART_SINK, false},
+    {0},
+};
+
+static const struct eddy_option limits_options[] = {
+    {"record", EDDY_OPT_SIZE, AT(limits, record), "1MiB", 64, GIB, "", "Largest payload of a record.", NULL, 0,
+     false},
+    {"key", EDDY_OPT_SIZE, AT(limits, key), "1KiB", 1, MIB, "", "Longest key.", NULL, 0, false},
+    {"depth", EDDY_OPT_INT, AT(limits, depth), "32", 1, 512, "levels", "Deepest nesting of a JSON record.", NULL, 0,
+     false},
+    {"fields", EDDY_OPT_INT, AT(limits, fields), "1024", 1, 1e6, "fields", "Most fields of one record.", NULL, 0,
+     false},
+    {0},
+};
+
+const struct eddy_option settings_options[] = {
+    {"name", EDDY_OPT_STRING, offsetof(struct settings, name), NULL, 0, 0, "",
+     "The pipeline's name: consumer group and state files derive from it. Letters, digits, dot, dash and underscore, "
+     "at most 100.",
+     NULL, 0, false},
+    {"seed", EDDY_OPT_INT, offsetof(struct settings, seed), "1", 0, 0, "",
+     "Seed of all random numbers: equal seed and input give equal output.", NULL, 0, false},
+    {"source", EDDY_OPT_PART, offsetof(struct settings, source), NULL, 0, 0, "", "Where events come from.", NULL,
+     EDDY_PART_SOURCE, false},
+    {"codec", EDDY_OPT_PART, offsetof(struct settings, codec), "json", 0, 0, "",
+     "How a record is read and a result written.", NULL, EDDY_PART_CODEC, false},
+    {"forecast", EDDY_OPT_GROUP, offsetof(struct settings, forecast), "", 0, 0, "", "What is forecast, and by what.",
+     forecast_options, 0, false},
+    {"detect", EDDY_OPT_GROUP, offsetof(struct settings, detect), "", 0, 0, "", "When a value counts as an anomaly.",
+     detect_options, 0, false},
+    {"train", EDDY_OPT_GROUP, offsetof(struct settings, train), "", 0, 0, "", "How the network goes on learning.",
+     train_options, 0, false},
+    {"state", EDDY_OPT_GROUP, offsetof(struct settings, state), "", 0, 0, "",
+     "What is kept for every key, and where.", state_options, 0, false},
+    {"sink", EDDY_OPT_PART, offsetof(struct settings, sink), NULL, 0, 0, "", "Where results go.", NULL,
+     EDDY_PART_SINK, false},
+    {"errors", EDDY_OPT_GROUP, offsetof(struct settings, errors), "", 0, 0, "", "What happens to bad records.",
+     errors_options, 0, false},
+    {"limits", EDDY_OPT_GROUP, offsetof(struct settings, limits), "", 0, 0, "", "What a record may be at most.",
+     limits_options, 0, false},
+    {"late", EDDY_OPT_ENUM, offsetof(struct settings, late), "fold", 0, 0, "fold|drop",
+     "Events that are not newer than the last of their key: fold takes them in order of arrival with an elapsed time "
+     "of "
+     "0, drop leaves them out of the state. There is always an output record.",
+     NULL, 0, false},
+    {"guarantee", EDDY_OPT_ENUM, offsetof(struct settings, guarantee), "at_least_once", 0, 0, "at_least_once",
+     "What holds for outputs after a crash; states are exact in any case.", NULL, 0, false},
+    {"plugins", EDDY_OPT_STRINGS, offsetof(struct settings, plugins), "", 0, 0, "paths",
+     "Shared libraries that add parts. They are loaded before anything else is read.", NULL, 0, false},
+    {0},
+};
