@@ -49,7 +49,9 @@ struct driver_request {
     bool flush_each;                        /* filter: service the sink after every turn */
     const volatile sig_atomic_t *stop;      /* set: drain, checkpoint, end; may be NULL */
     void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */
-    void (*on_tick)(void *context, const struct driver_stats *);  /* about 4 times a second; may be NULL */
+    /* A record that could not be used, after it went to the dead letters; may be NULL. */
+    void (*on_bad)(void *context, const struct eddy_record *, const struct eddy_error *);
+    void (*on_tick)(void *context, const struct driver_stats *); /* about 4 times a second; may be NULL */
     void *context;
 };
 

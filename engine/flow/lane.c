@@ -47,9 +47,9 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
     l->wave_state = calloc(rows, sizeof(*l->wave_state));
     l->wave_y = calloc(rows, sizeof(*l->wave_y));
     l->wave_elapsed = calloc(rows, sizeof(*l->wave_elapsed));
-    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points || !l->x || !l->state ||
-        !l->y || !l->elapsed || !l->inputs || !l->outputs || !l->wave_x || !l->wave_state || !l->wave_y ||
-        !l->wave_elapsed)
+    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points || !l->x ||
+        !l->state || !l->y || !l->elapsed || !l->inputs || !l->outputs || !l->wave_x || !l->wave_state ||
+        !l->wave_y || !l->wave_elapsed)
         return lane_no_memory(l, err);
     l->cap_events = n;
     return EDDY_OK;
@@ -161,7 +161,8 @@ static eddy_status lane_find_rows(struct lane *l, const struct lane_event *event
             l->items[i].hash = keyspace_hash(events[i].event.key, events[i].event.key_len);
     for (int i = 0; i < n; i++) {
         struct lane_item *item = &l->items[i];
-        if (i + AHEAD < n && events[i + AHEAD].kind != LANE_SKIP) keyspace_prefetch(l->keys, l->items[i + AHEAD].hash);
+        if (i + AHEAD < n && events[i + AHEAD].kind != LANE_SKIP)
+            keyspace_prefetch(l->keys, l->items[i + AHEAD].hash);
         item->row = NULL;
         item->wave = 0;
         item->stepped = false;

@@ -94,7 +94,8 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
 
 /* Compares a value with all forecasts that were made for it; the one-step forecast and its band go into the result
  * before the bands learn from the error. */
-static void fold_residuals(struct lane *l, const struct key_row *r, int value, double x, const struct eddy_result *out)
+static void fold_residuals(struct lane *l, const struct key_row *r, int value, double x,
+                           const struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     int channel = value / p->n_dims, dim = value % p->n_dims;
@@ -140,8 +141,7 @@ static void fold_judge(struct lane *l, const struct key_row *r, int64_t elapsed_
     float *attribution = (float *)(uintptr_t)out->attribution;
     float sum = 0;
     for (int i = 0; i < d->detectors.n; i++) {
-        const struct eddy_detector *detector =
-            (const struct eddy_detector *)(const void *)d->detectors.item[i].part;
+        const struct eddy_detector *detector = (const struct eddy_detector *)(const void *)d->detectors.item[i].part;
         memset(l->part_scores, 0, (size_t)p->n_values * sizeof(float));
         struct eddy_verdict verdict = {.attribution = l->part_scores};
         detector->judge(d->detectors.item[i].settings, r->row + p->at_detector[i], &evidence, &verdict);

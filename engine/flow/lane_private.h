@@ -40,7 +40,7 @@ struct lane_item {
     uint64_t hash;
     int64_t expired_before; /* event time; a key idle since before this is forgotten */
     int wave;
-    bool stepped;           /* it was folded in, so forecasts follow */
+    bool stepped; /* it was folded in, so forecasts follow */
 };
 
 struct lane {
@@ -93,7 +93,8 @@ size_t lane_values_each(const struct plan *);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
 
 /* lane_train.c */
-bool lane_enter_epoch(struct lane *, int64_t epoch, eddy_status *rc, struct eddy_error *); /* false: waiting, or rc < 0 */
+bool lane_enter_epoch(struct lane *, int64_t epoch, eddy_status *rc,
+                      struct eddy_error *); /* false: waiting, or rc < 0 */
 eddy_status lane_learn(struct lane *, struct key_row *, int channel, int64_t offset, struct eddy_error *);
 void lane_keep_start(const struct lane *, struct key_row *, int channel);
 const float *lane_own_weights(struct lane *, struct key_row *); /* scope key: packed for the next step */

@@ -69,16 +69,15 @@ eddy_status lane_stored_schema(struct store *store, struct eddy_buffer *names, i
 static eddy_status lane_schema_blob(const struct plan *p, struct eddy_buffer *b)
 {
     eddy_status rc = EDDY_OK;
-    for (int i = 0; i < p->n_values; i++)
-        rc = blob_put(b, p->schema.names[i], strlen(p->schema.names[i]) + 1, rc);
+    for (int i = 0; i < p->n_values; i++) rc = blob_put(b, p->schema.names[i], strlen(p->schema.names[i]) + 1, rc);
     return rc;
 }
 
 /* ---- hash ---- */
 
-static eddy_status hash_checkpoint(struct store *store, const struct store_identity *id, const struct lane_position *at,
-                                   int64_t ttl, const struct eddy_buffer *model, bool positions, struct state_hash *h,
-                                   struct eddy_error *err)
+static eddy_status hash_checkpoint(struct store *store, const struct store_identity *id,
+                                   const struct lane_position *at, int64_t ttl, const struct eddy_buffer *model,
+                                   bool positions, struct state_hash *h, struct eddy_error *err)
 {
     int64_t expired = INT64_MIN;
     if (ttl > 0 && at->watermark >= INT64_MIN + 1 + ttl) expired = at->watermark - ttl;
@@ -158,8 +157,8 @@ static eddy_status lane_put_blob(struct lane *l, const char *name, eddy_status m
                                  struct eddy_error *err)
 {
     eddy_status rc = made;
-    if (rc == EDDY_ENOMEM) rc = eddy_fail(err, rc, "%s[%d]: out of memory at a checkpoint", l->topic,
-                                          (int)l->request.partition);
+    if (rc == EDDY_ENOMEM)
+        rc = eddy_fail(err, rc, "%s[%d]: out of memory at a checkpoint", l->topic, (int)l->request.partition);
     if (rc >= 0) rc = store_put_meta(l->store, name, b->data, b->len, err);
     b->len = 0;
     return rc;
@@ -233,10 +232,11 @@ static eddy_status restore_rows(struct lane *l, bool *same_values, struct eddy_e
         if (differ >= 0 && !*same_values) differ = eddy_fail(err, EDDY_EMISMATCH, "the series has other values");
         if (differ < 0 && l->plan->settings->state.on_change == ON_CHANGE_REFUSE) {
             struct eddy_error what = err ? *err : (struct eddy_error){0};
-            rc = eddy_fail(err, EDDY_EMISMATCH,
-                           "%s[%d]: the stored state was made by another configuration: %.600s (state.on_change: reset "
-                           "resets what changed and keeps the rest)",
-                           l->topic, (int)l->request.partition, what.message);
+            rc = eddy_fail(
+                err, EDDY_EMISMATCH,
+                "%s[%d]: the stored state was made by another configuration: %.600s (state.on_change: reset "
+                "resets what changed and keeps the rest)",
+                l->topic, (int)l->request.partition, what.message);
         } else if (differ < 0) {
             if (!*same_values) stored.n = 0; /* other values: no section means the same any more */
             rc = store_migrate(l->store, &stored, &l->plan->layout, NULL, NULL, err);
@@ -255,9 +255,10 @@ static eddy_status restore_model(struct lane *l, const struct lane_position *at,
     if (rc >= 0) rc = lane_same_blob(l, "network", &b, kept, err);
     b.len = 0;
     if (rc >= 0 && !*kept && l->plan->settings->state.on_change == ON_CHANGE_REFUSE)
-        rc = eddy_fail(err, EDDY_EMISMATCH,
-                       "%s[%d]: the stored weights belong to another network (state.on_change: reset starts new ones)",
-                       l->topic, (int)l->request.partition);
+        rc = eddy_fail(
+            err, EDDY_EMISMATCH,
+            "%s[%d]: the stored weights belong to another network (state.on_change: reset starts new ones)", l->topic,
+            (int)l->request.partition);
     if (rc >= 0 && *kept) {
         rc = store_get_model(l->store, at->model, &b, err);
         if (rc >= 0) rc = weights_decode(l->plan->network, b.data, b.len, &weights, err);

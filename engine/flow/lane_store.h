@@ -13,7 +13,7 @@ struct lane_position {
     int64_t next, start; /* offsets: the next one wanted, the first one ever folded */
     int64_t watermark;   /* newest event time; EDDY_NO_TIME = none */
     int64_t epoch, epoch_length;
-    uint64_t model;      /* version of the weights in use */
+    uint64_t model; /* version of the weights in use */
 };
 
 /* ENOTFOUND when the store has no checkpoint yet. */

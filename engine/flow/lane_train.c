@@ -105,7 +105,8 @@ void lane_keep_start(const struct lane *l, struct key_row *r, int channel)
     const struct plan *p = l->plan;
     int64_t step = lane_steps(l, r)[channel], every = p->settings->train.every;
     if (step % every != 0 || p->at_starts < 0) return;
-    size_t place = (size_t)channel * (size_t)p->n_starts + (size_t)(step / every % p->n_starts), n = p->network->n_state;
+    size_t place = (size_t)channel * (size_t)p->n_starts + (size_t)(step / every % p->n_starts),
+           n = p->network->n_state;
     memcpy((float *)(void *)(r->row + p->at_starts) + place * n, lane_state(l, r, channel), n * sizeof(float));
 }
 
@@ -134,11 +135,13 @@ static void train_targets(const struct lane *l, const struct key_row *r, int cha
     const struct point *from = (const struct point *)(const void *)(lane_point(l, r, channel, origin) + 1);
     for (int j = 0; j < p->outlook.n_horizons; j++) {
         int64_t at = origin + p->outlook.horizons[j];
-        const struct point *to =
-            at < end ? (const struct point *)(const void *)(lane_point(l, r, channel, at) + 1) : NULL;
+        const struct point *to = at < end ? (const struct point *)(const void *)(lane_point(l, r, channel, at) + 1)
+                                          : NULL;
         for (int d = 0; d < p->n_dims; d++) {
             double y = to && to[d].known > 0 ? (to[d].anchor - from[d].anchor) / from[d].sigma : NAN;
-            target[j * p->n_dims + d] = (float)(y > TARGET_LIMIT ? TARGET_LIMIT : y < -TARGET_LIMIT ? -TARGET_LIMIT : y);
+            target[j * p->n_dims + d] = (float)(y > TARGET_LIMIT    ? TARGET_LIMIT
+                                                : y < -TARGET_LIMIT ? -TARGET_LIMIT
+                                                                    : y);
         }
     }
 }
@@ -149,8 +152,7 @@ static void train_cut(const struct lane *l, const struct key_row *r, int channel
     const struct plan *p = l->plan;
     const struct window_shape *w = &p->window;
     int64_t end = lane_steps(l, r)[channel], first = end > w->n_steps ? end - w->n_steps : 0;
-    size_t place = (size_t)channel * (size_t)p->n_starts +
-                   (size_t)(first / p->settings->train.every % p->n_starts);
+    size_t place = (size_t)channel * (size_t)p->n_starts + (size_t)(first / p->settings->train.every % p->n_starts);
     memset(block, 0, window_floats(w) * sizeof(float));
     if (w->n_state > 0)
         memcpy(window_start(w, block), (const float *)(const void *)(r->row + p->at_starts) + place * w->n_state,

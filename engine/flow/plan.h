@@ -39,8 +39,9 @@ struct plan {
     struct outlook_shape outlook; /* horizons */
     int *missing;                 /* [n_values] enum missing_policy */
     struct network *network;
-    struct window_shape window; /* n_steps is `train.window` stretched past the largest horizon, a multiple of `every` */
-    int n_starts;               /* states kept for window starts: n_steps / every */
+    struct window_shape
+        window;   /* n_steps is `train.window` stretched past the largest horizon, a multiple of `every` */
+    int n_starts; /* states kept for window starts: n_steps / every */
     bool training;
     size_t point_bytes, outlook_bytes, tracker_floats; /* per channel and step; per channel; per value and horizon */
     struct row_layout layout;

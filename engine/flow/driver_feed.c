@@ -1,0 +1,280 @@
+/* One batch of a partition: decode, fold, encode, send. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/log.h"
+#include "engine/flow/driver_private.h"
+
+enum { STALL_MS = 20, PAUSE_AFTER = 25 /* stalls: half a second */ };
+
+/* ---- waiting ---- */
+
+/* Stands still for a moment while the group is served.  After a while the partitions are paused as well, so that
+ * nothing is fetched that nobody can take; *stalls counts. */
+static eddy_status feed_stall(struct driver *d, int *stalls, struct eddy_error *err)
+{
+    const struct eddy_source *source = d->request.source;
+    eddy_status rc = source->serve(d->source, err);
+    if (rc >= 0 && ++*stalls == PAUSE_AFTER)
+        for (int i = 0; i < d->n_lanes && rc >= 0; i++)
+            if (!d->lanes[i]->gone) rc = source->pause(d->source, d->lanes[i], err);
+    return rc;
+}
+
+static eddy_status feed_go_on(struct driver *d, int stalls, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    if (stalls >= PAUSE_AFTER)
+        for (int i = 0; i < d->n_lanes && rc >= 0; i++)
+            if (!d->lanes[i]->gone) rc = d->request.source->resume(d->source, d->lanes[i], err);
+    return rc;
+}
+
+/* Sends all messages, however long the sink takes; stops early when the lane was revoked meanwhile.  A program that is
+ * told to stop while the broker is away gives up: what was not sent lies behind the checkpoint and comes again. */
+static eddy_status feed_send(struct driver *d, const struct eddy_sink *type, void *sink,
+                             const struct sink_message *messages, int n, struct eddy_error *err)
+{
+    int sent = 0, stalls = 0;
+    eddy_status rc = EDDY_OK;
+    while (sent < n && !d->in_hand->gone) {
+        rc = type->send(sink, messages + sent, n - sent, err);
+        if (rc < 0 && rc != EDDY_EAGAIN) break;
+        sent += rc > 0 ? rc : 0;
+        rc = EDDY_OK;
+        if (sent == n) break;
+        rc = type->service(sink, STALL_MS, err);
+        if (rc >= 0) rc = feed_stall(d, &stalls, err);
+        if (rc >= 0 && driver_stopping(d)) rc = EDDY_EAGAIN;
+        if (rc < 0) break;
+    }
+    eddy_status resumed = feed_go_on(d, stalls, err);
+    return rc < 0 ? rc : resumed < 0 ? resumed : EDDY_OK;
+}
+
+/* ---- dead letters ---- */
+
+static eddy_status feed_dead_letter(struct driver *d, const struct eddy_record *r, const struct eddy_error *why,
+                                    struct eddy_error *err)
+{
+    char partition[16], offset[24], time[24];
+    (void)snprintf(partition, sizeof(partition), "%d", (int)r->partition);
+    (void)snprintf(offset, sizeof(offset), "%" PRId64, r->offset);
+    (void)snprintf(time, sizeof(time), "%" PRId64, r->time_ns == EDDY_NO_TIME ? -1 : r->time_ns / 1000000);
+    const char *code = why->reason && *why->reason ? why->reason : "bad_record";
+    const struct sink_header headers[] = {
+        {"__eddy.errors.topic", r->topic, strlen(r->topic)},
+        {"__eddy.errors.partition", partition, strlen(partition)},
+        {"__eddy.errors.offset", offset, strlen(offset)},
+        {"__eddy.errors.timestamp", time, strlen(time)},
+        {"__eddy.errors.stage", "decode", strlen("decode")},
+        {"__eddy.errors.code", code, strlen(code)},
+        {"__eddy.errors.message", why->message, strlen(why->message)},
+    };
+    const struct sink_message message = {.partition = -1,
+                                         .key = r->key,
+                                         .key_len = r->key_len,
+                                         .payload = r->payload,
+                                         .len = r->payload_len,
+                                         .time_ns = r->time_ns,
+                                         .headers = headers,
+                                         .n_headers = sizeof(headers) / sizeof(headers[0])};
+    const struct eddy_sink *type = (const struct eddy_sink *)(const void *)d->settings->errors.dead_letter.part;
+    return feed_send(d, type, d->dead_letters, &message, 1, err);
+}
+
+static eddy_status feed_bad(struct driver *d, const struct eddy_record *r, const struct eddy_error *why,
+                            struct eddy_error *err)
+{
+    if (d->settings->errors.tolerance == TOLERANCE_NONE)
+        return eddy_fail(err, EDDY_EDATA, "%s[%d] offset %" PRId64 ": %.700s (errors.tolerance: none stops here)",
+                         r->topic, (int)r->partition, r->offset, why->message);
+    d->stats.bad++;
+    if (r->offset < d->in_hand->emit_from) return EDDY_OK;
+    eddy_status rc = EDDY_OK;
+    if (d->dead_letters)
+        rc = feed_dead_letter(d, r, why, err);
+    else
+        log_warn("bad_record", "%s[%d] offset %" PRId64 ": %.700s", r->topic, (int)r->partition, r->offset,
+                 why->message);
+    if (rc >= 0 && d->request.on_bad) d->request.on_bad(d->request.context, r, why);
+    return rc;
+}
+
+/* ---- decode ---- */
+
+/* The first good record of a partition tells the names of its values. */
+static eddy_status feed_discover(struct driver *d, struct driver_lane *dl, const struct eddy_codec *type, void *codec,
+                                 const struct eddy_record *r, struct eddy_error *err)
+{
+    d->names.len = 0;
+    eddy_status n = type->discover(codec, r, &d->names, err);
+    if (n < 0) return n;
+    const char **names = (const char **)calloc((size_t)n, sizeof(*names));
+    if (!names) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", dl->topic, (int)dl->partition);
+    const char *at = d->names.data;
+    for (int i = 0; i < n; i++, at += strlen(at) + 1) names[i] = at;
+    dl->next = r->offset;
+    eddy_status rc = driver_open_lane(d, dl, &(struct eddy_schema){n, names}, err);
+    free((void *)names);
+    return rc;
+}
+
+static eddy_status feed_room_for_values(struct driver *d, int n_values, struct eddy_error *err)
+{
+    size_t need = (size_t)d->chunk * (size_t)n_values;
+    if (need <= d->x_cap) return EDDY_OK;
+    free(d->x);
+    d->x = calloc(need, sizeof(*d->x));
+    d->x_cap = d->x ? need : 0;
+    return d->x ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "out of memory for %d values a record", n_values);
+}
+
+/* Decodes one record into an event; a bad one becomes LANE_SKIP after it went to the dead letters. */
+static eddy_status feed_decode(struct driver *d, struct driver_lane *dl, const struct eddy_record *r, int i,
+                               struct lane_event *out, struct eddy_error *err)
+{
+    struct eddy_error why = {0};
+    eddy_status rc = EDDY_OK;
+    *out = (struct lane_event){.kind = LANE_SKIP, .offset = r->offset};
+    if (!r->payload) {
+        d->stats.tombstones++;
+        if (d->request.forget_tombstones && r->key && r->key_len <= (size_t)d->limits.key && dl->lane)
+            *out = (struct lane_event){LANE_FORGET, r->offset, {.key = r->key, .key_len = r->key_len}};
+        return EDDY_OK;
+    }
+    bool context = r->context && d->context_codec;
+    const struct eddy_codec *type = context ? d->request.context_codec : d->codec_type;
+    void *codec = context ? d->context_codec : d->codec;
+
+    if (!dl->lane) rc = feed_discover(d, dl, type, codec, r, &why);
+    if (rc >= 0) rc = feed_room_for_values(d, dl->plan->n_values, &why);
+    if (rc >= 0) {
+        out->event.x = d->x + (size_t)i * (size_t)dl->plan->n_values;
+        rc = type->decode(codec, &dl->plan->schema, r, &d->arena, &out->event, &why);
+    }
+    if (rc >= 0) {
+        out->kind = LANE_EVENT;
+        d->stats.events++;
+        return EDDY_OK;
+    }
+    if (rc == EDDY_EDATA) return feed_bad(d, r, &why, err);
+    if (err) *err = why;
+    return rc;
+}
+
+/* ---- fold, encode, send ---- */
+
+/* Results of the events taken, from emit_from on, as messages. */
+static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const struct lane_event *events, int n,
+                               int *n_messages, struct eddy_error *err)
+{
+    d->encoded.len = 0;
+    *n_messages = 0;
+    for (int i = 0; i < n; i++) {
+        if (events[i].kind != LANE_EVENT) continue;
+        if (events[i].offset < dl->emit_from) {
+            d->stats.silent++;
+            continue;
+        }
+        const struct eddy_result *r = &d->results[i];
+        d->stats.results++;
+        if (d->request.on_result) d->request.on_result(d->request.context, r);
+        if (!d->sink) continue;
+        d->starts[*n_messages] = d->encoded.len;
+        eddy_status rc = d->sink_codec_type->encode(d->sink_codec, r, &d->encoded, err);
+        if (rc < 0) return rc;
+        d->messages[(*n_messages)++] = (struct sink_message){
+            .partition = r->partition, .key = r->key, .key_len = r->key_len, .time_ns = r->time_ns};
+    }
+    d->starts[*n_messages] = d->encoded.len;
+    for (int i = 0; i < *n_messages; i++) {
+        d->messages[i].payload = d->encoded.data + d->starts[i];
+        d->messages[i].len = d->starts[i + 1] - d->starts[i];
+    }
+    return EDDY_OK;
+}
+
+/* Waits for the candidate that the lane needs; the group is served meanwhile. */
+static eddy_status feed_wait(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    int stalls = 0;
+    eddy_status rc = EDDY_EAGAIN;
+    d->stats.waits++;
+    while (rc == EDDY_EAGAIN && !dl->gone) {
+        rc = lane_wait(dl->lane, STALL_MS);
+        if (rc != EDDY_EAGAIN) break;
+        rc = feed_stall(d, &stalls, err);
+        if (rc >= 0) rc = EDDY_EAGAIN;
+    }
+    eddy_status resumed = feed_go_on(d, stalls, err);
+    return rc < 0 ? rc : resumed;
+}
+
+static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, double *cpu, struct eddy_error *err)
+{
+    int done = 0, n_messages;
+    while (done < n && !dl->gone) {
+        struct lane_event *events = d->events + done;
+        eddy_status taken = lane_turn(dl->lane, events, n - done, d->results, err);
+        if (taken < 0) return taken;
+        driver_stage(d, &d->stats.cpu_lane, cpu);
+        if (taken == 0) {
+            eddy_status rc = feed_wait(d, dl, err);
+            if (rc < 0) return rc;
+            continue;
+        }
+        eddy_status rc = feed_encode(d, dl, events, taken, &n_messages, err);
+        driver_stage(d, &d->stats.cpu_encode, cpu);
+        if (rc >= 0 && d->sink) rc = feed_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
+        if (rc >= 0 && d->request.flush_each && d->sink) rc = d->request.sink->service(d->sink, 0, err);
+        driver_stage(d, &d->stats.cpu_send, cpu);
+        if (rc >= 0 && !dl->gone) rc = lane_commit(dl->lane, err);
+        if (rc < 0) return rc;
+        driver_stage(d, &d->stats.cpu_lane, cpu);
+        done += taken;
+    }
+    return EDDY_OK;
+}
+
+static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const struct source_batch *b,
+                              struct eddy_error *err)
+{
+    double cpu = 0;
+    int n = 0;
+    driver_stage(d, NULL, &cpu);
+    for (int i = 0; i < b->n && !dl->gone; i++) {
+        if (b->records[i].offset < driver_next(dl)) continue; /* read again after a seek */
+        d->stats.records++;
+        eddy_status rc = feed_decode(d, dl, &b->records[i], n, &d->events[n], err);
+        if (rc < 0) return rc;
+        if (dl->lane)
+            n++;
+        else
+            dl->next = b->records[i].offset + 1;
+    }
+    driver_stage(d, &d->stats.cpu_decode, &cpu);
+    return feed_fold(d, dl, n, &cpu, err);
+}
+
+eddy_status driver_feed(struct driver *d, const struct source_batch *batch, struct eddy_error *err)
+{
+    struct driver_lane *dl = batch->tag;
+    int known = 0;
+    while (known < d->n_lanes && d->lanes[known] != dl) known++;
+    if (known == d->n_lanes) return EDDY_OK; /* revoked while an earlier batch was in hand */
+
+    d->in_hand = dl;
+    eddy_status rc = EDDY_OK;
+    for (int first = 0; first < batch->n && rc >= 0 && !dl->gone; first += d->chunk) {
+        struct source_batch part = {dl, batch->n - first < d->chunk ? batch->n - first : d->chunk,
+                                    batch->records + first};
+        eddy_arena_reset(&d->arena);
+        rc = feed_batch(d, dl, &part, err);
+    }
+    if (rc < 0 && dl->lane) lane_abort(dl->lane);
+    d->in_hand = NULL;
+    if (dl->gone) driver_free_lane(d, dl);
+    return rc; /* EDDY_EAGAIN: told to stop while the sink is full; nothing of this lane may follow */
+}

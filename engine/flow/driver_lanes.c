@@ -1,0 +1,257 @@
+/* Partitions come and go: where a lane starts, what is silent, and when it is saved. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/log.h"
+#include "engine/flow/driver_private.h"
+#include "engine/flow/lane_store.h"
+
+enum { REVOKE_DRAIN_MS = 5000, TYPICAL_KEY_BYTES = 16 };
+#define START_MARK "eddy start=" /* in the metadata of a commit: the first offset that was ever folded */
+
+int64_t driver_next(const struct driver_lane *dl)
+{
+    return dl->lane ? lane_next(dl->lane) : dl->next;
+}
+
+/* state.memory and max_keys are the process's: every lane gets an equal share. */
+static void driver_share_memory(struct driver *d)
+{
+    const struct state_settings *s = &d->settings->state;
+    for (int i = 0; i < d->n_lanes; i++) {
+        if (!d->lanes[i]->lane) continue;
+        int64_t each = (int64_t)keyspace_bytes_per_key(&d->lanes[i]->plan->layout, TYPICAL_KEY_BYTES);
+        int64_t keys = s->memory / each;
+        if (s->max_keys > 0 && s->max_keys < keys) keys = s->max_keys;
+        keys /= d->n_lanes;
+        lane_set_max_resident(d->lanes[i]->lane, keys > 0 ? keys : 1);
+    }
+}
+
+eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const struct eddy_schema *schema,
+                             struct eddy_error *err)
+{
+    eddy_status rc = plan_open(d->settings, schema, &dl->plan, err);
+    if (rc < 0) return rc;
+    const struct lane_request request = {.plan = dl->plan,
+                                         .topic = dl->topic,
+                                         .partition = dl->partition,
+                                         .store = dl->store,
+                                         .trainer = d->trainer,
+                                         .max_resident = 1};
+    rc = lane_open(&request, &dl->lane, err);
+    if (rc < 0) return rc;
+    if (lane_checkpointed(dl->lane) < 0) lane_seek(dl->lane, dl->next);
+    driver_share_memory(d);
+    return EDDY_OK;
+}
+
+/* ---- assign ---- */
+
+/* No local state, but the group has been here: fold everything since the first offset again, silently. */
+static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
+                                  struct eddy_error *err)
+{
+    if (d->settings->state.missing == MISSING_STATE_REFUSE)
+        return eddy_fail(err, EDDY_ENOTFOUND,
+                         "%s[%d]: the group has committed offset %" PRId64 ", but there is no state in %s "
+                         "(state.missing: rebuild makes it anew from the topic)",
+                         p->topic, (int)p->partition, p->committed, dl->path);
+    dl->next = p->low;
+    if (strncmp(p->metadata, START_MARK, strlen(START_MARK)) == 0) {
+        int64_t start = strtoll(p->metadata + strlen(START_MARK), NULL, 10);
+        if (start > dl->next) dl->next = start;
+    }
+    if (dl->next > p->committed) dl->next = p->committed;
+    dl->emit_from = p->committed;
+    log_warn("state_missing", "%s[%d]: no state in %s; folding offsets %" PRId64 "..%" PRId64 " again, silently",
+             p->topic, (int)p->partition, dl->path, dl->next, p->committed);
+    return EDDY_OK;
+}
+
+static eddy_status assign_continue(struct driver_lane *dl, const struct source_partition *p, int64_t next,
+                                   struct eddy_error *err)
+{
+    if (p->high >= 0 && next > p->high)
+        return eddy_fail(err, EDDY_EMISMATCH,
+                         "%s[%d]: the state in %s goes on at offset %" PRId64 ", but the topic ends at %" PRId64
+                         ": was it created anew? (eddy reset, or another state.path)",
+                         p->topic, (int)p->partition, dl->path, next, p->high);
+    if (next < p->low)
+        return eddy_fail(err, EDDY_EMISMATCH,
+                         "%s[%d]: the state in %s goes on at offset %" PRId64 ", but the topic keeps only %" PRId64
+                         " and later (eddy reset, or another state.path)",
+                         p->topic, (int)p->partition, dl->path, next, p->low);
+    if (p->committed >= 0 && p->committed < next)
+        log_warn("position",
+                 "%s[%d]: the group's offset %" PRId64 " lies before the state's %" PRId64 "; the state's counts",
+                 p->topic, (int)p->partition, p->committed, next);
+    dl->next = next;
+    dl->emit_from = p->committed > next ? p->committed : next;
+    return EDDY_OK;
+}
+
+/* Where to start, from what is stored here and what the group has committed. */
+static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
+                                struct eddy_error *err)
+{
+    struct lane_position at;
+    eddy_status rc = store_is_new(dl->store) ? EDDY_ENOTFOUND : lane_stored_position(dl->store, &at, err);
+    if (rc >= 0) return assign_continue(dl, p, at.next, err);
+    if (rc != EDDY_ENOTFOUND) return rc;
+    if (p->committed >= 0 && p->committed > p->low) return assign_rebuild(d, dl, p, err);
+    dl->next = dl->emit_from = p->committed >= 0 ? p->low : p->start;
+    return EDDY_OK;
+}
+
+static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
+                               struct eddy_error *err)
+{
+    const struct store_identity id = {d->settings->name, p->topic, p->partition};
+    int n_values;
+    dl->topic = strdup(p->topic);
+    dl->path = store_path(d->state_path, &id);
+    if (!dl->topic || !dl->path)
+        return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
+
+    eddy_status rc = store_open(dl->path, &id, STORE_WRITE, &dl->store, err);
+    if (rc >= 0) rc = assign_start(d, dl, p, err);
+    if (rc < 0) return rc;
+    if (d->request.schema) return driver_open_lane(d, dl, d->request.schema, err);
+    if (store_is_new(dl->store)) return EDDY_OK;
+
+    rc = lane_stored_schema(dl->store, &d->names, &n_values, err);
+    if (rc < 0) return rc == EDDY_ENOTFOUND ? EDDY_OK : rc;
+    const char **names = (const char **)calloc((size_t)n_values, sizeof(*names));
+    if (!names) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
+    const char *at = d->names.data;
+    for (int i = 0; i < n_values; i++, at += strlen(at) + 1) names[i] = at;
+    rc = driver_open_lane(d, dl, &(struct eddy_schema){n_values, names}, err);
+    free((void *)names);
+    return rc;
+}
+
+static int assign_order(const struct driver_lane *a, const struct source_partition *b)
+{
+    int topics = strcmp(a->topic, b->topic);
+    return topics ? topics : a->partition - b->partition;
+}
+
+int64_t driver_assign(void *context, const struct source_partition *p, void **tag, struct eddy_error *err)
+{
+    struct driver *d = context;
+    struct driver_lane **grown = realloc(d->lanes, (size_t)(d->n_lanes + 1) * sizeof(*grown));
+    struct driver_lane *dl = calloc(1, sizeof(*dl));
+    if (grown) d->lanes = grown;
+    if (!grown || !dl) {
+        free(dl);
+        return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
+    }
+    int place = d->n_lanes++;
+    for (; place > 0 && assign_order(d->lanes[place - 1], p) > 0; place--) d->lanes[place] = d->lanes[place - 1];
+    d->lanes[place] = dl;
+    *dl = (struct driver_lane){.partition = p->partition, .committed = -1};
+
+    eddy_status rc = assign_open(d, dl, p, err);
+    if (rc < 0) {
+        driver_free_lane(d, dl);
+        return rc;
+    }
+    *tag = dl;
+    log_info("assigned", "%s[%d] from offset %" PRId64 "%s", p->topic, (int)p->partition, driver_next(dl),
+             dl->emit_from > driver_next(dl) ? ", silent at first" : "");
+    return driver_next(dl);
+}
+
+/* ---- checkpoint ---- */
+
+static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    if (!dl->lane || lane_checkpointed(dl->lane) == lane_next(dl->lane)) return EDDY_OK;
+    eddy_status rc = lane_checkpoint(dl->lane, err);
+    if (rc == EDDY_EFULL) { /* the last checkpoint stands; results go on, and the next try may find room */
+        log_error("checkpoint_failed", "%s", err ? err->message : "no room");
+        return EDDY_OK;
+    }
+    if (rc >= 0) d->stats.checkpoints++;
+    return rc;
+}
+
+static eddy_status driver_commit_positions(struct driver *d, struct driver_lane *only, struct eddy_error *err)
+{
+    if (!d->request.commit || !d->request.source->commit || !d->source) return EDDY_OK;
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < d->n_lanes && rc >= 0; i++) {
+        struct driver_lane *dl = d->lanes[i];
+        if ((only && dl != only) || !dl->lane) continue;
+        int64_t next = lane_checkpointed(dl->lane);
+        if (next < 0 || next == dl->committed || next < dl->emit_from) continue;
+        char metadata[64];
+        (void)snprintf(metadata, sizeof(metadata), START_MARK "%" PRId64, lane_start(dl->lane));
+        const struct source_position at = {dl, dl->topic, dl->partition, next, metadata};
+        rc = d->request.source->commit(d->source, &at, 1, err);
+        if (rc >= 0) dl->committed = next;
+    }
+    return rc;
+}
+
+eddy_status driver_checkpoint(struct driver *d, struct eddy_error *err)
+{
+    for (int i = 0; i < d->n_lanes; i++) {
+        eddy_status rc = driver_checkpoint_lane(d, d->lanes[i], err);
+        if (rc < 0) return rc;
+    }
+    return driver_commit_positions(d, NULL, err);
+}
+
+/* ---- revoke ---- */
+
+void driver_free_lane(struct driver *d, struct driver_lane *dl)
+{
+    int place = 0;
+    while (place < d->n_lanes && d->lanes[place] != dl) place++;
+    for (d->n_lanes--; place < d->n_lanes; place++) d->lanes[place] = d->lanes[place + 1];
+    if (dl->lane) {
+        struct lane_stats s;
+        lane_stats(dl->lane, &s);
+        d->stats.keys += s.keys_new;
+        d->stats.late += s.late;
+        d->stats.duplicates += s.duplicates;
+        d->stats.alerts += s.alerts;
+        d->stats.updates += s.updates;
+        d->stats.refused += s.refused;
+    }
+    lane_close(dl->lane);
+    plan_close(dl->plan);
+    store_close(dl->store);
+    free(dl->topic), free(dl->path);
+    free(dl);
+    driver_share_memory(d);
+}
+
+eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error *err)
+{
+    struct driver *d = context;
+    struct driver_lane *dl = tag;
+    eddy_status rc = EDDY_OK;
+    log_info("revoked", "%s[%d] at offset %" PRId64 "%s", dl->topic, (int)dl->partition, driver_next(dl),
+             lost ? ", lost" : "");
+    if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
+    if (!lost && dl->lane && lane_checkpointed(dl->lane) != lane_next(dl->lane)) {
+        rc = driver_drain(d, REVOKE_DRAIN_MS, err);
+        if (rc >= 0) rc = driver_checkpoint_lane(d, dl, err);
+        if (rc >= 0) rc = driver_commit_positions(d, dl, err);
+        if (rc == EDDY_EAGAIN) {
+            log_warn("revoked", "%s[%d]: results are not confirmed; the next owner writes them again", dl->topic,
+                     (int)dl->partition);
+            rc = EDDY_OK;
+        }
+    }
+    if (dl == d->in_hand)
+        dl->gone = true;
+    else
+        driver_free_lane(d, dl);
+    if (rc < 0 && err && d->revoke_error.code >= 0) d->revoke_error = *err;
+    return rc;
+}

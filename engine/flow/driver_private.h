@@ -1,0 +1,76 @@
+/* The inside of the driver, shared by driver.c (the loop), driver_lanes.c (partitions come and go, checkpoints) and
+ * driver_feed.c (one batch of records through decode, lane, encode, send). */
+#ifndef ENGINE_FLOW_DRIVER_PRIVATE_H
+#define ENGINE_FLOW_DRIVER_PRIVATE_H
+
+#include "engine/flow/driver.h"
+
+/* One assigned partition.  The lane is opened when the names of its values are known: from the command, the stored
+ * state, or the first good record. */
+struct driver_lane {
+    char *topic;
+    int32_t partition;
+    char *path; /* state file */
+    struct store *store;
+    struct plan *plan;
+    struct lane *lane;
+    int64_t next;      /* next offset, while there is no lane yet */
+    int64_t emit_from; /* results before this are silent: they were written before the state was rebuilt */
+    int64_t committed; /* last position handed to the source; -1 = none */
+    bool gone;         /* revoked; freed when no batch of it is in hand */
+};
+
+struct driver {
+    struct driver_request request;
+    const struct settings *settings;
+    struct eddy_limits limits;
+    void *source, *sink, *dead_letters, *codec, *sink_codec, *context_codec;
+    const struct eddy_codec *codec_type, *sink_codec_type;
+    struct trainer *trainer;
+    struct store_lock *lock;
+    char *scratch_path;
+    const char *state_path;
+
+    struct driver_lane **lanes; /* in order of topic and partition */
+    int n_lanes;
+    struct driver_lane *in_hand;    /* the lane whose batch is being worked on */
+    struct eddy_error revoke_error; /* of a callback, reported by the loop */
+
+    /* Scratch of a batch of `chunk` records. */
+    int chunk;
+    struct source_batch *batches;
+    struct lane_event *events;
+    struct eddy_result *results;
+    struct sink_message *messages;
+    size_t *starts; /* where a message begins in `encoded` */
+    double *x;      /* [chunk, n_values] */
+    size_t x_cap;
+    struct eddy_arena arena;
+    struct eddy_buffer encoded, names;
+
+    int64_t checkpoint_due_ns, tick_due_ns, started_ns;
+    bool stages;
+    struct driver_stats stats; /* totals; of lanes that left as well */
+};
+
+/* driver.c */
+int64_t driver_clock_ns(void); /* monotonic */
+void driver_stage(const struct driver *, double *stage,
+                  double *since); /* adds CPU time since *since when asked for */
+/* Waits for the sink for up to timeout_ms while the group is served; EDDY_EAGAIN when something is outstanding still. */
+eddy_status driver_drain(struct driver *, int timeout_ms, struct eddy_error *);
+bool driver_stopping(const struct driver *);
+
+/* driver_lanes.c */
+int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
+eddy_status driver_revoke(void *driver, void *tag, bool lost, struct eddy_error *);
+eddy_status driver_open_lane(struct driver *, struct driver_lane *, const struct eddy_schema *, struct eddy_error *);
+void driver_free_lane(struct driver *, struct driver_lane *);
+/* Writes checkpoints of all lanes whose results are confirmed (drain first) and commits their positions. */
+eddy_status driver_checkpoint(struct driver *, struct eddy_error *);
+int64_t driver_next(const struct driver_lane *);
+
+/* driver_feed.c */
+eddy_status driver_feed(struct driver *, const struct source_batch *, struct eddy_error *);
+
+#endif
