@@ -27,6 +27,7 @@ struct sink_message {
 struct sink_request {
     const char *name;                 /* settings.name */
     const struct eddy_choice *source; /* a Kafka sink without properties of its own takes the source's */
+    int co_partitioned;               /* results keep their input's partition (dead letters do not): checked early */
     int columns;                      /* a file that ends in .csv is written as columns by the CSV codec */
 };
 

@@ -1,0 +1,48 @@
+/* Kafka: a source and a sink over a consumer group, and a bounded reader of a topic's past.
+ *
+ * Source   cooperative-sticky group member.  Every assigned partition keeps its own fetch queue, which poll() drains in
+ *          turn; pausing a partition is leaving its queue alone, so nothing that was fetched is thrown away, lost or
+ *          read twice.  Where reading starts is said by the listener's assign(), never by auto.offset.reset.
+ * Sink     idempotent producer, acks=all, no delivery timeout: brokers may be away for as long as they like.
+ * Errors   broker away, coordinator moving, leader unknown: logged and waited out.  Wrong credentials, missing rights,
+ *          a topic that is not there, an offset that is gone, a message the broker refuses: an error that ends the
+ *          pipeline, naming topic, partition and reason. */
+#ifndef CONNECTORS_KAFKA_KAFKA_H
+#define CONNECTORS_KAFKA_KAFKA_H
+
+#include "engine/flow/sink.h"
+#include "engine/flow/source.h"
+
+enum tombstones { TOMBSTONES_SKIP, TOMBSTONES_FORGET };
+
+struct kafka_source_settings {
+    struct eddy_strings topics;
+    const char *start; /* earliest | latest | RFC 3339: where a partition without a committed offset starts */
+    struct eddy_map properties; /* librdkafka's own names */
+    const char *instance_id;    /* static membership; NULL or "" = off */
+    int tombstones;             /* enum tombstones; only carried here, the driver acts on it */
+    int64_t connect_timeout;    /* ns */
+};
+
+struct kafka_sink_settings {
+    const char *topic;
+    struct eddy_map properties; /* empty = the Kafka source's */
+    int64_t connect_timeout;    /* ns */
+};
+
+/* What `replay --from --to` reads: no group membership, no commits, ends by itself. */
+struct kafka_range_settings {
+    struct eddy_strings topics;
+    struct eddy_map properties;
+    const char *from;        /* earliest | latest | RFC 3339; NULL = earliest */
+    const char *to;          /* latest | RFC 3339, exclusive; NULL = latest: the end as it is when reading starts */
+    int64_t connect_timeout; /* ns; 0 = 30 s */
+};
+
+extern const struct eddy_source source_kafka; /* settings: struct kafka_source_settings */
+extern const struct eddy_sink sink_kafka;     /* settings: struct kafka_sink_settings */
+
+/* The same calls over a fixed range; settings: struct kafka_range_settings, filled by the command. */
+extern const struct eddy_source source_kafka_range;
+
+#endif

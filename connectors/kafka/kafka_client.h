@@ -1,0 +1,58 @@
+/* One librdkafka handle with its logs, errors and questions about topics; source, sink, range and admin stand on it.
+ *
+ * Memory   the client lives inside its owner and must not move between open and close.
+ * Threads  one thread calls; librdkafka's own threads only write logs through it.
+ * Errors   EDDY_EAGAIN from the asking calls means "the broker did not answer in time"; all else is final. */
+#ifndef CONNECTORS_KAFKA_KAFKA_CLIENT_H
+#define CONNECTORS_KAFKA_KAFKA_CLIENT_H
+
+#include <pthread.h>
+
+#include "config/log.h"
+#include "connectors/kafka/kafka_settings.h"
+
+struct kafka_client {
+    rd_kafka_t *rk;
+    const struct eddy_map *properties; /* borrowed: secrets in texts are masked by it */
+    void *owner;                       /* for the callbacks below */
+    struct log_limit away, other;      /* logs that repeat */
+    bool has_failed;
+    struct eddy_error failed; /* what an error callback found to be final */
+    pthread_mutex_t lock;
+    char trouble[400]; /* the last connection trouble, under `lock` */
+};
+
+struct kafka_client_request {
+    enum kafka_role role;
+    const char *name, *instance_id; /* instance_id may be NULL */
+    const struct eddy_map *properties;
+    int n_partitions; /* 0 = unknown */
+    void *owner;
+    void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);
+    void (*on_commit)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);
+    void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *client);
+};
+
+/* Does not wait for a broker.  A client that failed to open needs no close. */
+eddy_status kafka_client_open(struct kafka_client *, const struct kafka_client_request *, struct eddy_error *);
+/* Frees the handle; a consumer must have been closed before.  A zeroed or closed client is fine. */
+void kafka_client_close(struct kafka_client *);
+
+/* How many partitions `topic` has.  Waits up to timeout_ms for brokers and for a leader; EDDY_EIO naming
+ * bootstrap.servers and the last trouble when none answers, EDDY_ENOTFOUND when there is no such topic. */
+eddy_status kafka_client_topic(struct kafka_client *, const char *topic, int timeout_ms, int *n_partitions,
+                               struct eddy_error *);
+
+/* Partitions of all `topics` together, asked by a handle of its own; errors as above. */
+eddy_status kafka_count_partitions(const struct eddy_strings *topics, const char *name,
+                                   const struct eddy_map *properties, int timeout_ms, int *n, struct eddy_error *);
+
+/* Ends the pipeline rather than waiting: credentials, rights, topics that do not exist, broken data. */
+bool kafka_error_is_final(rd_kafka_resp_err_t);
+
+/* "host:port, host:port (last trouble: ..)" for messages. */
+void kafka_client_where(struct kafka_client *, char *text, size_t size);
+
+int64_t kafka_now_ms(void); /* monotonic */
+
+#endif

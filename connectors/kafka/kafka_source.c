@@ -1,0 +1,464 @@
+/* The group member.
+ *
+ * librdkafka's rebalance callback only takes notes for new partitions: asking the brokers where to start may take a
+ * while or fail for now, so source_settle() does it from poll() and serve(), again and again until it works, and only
+ * then hands the assignment to librdkafka.  Until then the group waits and partitions that stay are read on. */
+#include "connectors/kafka/kafka.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/kafka/kafka_offsets.h"
+#include "connectors/kafka/kafka_partitions.h"
+
+enum {
+    SETTLE_ASK_MS = 4000,   /* one question to the brokers */
+    SETTLE_RETRY_MS = 500,  /* between two rounds of questions */
+    WAIT_SLICE_MS = 100,    /* the group is served at least so often */
+    CLOSE_COMMIT_MS = 2000, /* for commits on their way */
+    CLOSE_JOIN_MS = 4000,   /* see source_may_destroy() */
+    CLOSE_LEAVE_MS = 3000,  /* for leaving the group */
+    GROUP_EVENTS_MAX = 100  /* error events of the group taken per turn */
+};
+
+struct kafka_source {
+    struct kafka_client client;
+    struct kafka_partitions partitions;
+    const struct kafka_source_settings *settings;
+    struct source_listener listener;
+    struct kafka_when start;
+    rd_kafka_queue_t *group_queue;
+    rd_kafka_topic_partition_list_t *pending; /* assigned by the group, not yet settled */
+    int64_t settle_at_ms;
+    int n_commits; /* on their way */
+    bool was_assigned, closing;
+};
+
+static eddy_status source_failure(struct kafka_source *s, struct eddy_error *err)
+{
+    if (!s->client.has_failed) return EDDY_OK;
+    if (err) *err = s->client.failed;
+    return s->client.failed.code;
+}
+
+static void source_fail(struct kafka_source *s, const struct eddy_error *why)
+{
+    if (s->client.has_failed) return;
+    s->client.has_failed = true;
+    s->client.failed = *why;
+}
+
+static void source_revoke_one(struct kafka_source *s, struct kafka_partition *p, bool lost)
+{
+    struct eddy_error why = {0};
+    if (!p || !p->live) return;
+    p->paused = true;
+    eddy_status rc = s->listener.revoke(s->listener.context, p->tag, lost, &why);
+    log_info("partition_revoked", "%s [%d] at offset %lld%s", p->topic, (int)p->partition, (long long)p->next,
+             lost ? " (lost)" : "");
+    kafka_partitions_stop(&s->partitions, p);
+    if (rc < 0) source_fail(s, &why);
+}
+
+static void source_log_error(rd_kafka_error_t *error, const char *what)
+{
+    if (!error) return;
+    log_warn("kafka_group", "%s: %s", what, rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+}
+
+static void source_forget_pending(struct kafka_source *s)
+{
+    if (s->pending) rd_kafka_topic_partition_list_destroy(s->pending);
+    s->pending = NULL;
+}
+
+static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+                                void *opaque)
+{
+    struct kafka_source *s = ((struct kafka_client *)opaque)->owner;
+
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+        s->was_assigned = true;
+        if (s->closing) {
+            source_log_error(rd_kafka_incremental_assign(rk, list), "assign while closing");
+            return;
+        }
+        source_forget_pending(s);
+        s->pending = rd_kafka_topic_partition_list_copy(list);
+        s->settle_at_ms = 0;
+        return;
+    case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS: {
+        bool lost = rd_kafka_assignment_lost(rk) != 0;
+        for (int i = 0; i < list->cnt; i++)
+            source_revoke_one(
+                s, kafka_partitions_find(&s->partitions, list->elems[i].topic, list->elems[i].partition), lost);
+        source_forget_pending(s);
+        source_log_error(rd_kafka_incremental_unassign(rk, list), "unassign");
+        return;
+    }
+    default:
+        log_warn("kafka_group", "rebalance failed: %s", rd_kafka_err2str(code));
+        source_forget_pending(s);
+        (void)rd_kafka_assign(rk, NULL);
+    }
+}
+
+static void source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+                             void *opaque)
+{
+    struct kafka_source *s = ((struct kafka_client *)opaque)->owner;
+    int64_t n_held;
+    (void)rk;
+    if (s->n_commits > 0) s->n_commits--;
+    for (int i = 0; list && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *e = &list->elems[i];
+        struct kafka_partition *p = kafka_partitions_find(&s->partitions, e->topic, e->partition);
+        if (!code && !e->err && p && p->commit_next == e->offset) p->commit_due = false;
+        if (!code && e->err) code = e->err;
+    }
+    if (!code || code == RD_KAFKA_RESP_ERR__NO_OFFSET) return;
+    if (log_allowed(&s->client.other, 1000, &n_held))
+        log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
+}
+
+/* Committed offsets and metadata of the pending partitions. */
+static eddy_status source_committed(struct kafka_source *s, rd_kafka_topic_partition_list_t **out,
+                                    struct eddy_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(s->pending);
+    for (int i = 0; i < list->cnt; i++) list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+    rd_kafka_resp_err_t code = rd_kafka_committed(s->client.rk, list, SETTLE_ASK_MS);
+    for (int i = 0; i < list->cnt && !code; i++) code = list->elems[i].err;
+    if (!code) {
+        *out = list;
+        return EDDY_OK;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return eddy_fail(err, kafka_error_is_final(code) ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: committed offsets: %s",
+                     kafka_servers(s->client.properties), rd_kafka_err2str(code));
+}
+
+static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic_partition_t *committed,
+                                    const struct kafka_place *place, rd_kafka_topic_partition_t *out,
+                                    struct eddy_error *err)
+{
+    struct source_partition seen = {.topic = out->topic,
+                                    .partition = out->partition,
+                                    .committed = committed->offset >= 0 ? committed->offset : -1,
+                                    .metadata = committed->metadata ? committed->metadata : "",
+                                    .low = place->low,
+                                    .high = place->high,
+                                    .start = place->at};
+    void *tag = NULL;
+    int64_t next = s->listener.assign(s->listener.context, &seen, &tag, err);
+    if (next < 0) return (eddy_status)next;
+    out->offset = next;
+    log_info("partition_assigned", "%s [%d] from offset %lld (committed %lld, kept %lld to %lld)", out->topic,
+             (int)out->partition, (long long)next, (long long)seen.committed, (long long)seen.low,
+             (long long)seen.high);
+    return kafka_partitions_start(&s->partitions, out->topic, out->partition, tag, next, INT64_MAX, NULL, err);
+}
+
+/* Asks and tells the listener; fills the offsets of s->pending. */
+static eddy_status source_place_pending(struct kafka_source *s, struct eddy_error *err)
+{
+    int n = s->pending->cnt;
+    rd_kafka_topic_partition_list_t *committed = NULL;
+    struct kafka_place *places = calloc((size_t)n + 1, sizeof(*places));
+    if (!places) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for %d partitions", n);
+
+    for (int i = 0; i < n; i++)
+        places[i] = (struct kafka_place){s->pending->elems[i].topic, s->pending->elems[i].partition, 0, 0, 0};
+    eddy_status rc = n ? source_committed(s, &committed, err) : EDDY_OK;
+    if (rc == EDDY_OK) rc = kafka_places(&s->client, places, n, &s->start, SETTLE_ASK_MS, err);
+    for (int i = 0; i < n && rc == EDDY_OK; i++)
+        rc = source_start_one(s, &committed->elems[i], &places[i], &s->pending->elems[i], err);
+    if (committed) rd_kafka_topic_partition_list_destroy(committed);
+    free(places);
+    return rc;
+}
+
+static eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
+{
+    int64_t n_held;
+    struct eddy_error why = {0};
+    if (!s->pending || kafka_now_ms() < s->settle_at_ms) return EDDY_OK;
+
+    eddy_status rc = source_place_pending(s, &why);
+    if (rc == EDDY_EAGAIN) {
+        if (log_allowed(&s->client.away, 5000, &n_held)) log_warn("broker_away", "%s; asking again", why.message);
+        s->settle_at_ms = kafka_now_ms() + SETTLE_RETRY_MS;
+        return EDDY_OK;
+    }
+    if (rc < 0) {
+        source_fail(s, &why);
+        return source_failure(s, err);
+    }
+    source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign");
+    source_forget_pending(s);
+    return EDDY_OK;
+}
+
+static eddy_status kafka_source_serve(void *source, struct eddy_error *err)
+{
+    struct kafka_source *s = source;
+    for (int i = 0; i < GROUP_EVENTS_MAX; i++) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, 0);
+        if (!m) break;
+        struct eddy_error why = {0};
+        struct kafka_partition *p = m->rkt ? kafka_partitions_find(&s->partitions, rd_kafka_topic_name(m->rkt),
+                                                                   m->partition)
+                                           : NULL;
+        if (!m->err)
+            (void)eddy_fail(&why, EDDY_EIO, "kafka: %s [%d] offset %lld came through the group's queue",
+                            rd_kafka_topic_name(m->rkt), (int)m->partition, (long long)m->offset);
+        else if (m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            (void)kafka_event_error(&s->client, m, p && p->live ? p : NULL, &why);
+        rd_kafka_message_destroy(m);
+        if (why.code < 0) source_fail(s, &why);
+    }
+    eddy_status rc = source_failure(s, err);
+    return rc < 0 ? rc : source_settle(s, err);
+}
+
+static eddy_status kafka_source_poll(void *source, int timeout_ms, int max_records, struct source_batch *batches,
+                                     int max_batches, struct eddy_error *err)
+{
+    struct kafka_source *s = source;
+    int64_t end_ms = kafka_now_ms() + timeout_ms;
+    for (;;) {
+        eddy_status rc = kafka_source_serve(s, err);
+        if (rc < 0) return rc;
+        rc = kafka_partitions_drain(&s->partitions, max_records, batches, max_batches, err);
+        if (rc != 0) return rc;
+        int64_t left_ms = end_ms - kafka_now_ms();
+        if (left_ms <= 0) return 0;
+        kafka_partitions_wait(&s->partitions, left_ms > WAIT_SLICE_MS ? WAIT_SLICE_MS : (int)left_ms);
+    }
+}
+
+static void kafka_source_release(void *source)
+{
+    kafka_partitions_release(&((struct kafka_source *)source)->partitions);
+}
+
+static eddy_status source_set_paused(struct kafka_source *s, void *tag, bool paused, struct eddy_error *err)
+{
+    struct kafka_partition *p = kafka_partitions_by_tag(&s->partitions, tag);
+    if (!p)
+        return eddy_fail(err, EDDY_EINVAL, "kafka: %s of a partition that is not assigned",
+                         paused ? "pause" : "resume");
+    p->paused = paused;
+    return EDDY_OK;
+}
+
+static eddy_status kafka_source_pause(void *source, void *tag, struct eddy_error *err)
+{
+    return source_set_paused(source, tag, true, err);
+}
+
+static eddy_status kafka_source_resume(void *source, void *tag, struct eddy_error *err)
+{
+    return source_set_paused(source, tag, false, err);
+}
+
+static eddy_status source_note_commit(struct kafka_source *s, const struct source_position *position,
+                                      struct eddy_error *err)
+{
+    struct kafka_partition *p = kafka_partitions_find(&s->partitions, position->topic, position->partition);
+    if (!p || !p->live) return EDDY_OK; /* no longer ours to commit */
+    char *metadata = strdup(position->metadata ? position->metadata : "");
+    if (!metadata) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for a commit");
+    free(p->commit_metadata);
+    p->commit_metadata = metadata;
+    p->commit_next = position->next;
+    p->commit_due = true;
+    return EDDY_OK;
+}
+
+/* Sends everything that is due, also what failed before. */
+static eddy_status kafka_source_commit(void *source, const struct source_position *positions, int n,
+                                       struct eddy_error *err)
+{
+    struct kafka_source *s = source;
+    for (int i = 0; i < n; i++) {
+        eddy_status rc = source_note_commit(s, &positions[i], err);
+        if (rc < 0) return rc;
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(s->partitions.n_live);
+    for (int i = 0; i < s->partitions.n; i++) {
+        const struct kafka_partition *p = s->partitions.item[i];
+        if (!p->live || !p->commit_due) continue;
+        rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
+        e->offset = p->commit_next;
+        e->metadata = *p->commit_metadata ? strdup(p->commit_metadata) : NULL; /* the list frees it */
+        e->metadata_size = e->metadata ? strlen(p->commit_metadata) : 0;
+    }
+    if (list->cnt > 0) {
+        rd_kafka_resp_err_t code = rd_kafka_commit(s->client.rk, list, 1);
+        if (code)
+            log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
+        else
+            s->n_commits++;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return EDDY_OK;
+}
+
+static bool kafka_source_ended(void *source)
+{
+    (void)source;
+    return false;
+}
+
+/* librdkafka 2.0.2 aborts the process (assertion in rkassignor_sticky.c) when a member is destroyed after it has joined
+ * and before its first assignment.  So an assignment is waited for; if none comes, the handle is left to the end of the
+ * process rather than destroyed. */
+static bool source_may_destroy(struct kafka_source *s)
+{
+    int64_t end_ms = kafka_now_ms() + CLOSE_JOIN_MS;
+    for (;;) {
+        char *member = rd_kafka_memberid(s->client.rk);
+        bool joined = member && *member;
+        if (member) rd_kafka_mem_free(s->client.rk, member);
+        if (s->was_assigned || !joined) return true;
+        if (kafka_now_ms() >= end_ms) return false;
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, WAIT_SLICE_MS);
+        if (m) rd_kafka_message_destroy(m);
+    }
+}
+
+static void source_serve_until(struct kafka_source *s, int64_t end_ms, bool (*done)(struct kafka_source *))
+{
+    while (!done(s) && kafka_now_ms() < end_ms) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, 20);
+        if (m) rd_kafka_message_destroy(m);
+    }
+}
+
+static bool source_commits_done(struct kafka_source *s)
+{
+    return s->n_commits == 0;
+}
+
+/* Leaves the group, but not longer than CLOSE_LEAVE_MS: with dead brokers librdkafka would wait for them. */
+static void source_leave(struct kafka_source *s)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->client.rk);
+    int64_t end_ms = kafka_now_ms() + CLOSE_LEAVE_MS;
+    source_log_error(rd_kafka_consumer_close_queue(s->client.rk, queue), "leaving the group");
+    while (!rd_kafka_consumer_closed(s->client.rk) && kafka_now_ms() < end_ms)
+        (void)rd_kafka_queue_poll_callback(queue, 20);
+    rd_kafka_queue_destroy(queue);
+}
+
+static void kafka_source_close(void *source)
+{
+    struct kafka_source *s = source;
+    if (!s) return;
+    s->closing = true;
+    bool lost = s->client.rk && rd_kafka_assignment_lost(s->client.rk);
+    for (int i = 0; i < s->partitions.n; i++) source_revoke_one(s, s->partitions.item[i], lost);
+    if (s->client.rk && s->group_queue) {
+        source_serve_until(s, kafka_now_ms() + CLOSE_COMMIT_MS, source_commits_done);
+        if (s->pending)
+            source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign while closing");
+        source_forget_pending(s);
+        bool may_destroy = source_may_destroy(s);
+        kafka_partitions_unwatch(s->group_queue);
+        rd_kafka_queue_destroy(s->group_queue);
+        source_leave(s);
+        kafka_partitions_free(&s->partitions);
+        if (!may_destroy) {
+            log_warn("kafka_group", "closed before the group answered: the connection ends with the process");
+            return; /* its threads still log through s */
+        }
+    }
+    kafka_partitions_free(&s->partitions);
+    kafka_client_close(&s->client);
+    free(s);
+}
+
+static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *err)
+{
+    const struct eddy_strings *topics = &s->settings->topics;
+    (void)rd_kafka_poll_set_consumer(s->client.rk);
+    s->group_queue = rd_kafka_queue_get_consumer(s->client.rk);
+    if (!s->group_queue) return eddy_fail(err, EDDY_EIO, "kafka: librdkafka gives no group queue");
+    kafka_partitions_watch(&s->partitions, s->group_queue);
+
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topics->n);
+    for (int i = 0; i < topics->n; i++)
+        rd_kafka_topic_partition_list_add(list, topics->item[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(s->client.rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code) return eddy_fail(err, EDDY_EIO, "kafka: cannot subscribe: %s", rd_kafka_err2str(code));
+    return EDDY_OK;
+}
+
+static eddy_status kafka_source_open(const void *settings, const struct source_request *r, void **out,
+                                     struct eddy_error *err)
+{
+    const struct kafka_source_settings *set = settings;
+    int n_partitions;
+    *out = NULL;
+    struct kafka_source *s = calloc(1, sizeof(*s));
+    if (!s) return eddy_fail(err, EDDY_ENOMEM, "kafka source: out of memory");
+    s->settings = set;
+    s->listener = r->listener;
+    kafka_properties_warn(&set->properties);
+
+    eddy_status rc = kafka_when_parse(set->start, "start", &s->start, err);
+    if (rc == EDDY_OK)
+        rc = kafka_count_partitions(&set->topics, r->name, &set->properties, (int)(set->connect_timeout / 1000000),
+                                    &n_partitions, err);
+    if (rc < 0) goto fail;
+    struct kafka_client_request request = {.role = KAFKA_MEMBER,
+                                           .name = r->name,
+                                           .instance_id = set->instance_id,
+                                           .properties = &set->properties,
+                                           .n_partitions = n_partitions,
+                                           .owner = s,
+                                           .on_rebalance = source_on_rebalance,
+                                           .on_commit = source_on_commit};
+    rc = kafka_client_open(&s->client, &request, err);
+    if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, &s->client, err);
+    if (rc == EDDY_OK) rc = source_subscribe(s, err);
+    if (rc < 0) goto fail;
+    *out = s;
+    return EDDY_OK;
+fail:
+    kafka_source_close(s);
+    return rc;
+}
+
+static eddy_status kafka_source_check(const void *settings, struct eddy_error *err)
+{
+    const struct kafka_source_settings *set = settings;
+    struct kafka_when when;
+    eddy_status rc = kafka_topics_check(&set->topics, err);
+    if (rc == EDDY_OK) rc = kafka_when_parse(set->start, "start", &when, err);
+    if (rc == EDDY_OK) rc = kafka_properties_check(&set->properties, true, err);
+    return rc;
+}
+
+const struct eddy_source source_kafka = {
+    .part = {.struct_size = sizeof(struct eddy_source),
+             .kind = EDDY_PART_SOURCE,
+             .name = "kafka",
+             .summary = "Topics of a Kafka cluster, shared among the processes of one consumer group.",
+             .options = kafka_source_options,
+             .settings_size = sizeof(struct kafka_source_settings),
+             .check = kafka_source_check},
+    .open = kafka_source_open,
+    .poll = kafka_source_poll,
+    .release = kafka_source_release,
+    .serve = kafka_source_serve,
+    .pause = kafka_source_pause,
+    .resume = kafka_source_resume,
+    .commit = kafka_source_commit,
+    .ended = kafka_source_ended,
+    .close = kafka_source_close,
+};
