@@ -1,0 +1,20 @@
+/* The assembler takes the file in as it is; the path is relative to the root of the tree, where make runs. */
+#include "plugin/demo/page.h"
+
+extern const char page_html_end[];
+
+__asm__(".pushsection .rodata\n"
+        ".global page_html\n"
+        ".hidden page_html\n"
+        "page_html:\n"
+        ".incbin \"plugin/demo/page.html\"\n"
+        ".global page_html_end\n"
+        ".hidden page_html_end\n"
+        "page_html_end:\n"
+        ".byte 0\n"
+        ".popsection\n");
+
+size_t page_html_bytes(void)
+{
+    return (size_t)(page_html_end - page_html);
+}
