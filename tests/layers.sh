@@ -33,7 +33,7 @@ yaml\.h                       ^config/yaml\.c$
 jansson\.h                    ^connectors/codec/json_general\.c$
 librdkafka/.*                 ^connectors/kafka/
 zlib\.h                       ^connectors/files/
-dlfcn\.h                      ^plugin/loader\.c$
+dlfcn\.h                      ^plugin/
 '
 
 # eddy_x.h is included flat: where it lies says whose it is.

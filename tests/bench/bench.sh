@@ -1,18 +1,16 @@
 #!/bin/bash
-# Runs the benchmark programs, prints a table of each and writes BUILD/bench.json: BUILD=build tests/bench/bench.sh
+# Runs the benchmark programs, prints a table of each and writes BUILD/bench.json:
+#     BUILD=build tests/bench/bench.sh PROGRAM...
 # A program prints flat JSON objects, one per line; bench_layers does so when it is called with --json.
 set -euo pipefail
 build=${BUILD:-build}
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 
-for program in "$build"/bench_*; do
-    case $program in
-    *.o | *.d | *.a | *.json) continue ;;
-    */bench_layers) arguments=--json ;;
-    *) arguments= ;;
-    esac
-    "$program" $arguments </dev/null | tee -a "$lines" >/dev/null
+for program in "$@"; do
+    arguments=()
+    [[ $program != */bench_layers ]] || arguments=(--json)
+    "$program" "${arguments[@]}" </dev/null >>"$lines"
 done
 
 # One column per field, one block per value of "bench"; the numbers' names say their units.
