@@ -40,6 +40,7 @@ struct driver_request {
     const struct eddy_codec *sink_codec; /* how results are written; NULL = settings->codec */
     const void *sink_codec_settings;
     const struct eddy_codec *context_codec; /* for records that bring a context (CSV files); NULL = none */
+    const void *context_codec_settings;
     const struct eddy_schema *schema;       /* values fixed by the command (CSV headers); NULL = by the codec */
     int state;                              /* enum driver_state */
     const char *state_path;                 /* instead of settings->state.path; NULL = that */

@@ -314,6 +314,12 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     return rc < 0 ? rc : taken;
 }
 
+eddy_status lane_forget(struct lane *l, const char *key, size_t key_len, struct eddy_error *err)
+{
+    lane_mark(l);
+    return keyspace_forget(l->keys, key, key_len, err);
+}
+
 bool lane_waiting(const struct lane *l)
 {
     return l->waiting;

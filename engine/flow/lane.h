@@ -56,6 +56,9 @@ eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, str
                       struct eddy_error *);
 bool lane_waiting(const struct lane *);               /* the candidate it needs is not done yet */
 eddy_status lane_wait(struct lane *, int timeout_ms); /* EDDY_OK when it can go on, EDDY_EAGAIN when not yet */
+/* Forgets a key as if it had never been; takes no offset, and is committed or aborted like a turn.  Returns 1 when the key
+ * was known, else 0. */
+eddy_status lane_forget(struct lane *, const char *key, size_t key_len, struct eddy_error *);
 eddy_status lane_commit(struct lane *, struct eddy_error *);
 void lane_abort(struct lane *);
 
