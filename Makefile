@@ -65,6 +65,9 @@ endif
 $(BUILD)/eddy: $(BUILD)/plugin/main.o $(LIBS)
 	$(link)
 
+# The page of the demo's report is taken in by the assembler (.incbin), which -MMD does not see.
+$(BUILD)/plugin/demo/page.o: plugin/demo/page.html
+
 # ---- Test programs --------------------------------------------------------------------------------------------------
 
 # tests/unit/GROUP/*.c become one Criterion program; NEEDS_GROUP names the directories that it links.
