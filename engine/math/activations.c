@@ -1,0 +1,28 @@
+#include "engine/math/activations.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "engine/math/activations_inline.h"
+
+float math_exp(float x)
+{
+    return act_exp(x);
+}
+
+float math_log(float x)
+{
+    if (x != x || x < 0) return NAN;
+    if (x < FLT_MIN) return -88.0f;
+    return act_log_normal(x > FLT_MAX ? FLT_MAX : x);
+}
+
+float math_tanh(float x)
+{
+    return act_tanh(x);
+}
+
+float math_sigmoid(float x)
+{
+    return act_sigmoid(x);
+}

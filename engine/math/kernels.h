@@ -1,0 +1,95 @@
+/* The hot loops of the layers and of the optimiser, compiled once for each instruction set.
+ *
+ * Every lane of a vector does what one scalar would do: sums run over k in ascending order from the bias on, no sum is
+ * split, no multiply and add are fused.  So all sets give the same bits, at every batch size and place in the batch.
+ *
+ * Panels   weights of n_out columns are kept as ceil(n_out / 16) panels [1 + n_x + n_h, 16]: the bias row, the rows that
+ *          meet x, the rows that meet h.  Missing columns are 0.  A layer of several gates gives each gate panels of its
+ *          own, so that a gate's columns start at a multiple of 16 (`width`).
+ * Memory   the caller's, unaligned is fine; nothing is kept.
+ * Threads  reentrant. */
+#ifndef ENGINE_MATH_KERNELS_H
+#define ENGINE_MATH_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/math/activations.h"
+
+enum {
+    PANEL = 16, /* columns of a panel */
+    TILE_ROWS =
+        24 /* rows that a layer takes through product and gates together, so that they stay in the first cache */
+};
+
+struct product {
+    int n_x, n_h, n_panels;
+    const float *panels; /* [n_panels, 1 + n_x + n_h, PANEL] */
+};
+
+/* What one LSTM step leaves for the way back, per row: i | f | g | o | c_prev | tanh c | h_prev, each [units]. */
+/* What one GRU step leaves: r | z | n | U_n h + b_hn | h_prev, each [units]. */
+enum { LSTM_TAPE = 7, GRU_TAPE = 5 };
+
+struct adam {
+    float gradient_scale; /* of the norm clip; 1 = not clipped */
+    float beta1, beta2, epsilon;
+    float correction1, correction2; /* 1 / (1 - beta^t) */
+    float learning_rate, ema;       /* ema: the b of (1 - b) */
+};
+struct adam_arrays { /* all [n] */
+    const float *gradient, *weight, *moment, *variance, *average;
+    float *new_weight, *new_moment, *new_variance, *new_average;
+};
+
+struct kernels {
+    const char *name; /* "avx512", "avx2" or "portable" */
+
+    /* y[b, j] = bias[j] + sum_k x[b][k] W[k, j] + sum_k h[b][k] U[k, j] for j < 16 n_panels and any n_rows;
+     * row b of y starts at y + b * stride. */
+    void (*product)(const struct product *, int n_rows, const float *const *x, const float *const *h, float *y,
+                    size_t stride);
+
+    /* Gate sums `a` [n_rows, stride], gates i, f, g, o `width` apart: state h | c moves on in place, y = h. */
+    void (*lstm)(int n_rows, int units, const float *a, size_t stride, float *const *state, float *const *y,
+                 float *tape);
+    /* From dh [n_rows, units] and dc (both by the step's outputs) to the gate sums' gradients
+     * d_a [n_rows, 4 units] = i | f | g | o; dc becomes that of c_prev. */
+    void (*lstm_back)(int n_rows, int units, const float *tape, const float *dh, float *dc, float *d_a);
+
+    /* Gate sums `a`: r, z, W_n x + b_n, U_n h + b_hn, `width` apart; state h moves on in place, y = h. */
+    void (*gru)(int n_rows, int units, const float *a, size_t stride, float *const *state, float *const *y,
+                float *tape);
+    /* d_a [n_rows, 4 units] = W_n x + b_n | r | z | U_n h + b_hn; dh becomes the direct part of h_prev's gradient. */
+    void (*gru_back)(int n_rows, int units, const float *tape, float *dh, float *d_a);
+
+    void (*activate)(enum activation, int n, const float *a, float *y);
+    /* d_a = d_y * g'(a), found from y = g(a). */
+    void (*activate_back)(enum activation, int n, const float *y, const float *d_y, float *d_a);
+
+    void (*add)(size_t n, const float *a, float *sum); /* sum[j] += a[j] */
+    /* sum[j] += a[0, j] + a[1, j] + .., row after row; rows of `a` are `stride` apart. */
+    void (*add_rows)(size_t n_rows, int n, const float *a, size_t stride, float *sum);
+
+    /* One step of Adam and of the running average; new_* may not alias the old ones. */
+    void (*adam)(const struct adam *, size_t n, const struct adam_arrays *);
+};
+
+/* The fastest set that this processor runs. */
+const struct kernels *kernels_best(void);
+/* For tests and benchmarks: NULL when it was not built or the processor lacks it. */
+const struct kernels *kernels_named(const char *name);
+
+/* Panels for n_out columns that meet n_rows rows (bias not counted). */
+int panels_count(int n_out);
+size_t panels_floats(int n_out, int n_rows);
+/* Where weights live that are to be packed: row-major [n_out, n_x] and [n_out, n_h] as in the params. */
+struct panels_source {
+    int n_out, n_x, n_h;
+    const float *bias, *bias_h; /* [n_out]; bias_h is added to bias; NULL = 0 */
+    const float *w, *u;         /* [n_out, n_x], [n_out, n_h] */
+};
+/* Writes panels_floats(n_out, n_x + n_h) floats. */
+void panels_pack(const struct panels_source *, float *panels);
+
+#endif

@@ -1,0 +1,24 @@
+/* The table of one instruction set: included last by each kernels_*.c, which sets KERNELS_NAME and KERNELS_TABLE. */
+#ifdef MATH_DOUBLE
+#include "engine/math/activations_exact.h"
+#else
+#include "engine/math/activations_inline.h"
+#endif
+
+#include "engine/math/product_inline.h"
+
+#include "engine/math/gates_inline.h"
+
+const struct kernels KERNELS_TABLE = {
+    .name = KERNELS_NAME,
+    .product = kernel_product,
+    .lstm = kernel_lstm,
+    .lstm_back = kernel_lstm_back,
+    .gru = kernel_gru,
+    .gru_back = kernel_gru_back,
+    .activate = kernel_activate,
+    .activate_back = kernel_activate_back,
+    .add = kernel_add,
+    .add_rows = kernel_add_rows,
+    .adam = kernel_adam,
+};

@@ -1,0 +1,136 @@
+/* The thread that runs training jobs, and the queue in front of it. */
+#include "engine/train/trainer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "engine/train/job.h"
+
+struct trainer {
+    int mode; /* enum train_mode */
+    pthread_t thread;
+    bool running; /* the thread was started */
+    struct train_scratch *scratch;
+    pthread_mutex_t lock; /* guards what follows, and the scratch of an inline trainer */
+    pthread_cond_t work;
+    struct train_job *first, *last; /* the queue */
+    bool closing;
+};
+
+static struct train_job *trainer_take(struct trainer *t)
+{
+    struct train_job *job = t->first;
+    if (!job) return NULL;
+    t->first = job->next_in_queue;
+    if (!t->first) t->last = NULL;
+    job->next_in_queue = NULL;
+    return job;
+}
+
+/* The next job; NULL when the trainer closes. */
+static struct train_job *trainer_next(struct trainer *t)
+{
+    (void)pthread_mutex_lock(&t->lock);
+    while (!t->first && !t->closing) (void)pthread_cond_wait(&t->work, &t->lock);
+    struct train_job *job = t->closing ? NULL : trainer_take(t);
+    (void)pthread_mutex_unlock(&t->lock);
+    return job;
+}
+
+static void *trainer_main(void *arg)
+{
+    struct trainer *t = arg;
+    struct train_job *job;
+    while ((job = trainer_next(t))) {
+        if (job_forgotten(job))
+            job_skip(job);
+        else
+            job_run(job, t->scratch);
+        train_job_release(job);
+    }
+    return NULL;
+}
+
+/* Signals are for the main thread: the new one starts with all of them blocked. */
+static eddy_status trainer_start(struct trainer *t, struct eddy_error *err)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&t->thread, NULL, trainer_main, t);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) return eddy_fail(err, EDDY_ENOMEM, "the training thread cannot be started (error %d)", failed);
+    (void)pthread_setname_np(t->thread, "eddy-train");
+    t->running = true;
+    return EDDY_OK;
+}
+
+eddy_status trainer_open(int mode, struct trainer **out, struct eddy_error *err)
+{
+    *out = NULL;
+    struct trainer *t = calloc(1, sizeof(*t));
+    if (!t) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the trainer");
+    t->mode = mode;
+    (void)pthread_mutex_init(&t->lock, NULL); /* with no attributes these two cannot fail on Linux */
+    (void)pthread_cond_init(&t->work, NULL);
+    eddy_status rc = EDDY_OK;
+    t->scratch = train_scratch_open();
+    if (!t->scratch) rc = eddy_fail(err, EDDY_ENOMEM, "out of memory for the trainer");
+    if (rc >= 0 && mode == TRAIN_BACKGROUND) rc = trainer_start(t, err);
+    if (rc < 0) {
+        trainer_close(t);
+        return rc;
+    }
+    *out = t;
+    return EDDY_OK;
+}
+
+void trainer_close(struct trainer *t)
+{
+    if (!t) return;
+    (void)pthread_mutex_lock(&t->lock);
+    t->closing = true;
+    (void)pthread_cond_signal(&t->work);
+    (void)pthread_mutex_unlock(&t->lock);
+    if (t->running) (void)pthread_join(t->thread, NULL);
+    for (struct train_job *job = trainer_take(t); job; job = trainer_take(t)) {
+        job_skip(job); /* whoever holds it must not wait for ever */
+        train_job_release(job);
+    }
+    train_scratch_close(t->scratch);
+    (void)pthread_cond_destroy(&t->work);
+    (void)pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+static void trainer_queue(struct trainer *t, struct train_job *job)
+{
+    (void)pthread_mutex_lock(&t->lock);
+    if (t->last)
+        t->last->next_in_queue = job_ref(job);
+    else
+        t->first = job_ref(job);
+    t->last = job;
+    (void)pthread_cond_signal(&t->work);
+    (void)pthread_mutex_unlock(&t->lock);
+}
+
+eddy_status trainer_submit(struct trainer *t, const struct network *net, const struct window_shape *shape,
+                           const struct train_settings *settings, struct weights *base, struct train_job *after,
+                           const float *windows, int n, struct train_job **out, struct eddy_error *err)
+{
+    *out = NULL;
+    if (n < 0 || (!base && !after)) return eddy_fail(err, EDDY_EINVAL, "a training job needs weights to start from");
+    struct train_job *job = job_new(net, shape, settings, base, after, windows, n);
+    if (!job) return eddy_fail(err, EDDY_ENOMEM, "out of memory for a training job of %d windows", n);
+    if (t->mode == TRAIN_BACKGROUND) {
+        trainer_queue(t, job);
+    } else {
+        (void)pthread_mutex_lock(&t->lock);
+        job_run(job, t->scratch);
+        (void)pthread_mutex_unlock(&t->lock);
+    }
+    *out = job;
+    return EDDY_OK;
+}

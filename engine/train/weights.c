@@ -1,0 +1,109 @@
+/* Weights snapshots: one block of memory each, the arrays behind the header. */
+#include "engine/train/weights.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN_BYTES = 64, ALIGN_FLOATS = ALIGN_BYTES / (int)sizeof(float) };
+
+struct weights_block {
+    struct weights weights; /* first: callers hold a pointer to it */
+    atomic_int refs;
+    size_t n_packed;
+    float *packed, *master; /* the same arrays, writable; moment, variance and ema follow master */
+};
+
+static struct weights_block *weights_block(struct weights *w)
+{
+    return (struct weights_block *)(void *)w;
+}
+
+static size_t weights_round_up(size_t n, size_t multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+/* Arrays are left unset. */
+static struct weights *weights_new(size_t n_params, size_t n_packed)
+{
+    const size_t header = weights_round_up(sizeof(struct weights_block), ALIGN_BYTES);
+    const size_t floats = weights_round_up(n_packed, ALIGN_FLOATS) + 4 * n_params;
+    struct weights_block *b = aligned_alloc(ALIGN_BYTES,
+                                            header + weights_round_up(floats * sizeof(float), ALIGN_BYTES));
+    if (!b) return NULL;
+    float *packed = (float *)(void *)((char *)b + header),
+          *master = packed + weights_round_up(n_packed, ALIGN_FLOATS);
+    b->weights = (struct weights){
+        .n_params = n_params,
+        .master = master,
+        .moment = master + n_params,
+        .variance = master + 2 * n_params,
+        .ema = master + 3 * n_params,
+        .packed = packed,
+        .loss = NAN,
+        .grad_norm = NAN,
+    };
+    atomic_init(&b->refs, 1);
+    b->n_packed = n_packed;
+    b->packed = packed;
+    b->master = master;
+    return &b->weights;
+}
+
+struct train_state weights_train_state(struct weights *w)
+{
+    float *master = weights_block(w)->master;
+    const size_t n = w->n_params;
+    return (struct train_state){master, master + n, master + 2 * n, master + 3 * n, &w->steps};
+}
+
+void weights_pack(const struct network *net, struct weights *w)
+{
+    network_pack(net, w->ema, weights_block(w)->packed); /* equals master when train.ema is 0 */
+}
+
+eddy_status weights_initial(const struct network *net, uint64_t seed, struct weights **out, struct eddy_error *err)
+{
+    *out = NULL;
+    const size_t n = net->n_params;
+    struct weights *w = weights_new(n, net->n_packed);
+    if (!w) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the weights of %zu parameters", n);
+    struct train_state s = weights_train_state(w);
+    network_init(net, seed, s.master);
+    memset(s.moment, 0, 2 * n * sizeof(float)); /* and the variance behind it */
+    memcpy(s.ema, s.master, n * sizeof(float));
+    weights_pack(net, w);
+    *out = w;
+    return EDDY_OK;
+}
+
+struct weights *weights_next(const struct weights *base)
+{
+    const size_t n_packed = weights_block((struct weights *)(uintptr_t)base)->n_packed; /* only read */
+    struct weights *w = weights_new(base->n_params, n_packed);
+    if (!w) return NULL;
+    struct weights_block *b = weights_block(w);
+    memcpy(b->packed, base->packed, n_packed * sizeof(float));
+    memcpy(b->master, base->master, 4 * base->n_params * sizeof(float));
+    w->version = base->version + 1;
+    w->steps = base->steps;
+    w->refused = base->refused;
+    w->loss = base->loss;
+    w->grad_norm = base->grad_norm;
+    return w;
+}
+
+struct weights *weights_ref(struct weights *w)
+{
+    (void)atomic_fetch_add_explicit(&weights_block(w)->refs, 1, memory_order_relaxed);
+    return w;
+}
+
+void weights_unref(struct weights *w)
+{
+    if (!w) return;
+    struct weights_block *b = weights_block(w);
+    if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) free(b);
+}

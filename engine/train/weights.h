@@ -1,0 +1,16 @@
+/* Making new weights, for the trainer: a snapshot is written to only while nobody else has seen it. */
+#ifndef ENGINE_TRAIN_WEIGHTS_H
+#define ENGINE_TRAIN_WEIGHTS_H
+
+#include "engine/train/trainer.h"
+
+/* A copy of `base` with the next version, for the caller alone; NULL = out of memory. */
+struct weights *weights_next(const struct weights *base);
+
+/* What training may change in it; steps points into it too. */
+struct train_state weights_train_state(struct weights *);
+
+/* Packs the average for serving; the last thing before others see it. */
+void weights_pack(const struct network *, struct weights *);
+
+#endif
