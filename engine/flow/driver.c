@@ -74,7 +74,8 @@ static eddy_status driver_open_codecs(struct driver *d, struct eddy_error *err)
 
     eddy_status rc = d->codec_type->open(own->settings, &d->limits, &d->codec, err);
     if (rc >= 0) rc = d->sink_codec_type->open(sink_settings, &d->limits, &d->sink_codec, err);
-    if (rc >= 0 && q->context_codec) rc = q->context_codec->open(q->context_codec_settings, &d->limits, &d->context_codec, err);
+    if (rc >= 0 && q->context_codec)
+        rc = q->context_codec->open(q->context_codec_settings, &d->limits, &d->context_codec, err);
     return rc;
 }
 
