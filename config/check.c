@@ -21,12 +21,13 @@ static void check_name(const struct checking *c)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     const char *name = c->settings->name;
-    if (!name || reading_is_secret(c->reading, name)) return;
+    if (!name) return;
     size_t len = strlen(name), good = strspn(name, allowed);
     if (name[good])
-        reading_problem(c->reading, place_of(c, "name"), "name",
-                        "may hold letters, digits, dot, dash and underscore only, got %s",
-                        reading_quote(c->reading, name));
+        reading_problem(
+            c->reading, place_of(c, "name"), "name",
+            "may hold letters, digits, dot, dash and underscore only, got %s",
+            reading_quote(c->reading, node_at(c->root, "name")->text)); /* as written: no variable's value */
     else if (len > MAX_NAME)
         reading_problem(c->reading, place_of(c, "name"), "name", "is %zu characters long; at most %d are allowed",
                         len, MAX_NAME);
@@ -81,17 +82,14 @@ static void check_missing(const struct checking *c)
     const struct eddy_map *missing = &c->settings->forecast.missing;
     const struct node *map = node_at(c->root, "forecast.missing");
     for (int i = 0; i < missing->n; i++) {
-        const char *value = missing->item[i].value;
         bool known = false;
-        for (int k = 0; policies[k]; k++) known = known || strcmp(policies[k], value) == 0;
-        if (known) continue;
+        for (int k = 0; policies[k]; k++) known = known || strcmp(policies[k], missing->item[i].value) == 0;
         const struct node *at = node_get(map, missing->item[i].name);
         const char *path = reading_format(c->reading, "forecast.missing.%s", missing->item[i].name);
-        bool hidden = reading_is_secret(c->reading, value);
-        if (path)
-            reading_problem(c->reading, at ? at->place : map->place, path, "%s is not one of: last, forecast, skip%s",
-                            hidden ? "the value" : reading_quote(c->reading, value),
-                            !hidden && suggest(value, policies) ? reading_advice(c->reading, value, policies) : "");
+        if (known || !at || !path) continue;
+        reading_problem(c->reading, at->place, path, "%s is not one of: last, forecast, skip%s",
+                        reading_quote(c->reading, at->text),
+                        suggest(at->text, policies) ? reading_advice(c->reading, at->text, policies) : "");
     }
 }
 

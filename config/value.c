@@ -257,6 +257,8 @@ static void map_fill(struct reading *r, const struct slot *slot, const struct no
         option_expected(r, slot, node);
         return;
     }
+    if (node->n == 0 && !slot->option->default_text)
+        reading_problem(r, node->place, slot->path, "is empty, but required");
     static const struct eddy_option entry = {"", EDDY_OPT_STRING, 0, "", 0, 0, NULL, NULL, NULL, 0, true};
     struct eddy_pair *list = reading_take(r, (size_t)node->n * sizeof(*list));
     int n = 0;

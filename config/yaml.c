@@ -51,7 +51,9 @@ static void report_syntax(struct parse *p)
     struct place place = place_at(p, y->problem_mark.line);
     if (line_is_indented_by_tab(p->text, y->problem_mark.line))
         reading_problem(p->reading, place, "", "not YAML: a tab where only spaces may indent");
-    else if (y->context && !p->text->line)
+    else if (p->text->line)
+        reading_problem(p->reading, place, "", "not YAML: %s", problem);
+    else if (y->context)
         reading_problem(p->reading, place, "", "not YAML: %s (column %zu), %s that begins on line %zu", problem,
                         y->problem_mark.column + 1, y->context, y->context_mark.line + 1);
     else
@@ -72,11 +74,13 @@ static void fail_at(struct parse *p, struct place place, const char *what)
     p->failed = true;
 }
 
+/* Their names are not shown: a password that begins with &, * or ! and lacks its quotes looks just like one. */
 static void refuse_extras(struct parse *p, struct node *node, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
-    if (anchor) reading_problem(p->reading, node->place, "", "anchors (&%s) are not used here", (const char *)anchor);
-    if (tag) reading_problem(p->reading, node->place, "", "tags (%s) are not used here", (const char *)tag);
-    if (anchor || tag) node->kind = NODE_BAD;
+    if (!anchor && !tag) return;
+    reading_problem(p->reading, node->place, "", "%s are not used here; a text that begins with %s needs quotes",
+                    anchor ? "anchors (&)" : "tags (!)", anchor ? "&" : "!");
+    node->kind = NODE_BAD;
 }
 
 static struct node *scalar_node(struct parse *p, const yaml_event_t *event, struct place place)
@@ -177,8 +181,8 @@ static struct node *node_of_event(struct parse *p, const yaml_event_t *event, in
     switch (event->type) {
     case YAML_SCALAR_EVENT: return scalar_node(p, event, place);
     case YAML_ALIAS_EVENT:
-        reading_problem(p->reading, place, "", "aliases (*%s) are not used here: write the value out",
-                        (const char *)event->data.alias.anchor);
+        reading_problem(p->reading, place, "",
+                        "aliases (*) are not used here; a text that begins with * needs quotes");
         return node_new(p->reading, NODE_BAD, place);
     case YAML_SEQUENCE_START_EVENT:
         node = node_new(p->reading, NODE_LIST, place);
@@ -243,7 +247,8 @@ struct node *yaml_nodes(struct reading *r, const struct yaml_text *text)
         return NULL;
     }
     yaml_parser_set_encoding(&p.yaml, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text->bytes, text->len);
+    size_t mark = text->len >= 3 && memcmp(text->bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* byte order mark */
+    yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text->bytes + mark, text->len - mark);
     struct node *root = parse_document(&p);
     yaml_parser_delete(&p.yaml);
     return root;
