@@ -150,31 +150,28 @@ void kafka_client_where(struct kafka_client *c, char *text, size_t size)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-/* One question about one topic; EDDY_EAGAIN when it has to be asked again. */
+/* One question; EDDY_EAGAIN when it has to be asked again.  It asks for all topics, because a question about one makes
+ * it on brokers that create topics by themselves. */
 static eddy_status client_ask_topic(struct kafka_client *c, const char *topic, int timeout_ms, int *n_partitions,
                                     struct eddy_error *err)
 {
     const struct rd_kafka_metadata *md;
-    rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, topic, NULL);
-    if (!rkt)
-        return eddy_fail(err, EDDY_EINVAL, "kafka: topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
-    rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 0, rkt, &md, timeout_ms);
-    rd_kafka_topic_destroy(rkt);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        code = md->topic_cnt == 1 ? md->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) *n_partitions = md->topics[0].partition_cnt;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 1, NULL, &md, timeout_ms);
+    if (!code) {
+        code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        for (int i = 0; i < md->topic_cnt; i++) {
+            if (strcmp(md->topics[i].topic, topic) != 0) continue;
+            code = md->topics[i].err;
+            *n_partitions = md->topics[i].partition_cnt;
+        }
         rd_kafka_metadata_destroy(md);
     }
-    switch (code) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR: return EDDY_OK;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-        return eddy_fail(err, EDDY_ENOTFOUND, "kafka: topic %s does not exist on %s", topic,
-                         kafka_servers(c->properties));
-    default:
-        return eddy_fail(err, kafka_error_is_final(code) ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: topic %s: %s",
-                         kafka_servers(c->properties), topic, rd_kafka_err2str(code));
-    }
+    if (!code) return EDDY_OK;
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        return eddy_fail(err, EDDY_ENOTFOUND, "kafka: topic %s does not exist on %s, or this user may not see it",
+                         topic, kafka_servers(c->properties));
+    return eddy_fail(err, kafka_error_is_final(code) ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: topic %s: %s",
+                     kafka_servers(c->properties), topic, rd_kafka_err2str(code));
 }
 
 eddy_status kafka_client_topic(struct kafka_client *c, const char *topic, int timeout_ms, int *n_partitions,

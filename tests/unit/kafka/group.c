@@ -1,0 +1,168 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "tests/unit/kafka/fixture.h"
+
+static const char *const topic_names[] = {"events"};
+static const struct eddy_strings topics = {1, topic_names};
+
+static int held(const struct positions *at, int number)
+{
+    int n = 0;
+    for (int p = 0; p < FIXTURE_PARTITIONS; p++) n += at->owner[p] == number;
+    return n;
+}
+
+Test(kafka_group, a_joining_and_a_leaving_member_lose_and_repeat_nothing, .timeout = 80)
+{
+    struct cluster c;
+    int64_t produced = 0;
+    cluster_open(&c);
+    cluster_topic(&c, "events", 4);
+    struct kafka_source_settings set = fixture_source(&c, &topics);
+    struct positions at = {0};
+    struct reader one = {.at = &at, .number = 1}, two = {.at = &at, .number = 2};
+    cr_assert_eq(reader_open(&one, &source_kafka, &set), EDDY_OK, "%s", one.err.message);
+    while (held(&at, 1) < 4) cr_assert_geq(reader_poll(&one, 20, 100), 0);
+
+    cr_assert_eq(reader_open(&two, &source_kafka, &set), EDDY_OK, "%s", two.err.message);
+    for (int64_t end_ms = fixture_now_ms() + 30000; held(&at, 2) < 2 || held(&at, 1) < 2;) {
+        for (int p = 0; p < 4; p++) cluster_produce(&c, "events", p, produced, 20);
+        produced += 20;
+        cr_assert_geq(reader_poll(&one, 10, 30), 0, "%s", one.err.message);
+        cr_assert_geq(reader_poll(&two, 10, 30), 0, "%s", two.err.message);
+        cr_assert_lt(fixture_now_ms(), end_ms, "the second member got nothing");
+    }
+    cr_assert_eq(held(&at, 1), 2);
+    cr_assert_eq(at.n_revoked, 2, "the partitions that stay are not revoked");
+    reader_close(&one);
+
+    for (int64_t end_ms = fixture_now_ms() + 30000; held(&at, 2) < 4;) {
+        cr_assert_geq(reader_poll(&two, 20, 100), 0, "%s", two.err.message);
+        cr_assert_lt(fixture_now_ms(), end_ms, "the remaining member did not get everything back");
+    }
+    cr_assert_geq(reader_until(&two, 4 * produced, 15000), 0, "%lld of %lld", (long long)at.n_records,
+                  (long long)(4 * produced));
+    cr_assert_eq(reader_poll(&two, 200, 100), 0);
+    cr_assert_eq(at.n_wrong, 0);
+    cr_assert_eq(at.n_lost, 0);
+    reader_close(&two);
+    cluster_close(&c);
+}
+
+Test(kafka_group, goes_on_when_the_broker_comes_back, .timeout = 60)
+{
+    struct cluster c;
+    cluster_open(&c);
+    cluster_topic(&c, "events", 2);
+    cluster_property(&c, "reconnect.backoff.max.ms", "500");
+    cluster_produce(&c, "events", 0, 0, 500);
+    struct kafka_source_settings set = fixture_source(&c, &topics);
+    struct positions at = {0};
+    struct reader r = {.at = &at, .number = 1};
+    cr_assert_eq(reader_open(&r, &source_kafka, &set), EDDY_OK, "%s", r.err.message);
+    cr_assert_geq(reader_until(&r, 500, 15000), 0);
+
+    rd_kafka_mock_broker_set_down(c.mock, 1);
+    for (int64_t end_ms = fixture_now_ms() + 4000; fixture_now_ms() < end_ms;)
+        cr_assert_geq(reader_poll(&r, 100, 100), 0, "a broker that is away ended the pipeline: %s", r.err.message);
+    rd_kafka_mock_broker_set_up(c.mock, 1);
+    cluster_produce(&c, "events", 0, 500, 100);
+    cluster_produce(&c, "events", 1, 0, 100);
+    cr_assert_geq(reader_until(&r, 700, 25000), 0, "%lld records: %s", (long long)at.n_records, r.err.message);
+    cr_assert_eq(at.n_wrong, 0);
+    reader_close(&r);
+    cluster_close(&c);
+}
+
+Test(kafka_group, closes_within_seconds_while_the_broker_is_dead, .timeout = 60)
+{
+    struct cluster c;
+    cluster_open(&c);
+    cluster_topic(&c, "events", 2);
+    cluster_produce(&c, "events", 0, 0, 10);
+    struct kafka_source_settings set = fixture_source(&c, &topics);
+    struct positions at = {0};
+    struct reader r = {.at = &at, .number = 1};
+    cr_assert_eq(reader_open(&r, &source_kafka, &set), EDDY_OK, "%s", r.err.message);
+    cr_assert_geq(reader_until(&r, 10, 15000), 0);
+    rd_kafka_mock_broker_set_down(c.mock, 1);
+    struct source_position position = {reader_tag(&r, 0), "events", 0, 10, ""};
+    cr_assert_eq(r.part->commit(r.source, &position, 1, &r.err), EDDY_OK);
+    int64_t begin_ms = fixture_now_ms();
+    reader_close(&r);
+    int64_t took_ms = fixture_now_ms() - begin_ms;
+    cr_assert_lt(took_ms, 7000, "%lld ms", (long long)took_ms);
+    cr_assert_eq(at.n_revoked, 2);
+    cluster_close(&c);
+}
+
+Test(kafka_group, closes_cleanly_at_any_moment_of_joining, .timeout = 80)
+{
+    struct cluster c;
+    cluster_open(&c);
+    cluster_topic(&c, "events", 2);
+    struct kafka_source_settings set = fixture_source(&c, &topics);
+    static const int after_ms[] = {0, 30, 200, 1500};
+    for (size_t i = 0; i < sizeof(after_ms) / sizeof(*after_ms); i++) {
+        struct positions at = {0};
+        struct reader r = {.at = &at, .number = 1};
+        cr_assert_eq(reader_open(&r, &source_kafka, &set), EDDY_OK, "%s", r.err.message);
+        for (int64_t end_ms = fixture_now_ms() + after_ms[i]; fixture_now_ms() < end_ms;)
+            cr_assert_geq(reader_poll(&r, 10, 10), 0);
+        reader_close(&r);
+        cr_assert_eq(at.n_assigned, at.n_revoked);
+    }
+    cluster_close(&c);
+}
+
+Test(kafka_group, a_missing_topic_is_named, .timeout = 40)
+{
+    struct cluster c;
+    static const char *const names[] = {"events", "evnts"};
+    struct eddy_strings both = {2, names};
+    cluster_open(&c);
+    cluster_topic(&c, "events", 2);
+    struct kafka_source_settings set = fixture_source(&c, &both);
+    struct positions at = {0};
+    struct reader r = {.at = &at, .number = 1};
+    cr_assert_eq(reader_open(&r, &source_kafka, &set), EDDY_ENOTFOUND, "%s", r.err.message);
+    cr_assert(strstr(r.err.message, "evnts") && strstr(r.err.message, c.servers), "%s", r.err.message);
+    cluster_close(&c);
+}
+
+Test(kafka_group, a_refused_connection_names_the_servers_and_the_reason, .timeout = 40)
+{
+    struct eddy_pair pairs[] = {{"bootstrap.servers", "127.0.0.1:1", 4}};
+    struct kafka_source_settings set = {
+        .topics = topics, .start = "earliest", .properties = {1, pairs}, .connect_timeout = 1000000000};
+    struct positions at = {0};
+    struct reader r = {.at = &at, .number = 1};
+    int64_t begin_ms = fixture_now_ms();
+    cr_assert_eq(reader_open(&r, &source_kafka, &set), EDDY_EIO);
+    cr_assert(strstr(r.err.message, "bootstrap.servers 127.0.0.1:1"), "%s", r.err.message);
+    cr_assert(strstr(r.err.message, "refused"), "%s", r.err.message);
+    cr_assert_lt(fixture_now_ms() - begin_ms, 5000);
+}
+
+Test(kafka_group, a_topic_without_rights_ends_the_pipeline, .timeout = 40)
+{
+    struct cluster c;
+    cluster_open(&c);
+    cluster_topic(&c, "events", 1);
+    cluster_property(&c, "topic.metadata.refresh.interval.ms", "300");
+    cluster_produce(&c, "events", 0, 0, 10);
+    struct kafka_source_settings set = fixture_source(&c, &topics);
+    struct positions at = {0};
+    struct reader r = {.at = &at, .number = 1};
+    cr_assert_eq(reader_open(&r, &source_kafka, &set), EDDY_OK, "%s", r.err.message);
+    cr_assert_geq(reader_until(&r, 10, 15000), 0);
+    rd_kafka_mock_topic_set_error(c.mock, "events", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    int rc = 0;
+    for (int64_t end_ms = fixture_now_ms() + 20000; rc >= 0 && fixture_now_ms() < end_ms;)
+        rc = reader_poll(&r, 50, 10);
+    cr_assert_eq(rc, EDDY_EIO, "rc %d", rc);
+    cr_assert(strstr(r.err.message, "events"), "%s", r.err.message);
+    reader_close(&r);
+    cluster_close(&c);
+}
