@@ -138,7 +138,8 @@ static void hash_settings(struct config *c)
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     if (out) settings_print(&request, settings_options, &c->settings, out);
-    if (!out || fclose(out) != 0)
+    bool failed = !out || ferror(out);
+    if ((out && fclose(out) != 0) || failed)
         c->reading.oom = true;
     else
         sha256_hex(text, len, c->sha256);

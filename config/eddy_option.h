@@ -42,9 +42,9 @@ struct eddy_option {
     enum eddy_option_type type; /* see above */
     size_t offset;              /* offsetof() into the settings struct */
     const char *default_text;   /* as one would write it in YAML; NULL = required, "" = unset (NULL, 0 or empty) */
-    double min, max;            /* inclusive range of numbers, durations (ns), sizes (bytes), list items; both 0 = any */
-    const char *unit;           /* for people ("steps", "per event"); for EDDY_OPT_ENUM the allowed words "a|b|c" */
-    const char *help;           /* one or two sentences */
+    double min, max;  /* inclusive range of numbers, durations (ns), sizes (bytes), list items; both 0 = any */
+    const char *unit; /* for people ("steps", "per event"); for EDDY_OPT_ENUM the allowed words "a|b|c" */
+    const char *help; /* one or two sentences */
     const struct eddy_option *sub; /* EDDY_OPT_GROUP: the group's own table */
     int kind;                      /* EDDY_OPT_PART(S): enum eddy_part_kind */
     bool secret;                   /* never printed: `eddy check` shows ***** instead */

@@ -18,10 +18,10 @@ extern "C" {
 enum eddy_part_kind { EDDY_PART_SOURCE = 1, EDDY_PART_SINK, EDDY_PART_CODEC, EDDY_PART_LAYER, EDDY_PART_DETECTOR };
 
 struct eddy_part {
-    uint32_t struct_size; /* sizeof the outer struct */
-    uint32_t kind;        /* enum eddy_part_kind */
-    const char *name;     /* as in the configuration, e.g. "kafka", "gru" */
-    const char *summary;  /* one line for `eddy options` */
+    uint32_t struct_size;              /* sizeof the outer struct */
+    uint32_t kind;                     /* enum eddy_part_kind */
+    const char *name;                  /* as in the configuration, e.g. "kafka", "gru" */
+    const char *summary;               /* one line for `eddy options` */
     const struct eddy_option *options; /* table that fills `settings`; NULL = no options */
     size_t settings_size;              /* bytes of the settings struct */
     eddy_status (*check)(const void *settings, struct eddy_error *); /* what a table cannot say; may be NULL */

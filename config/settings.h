@@ -19,13 +19,13 @@ struct network_settings {
 };
 
 struct forecast_settings {
-    struct eddy_ints horizons;     /* steps ahead, ascending; default [1] */
-    int channels;                  /* enum channels: independent | joint */
-    int scope;                     /* enum scope: shared | key */
+    struct eddy_ints horizons; /* steps ahead, ascending; default [1] */
+    int channels;              /* enum channels: independent | joint */
+    int scope;                 /* enum scope: shared | key */
     struct network_settings network;
-    struct eddy_reals bands;       /* central coverages in (0, 1), ascending; default [0.5, 0.9] */
-    bool calendar;                 /* hour of day and day of week as inputs; default true */
-    struct eddy_map missing;       /* per value, and `default`: last | forecast | skip */
+    struct eddy_reals bands; /* central coverages in (0, 1), ascending; default [0.5, 0.9] */
+    bool calendar;           /* hour of day and day of week as inputs; default true */
+    struct eddy_map missing; /* per value, and `default`: last | forecast | skip */
 };
 
 struct detect_settings {
@@ -79,8 +79,8 @@ struct settings {
     struct state_settings state;
     struct errors_settings errors;
     struct limits_settings limits;
-    int late;                   /* enum late_policy: fold | drop */
-    int guarantee;              /* enum guarantee: at_least_once */
+    int late;                    /* enum late_policy: fold | drop */
+    int guarantee;               /* enum guarantee: at_least_once */
     struct eddy_strings plugins; /* paths of shared libraries to load; read before anything else is validated */
 };
 
