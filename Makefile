@@ -68,6 +68,62 @@ $(BUILD)/eddy: $(BUILD)/plugin/main.o $(LIBS)
 # The page of the demo's report is taken in by the assembler (.incbin), which -MMD does not see.
 $(BUILD)/plugin/demo/page.o: plugin/demo/page.html
 
+# ---- The library, the examples, installing ----------------------------------------------------------------------------
+
+# Everything but the commands; the mock broker is for tests and the demo alone.
+LIBRARY  = $(filter-out %/kafka_mock.o,$(foreach d,$(filter-out plugin plugin/demo,$(DIRS)),$(call objects,$(d)))) \
+           $(patsubst %,$(BUILD)/plugin/%.o,embed embed_save registry loader schema)
+VERSION  = $(shell awk '/define EDDY_VERSION_/ { v = v dot $$3; dot = "." } END { print v }' plugin/eddy.h)
+SONAME   = libeddy.so.$(firstword $(subst ., ,$(VERSION)))
+EXAMPLES = $(addprefix $(BUILD)/examples/,embed codec_kv.so detector_limit.so layer_leaky.so)
+HEADERS  = plugin/eddy.h plugin/eddy_plugin.h $(wildcard config/eddy_*.h engine/eddy_*.h)
+PREFIX  ?= /usr/local
+INTO     = $(DESTDIR)$(PREFIX)
+
+all: $(BUILD)/libeddy.so $(BUILD)/libeddy.a
+everything: examples
+$(BUILD)/test-plugin: | examples
+
+$(BUILD)/$(SONAME): $(LIBRARY) plugin/libeddy.map
+	$(CC) -shared $(SAN_$(SAN)) -Wl,-soname,$(SONAME),--version-script=plugin/libeddy.map,-z,relro,-z,now,-z,noexecstack \
+	    -o $@ $(filter %.o,$^) $(LDLIBS_)
+$(BUILD)/libeddy.so: $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+# One object whose only global names are eddy_*, so that a static eddy clashes with nobody's names.
+$(BUILD)/libeddy.a: $(LIBRARY)
+	@rm -f $@
+	$(LD) -r -o $(BUILD)/libeddy.o $^ && objcopy --localize-hidden $(BUILD)/libeddy.o && $(AR) rcs $@ $(BUILD)/libeddy.o
+
+$(BUILD)/eddy.pc: plugin/eddy.pc.in plugin/eddy.h
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(LDLIBS_)|' $< > $@
+
+examples: $(EXAMPLES) ## eddy.h and loadable parts in use: build/examples/
+$(BUILD)/examples/%.so: plugin/examples/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_) -shared -o $@ $< -lm
+	@chmod go-w $@
+$(BUILD)/examples/embed: plugin/examples/embed.c $(BUILD)/libeddy.so
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_) -o $@ $< -L$(BUILD) -leddy -lm -Wl,-rpath,'$$ORIGIN/..'
+
+options: $(BUILD)/eddy ## rewrites config/OPTIONS.md from the option tables
+	$(BUILD)/eddy options --markdown > config/OPTIONS.md
+
+install: all $(BUILD)/eddy.pc ## PREFIX, DESTDIR: program, library, headers, pkg-config file, man page, samples
+	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/include/eddy $(INTO)/share/man/man1 $(INTO)/share/eddy
+	install -m 755 $(BUILD)/eddy $(INTO)/bin/eddy
+	install -m 755 $(BUILD)/$(SONAME) $(INTO)/lib/$(SONAME)
+	ln -sf $(SONAME) $(INTO)/lib/libeddy.so
+	install -m 644 $(BUILD)/libeddy.a $(INTO)/lib/libeddy.a
+	install -m 644 $(BUILD)/eddy.pc $(INTO)/lib/pkgconfig/eddy.pc
+	install -m 644 $(HEADERS) $(INTO)/include/eddy
+	install -m 644 $(wildcard config/*.yml) $(INTO)/share/eddy
+	plugin/man.sh $(BUILD)/eddy > $(INTO)/share/man/man1/eddy.1
+
+.PHONY: examples options install
+
 # ---- Test programs --------------------------------------------------------------------------------------------------
 
 # tests/unit/GROUP/*.c become one Criterion program; NEEDS_GROUP names the directories that it links.
@@ -119,7 +175,7 @@ demo: setup ## the main job without a broker: a simulated plant, scored over the
 	@$(BUILD)/eddy demo --report $(BUILD)/demo.html
 
 test: setup ## everything that a contributor needs to trust a change
-	$(SELF) all $(UNIT) $(CHECK)
+	$(SELF) all examples $(UNIT) $(CHECK)
 	$(RUN) $(UNIT) $(FLOW) $(KAFKA)
 
 test-unit: setup ## the Criterion groups; one of them: make unit-config
@@ -127,7 +183,7 @@ test-unit: setup ## the Criterion groups; one of them: make unit-config
 	$(RUN) $(UNIT)
 
 test-flow: setup ## the program's commands, without Kafka
-	$(SELF) all
+	$(SELF) all examples
 	$(RUN) $(FLOW)
 
 test-kafka: setup ## the program against a real Apache Kafka, which is fetched and started
@@ -135,11 +191,11 @@ test-kafka: setup ## the program against a real Apache Kafka, which is fetched a
 	$(RUN) $(KAFKA)
 
 test-asan: setup ## unit and flow tests under address and undefined-behaviour sanitizers
-	$(SELF) SAN=asan all $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT))
+	$(SELF) SAN=asan BUILD=$(BUILD)/asan all examples $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT))
 	@BUILD=$(BUILD)/asan tests/run.sh $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT)) $(FLOW)
 
 test-race: setup ## threads under the thread sanitizer
-	$(SELF) SAN=tsan $(subst $(BUILD)/,$(BUILD)/tsan/,$(RACE))
+	$(SELF) SAN=tsan BUILD=$(BUILD)/tsan $(subst $(BUILD)/,$(BUILD)/tsan/,$(RACE))
 	@BUILD=$(BUILD)/tsan tests/run.sh $(subst $(BUILD)/,$(BUILD)/tsan/,$(RACE))
 
 bench: setup ## speed and memory: a table, and build/bench.json
