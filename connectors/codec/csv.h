@@ -22,6 +22,13 @@ struct csv_settings {
 /* What a cell is for; 0 and above: the value of that index in `values`. */
 enum csv_role { CSV_KEY = -1, CSV_TIME = -2, CSV_IGNORE = -3 };
 
+/* Where an event's time comes from. */
+enum csv_clock {
+    CSV_CLOCK_COLUMN,
+    CSV_CLOCK_RECORD, /* the record's own time */
+    CSV_CLOCK_ROWS    /* start_ns + (offset - first_offset) * interval_ns */
+};
+
 /* The columns of one file.  They must stay as they are while a codec that has seen them is open. */
 struct csv_columns {
     int n_columns;
@@ -30,9 +37,9 @@ struct csv_columns {
     const char *const *values;     /* [n_values] names of this file's values */
     const struct eddy_schema *all; /* the values of all files that are read together; discover() gives these */
     int time_unit;                 /* enum time_unit */
-    bool has_key, has_time;        /* without a key column the record's own key counts */
-    int64_t start_ns, interval_ns,
-        first_offset; /* without a time column: start + (offset - first_offset) * interval */
+    bool has_key;                  /* else the record's own key counts */
+    int clock;                     /* enum csv_clock */
+    int64_t start_ns, interval_ns, first_offset;
 };
 
 /* Splits a line into cells.  Quoted cells with doubled quotes are written anew into the arena; all others point into the

@@ -16,7 +16,7 @@ enum time_unit { TIME_ISO8601, TIME_S, TIME_MS, TIME_US, TIME_NS };
 enum time_format { TIME_FORMAT_RFC3339, TIME_FORMAT_EPOCH_MS, TIME_FORMAT_AS_INPUT };
 #define TIME_FORMAT_WORDS "rfc3339|epoch_ms|as_input"
 
-enum { TIMESTAMP_TEXT_BYTES = 32 }; /* room that the writers need */
+enum { TIMESTAMP_MAX = 32 }; /* room that the writers need */
 
 /* Each returns false when the text is no such time or lies out of range.  Blanks are not skipped.
  * RFC 3339, and YYYY-MM-DD[ HH:MM[:SS[.fraction]]] with a blank or a T; without a zone it is UTC.  Digits of a fraction

@@ -1,0 +1,291 @@
+#include "connectors/codec/json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/codec/codecs.h"
+#include "connectors/codec/json_general.h"
+#include "connectors/codec/json_scan.h"
+#include "connectors/codec/json_write.h"
+#include "connectors/codec/utf8.h"
+
+struct json_codec {
+    const struct json_settings *settings;
+    struct eddy_limits limits;
+    struct json_fields_cache fields;
+    struct json_scanner scanner;
+    struct json_value *values; /* [cap_values] */
+    int cap_values;
+};
+
+static void json_close(void *codec)
+{
+    struct json_codec *j = codec;
+    if (!j) return;
+    json_fields_free(&j->fields);
+    json_scanner_close(&j->scanner);
+    free(j->values);
+    free(j);
+}
+
+static eddy_status json_open(const void *settings, const struct eddy_limits *limits, void **out,
+                             struct eddy_error *err)
+{
+    *out = NULL;
+    struct json_codec *j = calloc(1, sizeof(*j));
+    if (!j) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+    j->settings = settings;
+    j->limits = *limits;
+    j->fields.settings = settings;
+    eddy_status rc = json_scanner_open(&j->scanner, &j->limits, err);
+    if (rc < 0) {
+        json_close(j);
+        return rc;
+    }
+    *out = j;
+    return EDDY_OK;
+}
+
+/* ---- decode ---- */
+
+static eddy_status check_size(const struct json_codec *j, const struct eddy_record *r, struct eddy_error *err)
+{
+    if (!r->payload || r->payload_len == 0) return eddy_fail_record(err, "empty", "the record is empty");
+    if (r->payload_len > (size_t)j->limits.record)
+        return eddy_fail_record(err, "too_large", "the record has more than limits.record = %lld bytes",
+                                (long long)j->limits.record);
+    return EDDY_OK;
+}
+
+/* Reads all wanted fields into j->values. */
+static eddy_status read_fields(struct json_codec *j, const struct json_fields *fields, const struct eddy_record *r,
+                               struct eddy_arena *arena, struct eddy_error *err)
+{
+    if (fields->n > j->cap_values) {
+        struct json_value *more = realloc(j->values, (size_t)fields->n * sizeof(*more));
+        if (!more) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+        j->values = more;
+        j->cap_values = fields->n;
+    }
+    eddy_status rc = json_scan(&j->scanner, fields, r->payload, r->payload_len, arena, j->values, NULL, NULL, err);
+    if (rc >= 0 && fields->paths) rc = json_general(fields, r->payload, r->payload_len, arena, j->values, err);
+    return rc;
+}
+
+static eddy_status check_key(const struct json_codec *j, const char *key, size_t len, struct eddy_error *err)
+{
+    if (len > (size_t)j->limits.key)
+        return eddy_fail_record(err, "key_too_long", "the key has %zu bytes, more than limits.key = %lld", len,
+                                (long long)j->limits.key);
+    return utf8_valid(key, len) ? EDDY_OK : eddy_fail_record(err, "not_utf8", "the key is not UTF-8");
+}
+
+static eddy_status take_key(const struct json_codec *j, const struct json_value *value, const struct eddy_record *r,
+                            struct eddy_event *out, struct eddy_error *err)
+{
+    const char *name = j->settings->key;
+    if (!value) {
+        if (!r->key) return eddy_fail_record(err, "missing_key", "the record has no key");
+        out->key = r->key;
+        out->key_len = r->key_len;
+    } else if (value->type == JSON_TYPE_STRING || value->type == JSON_TYPE_NUMBER) {
+        out->key = value->text;
+        out->key_len = value->len;
+    } else if (value->type == JSON_TYPE_ABSENT || value->type == JSON_TYPE_NULL) {
+        return eddy_fail_record(err, "missing_key", "field \"%s\", the key, is missing", name);
+    } else {
+        return eddy_fail_record(err, "wrong_type", "field \"%s\", the key, is %s", name, json_type_text(value->type));
+    }
+    return check_key(j, out->key, out->key_len, err);
+}
+
+static eddy_status take_time(const struct json_codec *j, const struct json_value *value, const struct eddy_record *r,
+                             struct eddy_event *out, struct eddy_error *err)
+{
+    static const char *const units[] = {"iso8601", "s", "ms", "us", "ns"};
+    const char *name = j->settings->time, *unit = units[j->settings->time_unit];
+    if (!value) {
+        if (r->time_ns == EDDY_NO_TIME) return eddy_fail_record(err, "missing_time", "the record has no timestamp");
+        out->time_ns = r->time_ns;
+        out->time_text = NULL;
+        out->time_text_len = 0;
+        return EDDY_OK;
+    }
+    if (value->type == JSON_TYPE_ABSENT || value->type == JSON_TYPE_NULL)
+        return eddy_fail_record(err, "missing_time", "field \"%s\", the time, is missing", name);
+    if (value->type != JSON_TYPE_STRING && value->type != JSON_TYPE_NUMBER)
+        return eddy_fail_record(err, "wrong_type", "field \"%s\", the time, is %s", name,
+                                json_type_text(value->type));
+    if (value->type == JSON_TYPE_NUMBER && j->settings->time_unit == TIME_ISO8601)
+        return eddy_fail_record(err, "bad_time", "field \"%s\", the time, is a number, but time_unit is iso8601",
+                                name);
+    if (!timestamp_parse_as(value->text, value->len, (enum time_unit)j->settings->time_unit, &out->time_ns))
+        return eddy_fail_record(err, "bad_time", "field \"%s\": \"%.*s\" is no time (time_unit: %s)", name,
+                                value->len > 60 ? 60 : (int)value->len, value->text, unit);
+    out->time_text = value->text;
+    out->time_text_len = value->len;
+    return EDDY_OK;
+}
+
+/* Key and time. */
+static eddy_status take_head(const struct json_codec *j, const struct json_fields *fields,
+                             const struct eddy_record *r, struct eddy_event *out, struct eddy_error *err)
+{
+    const struct json_value *key = NULL, *time = NULL;
+    for (int i = fields->n_values; i < fields->n; i++)
+        *(fields->item[i].role == JSON_ROLE_KEY ? &key : &time) = &j->values[i];
+    eddy_status rc = take_key(j, key, r, out, err);
+    return rc < 0 ? rc : take_time(j, time, r, out, err);
+}
+
+static eddy_status take_values(const struct json_fields *fields, const struct json_value *values, double *x,
+                               struct eddy_error *err)
+{
+    for (int i = 0; i < fields->n_values; i++) {
+        int type = values[i].type;
+        if (type == JSON_TYPE_NUMBER)
+            x[i] = values[i].number;
+        else if (type == JSON_TYPE_ABSENT || type == JSON_TYPE_NULL)
+            x[i] = NAN;
+        else
+            return eddy_fail_record(err, "wrong_type", "field \"%s\" is %s, not a number", fields->item[i].name,
+                                    json_type_text(type));
+    }
+    return EDDY_OK;
+}
+
+static eddy_status json_decode(void *codec, const struct eddy_schema *schema, const struct eddy_record *r,
+                               struct eddy_arena *arena, struct eddy_event *out, struct eddy_error *err)
+{
+    struct json_codec *j = codec;
+    eddy_status rc = check_size(j, r, err);
+    if (rc < 0) return rc;
+    const struct json_fields *fields = json_fields_get(&j->fields, schema);
+    if (!fields) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+    rc = read_fields(j, fields, r, arena, err);
+    if (rc >= 0) rc = take_head(j, fields, r, out, err);
+    if (rc >= 0) rc = take_values(fields, j->values, out->x, err);
+    return rc;
+}
+
+/* ---- discover ---- */
+
+static eddy_status append_names(const struct eddy_strings *values, struct eddy_buffer *names, struct eddy_error *err)
+{
+    for (int i = 0; i < values->n; i++)
+        if (eddy_buffer_append(names, values->item[i], strlen(values->item[i]) + 1) < 0)
+            return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+    return values->n;
+}
+
+static eddy_status json_discover(void *codec, const struct eddy_record *r, struct eddy_buffer *names,
+                                 struct eddy_error *err)
+{
+    struct json_codec *j = codec;
+    if (j->settings->values.n > 0) return append_names(&j->settings->values, names, err);
+
+    eddy_status rc = check_size(j, r, err);
+    if (rc < 0) return rc;
+    const struct json_fields *fields = json_fields_get(&j->fields, NULL);
+    if (!fields) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+
+    int n = 0;
+    struct eddy_event event;
+    struct eddy_arena arena = {0};
+    struct eddy_buffer found = {0};
+    rc = read_fields(j, fields, r, &arena, err);
+    if (rc >= 0) rc = take_head(j, fields, r, &event, err); /* a bad record must not settle what the values are */
+    if (rc >= 0) rc = json_scan(&j->scanner, fields, r->payload, r->payload_len, &arena, j->values, &found, &n, err);
+    if (rc >= 0 && n == 0)
+        rc = eddy_fail_record(err, "no_values",
+                              "no field but key and time is a number; name the values in codec.json.values");
+    if (rc >= 0 && eddy_buffer_append(names, found.data, found.len) < 0)
+        rc = eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+    eddy_buffer_free(&found);
+    eddy_arena_free(&arena);
+    return rc < 0 ? rc : n;
+}
+
+/* ---- encode ---- */
+
+static eddy_status json_encode(void *codec, const struct eddy_result *result, struct eddy_buffer *out,
+                               struct eddy_error *err)
+{
+    struct json_codec *j = codec;
+    const struct json_fields *fields = NULL;
+    if (result->schema->n_values > 1) {
+        fields = json_fields_get(&j->fields, result->schema);
+        if (!fields) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+    }
+    return json_write(result, fields, j->settings->time_format, out, err);
+}
+
+/* ---- the part ---- */
+
+static eddy_status json_check(const void *settings, struct eddy_error *err)
+{
+    const struct json_settings *s = settings;
+    if (!*s->key || !*s->time) return eddy_fail(err, EDDY_ECONFIG, "key and time must not be empty");
+    if (strcmp(s->key, s->time) == 0) return eddy_fail(err, EDDY_ECONFIG, "key and time are both \"%s\"", s->key);
+    for (int i = 0; i < s->values.n; i++) {
+        const char *name = s->values.item[i];
+        if (!*name) return eddy_fail(err, EDDY_ECONFIG, "values: a name is empty");
+        if (strcmp(name, s->key) == 0 || strcmp(name, s->time) == 0)
+            return eddy_fail(err, EDDY_ECONFIG, "values: \"%s\" is the %s already", name,
+                             strcmp(name, s->key) == 0 ? "key" : "time");
+        for (int k = 0; k < i; k++)
+            if (strcmp(name, s->values.item[k]) == 0)
+                return eddy_fail(err, EDDY_ECONFIG, "values: \"%s\" is given twice", name);
+    }
+    return EDDY_OK;
+}
+
+static const struct eddy_option json_options[] = {
+    {.name = "key",
+     .type = EDDY_OPT_STRING,
+     .offset = offsetof(struct json_settings, key),
+     .default_text = "$key",
+     .help = "What tells the series apart: a field (payload.id and list.0 reach into objects and lists), or $key, "
+             "the key "
+             "of the Kafka record."},
+    {.name = "time",
+     .type = EDDY_OPT_STRING,
+     .offset = offsetof(struct json_settings, time),
+     .default_text = "ts",
+     .help = "The time of the event: a field, or $timestamp, the time of the Kafka record."},
+    {.name = "time_unit",
+     .type = EDDY_OPT_ENUM,
+     .offset = offsetof(struct json_settings, time_unit),
+     .default_text = "iso8601",
+     .unit = TIME_UNIT_WORDS,
+     .help = "How the time is written: RFC 3339 or YYYY-MM-DD[ HH:MM[:SS]], or as a number of s, ms, us or ns since "
+             "1970."},
+    {.name = "values",
+     .type = EDDY_OPT_STRINGS,
+     .offset = offsetof(struct json_settings, values),
+     .default_text = "",
+     .help =
+         "The fields to score. Unset: every numeric field of the first good record that is not the key or the time."},
+    {.name = "time_format",
+     .type = EDDY_OPT_ENUM,
+     .offset = offsetof(struct json_settings, time_format),
+     .default_text = "rfc3339",
+     .unit = TIME_FORMAT_WORDS,
+     .help = "How results carry the time: RFC 3339 in UTC, milliseconds since 1970, or as it came in."},
+    {0}};
+
+const struct eddy_codec codec_json = {
+    .part = {.struct_size = sizeof(struct eddy_codec),
+             .kind = EDDY_PART_CODEC,
+             .name = "json",
+             .summary = "One JSON object per record; results as JSON.",
+             .options = json_options,
+             .settings_size = sizeof(struct json_settings),
+             .check = json_check},
+    .open = json_open,
+    .discover = json_discover,
+    .decode = json_decode,
+    .encode = json_encode,
+    .close = json_close,
+};

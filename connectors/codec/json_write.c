@@ -1,0 +1,151 @@
+#include "connectors/codec/json_write.h"
+
+#include <string.h>
+
+#include "connectors/codec/json_text.h"
+#include "connectors/codec/number.h"
+
+const char *json_state_text(int state)
+{
+    static const char *const text[] = {[EDDY_STATE_WARMUP] = "warmup",
+                                       [EDDY_STATE_OK] = "ok",
+                                       [EDDY_STATE_FROZEN] = "frozen",
+                                       [EDDY_STATE_STALE] = "stale"};
+    return text[state];
+}
+
+/* What one result can take at most, so that the writers below need not look. */
+static size_t result_bound(const struct eddy_result *r, const struct json_fields *fields)
+{
+    enum { FIXED_BYTES = 512, HORIZON_BYTES = 96 };
+    size_t n_values = (size_t)r->schema->n_values, n_horizons = (size_t)r->n_horizons;
+    size_t value_bytes = NUMBER_TEXT_BYTES + 1 + (fields && r->schema->n_values > 1 ? fields->quoted_max : 0);
+    return FIXED_BYTES + json_text_bound(r->key_len) + json_text_bound(strlen(r->topic)) +
+           json_text_bound(r->time_text_len) + n_horizons * HORIZON_BYTES +
+           (5 + 3 * n_horizons) * n_values * value_bytes;
+}
+
+/* Copies a literal. */
+#define LITERAL(p, text) ((char *)memcpy((p), (text), sizeof(text) - 1) + sizeof(text) - 1)
+
+/* One number, or {"name":number,..}. */
+static char *write_values(char *p, const struct json_fields *fields, const double *x, int n)
+{
+    if (n == 1) return p + number_write(x[0], p);
+    for (int i = 0; i < n; i++) {
+        *p++ = i ? ',' : '{';
+        memcpy(p, fields->item[i].quoted, fields->item[i].quoted_len);
+        p += fields->item[i].quoted_len;
+        p += number_write(x[i], p);
+    }
+    *p++ = '}';
+    return p;
+}
+
+static char *write_attribution(char *p, const struct json_fields *fields, const float *share, int n)
+{
+    p = LITERAL(p, ",\"attribution\":");
+    for (int i = 0; i < n; i++) {
+        *p++ = i ? ',' : '{';
+        memcpy(p, fields->item[i].quoted, fields->item[i].quoted_len);
+        p += fields->item[i].quoted_len;
+        p += number_write(share ? (double)share[i] : 0.0, p);
+    }
+    *p++ = '}';
+    return p;
+}
+
+static char *write_time(char *p, const struct eddy_result *r, int format)
+{
+    if (format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(r->time_ns, p);
+    if (format == TIME_FORMAT_AS_INPUT && r->time_text) {
+        const char *end = r->time_text + r->time_text_len;
+        struct number_decimal number;
+        if (number_scan(r->time_text, end, &number) != end)
+            return p + json_text_quote(p, r->time_text, r->time_text_len);
+        memcpy(p, r->time_text, r->time_text_len);
+        return p + r->time_text_len;
+    }
+    *p++ = '"';
+    p += timestamp_write(r->time_ns, p);
+    *p++ = '"';
+    return p;
+}
+
+static char *write_forecast(char *p, const struct eddy_result *r, const struct json_fields *fields)
+{
+    int n = r->schema->n_values;
+    p = LITERAL(p, ",\"forecast\":[");
+    for (int h = 0; h < r->n_horizons; h++) {
+        size_t row = (size_t)h * (size_t)n;
+        if (h) *p++ = ',';
+        p = LITERAL(p, "{\"h\":");
+        p += number_write_int(r->horizons[h], p);
+        p = LITERAL(p, ",\"yhat\":");
+        p = write_values(p, fields, r->forecast + row, n);
+        p = LITERAL(p, ",\"lower\":");
+        p = write_values(p, fields, r->lower + row, n);
+        p = LITERAL(p, ",\"upper\":");
+        p = write_values(p, fields, r->upper + row, n);
+        *p++ = '}';
+    }
+    *p++ = ']';
+    return p;
+}
+
+static char *write_verdict(char *p, const struct eddy_result *r)
+{
+    p = LITERAL(p, ",\"score\":");
+    p += number_write(r->score, p);
+    p = LITERAL(p, ",\"evidence\":");
+    p += number_write(r->evidence, p);
+    p = LITERAL(p, ",\"score_ratio\":");
+    p += number_write(r->score_ratio, p);
+    p = r->anomaly ? LITERAL(p, ",\"anomaly\":true") : LITERAL(p, ",\"anomaly\":false");
+    p = LITERAL(p, ",\"state\":\"");
+    const char *state = json_state_text(r->state);
+    size_t len = strlen(state);
+    memcpy(p, state, len);
+    p = LITERAL(p + len, "\",\"model\":\"v");
+    p += number_write_int((int64_t)r->model, p);
+    *p++ = '"';
+    return p;
+}
+
+static char *write_origin(char *p, const struct eddy_result *r)
+{
+    p = LITERAL(p, ",\"src\":{\"topic\":");
+    p += json_text_quote(p, r->topic, strlen(r->topic));
+    p = LITERAL(p, ",\"partition\":");
+    p += number_write_int(r->partition, p);
+    p = LITERAL(p, ",\"offset\":");
+    p += number_write_int(r->offset, p);
+    return LITERAL(p, "}}");
+}
+
+eddy_status json_write(const struct eddy_result *r, const struct json_fields *fields, int time_format,
+                       struct eddy_buffer *out, struct eddy_error *err)
+{
+    int n = r->schema->n_values;
+    if (eddy_buffer_reserve(out, result_bound(r, fields)) < 0)
+        return eddy_fail(err, EDDY_ENOMEM, "json: out of memory for a result");
+
+    char *begin = out->data + out->len, *p = LITERAL(begin, "{\"key\":");
+    p += json_text_quote(p, r->key, r->key_len);
+    p = LITERAL(p, ",\"ts\":");
+    p = write_time(p, r, time_format);
+    p = LITERAL(p, ",\"y\":");
+    p = write_values(p, fields, r->y, n);
+    p = LITERAL(p, ",\"yhat\":");
+    p = write_values(p, fields, r->yhat, n);
+    p = LITERAL(p, ",\"yhat_lower\":");
+    p = write_values(p, fields, r->yhat_lower, n);
+    p = LITERAL(p, ",\"yhat_upper\":");
+    p = write_values(p, fields, r->yhat_upper, n);
+    p = write_verdict(p, r);
+    if (n > 1) p = write_attribution(p, fields, r->attribution, n);
+    p = write_forecast(p, r, fields);
+    p = write_origin(p, r);
+    out->len += (size_t)(p - begin);
+    return EDDY_OK;
+}

@@ -1,0 +1,221 @@
+/* Reading decimals exactly.
+ *
+ * w * 10^e with w < 2^64 is rounded once in one of two ways:
+ *   w <= 2^53 and |e| <= 22   both are exact doubles, so one product or quotient is the nearest double (Clinger, "How to
+ *                             read floating point numbers accurately", 1990)
+ *   |e| <= 19                 10^|e| < 2^64: the product or the quotient with its remainder is exact in 128 bits
+ * What is left goes to strtod_l(). */
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/codec/number.h"
+
+enum { EXACT_EXPONENT = 22, WORD_EXPONENT = 19, WORD_DIGITS = 19 };
+
+/* More significant digits than these never change the nearest double, but for being there at all. */
+enum { MOST_DIGITS = 800 };
+
+static const double exact_power[EXACT_EXPONENT + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+static const uint64_t word_power[WORD_EXPONENT + 1] = {1,
+                                                       10,
+                                                       100,
+                                                       1000,
+                                                       10000,
+                                                       100000,
+                                                       1000000,
+                                                       10000000,
+                                                       100000000,
+                                                       1000000000,
+                                                       10000000000,
+                                                       100000000000,
+                                                       1000000000000,
+                                                       10000000000000,
+                                                       100000000000000,
+                                                       1000000000000000,
+                                                       10000000000000000,
+                                                       100000000000000000,
+                                                       1000000000000000000,
+                                                       10000000000000000000u};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Takes in a run of digits; `step` is what a digit that is kept adds to the exponent, 0 or -1. */
+static const char *scan_digits(const char *p, const char *end, int step, int *n_kept, struct number_decimal *d)
+{
+    for (; p < end && is_digit(*p); p++) {
+        unsigned digit = (unsigned)(*p - '0');
+        if (*n_kept < WORD_DIGITS) {
+            d->digits = d->digits * 10 + digit;
+            *n_kept += d->digits != 0; /* leading zeros are not significant */
+            d->exponent += step;
+        } else {
+            d->truncated |= digit != 0;
+            d->exponent += step + 1;
+        }
+    }
+    return p;
+}
+
+/* [eE][+-]?[0-9]+ */
+static const char *scan_exponent(const char *p, const char *end, struct number_decimal *d)
+{
+    const int64_t huge = INT64_MAX / 1000; /* far beyond what any text's length could make good */
+    bool negative = false;
+    int64_t exponent = 0;
+    p++;
+    if (p < end && (*p == '+' || *p == '-')) negative = *p++ == '-';
+    if (p == end || !is_digit(*p)) return NULL;
+    for (; p < end && is_digit(*p); p++)
+        if (exponent < huge) exponent = exponent * 10 + (*p - '0');
+    d->exponent += negative ? -exponent : exponent;
+    return p;
+}
+
+const char *number_scan(const char *p, const char *end, struct number_decimal *d)
+{
+    *d = (struct number_decimal){0};
+    int n_kept = 0;
+    if (p < end && *p == '-') {
+        d->negative = true;
+        p++;
+    }
+    if (p == end || !is_digit(*p)) return NULL;
+    if (*p == '0' && p + 1 < end && is_digit(p[1])) return NULL;
+    p = scan_digits(p, end, 0, &n_kept, d);
+    if (p < end && *p == '.') {
+        p++;
+        if (p == end || !is_digit(*p)) return NULL;
+        p = scan_digits(p, end, -1, &n_kept, d);
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) p = scan_exponent(p, end, d);
+    return p;
+}
+
+/* The double nearest to (w + a bit more, when `more`) * 2^e; w > 0. */
+static double round_words(unsigned __int128 w, bool more, int e)
+{
+    int bits = w >> 64 ? 128 - __builtin_clzll((uint64_t)(w >> 64)) : 64 - __builtin_clzll((uint64_t)w);
+    int drop = bits - 53;
+    if (drop <= 0) return (double)(uint64_t)w * (e < 0 ? 1.0 / (double)(1ull << -e) : 1.0);
+
+    uint64_t kept = (uint64_t)(w >> drop);
+    unsigned __int128 rest = w & (((unsigned __int128)1 << drop) - 1), half = (unsigned __int128)1 << (drop - 1);
+    if (rest > half || (rest == half && (more || (kept & 1)))) kept++;
+    double value = (double)kept;              /* at most 2^53: exact */
+    for (int shift = drop + e; shift != 0;) { /* |shift| < 128: powers of two in exact steps */
+        int step = shift > 62 ? 62 : shift < -62 ? -62 : shift;
+        value = step > 0 ? value * (double)(1ull << step) : value / (double)(1ull << -step);
+        shift -= step;
+    }
+    return value;
+}
+
+/* digits / 10^k, k <= 19: shifted left as far as it goes, so that the quotient has 64 bits or more. */
+static double divide_words(uint64_t digits, int k)
+{
+    int shift = 63 + __builtin_clzll(digits);
+    unsigned __int128 w = (unsigned __int128)digits << shift;
+    return round_words(w / word_power[k], w % word_power[k] != 0, -shift);
+}
+
+static double read_slowly(const char *begin, const char *end)
+{
+    char text[MOST_DIGITS + 64];
+    size_t n = 0;
+    int64_t exponent = 0;
+    bool fraction = false, more = false;
+    const char *p = begin;
+    for (; p < end && *p != 'e' && *p != 'E'; p++) {
+        if (*p == '-' || *p == '.') {
+            fraction |= *p == '.';
+        } else if (n == 0 && *p == '0') {
+            exponent -= fraction;
+        } else if (n < MOST_DIGITS) {
+            text[n++] = *p;
+            exponent -= fraction;
+        } else {
+            more |= *p != '0';
+            exponent += !fraction;
+        }
+    }
+    if (more) {
+        text[n++] = '1';
+        exponent--;
+    }
+    struct number_decimal tail = {0};
+    if (p < end) scan_exponent(p, end, &tail);
+    exponent += tail.exponent;
+    if (exponent > 99999) exponent = 99999;
+    if (exponent < -99999) exponent = -99999;
+    text[n++] = 'e';
+    n += number_write_int(exponent, text + n);
+    text[n] = '\0';
+
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C",
+                                  (locale_t)0); /* a constant of the C library: no memory is taken */
+    double value = c_locale ? strtod_l(text, NULL, c_locale) : strtod(text, NULL);
+    if (c_locale) freelocale(c_locale);
+    return value;
+}
+
+/* What scanned as [begin, end) and as d. */
+static double decimal_value(const struct number_decimal *d, const char *begin, const char *end)
+{
+    int64_t e = d->exponent;
+    double value;
+    if (d->digits == 0)
+        value = 0;
+    else if (!d->truncated && d->digits <= 1ull << 53 && e >= -EXACT_EXPONENT && e <= EXACT_EXPONENT)
+        value = e < 0 ? (double)d->digits / exact_power[-e] : (double)d->digits * exact_power[e];
+    else if (!d->truncated && e >= -WORD_EXPONENT && e < 0)
+        value = divide_words(d->digits, (int)-e);
+    else if (!d->truncated && e >= 0 && e <= WORD_EXPONENT)
+        value = round_words((unsigned __int128)d->digits * word_power[e], false, 0);
+    else
+        value = read_slowly(begin, end);
+    return d->negative ? -value : value;
+}
+
+const char *number_parse(const char *p, const char *end, double *out)
+{
+    struct number_decimal d;
+    const char *rest = number_scan(p, end, &d);
+    if (rest) *out = decimal_value(&d, p, rest);
+    return rest;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+bool number_parse_text(const char *text, size_t len, double *out)
+{
+    const char *p = text, *end = text + len;
+    while (p < end && is_blank(*p)) p++;
+    while (end > p && is_blank(end[-1])) end--;
+
+    struct number_decimal d = {0};
+    int n_kept = 0;
+    if (p < end && (*p == '+' || *p == '-')) d.negative = *p++ == '-';
+    const char *whole = p, *number = p;
+    p = scan_digits(p, end, 0, &n_kept, &d);
+    ptrdiff_t n_digits = p - whole;
+    if (p < end && *p == '.') {
+        const char *fraction = ++p;
+        p = scan_digits(p, end, -1, &n_kept, &d);
+        n_digits += p - fraction;
+    }
+    if (n_digits == 0) return false;
+    if (p < end && (*p == 'e' || *p == 'E')) p = scan_exponent(p, end, &d);
+    if (p != end) return false;
+    *out = decimal_value(&d, number, end);
+    return true;
+}

@@ -1,0 +1,201 @@
+/* Days <-> civil date count from 1 March, so that the leap day is the last of its year; 400 years are 146,097 days
+ * (H. Hinnant, "chrono-compatible low-level date algorithms"). */
+#include "connectors/codec/timestamp.h"
+
+#include <string.h>
+
+#include "connectors/codec/number.h"
+
+enum { DAY_S = 86400, ERA_DAYS = 146097, EPOCH_DAYS = 719468 /* 0000-03-01 .. 1970-01-01 */ };
+static const int64_t second_ns = 1000000000;
+
+static int64_t days_from_civil(int year, int month, int day)
+{
+    int64_t y = year - (month <= 2);
+    int64_t era = (y >= 0 ? y : y - 399) / 400, year_of_era = y - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * ERA_DAYS + day_of_era - EPOCH_DAYS;
+}
+
+static void civil_from_days(int64_t days, int *year, int *month, int *day)
+{
+    days += EPOCH_DAYS;
+    int64_t era = (days >= 0 ? days : days - ERA_DAYS + 1) / ERA_DAYS, day_of_era = days - era * ERA_DAYS;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t m = (5 * day_of_year + 2) / 153; /* 0 = March */
+    *day = (int)(day_of_year - (153 * m + 2) / 5 + 1);
+    *month = (int)(m < 10 ? m + 3 : m - 9);
+    *year = (int)(year_of_era + era * 400 + (*month <= 2));
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool two_digits(const char *p, int *out)
+{
+    if (!is_digit(p[0]) || !is_digit(p[1])) return false;
+    *out = (p[0] - '0') * 10 + (p[1] - '0');
+    return true;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
+}
+
+/* YYYY-MM-DD at p, 10 bytes. */
+static bool parse_date(const char *p, int64_t *seconds)
+{
+    int century, year, month, day;
+    if (!two_digits(p, &century) || !two_digits(p + 2, &year) || p[4] != '-' || !two_digits(p + 5, &month) ||
+        p[7] != '-' || !two_digits(p + 8, &day))
+        return false;
+    year += century * 100;
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) return false;
+    *seconds = days_from_civil(year, month, day) * DAY_S;
+    return true;
+}
+
+/* HH:MM[:SS[.f]]; returns where it ends, or NULL. */
+static const char *parse_clock(const char *p, const char *end, int64_t *seconds, int64_t *fraction_ns)
+{
+    int hour, minute, second = 0;
+    if (end - p < 5 || !two_digits(p, &hour) || p[2] != ':' || !two_digits(p + 3, &minute)) return NULL;
+    if (hour > 23 || minute > 59) return NULL;
+    p += 5;
+    if (end - p >= 3 && p[0] == ':') {
+        if (!two_digits(p + 1, &second) || second > 60) return NULL;
+        p += 3;
+        if (p < end && *p == '.') {
+            int64_t unit = second_ns / 10;
+            if (++p == end || !is_digit(*p)) return NULL;
+            for (; p < end && is_digit(*p); p++, unit /= 10) *fraction_ns += (*p - '0') * unit;
+        }
+    }
+    *seconds += hour * 3600 + minute * 60 + second;
+    return p;
+}
+
+/* Z or +HH:MM; returns where it ends, or NULL. */
+static const char *parse_zone(const char *p, const char *end, int64_t *seconds)
+{
+    if (*p == 'Z' || *p == 'z') return p + 1;
+    int hours, minutes;
+    if ((*p != '+' && *p != '-') || end - p < 6 || !two_digits(p + 1, &hours) || p[3] != ':' ||
+        !two_digits(p + 4, &minutes) || hours > 23 || minutes > 59)
+        return NULL;
+    int64_t offset = hours * 3600 + minutes * 60;
+    *seconds -= *p == '+' ? offset : -offset;
+    return p + 6;
+}
+
+static bool to_ns(__int128 ns, int64_t *out)
+{
+    if (ns <= INT64_MIN || ns > INT64_MAX) return false; /* INT64_MIN is EDDY_NO_TIME */
+    *out = (int64_t)ns;
+    return true;
+}
+
+bool timestamp_parse(const char *text, size_t len, int64_t *ns)
+{
+    const char *p = text + 10, *end = text + len;
+    int64_t seconds = 0, fraction_ns = 0;
+    if (len < 10 || !parse_date(text, &seconds)) return false;
+    if (p < end) {
+        if (*p != 'T' && *p != 't' && *p != ' ') return false;
+        p = parse_clock(p + 1, end, &seconds, &fraction_ns);
+        if (p && p < end) p = parse_zone(p, end, &seconds);
+        if (p != end) return false;
+    }
+    return to_ns((__int128)seconds * second_ns + fraction_ns, ns);
+}
+
+bool timestamp_parse_epoch(const char *text, size_t len, enum time_unit unit, int64_t *ns)
+{
+    static const int unit_exponent[] = {
+        [TIME_ISO8601] = 0, [TIME_S] = 9, [TIME_MS] = 6, [TIME_US] = 3, [TIME_NS] = 0};
+    struct number_decimal d;
+    const char *end = text + len;
+    if (number_scan(text, end, &d) != end) return false;
+
+    int64_t exponent = d.exponent + unit_exponent[unit];
+    __int128 value = d.digits;
+    for (; exponent > 0 && value != 0; exponent--) {
+        if (value > INT64_MAX) return false;
+        value *= 10;
+    }
+    for (; exponent < 0 && value != 0; exponent++) value /= 10;
+    return to_ns(d.negative ? -value : value, ns);
+}
+
+bool timestamp_parse_as(const char *text, size_t len, enum time_unit unit, int64_t *ns)
+{
+    return unit == TIME_ISO8601 ? timestamp_parse(text, len, ns) : timestamp_parse_epoch(text, len, unit, ns);
+}
+
+static char *write_two(char *p, int value)
+{
+    p[0] = (char)('0' + value / 10);
+    p[1] = (char)('0' + value % 10);
+    return p + 2;
+}
+
+/* .mmm, .mmmuuu or .mmmuuunnn */
+static char *write_fraction(char *p, int64_t fraction_ns)
+{
+    int digits = 9;
+    while (digits > 3 && fraction_ns % 1000 == 0) {
+        fraction_ns /= 1000;
+        digits -= 3;
+    }
+    *p = '.';
+    for (int i = digits; i > 0; i--, fraction_ns /= 10) p[i] = (char)('0' + fraction_ns % 10);
+    return p + 1 + digits;
+}
+
+/* Rounds down, also before 1970. */
+static int64_t floor_divide(int64_t a, int64_t b, int64_t *rest)
+{
+    int64_t quotient = a / b;
+    *rest = a % b;
+    if (*rest < 0) {
+        *rest += b;
+        quotient--;
+    }
+    return quotient;
+}
+
+size_t timestamp_write(int64_t ns, char *out)
+{
+    int64_t fraction_ns, clock_s;
+    int64_t seconds = floor_divide(ns, second_ns, &fraction_ns), days = floor_divide(seconds, DAY_S, &clock_s);
+    int year, month, day, clock = (int)clock_s;
+    civil_from_days(days, &year, &month, &day);
+
+    char *p = write_two(write_two(out, year / 100), year % 100);
+    *p++ = '-';
+    p = write_two(p, month);
+    *p++ = '-';
+    p = write_two(p, day);
+    *p++ = 'T';
+    p = write_two(p, clock / 3600);
+    *p++ = ':';
+    p = write_two(p, clock / 60 % 60);
+    *p++ = ':';
+    p = write_two(p, clock % 60);
+    if (fraction_ns) p = write_fraction(p, fraction_ns);
+    *p++ = 'Z';
+    return (size_t)(p - out);
+}
+
+size_t timestamp_write_epoch_ms(int64_t ns, char *out)
+{
+    int64_t rest;
+    return number_write_int(floor_divide(ns, 1000000, &rest), out);
+}
