@@ -31,7 +31,7 @@ static void sink_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *
     if (c->has_failed) return;
     c->has_failed = true;
     (void)eddy_fail(&c->failed, EDDY_EIO, "kafka: %s [%d]: a message of %zu bytes was not delivered: %s: %s",
-                    s->topic, (int)m->partition, m->len, rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
+                    s->topic, (int)m->partition, m->len, rd_kafka_err2name(m->err), rd_kafka_err2str(m->err));
     kafka_mask(c->properties, c->failed.message);
 }
 

@@ -5,6 +5,7 @@
  * then hands the assignment to librdkafka.  Until then the group waits and partitions that stay are read on. */
 #include "connectors/kafka/kafka.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ enum {
     CLOSE_COMMIT_MS = 2000, /* for commits on their way */
     CLOSE_JOIN_MS = 4000,   /* see source_may_destroy() */
     CLOSE_LEAVE_MS = 3000,  /* for leaving the group */
+    METADATA_MAX = 4097,    /* brokers take 4096 bytes (offset.metadata.max.bytes) */
     GROUP_EVENTS_MAX = 100  /* error events of the group taken per turn */
 };
 
@@ -144,10 +146,14 @@ static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic
                                     const struct kafka_place *place, rd_kafka_topic_partition_t *out,
                                     struct eddy_error *err)
 {
+    char metadata[METADATA_MAX] = ""; /* librdkafka's copy has no end */
+    if (committed->metadata)
+        (void)snprintf(metadata, sizeof(metadata), "%.*s", (int)committed->metadata_size,
+                       (const char *)committed->metadata);
     struct source_partition seen = {.topic = out->topic,
                                     .partition = out->partition,
                                     .committed = committed->offset >= 0 ? committed->offset : -1,
-                                    .metadata = committed->metadata ? committed->metadata : "",
+                                    .metadata = metadata,
                                     .low = place->low,
                                     .high = place->high,
                                     .start = place->at};
