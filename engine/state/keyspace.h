@@ -4,7 +4,10 @@
  * copies it to the undo log; keys touched in the batch are pinned: neither evicted nor flushed.
  *
  * Memory   rows live in slabs, 64-byte aligned, at a fixed place until they are evicted; nothing is allocated per event
- *          except for new keys.
+ *          except for new keys.  When max_resident has been lowered to less than half of what there is room for, the
+ *          next eviction writes out and drops all keys, which gives the slabs back; they return as they are used.
+ * Errors   those of the store, and EDDY_ENOMEM.  A failed get changes nothing.  A failed eviction or flush (EDDY_EFULL)
+ *          leaves every key that was not written resident and dirty: go on, and try again later.
  * Threads  one thread. */
 #ifndef ENGINE_STATE_KEYSPACE_H
 #define ENGINE_STATE_KEYSPACE_H
@@ -23,9 +26,9 @@ struct key_row {
     uint32_t work;      /* free for the lane within a batch (wave number); not stored */
     /* private */
     uint32_t state;
+    uint32_t slot;
     uint64_t hash;
     struct key_row *newer, *older;
-    struct key_row *next_dirty;
 };
 
 struct keyspace;
@@ -46,7 +49,7 @@ void keyspace_prefetch(const struct keyspace *, uint64_t hash);
 /* Memory, else the store, else a new row (count 0).  The row is in the undo log afterwards and marked dirty. */
 eddy_status keyspace_get(struct keyspace *, uint64_t hash, const char *key, size_t key_len, struct key_row **,
                          struct eddy_error *);
-/* Makes the row as new (tombstone, ttl); undone by an abort like any change. */
+/* Makes the row as new (tombstone, ttl): what a get of an unknown key gives; undone by an abort like any change. */
 eddy_status keyspace_reset(struct keyspace *, struct key_row *, struct eddy_error *);
 /* Forgets a key for good (also in the store); undone by an abort.  ENOTFOUND is not an error: returns 0 or 1. */
 eddy_status keyspace_forget(struct keyspace *, const char *key, size_t key_len, struct eddy_error *);
@@ -62,7 +65,12 @@ eddy_status keyspace_flush(struct keyspace *, struct eddy_error *);
 int64_t keyspace_sweep(struct keyspace *, int64_t before, struct eddy_error *);
 
 int64_t keyspace_resident(const struct keyspace *);
-int64_t keyspace_resident_bytes(const struct keyspace *);
+int64_t keyspace_resident_bytes(const struct keyspace *); /* what it holds in all: rows, table, undo log */
+struct keyspace_stats {
+    int64_t created, restored, evicted, expired; /* keys, since opening; aborted batches count */
+    int64_t dirty;                               /* keys that the next flush would write */
+};
+void keyspace_stats(const struct keyspace *, struct keyspace_stats *);
 size_t keyspace_bytes_per_key(const struct row_layout *, size_t key_len); /* the formula of `eddy estimate` */
 
 /* XXH3-128 over all keys in key order: key, count, time_ns, row; with `positions` next_off as well.  Keys with

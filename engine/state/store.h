@@ -1,13 +1,14 @@
-/* The state file of one source partition: a SQLite database in WAL mode.  The only file that knows sqlite3.
+/* The state file of one source partition: a SQLite database in WAL mode.  Only store*.c know sqlite3.
  *
  * All writes since the last store_commit() are one open transaction: rows that were evicted in between live there, and
  * a crash takes them back to the checkpoint.  Reads see them.
  *
  * Checks   every row carries a 64-bit XXH3 over all of its columns; the file carries eddy's application_id, a schema
  *          version, the identity (name, topic, partition) and the row directory.
- * Errors   each names the file.  EDDY_EFULL disk full (nothing lost: the last checkpoint stands, commit may be tried
- *          again), EDDY_EIO, EDDY_ECORRUPT, EDDY_EVERSION newer or not eddy's, EDDY_EMISMATCH other identity or
- *          directory, EDDY_EBUSY held by another process.
+ * Errors   each names the file.  EDDY_EFULL disk full (nothing lost: the last checkpoint stands, the open changes stay
+ *          open, commit may be tried again), EDDY_EIO, EDDY_ECORRUPT, EDDY_EVERSION newer or not eddy's, EDDY_EMISMATCH
+ *          other identity or directory, EDDY_EBUSY held by another process.  Where a process may meet RLIMIT_FSIZE it
+ *          ignores SIGXFSZ.
  * Files    0600 inside 0700 directories; one flock on <dir>/lock per process and pipeline (store_lock).
  * Threads  one thread per store. */
 #ifndef ENGINE_STATE_STORE_H
@@ -24,7 +25,7 @@ struct store_identity {
 };
 enum store_mode {
     STORE_WRITE,     /* create or open */
-    STORE_READ_ONLY, /* ENOTFOUND when absent; never locks out a running pipeline */
+    STORE_READ_ONLY, /* ENOTFOUND when absent; never locks out a running pipeline; sees one checkpoint throughout */
     STORE_MEMORY     /* nothing on disk */
 };
 
@@ -50,14 +51,22 @@ eddy_status store_list(const char *state_path, const char *name,
                                            struct eddy_error *),
                        void *context, struct eddy_error *);
 
+/* Without an identity (NULL) any partition's file will do, but it must be there. */
 eddy_status store_open(const char *path, const struct store_identity *, enum store_mode, struct store **,
                        struct eddy_error *);
 bool store_is_new(const struct store *); /* it has never been committed */
+const char *store_file(const struct store *); /* its path, for messages */
+/* Whose state it is; the names point into `text`. */
+eddy_status store_identity(struct store *, struct eddy_buffer *text, struct store_identity *, struct eddy_error *);
 void store_close(struct store *);        /* drops what is not committed; NULL is fine */
 
-/* Small named blobs ("position", "schema", "layout", "train", ..).  ENOTFOUND when absent. */
+/* Small named blobs ("position", "schema", "layout", "train", ..).  ENOTFOUND when absent.  Names that begin with '.' are
+ * the store's own. */
 eddy_status store_get_meta(struct store *, const char *name, struct eddy_buffer *, struct eddy_error *);
 eddy_status store_put_meta(struct store *, const char *name, const void *bytes, size_t n, struct eddy_error *);
+eddy_status store_list_meta(struct store *, eddy_status (*each)(void *context, const char *name, const void *bytes,
+                                                                size_t n, struct eddy_error *),
+                            void *context, struct eddy_error *); /* in order of name */
 
 /* Rows are as the stored layout says; store_migrate() rewrites all rows for another one: `prepare` fills a fresh row
  * for the new layout before equal sections are copied over it. */
@@ -74,8 +83,10 @@ int64_t store_count(struct store *, struct eddy_error *);
 /* Forgets rows whose time_ns < before. Returns how many. */
 int64_t store_sweep(struct store *, int64_t before, struct eddy_error *);
 
-/* Model versions. */
+/* Model versions, at most INT64_MAX; put_model() dates them with the wall clock. */
 eddy_status store_put_model(struct store *, uint64_t version, const void *bytes, size_t n, struct eddy_error *);
+eddy_status store_put_dated_model(struct store *, uint64_t version, int64_t wall_time_s, const void *bytes, size_t n,
+                                  struct eddy_error *);
 eddy_status store_get_model(struct store *, uint64_t version, struct eddy_buffer *, struct eddy_error *);
 eddy_status store_list_models(struct store *, eddy_status (*each)(void *context, uint64_t version, size_t bytes,
                                                                   int64_t wall_time_s, struct eddy_error *),
@@ -84,7 +95,8 @@ eddy_status store_prune_models(struct store *, int keep, struct eddy_error *);
 
 /* Makes everything since the last commit durable, as one transaction. */
 eddy_status store_commit(struct store *, struct eddy_error *);
-/* quick_check, every row's sum, every f32/f64 section finite; names the first fault.  Returns rows checked. */
+/* SQLite's own check, every sum of rows, models and named blobs, every f32/f64 section finite; names the first fault.
+ * Without a layout the sections are not looked at.  Returns rows checked. */
 int64_t store_verify(struct store *, const struct row_layout *, struct eddy_error *);
 
 #endif

@@ -1,0 +1,90 @@
+/* What the store's own files share; they alone see sqlite3.
+ *   store_open.c  opens, checks and closes a file      store.c         statements, transactions, errors
+ *   store_room.c  disk space before it is needed       store_rows.c    rows of keys
+ *   store_meta.c  named blobs and model versions       store_verify.c  every check that can be made
+ *
+ * Transactions   The first write opens one; store_commit() ends it.  SQLite takes a whole transaction back by itself when
+ *                it runs out of disk in the middle, and rows that were evicted from memory would be gone with it.  So
+ *                room in the log is reserved before every write (store_reserve), where failing harms nothing.  Should
+ *                SQLite take it back all the same, the store is `lost`: every later call fails, and the caller starts
+ *                again from the last checkpoint. */
+#ifndef ENGINE_STATE_STORE_PRIVATE_H
+#define ENGINE_STATE_STORE_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "engine/state/store.h"
+
+enum {
+    STORE_APPLICATION_ID = 0x65646479, /* "eddy" */
+    STORE_SCHEMA_VERSION = 1,
+    STORE_PAGE_BYTES = 4096,
+    STORE_FRAME_BYTES = STORE_PAGE_BYTES + 24, /* a page in the log */
+    STORE_KEY_TEXT = 100                       /* room for a key in a message */
+};
+
+enum store_statement {
+    STORE_BEGIN,
+    STORE_COMMIT,
+    STORE_ROW_GET,
+    STORE_ROW_PUT,
+    STORE_ROW_DELETE,
+    STORE_ROW_AFTER,
+    STORE_ROW_COUNT,
+    STORE_ROW_EXPIRED,
+    STORE_ROW_DELETE_ID,
+    STORE_META_GET,
+    STORE_META_PUT,
+    STORE_MODEL_GET,
+    STORE_MODEL_PUT,
+    STORE_MODEL_PRUNE,
+    STORE_STATEMENTS
+};
+
+struct store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STORE_STATEMENTS]; /* prepared at first use */
+    sqlite3_stmt *lent;                         /* its columns are with the caller until the next call */
+    char *path;
+    int mode;            /* enum store_mode */
+    bool is_new;         /* nothing has ever been committed */
+    bool writing;        /* a transaction with writes is open */
+    bool lost;           /* SQLite took the open transaction back */
+    bool marked_open;    /* the open or a committed transaction holds "not closed cleanly" */
+    bool changed;        /* something was committed since opening */
+    int log_fd;          /* of <path>-wal, for reserving; -1 before the first write */
+    int64_t room_bytes;  /* reserved and not yet asked for */
+    int64_t dirty_bytes; /* upper bound of the log that the open transaction may still write */
+};
+
+/* store.c */
+eddy_status store_fail(struct store *, const char *doing, struct eddy_error *); /* from SQLite's last error */
+eddy_status store_statement(struct store *, enum store_statement, sqlite3_stmt **, struct eddy_error *);
+eddy_status store_run(struct store *, sqlite3_stmt *, const char *doing,
+                      struct eddy_error *); /* to its end, and reset */
+eddy_status store_exec(struct store *, const char *sql, struct eddy_error *);
+eddy_status store_query_int(struct store *, const char *sql, int64_t *out, struct eddy_error *);
+/* Before every write of about `bytes`: opens the transaction if none is open, and reserves room. */
+eddy_status store_begin(struct store *, size_t bytes, struct eddy_error *);
+void store_take_back(struct store *); /* ends the loan of columns */
+const char *store_key_text(const char *key, size_t key_len, char out[STORE_KEY_TEXT]);
+void store_checkpoint_log(
+    struct store *); /* moves the log into the file and empties it, when no reader is in the way */
+int64_t store_log_bytes(const struct store *);
+
+/* store_open.c: what every file of this schema version holds. */
+eddy_status store_check_schema(struct store *, struct eddy_error *);
+
+/* store_room.c */
+eddy_status store_reserve(struct store *, int64_t bytes, struct eddy_error *);
+
+/* store_meta.c: names that begin with '.' are the store's own, and refused from outside. */
+eddy_status store_write_meta(struct store *, const char *name, const void *bytes, size_t n, struct eddy_error *);
+eddy_status store_read_meta(struct store *, const char *name, struct eddy_buffer *, struct eddy_error *);
+
+/* store_rows.c */
+eddy_status store_check_row(struct store *, const struct stored_row *, uint64_t sum, struct eddy_error *);
+/* Columns first.. of a statement are key, next_off, time_ns, count, flags, sum, row. */
+eddy_status store_read_columns(struct store *, sqlite3_stmt *, int first, struct stored_row *, struct eddy_error *);
+
+#endif
