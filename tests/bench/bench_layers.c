@@ -1,0 +1,167 @@
+/* Speed of the recurrent layers: ns of CPU per step of one row, serving and training (forward, backward, Adam).
+ * Rounds of all cases are interleaved and the median is reported, so that a machine that slows down slows all of them.
+ *     bench_layers [--json] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/math/kernels.h"
+#include "engine/model/layers.h"
+#include "engine/train/tbptt.h"
+
+enum { ROUNDS = 15, N_IN = 8, MAX_ROWS = 64, WINDOW_STEPS = 32, ROUND_ROW_STEPS = 16384 };
+
+struct bench_case {
+    const char *name;
+    const struct eddy_layer *layer;
+    const void *settings;
+    int n_rows;
+    bool training;
+
+    struct network *net;
+    struct train_state state;
+    int64_t steps;
+    float *params; /* master | moment | variance | ema */
+    float *packed, *work, *rows, *windows;
+    struct window_shape shape;
+    double ns[ROUNDS];
+};
+
+static const struct layer_gru_settings gru32 = {32}, gru64 = {64};
+static const struct layer_lstm_settings lstm32 = {32, 1}, lstm64 = {64, 1};
+
+static double cpu_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static float *floats(size_t n)
+{
+    float *p = aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64);
+    if (!p) exit(1);
+    memset(p, 0, n * sizeof(float));
+    return p;
+}
+
+static void case_open(struct bench_case *c)
+{
+    const struct eddy_choice layer = {&c->layer->part, c->settings, "bench"};
+    const struct network_settings settings = {{1, &layer}};
+    struct eddy_error err;
+    if (network_open(&settings, N_IN, 1, &c->net, &err) < 0) exit(1);
+    const size_t n = c->net->n_params;
+    c->params = floats(4 * n);
+    c->state = (struct train_state){c->params, c->params + n, c->params + 2 * n, c->params + 3 * n, &c->steps};
+    network_init(c->net, 1, c->params);
+    memcpy(c->state.ema, c->state.master, n * sizeof(float));
+    c->packed = floats(c->net->n_packed);
+    network_pack(c->net, c->params, c->packed);
+    c->work = floats(c->net->n_work);
+    c->rows = floats((size_t)c->n_rows * (N_IN + c->net->n_state + 16));
+    c->shape = (struct window_shape){WINDOW_STEPS, N_IN, 1, c->net->n_state};
+    const size_t window = (size_t)c->n_rows * window_floats(&c->shape);
+    c->windows = floats(window);
+    for (size_t i = 0; i < window; i++) c->windows[i] = eddy_random_normal(2, i) * 0.5f;
+}
+
+/* ns per row and step of serving. */
+static double case_serve(struct bench_case *c)
+{
+    const float *x[MAX_ROWS];
+    float *state[MAX_ROWS], *y[MAX_ROWS], elapsed_s[MAX_ROWS] = {0};
+    const size_t row_floats = N_IN + c->net->n_state + 16;
+    for (int b = 0; b < c->n_rows; b++) {
+        float *row = c->rows + (size_t)b * row_floats;
+        for (int k = 0; k < N_IN; k++) row[c->net->n_state + (size_t)k] = eddy_random_normal(3, (uint64_t)(b + k));
+        state[b] = row;
+        x[b] = row + c->net->n_state;
+        y[b] = row + c->net->n_state + N_IN;
+    }
+    const struct eddy_rows rows = {c->n_rows, x, state, elapsed_s, y, NULL};
+    const int steps = ROUND_ROW_STEPS / c->n_rows;
+    const double start = cpu_ns();
+    for (int i = 0; i < steps; i++) network_step(c->net, c->packed, &rows, c->work);
+    return (cpu_ns() - start) / (steps * c->n_rows);
+}
+
+/* ns per row and step of training: gradient and optimiser. */
+static double case_train(struct bench_case *c, struct train_scratch *scratch)
+{
+    const struct train_settings settings = {.learning_rate = 1e-3, .clip_norm = 1, .ema = 0.99, .batch = c->n_rows};
+    struct train_report report = {0};
+    struct eddy_error err;
+    const int row_steps = c->n_rows * WINDOW_STEPS, n = 1 + ROUND_ROW_STEPS / 4 / row_steps;
+    const double start = cpu_ns();
+    for (int i = 0; i < n; i++)
+        if (train_step(c->net, &c->shape, &settings, &c->state, c->windows, c->n_rows, &report, scratch, &err) < 0)
+            exit(1);
+    return (cpu_ns() - start) / (n * row_steps);
+}
+
+static void case_close(struct bench_case *c)
+{
+    network_close(c->net);
+    free(c->params);
+    free(c->packed);
+    free(c->work);
+    free(c->rows);
+    free(c->windows);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void case_print(struct bench_case *c, bool json)
+{
+    qsort(c->ns, ROUNDS, sizeof(c->ns[0]), by_value);
+    const char *what = c->training ? "train" : "serve", *kernel = kernels_best()->name;
+    const double median = c->ns[ROUNDS / 2];
+    if (json)
+        printf("{\"bench\":\"layers\",\"case\":\"%s %s B=%d\",\"kernel\":\"%s\",\"ns_per_row_step\":%.0f}\n", c->name,
+               what, c->n_rows, kernel, median);
+    else
+        printf("%-8s %-6s %4d %14.0f %16.2f\n", c->name, what, c->n_rows, median, 1e3 / median);
+}
+
+int main(int argc, char **argv)
+{
+    const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    static const struct {
+        const char *name;
+        const struct eddy_layer *layer;
+        const void *settings;
+    } networks[] = {{"gru-32", &layer_gru, &gru32},
+                    {"gru-64", &layer_gru, &gru64},
+                    {"lstm-32", &layer_lstm, &lstm32},
+                    {"lstm-64", &layer_lstm, &lstm64}};
+    static const int batches[] = {1, 16, 64};
+    struct bench_case cases[24] = {0};
+    int n = 0;
+    struct train_scratch *scratch = train_scratch_open();
+    if (!scratch) return 1;
+    for (size_t l = 0; l < 4; l++)
+        for (size_t b = 0; b < 6; b++)
+            cases[n++] = (struct bench_case){.name = networks[l].name,
+                                             .layer = networks[l].layer,
+                                             .settings = networks[l].settings,
+                                             .n_rows = batches[b % 3],
+                                             .training = b >= 3};
+    for (int i = 0; i < n; i++) case_open(&cases[i]);
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < n; i++)
+            cases[i].ns[round] = cases[i].training ? case_train(&cases[i], scratch) : case_serve(&cases[i]);
+
+    if (!json)
+        printf("kernel %s, %d inputs, windows of %d steps\n%-8s %-6s %4s %14s %16s\n", kernels_best()->name, N_IN,
+               WINDOW_STEPS, "network", "what", "rows", "ns/row-step", "M row-steps/s");
+    for (int i = 0; i < n; i++) case_print(&cases[i], json);
+    for (int i = 0; i < n; i++) case_close(&cases[i]);
+    train_scratch_close(scratch);
+    return 0;
+}

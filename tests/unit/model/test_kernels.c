@@ -1,0 +1,196 @@
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/math/kernels.h"
+#include "engine/math/matmul.h"
+#include "tests/unit/model/networks.h"
+
+static const char *const names[] = {"portable", "avx2", "avx512"};
+enum { N_NAMES = 3 };
+
+/* One product with everything it needs, in memory of its own. */
+struct product_test {
+    struct panels_source source;
+    float *bias, *w, *u, *panels, *x, *h, *want;
+    float **x_rows, **h_rows;
+    int rows;
+};
+
+static void product_test_open(struct product_test *t, int rows, int n_x, int n_h, int n_out)
+{
+    t->rows = rows;
+    t->bias = test_floats((size_t)n_out);
+    t->w = test_floats((size_t)n_out * (size_t)n_x);
+    t->u = test_floats((size_t)n_out * (size_t)n_h);
+    t->x = test_floats((size_t)rows * (size_t)n_x);
+    t->h = test_floats((size_t)rows * (size_t)n_h);
+    t->want = test_floats((size_t)rows * (size_t)n_out);
+    t->panels = test_floats(panels_floats(n_out, n_x + n_h));
+    test_fill(t->bias, (size_t)n_out, 1, 1);
+    test_fill(t->w, (size_t)n_out * (size_t)n_x, 2, 1);
+    test_fill(t->u, (size_t)n_out * (size_t)n_h, 3, 1);
+    test_fill(t->x, (size_t)rows * (size_t)n_x, 4, 1);
+    test_fill(t->h, (size_t)rows * (size_t)n_h, 5, 1);
+    t->x_rows = test_rows(t->x, rows, (size_t)n_x);
+    t->h_rows = test_rows(t->h, rows, (size_t)n_h);
+    t->source = (struct panels_source){n_out, n_x, n_h, t->bias, NULL, t->w, t->u};
+    panels_pack(&t->source, t->panels);
+    for (int b = 0; b < rows; b++)
+        for (int j = 0; j < n_out; j++) {
+            float sum = t->bias[j];
+            for (int k = 0; k < n_x; k++) sum += t->x_rows[b][k] * t->w[j * n_x + k];
+            for (int k = 0; k < n_h; k++) sum += t->h_rows[b][k] * t->u[j * n_h + k];
+            t->want[b * n_out + j] = sum;
+        }
+}
+
+static void product_test_close(struct product_test *t)
+{
+    float *all[] = {t->bias, t->w, t->u, t->x, t->h, t->want, t->panels};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
+    free(t->x_rows);
+    free(t->h_rows);
+}
+
+static void product_check(int rows, int n_x, int n_h, int n_out)
+{
+    struct product_test t;
+    product_test_open(&t, rows, n_x, n_h, n_out);
+    const struct product p = {n_x, n_h, panels_count(n_out), t.panels};
+    const size_t stride = (size_t)p.n_panels * PANEL + 3; /* rows need not be aligned */
+    float *y = test_floats((size_t)rows * stride);
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        if (!k) continue;
+        k->product(&p, rows, (const float *const *)t.x_rows, (const float *const *)t.h_rows, y, stride);
+        for (int b = 0; b < rows; b++)
+            for (int j = 0; j < n_out; j++)
+                cr_assert_eq(y[(size_t)b * stride + (size_t)j], t.want[b * n_out + j],
+                             "%s: %d rows, %d + %d inputs, %d outputs: row %d, column %d", names[i], rows, n_x, n_h,
+                             n_out, b, j);
+    }
+    free(y);
+    product_test_close(&t);
+}
+
+Test(kernels, product_is_the_sum_in_order_bit_for_bit_at_every_size)
+{
+    static const int inputs[][2] = {{1, 0}, {0, 1}, {3, 16}, {17, 33}};
+    static const int outputs[] = {1, 16, 17, 100, 144};
+    for (int rows = 1; rows <= 13; rows++)
+        for (size_t i = 0; i < 4; i++)
+            for (size_t o = 0; o < 5; o++) product_check(rows, inputs[i][0], inputs[i][1], outputs[o]);
+}
+
+Test(kernels, product_lets_not_a_number_spread_to_its_own_row_only)
+{
+    struct product_test t;
+    product_test_open(&t, 7, 5, 0, 20);
+    t.x_rows[3][2] = NAN;
+    float *y = test_floats(7 * 32);
+    kernels_best()->product(&(struct product){5, 0, 2, t.panels}, 7, (const float *const *)t.x_rows, NULL, y, 32);
+    for (int b = 0; b < 7; b++)
+        for (int j = 0; j < 20; j++) cr_assert_eq(isnan(y[b * 32 + j]) != 0, b == 3);
+    free(y);
+    product_test_close(&t);
+}
+
+/* Everything that one table computes from the same input, as one array of results. */
+enum { ROWS = 5, UNITS = 37, WIDTH = 48, N = ROWS * UNITS };
+struct everything {
+    float state[2][ROWS * 2 * UNITS], y[2][N], tape[2][LSTM_TAPE * N];
+    float d_state[2][N], d_a[2][4 * N], activated[4][N], d_activated[4][N], adam[4][N], sum[N];
+};
+
+static void run_recurrent(const struct kernels *k, const float *a, const float *dh, struct everything *e)
+{
+    for (int cell = 0; cell < 2; cell++) {
+        float **state = test_rows(e->state[cell], ROWS, (size_t)(cell + 1) * UNITS);
+        float **y = test_rows(e->y[cell], ROWS, UNITS);
+        test_fill(e->state[cell], (size_t)(cell + 1) * N, 20, 0.5f);
+        memcpy(e->d_state[cell], dh, N * sizeof(float));
+        if (cell == 0) {
+            k->gru(ROWS, UNITS, a, 4 * WIDTH, state, y, e->tape[0]);
+            k->gru_back(ROWS, UNITS, e->tape[0], e->d_state[0], e->d_a[0]);
+        } else {
+            k->lstm(ROWS, UNITS, a, 4 * WIDTH, state, y, e->tape[1]);
+            k->lstm_back(ROWS, UNITS, e->tape[1], dh, e->d_state[1], e->d_a[1]);
+        }
+        free(state);
+        free(y);
+    }
+}
+
+static void run_everything(const struct kernels *k, struct everything *e)
+{
+    float *a = test_floats(ROWS * 4 * WIDTH), *dh = test_floats(N);
+    const struct adam adam = {0.7f, 0.9f, 0.999f, 1e-8f, 10, 1000, 1e-3f, 0.3f};
+    memset(e, 0, sizeof(*e));
+    test_fill(a, ROWS * 4 * WIDTH, 21, 3);
+    test_fill(dh, N, 22, 1);
+    run_recurrent(k, a, dh, e);
+    for (int g = 0; g < 4; g++) {
+        k->activate((enum activation)g, N, a, e->activated[g]);
+        k->activate_back((enum activation)g, N, e->activated[g], dh, e->d_activated[g]);
+    }
+    memcpy(e->sum, dh, sizeof(e->sum));
+    k->add(N, a, e->sum);
+    k->add_rows(ROWS, UNITS, a, UNITS, e->sum);
+    const struct adam_arrays arrays = {
+        dh, a, a + N, e->activated[ACTIVATION_RELU], a + 2 * N, e->adam[0], e->adam[1], e->adam[2], e->adam[3]};
+    k->adam(&adam, N, &arrays);
+    free(a);
+    free(dh);
+}
+
+Test(kernels, every_instruction_set_gives_the_same_bits)
+{
+    struct everything *want = calloc(1, sizeof(*want)), *got = calloc(1, sizeof(*got));
+    cr_assert(want && got);
+    run_everything(kernels_named("portable"), want);
+    for (int i = 1; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        if (!k) continue;
+        run_everything(k, got);
+        cr_assert_eq(memcmp(want, got, sizeof(*want)), 0, "%s differs from portable", names[i]);
+    }
+    free(want);
+    free(got);
+}
+
+Test(kernels, the_best_set_is_one_of_the_named_ones)
+{
+    const struct kernels *best = kernels_best();
+    cr_assert_eq(kernels_named(best->name), best);
+    cr_assert_null(kernels_named("abacus"));
+    cr_assert_not_null(kernels_named("portable"));
+}
+
+Test(kernels, adam_moves_by_the_learning_rate_on_its_first_step)
+{
+    const float gradient[2] = {3, -0.001f}, weight[2] = {1, 1}, zero[2] = {0, 0};
+    float w[2], m[2], v[2], e[2];
+    const struct adam first = {1, 0.9f, 0.999f, 1e-8f, 10, 1000, 0.01f, 0.5f};
+    const struct adam_arrays arrays = {gradient, weight, zero, zero, weight, w, m, v, e};
+    kernels_best()->adam(&first, 2, &arrays);
+    cr_assert_float_eq(w[0], 0.99f, 1e-6f); /* whatever the gradient's size */
+    cr_assert_float_eq(w[1], 1.01f, 1e-6f);
+    cr_assert_float_eq(m[0], 0.3f, 1e-6f);
+    cr_assert_float_eq(v[0], 0.009f, 1e-6f);
+    cr_assert_float_eq(e[0], 0.995f, 1e-6f);
+}
+
+Test(kernels, matmul_agrees_with_the_definition)
+{
+    const float a[] = {1, 2, 3, 4, 5, 6}, b[] = {1, 0, -1, 2, 1, 1}; /* a [2,3] or [3,2], b [3,2] */
+    float c[4] = {10, 10, 10, 10};
+    matmul_single_thread();
+    matmul(2, 2, 3, (struct matrix){a, 3}, (struct matrix){b, 2}, 1, c, 2);
+    const float added[4] = {10 + 1 - 2 + 3, 10 + 4 + 3, 10 + 4 - 5 + 6, 10 + 10 + 6};
+    cr_assert_arr_eq(c, added, sizeof(c));
+    matmul_tn(2, 2, 3, (struct matrix){a, 2}, (struct matrix){b, 2}, 0, c, 2);
+    const float transposed[4] = {1 - 3 + 5, 6 + 5, 2 - 4 + 6, 8 + 6};
+    cr_assert_arr_eq(c, transposed, sizeof(c));
+}

@@ -1,0 +1,226 @@
+/* Rules that every layer must keep (eddy_layer.h), and the parameter counts of the textbooks. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/model/networks.h"
+
+struct layer_case {
+    char layer[24];
+    int n_in, n_rows;
+};
+
+static struct layer_case cases[] = {{"dense_tanh:1", 1, 1},     {"dense_relu:33", 5, 7}, {"dense_sigmoid:16", 3, 50},
+                                    {"dense_identity:9", 2, 3}, {"gru:1", 1, 2},         {"gru:16", 4, 25},
+                                    {"gru:33", 7, 13},          {"lstm:1", 1, 2},        {"lstm:32", 4, 50},
+                                    {"lstm:19", 6, 13},         {"gru:32", 10, 256}};
+enum { STEPS = 4 };
+
+/* One layer over STEPS steps of B rows. */
+struct layer_run_test {
+    struct test_network t;
+    const struct eddy_layer *layer;
+    const struct eddy_layer_plan *plan;
+    float *params, *packed, *work, *x, *state, *y, *tape; /* x [T,B,n_in] y [T,B,n_out] tape [T,B,n_tape] */
+    int n_rows;
+};
+
+static void run_open(struct layer_run_test *r, const struct layer_case *c)
+{
+    test_network_open(&r->t, c->layer, c->n_in, 1);
+    r->layer = r->t.net->layers[0].layer;
+    r->plan = &r->t.net->layers[0].plan;
+    r->n_rows = c->n_rows;
+    const size_t cells = STEPS * (size_t)c->n_rows;
+    r->params = test_floats(r->plan->n_params);
+    r->packed = test_floats(r->plan->n_packed);
+    r->work = test_floats(r->plan->n_work);
+    r->x = test_floats(cells * (size_t)c->n_in);
+    r->state = test_floats((size_t)c->n_rows * r->plan->n_state);
+    r->y = test_floats(cells * (size_t)r->plan->n_out);
+    r->tape = test_floats(cells * r->plan->n_tape);
+    r->layer->init(r->plan, 5, r->params);
+    r->layer->pack(r->plan, r->params, r->packed);
+    test_fill(r->x, cells * (size_t)c->n_in, 6, 1);
+    test_fill(r->state, (size_t)c->n_rows * r->plan->n_state, 7, 0.5f);
+}
+
+static void run_close(struct layer_run_test *r)
+{
+    float *all[] = {r->params, r->packed, r->work, r->x, r->state, r->y, r->tape};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
+    test_network_close(&r->t);
+}
+
+/* Step t of rows first .. first + n - 1. */
+static void run_step(struct layer_run_test *r, int t, int first, int n, bool with_tape)
+{
+    const size_t cell = (size_t)t * (size_t)r->n_rows + (size_t)first;
+    const size_t n_in = (size_t)r->plan->n_in, n_out = (size_t)r->plan->n_out;
+    float **x = test_rows(r->x + cell * n_in, n, n_in), **y = test_rows(r->y + cell * n_out, n, n_out);
+    float **state = test_rows(r->state + (size_t)first * r->plan->n_state, n, r->plan->n_state);
+    float elapsed_s[EDDY_LAYER_MAX_ROWS] = {0};
+    const struct eddy_rows rows = {
+        n, (const float *const *)x, state, elapsed_s, y, with_tape ? r->tape + cell * r->plan->n_tape : NULL};
+    r->layer->step(r->plan, r->packed, &rows, r->work);
+    free(x);
+    free(y);
+    free(state);
+}
+
+static void assert_same_results(const struct layer_run_test *a, const struct layer_run_test *b)
+{
+    const size_t y = STEPS * (size_t)a->n_rows * (size_t)a->plan->n_out, s = (size_t)a->n_rows * a->plan->n_state;
+    cr_assert_eq(memcmp(a->y, b->y, y * sizeof(float)), 0);
+    cr_assert_eq(memcmp(a->state, b->state, s * sizeof(float)), 0);
+}
+
+ParameterizedTestParameters(layers, a_batch_equals_single_rows_bit_for_bit)
+{
+    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+}
+ParameterizedTest(struct layer_case *c, layers, a_batch_equals_single_rows_bit_for_bit)
+{
+    struct layer_run_test batch, single;
+    run_open(&batch, c);
+    run_open(&single, c);
+    for (int t = 0; t < STEPS; t++) {
+        run_step(&batch, t, 0, c->n_rows, false);
+        for (int b = c->n_rows - 1; b >= 0; b--) run_step(&single, t, b, 1, false);
+    }
+    assert_same_results(&batch, &single);
+    run_close(&batch);
+    run_close(&single);
+}
+
+ParameterizedTestParameters(layers, with_tape_equals_without_bit_for_bit)
+{
+    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+}
+ParameterizedTest(struct layer_case *c, layers, with_tape_equals_without_bit_for_bit)
+{
+    struct layer_run_test with, without;
+    run_open(&with, c);
+    run_open(&without, c);
+    for (int t = 0; t < STEPS; t++) {
+        run_step(&with, t, 0, c->n_rows, true);
+        run_step(&without, t, 0, c->n_rows, false);
+    }
+    assert_same_results(&with, &without);
+    run_close(&with);
+    run_close(&without);
+}
+
+ParameterizedTestParameters(layers, a_state_saved_and_restored_changes_nothing)
+{
+    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+}
+ParameterizedTest(struct layer_case *c, layers, a_state_saved_and_restored_changes_nothing)
+{
+    struct layer_run_test kept, restored;
+    run_open(&kept, c);
+    run_open(&restored, c);
+    const size_t bytes = (size_t)c->n_rows * kept.plan->n_state * sizeof(float);
+    for (int t = 0; t < STEPS; t++) {
+        run_step(&kept, t, 0, c->n_rows, false);
+        run_step(&restored, t, 0, c->n_rows, false);
+        float *saved = test_floats(bytes / sizeof(float));
+        memcpy(saved, restored.state, bytes);
+        free(restored.state);
+        restored.state = saved; /* the row lives elsewhere now, as after an eviction */
+    }
+    assert_same_results(&kept, &restored);
+    run_close(&kept);
+    run_close(&restored);
+}
+
+ParameterizedTestParameters(layers, stays_within_the_sizes_that_it_planned)
+{
+    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+}
+ParameterizedTest(struct layer_case *c, layers, stays_within_the_sizes_that_it_planned)
+{
+    const float guard = 12345.5f;
+    struct layer_run_test r;
+    run_open(&r, c);
+    const size_t ends[] = {r.plan->n_packed, r.plan->n_work, r.plan->n_params};
+    float *arrays[] = {test_floats(ends[0] + 16), test_floats(ends[1] + 16), test_floats(ends[2] + 16)};
+    for (int a = 0; a < 3; a++)
+        for (size_t i = 0; i < 16; i++) arrays[a][ends[a] + i] = guard;
+    r.layer->init(r.plan, 1, arrays[2]);
+    r.layer->pack(r.plan, arrays[2], arrays[0]);
+    float *packed = r.packed, *work = r.work;
+    r.packed = arrays[0];
+    r.work = arrays[1];
+    run_step(&r, 0, 0, c->n_rows, true);
+    for (int a = 0; a < 3; a++)
+        for (size_t i = 0; i < 16; i++) cr_assert_eq(arrays[a][ends[a] + i], guard);
+    for (int a = 0; a < 3; a++) free(arrays[a]);
+    r.packed = packed;
+    r.work = work;
+    run_close(&r);
+}
+
+ParameterizedTestParameters(layers, its_tensors_cover_the_parameters_exactly)
+{
+    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+}
+ParameterizedTest(struct layer_case *c, layers, its_tensors_cover_the_parameters_exactly)
+{
+    struct test_network t;
+    struct eddy_tensor_info tensor;
+    test_network_open(&t, c->layer, c->n_in, 1);
+    const struct network_layer *l = &t.net->layers[0];
+    size_t next = 0;
+    for (int i = 0; l->layer->tensor(&l->plan, i, &tensor); i++) {
+        cr_assert_eq(tensor.first, next);
+        next += (size_t)tensor.rows * (size_t)tensor.cols;
+    }
+    cr_assert_eq(next, l->plan.n_params);
+    cr_assert_not(l->layer->tensor(&l->plan, -1, &tensor));
+    test_network_close(&t);
+}
+
+static size_t parameters(const char *layers, int n_in, int n_out)
+{
+    struct test_network t;
+    test_network_open(&t, layers, n_in, n_out);
+    const size_t n = t.net->n_params;
+    test_network_close(&t);
+    return n;
+}
+
+Test(layers, parameter_counts_are_those_of_the_textbooks)
+{
+    cr_assert_eq(parameters("dense_tanh:4", 3, 2), 26);
+    const size_t units = 7, in = 5, head = units + 1;
+    cr_assert_eq(parameters("lstm:7", (int)in, 1), 4 * (units * (in + units) + units) + head);
+    cr_assert_eq(parameters("gru:7", (int)in, 1), 3 * (units * (in + units) + 2 * units) + head);
+}
+
+Test(layers, a_new_lstm_remembers_and_biases_start_at_zero)
+{
+    struct test_network t;
+    test_network_open(&t, "lstm:4", 2, 1);
+    float *params = test_floats(t.net->n_params), *bias = params + 16 * 2 + 16 * 4;
+    network_init(t.net, 3, params);
+    for (int j = 0; j < 16; j++) cr_assert_eq(bias[j], j >= 4 && j < 8 ? 1 : 0);
+    free(params);
+    test_network_close(&t);
+}
+
+Test(layers, sizes_that_cannot_be_are_refused_by_name)
+{
+    const struct layer_gru_settings none = {0}, huge = {1025};
+    const struct layer_lstm_settings negative = {-1, 1};
+    struct eddy_layer_plan plan;
+    struct eddy_error err;
+    cr_assert_eq(layer_gru.plan(&none, 3, &plan, &err), EDDY_ECONFIG);
+    cr_assert(strstr(err.message, "gru"));
+    cr_assert_eq(layer_gru.plan(&huge, 3, &plan, &err), EDDY_ECONFIG);
+    cr_assert_eq(layer_lstm.plan(&negative, 3, &plan, &err), EDDY_ECONFIG);
+    cr_assert_eq(layer_gru.plan(&(struct layer_gru_settings){4}, 0, &plan, &err), EDDY_ECONFIG);
+    cr_assert_eq(layer_dense.plan(&(struct layer_dense_settings){0, 0}, 3, &plan, &err), EDDY_ECONFIG);
+}
