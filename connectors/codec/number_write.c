@@ -1,9 +1,11 @@
-/* Writing decimals, without printf for everything between 1e-14 and 1e22.
+/* Writing decimals, without printf for everything between 1e-13 and 1e22.
  *
- * v ~ D * 10^-k with an integer D of p digits, k = p - 1 - floor(log10 v) and |k| <= 22, so that 10^|k| is an exact
- * double and D / 10^k is the double nearest to the decimal that will be written.  For p = 9 that may be v itself; else
- * the fewest digits count whose decimal rounds to the same float.  FLT_DIG is 6 and 9 digits tell all floats apart, so
- * the number of digits lies between 6 (less trailing zeros) and 9. */
+ * s = v * 10^k lies in 1e8 .. 1e9 with k = 8 - floor(log10 v), |k| <= 22, so that 10^|k| is an exact double and s is off
+ * by less than 1.2e-7.  D = round(s) are the 9 digits.
+ *   double   when D / 10^k is v itself, these digits are written
+ *   float    a float's neighbours are 1 ulp away, 6 .. 120 units of s: whatever stays clearly within half an ulp of s
+ *            reads back as the same float.  9 digits do, and 8, 7, 6 are tried; no float needs fewer than 6 digits that
+ *            are not zeros at the end (FLT_DIG). */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include "connectors/codec/number.h"
 
 enum { MOST_DIGITS = 9, FEWEST_DIGITS = 6, EXACT_EXPONENT = 22 };
+enum { CHUNK = 16 };
 enum { PLAIN_LOWEST = -5, PLAIN_HIGHEST = 15 }; /* exponents that are written without an e */
 
 static const double exact_power[EXACT_EXPONENT + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -66,48 +69,33 @@ static double scaled(double v, int k)
     return k >= 0 ? v * exact_power[k] : v / exact_power[-k];
 }
 
-/* True when D * 10^-k, read as a decimal, is the float f.  Exactly half-way between two floats, the double may have been
- * rounded there from either side: such a decimal is not used. */
-static bool reads_back(uint64_t digits, int k, float f)
-{
-    double d = scaled((double)digits, -k);
-    uint64_t bits;
-    memcpy(&bits, &d, sizeof(bits));
-    return (float)d == f && (bits & 0x1FFFFFFF) != 0x10000000;
-}
-
-/* digits * 10^exponent as text, digits > 0. */
+/* digits * 10^exponent as text, 0 < digits <= 10^9.  Copies whole chunks: a copy of known size is a few instructions, and
+ * what is written too much lies within NUMBER_TEXT_BYTES. */
 static size_t write_decimal(uint64_t digits, int exponent, char *out)
 {
-    while (digits % 10 == 0) {
-        digits /= 10;
-        exponent++;
-    }
-    char text[NUMBER_TEXT_BYTES], *end = text + sizeof(text), *first = digits_before(digits, end), *p = out;
+    for (; digits % 1000 == 0; exponent += 3) digits /= 1000;
+    for (; digits % 10 == 0; exponent++) digits /= 10;
+    char text[2 * CHUNK], *end = text + CHUNK, *first = digits_before(digits, end), *p = out;
     int n = (int)(end - first), e10 = exponent + n - 1; /* value = d.ddd * 10^e10 */
+    memset(end, '0', CHUNK);
     if (e10 < PLAIN_LOWEST || e10 > PLAIN_HIGHEST) {
         *p++ = *first;
         if (n > 1) *p++ = '.';
-        memcpy(p, first + 1, (size_t)(n - 1));
+        memcpy(p, first + 1, CHUNK);
         p += n - 1;
         *p++ = 'e';
         return (size_t)(p - out) + number_write_int(e10, p);
     }
     if (e10 < 0) { /* 0.000ddd */
         memcpy(p, "0.0000", 6);
-        p += 1 - e10;
-        memcpy(p, first, (size_t)n);
-        return (size_t)(p + n - out);
+        memcpy(p + 1 - e10, first, CHUNK);
+        return (size_t)(1 - e10 + n);
     }
     int whole = e10 + 1;
-    if (whole >= n) { /* ddd000 */
-        memcpy(p, first, (size_t)n);
-        memset(p + n, '0', (size_t)(whole - n));
-        return (size_t)whole;
-    }
-    memcpy(p, first, (size_t)whole);
+    memcpy(p, first, CHUNK); /* dddd, or ddd000 */
+    if (whole >= n) return (size_t)whole;
     p[whole] = '.';
-    memcpy(p + whole + 1, first + whole, (size_t)(n - whole));
+    memcpy(p + whole + 1, first + whole, CHUNK);
     return (size_t)n + 1;
 }
 
@@ -147,22 +135,44 @@ static size_t write_slowly(double v, char *out)
     }
 }
 
+static double power_of_two(int e)
+{
+    uint64_t bits = (uint64_t)(e + 1023) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* Half the distance from f to its nearer neighbour. */
+static double half_gap(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof(bits));
+    double ulp = power_of_two((int)(bits >> 23) - 127 - 23); /* f is normal and above 0 */
+    return bits & 0x7FFFFF ? ulp / 2 : ulp / 4;
+}
+
 /* v in 1e-13 .. 1e22 */
 static size_t write_quickly(double v, char *out)
 {
     int k = MOST_DIGITS - 1 - decimal_exponent(v);
-    uint64_t digits = (uint64_t)(scaled(v, k) + 0.5);
-    if (scaled((double)digits, -k) == v) return write_decimal(digits, -k, out);
+    double s = scaled(v, k);
+    uint64_t digits = (uint64_t)(s + 0.5);
+    if (fabs(s - (double)digits) < 1e-6 && scaled((double)digits, -k) == v) return write_decimal(digits, -k, out);
 
     float f = (float)v; /* from here on it is the float that must come back: v may lie near the middle of two */
-    digits = (uint64_t)(scaled(f, k) + 0.5);
-    for (int dropped = 1; dropped <= MOST_DIGITS - FEWEST_DIGITS; dropped++) {
-        uint64_t fewer = (uint64_t)(scaled(f, k - 1) + 0.5);
-        if (!reads_back(fewer, k - 1, f)) break;
+    double reach = scaled(half_gap(f), k) - 1e-6;
+    s = scaled((double)f, k);
+    digits = (uint64_t)(s + 0.5);
+    int exponent = -k;
+    uint64_t unit = 10;
+    for (double tenth = 0.1; exponent < 3 - k; unit *= 10, tenth *= 0.1) {
+        uint64_t fewer = (uint64_t)(s * tenth + 0.5);
+        if (fabs((double)(fewer * unit) - s) >= reach) break;
         digits = fewer;
-        k--;
+        exponent++;
     }
-    return write_decimal(digits, -k, out);
+    return write_decimal(digits, exponent, out);
 }
 
 size_t number_write(double value, char *out)

@@ -20,14 +20,14 @@ static int64_t days_from_civil(int year, int month, int day)
 
 static void civil_from_days(int64_t days, int *year, int *month, int *day)
 {
-    days += EPOCH_DAYS;
-    int64_t era = (days >= 0 ? days : days - ERA_DAYS + 1) / ERA_DAYS, day_of_era = days - era * ERA_DAYS;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t m = (5 * day_of_year + 2) / 153; /* 0 = March */
+    unsigned from_march = (unsigned)(days + EPOCH_DAYS); /* the range of int64 ns lies after the year 0 */
+    unsigned era = from_march / ERA_DAYS, day_of_era = from_march % ERA_DAYS;
+    unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    unsigned m = (5 * day_of_year + 2) / 153; /* 0 = March */
     *day = (int)(day_of_year - (153 * m + 2) / 5 + 1);
     *month = (int)(m < 10 ? m + 3 : m - 9);
-    *year = (int)(year_of_era + era * 400 + (*month <= 2));
+    *year = (int)(year_of_era + era * 400) + (*month <= 2);
 }
 
 static bool is_digit(char c)
