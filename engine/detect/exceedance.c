@@ -2,7 +2,7 @@
  *
  * Per value and event, from residuals e in value units (DETECTION, sections 4 and 9):
  *   1. p_j   conformal rank of |e_j| against all earlier ones of the same horizon j (at most three horizons)
- *   2. I_j   = [p_j < level] and [|e_j| > material x range so far]              saturated: a huge residual counts once
+ *   2. I_j   = [p_j < level] and [|e_j| > material x range so far > 0]          saturated: a huge residual counts once
  *   3. L     = mean over k in {16, 20, 26} of T_k, or T_60 if larger            T_k: tail.h, of the mean of I_j
  *   4. L     = max(L, .8 T_60 of the marginal channel: rank of |x - slow mean|)
  *   5. novelty: x beyond everything seen by more than `novelty` of the range: evidence 1, else .999 L
@@ -96,7 +96,7 @@ static void exceedance_rank_nets(const struct exceedance_settings *s, struct net
         double e = in->residual[exceedance_horizon(i, in->n_horizons) * in->n_values + value];
         uint64_t hit = 0;
         if (isfinite(e)) {
-            hit = rank_p(&nets[i].rank, e) < s->level && fabs(e) > s->material * range;
+            hit = range > 0 && rank_p(&nets[i].rank, e) < s->level && fabs(e) > s->material * range;
             rank_add(&nets[i].rank, e);
         }
         nets[i].hits = nets[i].hits << 1 | hit;

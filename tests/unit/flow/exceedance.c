@@ -1,0 +1,156 @@
+/* The standard detector and its parts. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "eddy_layer.h"
+#include "engine/detect/detectors.h"
+#include "engine/detect/rank.h"
+#include "engine/detect/tail.h"
+
+Test(rank, is_the_share_of_larger_residuals)
+{
+    struct rank r = {0};
+    for (int i = 0; i < 10000; i++) rank_add(&r, (double)eddy_random_uniform(1, (uint64_t)i));
+    for (double e = .05; e < 1; e += .05)
+        cr_assert_float_eq(rank_p(&r, e), 1 - e, .03, "p(%g) = %g", e, rank_p(&r, e));
+}
+
+Test(rank, falls_as_residuals_grow_and_never_reaches_zero)
+{
+    struct rank r = {0};
+    for (int i = 0; i < 1000; i++) rank_add(&r, 1e-3 * (double)eddy_random_normal(1, (uint64_t)i));
+    double last = 1;
+    for (double e = 1e-9; e < 1e9; e *= 1.3) {
+        double p = rank_p(&r, e);
+        cr_assert(p > 0 && p <= last);
+        last = p;
+    }
+}
+
+Test(rank, survives_more_residuals_than_a_bin_can_count)
+{
+    struct rank r = {0};
+    for (int i = 0; i < 200000; i++) rank_add(&r, 1);
+    rank_add(&r, 1000);
+    cr_assert_lt(rank_p(&r, 1000), 1e-3);
+    cr_assert_gt(rank_p(&r, .5), .9);
+}
+
+Test(tail, is_minus_log10_of_the_normal_tail)
+{
+    for (double z = -.99; z < 8; z += .01) {
+        double exact = -log10(.5 * erfc(z / sqrt(2)));
+        cr_assert_float_eq(tail_minus_log10(z), exact, .01 * exact + .004, "z %g", z);
+    }
+    cr_assert_eq(tail_minus_log10(NAN), 0);
+}
+
+/* ---- the whole detector ---- */
+
+struct series {
+    void *settings, *state;
+    double score, evidence;
+    int64_t n;
+};
+
+static void series_open(struct series *s)
+{
+    struct eddy_error err = {0};
+    const struct eddy_detector *d = &detector_exceedance;
+    *s = (struct series){.settings = calloc(1, d->part.settings_size)};
+    cr_assert_geq(config_part_defaults(&d->part, s->settings, &err), 0, "%s", err.message);
+    s->state = calloc(1, d->state_bytes(s->settings, 1, 1));
+}
+
+static void series_add(struct series *s, double x, double residual)
+{
+    static const int horizons[] = {1};
+    float attribution[1] = {0};
+    struct eddy_verdict verdict = {.attribution = attribution};
+    const struct eddy_evidence in = {.n_values = 1,
+                                     .n_horizons = 1,
+                                     .horizons = horizons,
+                                     .x = &x,
+                                     .residual = &residual,
+                                     .count = s->n++,
+                                     .threshold = .4,
+                                     .warmup = s->n < 50};
+    detector_exceedance.judge(s->settings, s->state, &in, &verdict);
+    s->score = verdict.score;
+    s->evidence = verdict.evidence;
+    cr_assert(verdict.score >= 0 && verdict.evidence <= 1 && verdict.score <= verdict.evidence);
+}
+
+static double noise(int i)
+{
+    return (double)eddy_random_normal(11, (uint64_t)i);
+}
+
+Test(exceedance, is_quiet_on_noise)
+{
+    struct series s;
+    int alarms = 0;
+    series_open(&s);
+    for (int i = 0; i < 5000; i++) {
+        series_add(&s, noise(i), noise(i));
+        alarms += i > 300 && s.score >= .4;
+    }
+    cr_assert_leq(alarms, 12, "%d alarms in 4,700 events", alarms);
+}
+
+Test(exceedance, alarms_when_residuals_stay_large_and_is_mute_afterwards)
+{
+    struct series s;
+    int alarms = 0, first = -1;
+    series_open(&s);
+    for (int i = 0; i < 2000; i++) series_add(&s, noise(i), noise(i));
+    for (int i = 0; i < 60; i++) {
+        series_add(&s, noise(i) / 2, 3 + noise(i));
+        if (s.score >= .4) {
+            alarms++;
+            if (first < 0) first = i;
+        }
+    }
+    cr_assert(first >= 0 && first < 30, "first alarm after %d events", first);
+    cr_assert_eq(alarms, 1, "one row per alert: the mute lasts 100 events here");
+    cr_assert_gt(s.evidence, .4, "evidence goes on under the mute");
+}
+
+Test(exceedance, one_huge_residual_counts_once_but_a_new_extreme_is_novel)
+{
+    struct series s;
+    series_open(&s);
+    for (int i = 0; i < 1000; i++) series_add(&s, noise(i), noise(i));
+    series_add(&s, 0, 1e12);
+    cr_assert_lt(s.evidence, .4);
+    series_add(&s, 100, 100);
+    cr_assert_eq(s.evidence, 1);
+}
+
+Test(exceedance, a_missing_value_moves_nothing)
+{
+    struct series s;
+    series_open(&s);
+    for (int i = 0; i < 100; i++) series_add(&s, noise(i), noise(i));
+    size_t bytes = detector_exceedance.state_bytes(s.settings, 1, 1);
+    void *before = malloc(bytes);
+    memcpy(before, s.state, bytes);
+    series_add(&s, NAN, NAN);
+    cr_assert_eq(s.evidence, 0);
+    cr_assert_eq(memcmp(before, s.state, bytes), 0);
+}
+
+Test(exceedance, refuses_a_mute_that_ends_before_it_begins)
+{
+    struct eddy_error err = {0};
+    struct series s;
+    series_open(&s);
+    cr_assert_eq(detector_exceedance.part.check(s.settings, &err), EDDY_OK);
+    int64_t *mute_max = (int64_t *)s.settings + 6;
+    cr_assert_eq(*mute_max, 150);
+    *mute_max = 3;
+    cr_assert_eq(detector_exceedance.part.check(s.settings, &err), EDDY_ECONFIG);
+}

@@ -1,0 +1,115 @@
+/* Scale, bands, waiting forecasts, calendar: the small parts that a forecast is made of. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "eddy_layer.h"
+#include "engine/forecast/bands.h"
+#include "engine/forecast/calendar.h"
+#include "engine/forecast/outlook.h"
+#include "engine/forecast/scale.h"
+
+Test(scale, follows_differences_and_not_the_level)
+{
+    struct scale low = {0}, high = {0};
+    for (int i = 0; i < 500; i++) {
+        double noise = (double)eddy_random_normal(1, (uint64_t)i);
+        scale_update(&low, noise);
+        scale_update(&high, 1e6 + noise);
+    }
+    double ratio = (scale_sigma(&high) - 1) / scale_sigma(&low); /* 1e-6 |x| = 1 is meant */
+    cr_assert(ratio > .9 && ratio < 1.1, "ratio %g", ratio);
+}
+
+Test(scale, a_jump_does_not_become_the_scale)
+{
+    struct scale s = {0};
+    for (int i = 0; i < 500; i++) scale_update(&s, (double)eddy_random_normal(1, (uint64_t)i));
+    double before = scale_sigma(&s);
+    scale_update(&s, 1e4);
+    cr_assert_lt(scale_sigma(&s), before + 6 + 10, "w moves by 1e4 x 2/673 x .05 at most");
+}
+
+Test(scale, a_constant_has_a_positive_scale)
+{
+    struct scale s = {0};
+    for (int i = 0; i < 100; i++) scale_update(&s, 0);
+    cr_assert_gt(scale_sigma(&s), 0);
+}
+
+Test(scale, stays_finite_for_the_largest_numbers)
+{
+    struct scale s = {0};
+    for (int i = 0; i < 1000; i++) {
+        scale_update(&s, i % 2 ? 1.7e308 : -1.7e308);
+        cr_assert(isfinite(scale_sigma(&s)) && isfinite(s.mean) && isfinite(s.slow));
+    }
+}
+
+Test(bands, cover_what_they_promise)
+{
+    static const double coverages[] = {.5, .9};
+    const struct eddy_reals wanted = {2, coverages};
+    float tracker[16] = {0};
+    int inside[2] = {0}, n = 0;
+    cr_assert_leq(bands_floats(2), 16);
+    for (int i = 0; i < 20000; i++) {
+        double error = 3 * (double)eddy_random_normal(5, (uint64_t)i), lower, upper;
+        for (int b = 0; b < 2 && i >= 500; b++) {
+            cr_assert(bands_edges(tracker, 2, b, &lower, &upper));
+            inside[b] += error >= lower && error <= upper;
+        }
+        n += i >= 500;
+        bands_update(tracker, &wanted, error, bands_scale(tracker));
+    }
+    cr_assert_float_eq((double)inside[0] / n, .5, .02, "%g", (double)inside[0] / n);
+    cr_assert_float_eq((double)inside[1] / n, .9, .02, "%g", (double)inside[1] / n);
+}
+
+Test(bands, know_nothing_before_the_first_error_and_nest_afterwards)
+{
+    static const double coverages[] = {.5, .9};
+    const struct eddy_reals wanted = {2, coverages};
+    float tracker[16] = {0};
+    double lower[2], upper[2];
+    cr_assert_not(bands_edges(tracker, 2, 0, &lower[0], &upper[0]));
+    for (int i = 0; i < 300; i++) {
+        bands_update(tracker, &wanted, i % 7 ? .1 : 1e29, bands_scale(tracker));
+        for (int b = 0; b < 2; b++) cr_assert(bands_edges(tracker, 2, b, &lower[b], &upper[b]));
+        cr_assert(lower[1] <= lower[0] && lower[0] <= upper[0] && upper[0] <= upper[1]);
+    }
+}
+
+Test(outlook, returns_at_its_step_what_was_forecast_for_it)
+{
+    static const int horizons[] = {1, 3, 12};
+    static const size_t first[] = {0, 1, 4, 16};
+    const struct outlook_shape shape = {3, 2, horizons, first};
+    _Alignas(8) unsigned char memory[1024];
+    cr_assert_leq(outlook_bytes(&shape), sizeof(memory));
+    for (int64_t t = 0; t < 100; t++)
+        for (int j = 0; j < 3; j++) {
+            struct outlook_entry e = outlook_at(&shape, memory, j, t);
+            if (t >= horizons[j]) cr_assert_float_eq(e.xhat[1], (double)(t - horizons[j]) + .5, 0);
+            e.xhat[0] = -1;
+            e.xhat[1] = (double)t + .5;
+            e.s0[0] = e.s0[1] = 1;
+        }
+}
+
+Test(calendar, is_sine_and_cosine_of_day_and_week)
+{
+    const double turn = 6.283185307179586;
+    for (int64_t s = -200000; s < 2000000; s += 1237) {
+        float c[CALENDAR_INPUTS];
+        calendar_inputs(s * 1000000000, c);
+        double day = (double)((s % 86400 + 86400) % 86400) / 86400;
+        double week = (double)(((s + 3 * 86400) % 604800 + 604800) % 604800) / 604800;
+        cr_assert_float_eq(c[0], sin(turn * day), 1e-6);
+        cr_assert_float_eq(c[1], cos(turn * day), 1e-6);
+        cr_assert_float_eq(c[2], sin(2 * turn * day), 1e-6);
+        cr_assert_float_eq(c[3], cos(2 * turn * day), 1e-6);
+        cr_assert_float_eq(c[4], sin(turn * week), 1e-6);
+        cr_assert_float_eq(c[5], cos(turn * week), 1e-6);
+    }
+}

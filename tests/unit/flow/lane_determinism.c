@@ -1,0 +1,163 @@
+/* The same events give the same results and the same state, however they are cut, trained, evicted or interrupted. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define SMALL       "forecast: {horizons: [1, 3], network: {layers: [{gru: {units: 8}}]}}\n"
+#define TRAIN(mode) "train: {mode: " mode ", every: 4, window: 8, epoch: 64, windows: 16, batch: 4}\n"
+enum { EVENTS = 3000 };
+
+static const struct fixture_stream stream = {.n_keys = 20, .n_values = 2, .gaps = true};
+
+static void outcome(const char *yaml, int chunk, int64_t max_resident, uint64_t *digest, char hash[33])
+{
+    struct fixture_lane f;
+    fixture_open(&f, yaml, stream.n_values, NULL, max_resident);
+    fixture_run(&f, &stream, 0, EVENTS, chunk);
+    fixture_hash(&f, hash);
+    *digest = f.digest;
+    struct lane_stats stats;
+    lane_stats(f.lane, &stats);
+    cr_assert_gt(stats.updates, 50, "training must have happened for the test to mean anything");
+    fixture_close(&f);
+}
+
+static void same(const char *a_yaml, int a_chunk, int64_t a_max, const char *b_yaml, int b_chunk, int64_t b_max)
+{
+    uint64_t a, b;
+    char a_hash[33], b_hash[33];
+    outcome(a_yaml, a_chunk, a_max, &a, a_hash);
+    outcome(b_yaml, b_chunk, b_max, &b, b_hash);
+    cr_assert_eq(a, b, "results differ");
+    cr_assert_str_eq(a_hash, b_hash);
+}
+
+Test(lane, turns_of_one_give_what_turns_of_a_thousand_give)
+{
+    same(SMALL TRAIN("inline"), 1, 1000, SMALL TRAIN("inline"), 1000, 1000);
+}
+
+Test(lane, turns_of_seven_give_what_turns_of_a_hundred_give)
+{
+    same(SMALL TRAIN("inline"), 7, 1000, SMALL TRAIN("inline"), 100, 1000);
+}
+
+Test(lane, background_training_gives_what_inline_training_gives)
+{
+    same(SMALL TRAIN("inline"), 50, 1000, SMALL TRAIN("background"), 333, 1000);
+}
+
+Test(lane, evicted_keys_come_back_as_they_were)
+{
+    same(SMALL TRAIN("inline"), 10, 1000, SMALL TRAIN("inline"), 10, 3);
+}
+
+Test(lane, keys_with_weights_of_their_own_do_not_depend_on_turns)
+{
+    const char *own = "train: {mode: inline, every: 4, window: 8}\n"
+                      "forecast: {scope: key, network: {layers: [{gru: {units: 4}}]}}\n";
+    same(own, 1, 1000, own, 200, 2);
+}
+
+Test(lane, another_seed_gives_other_results)
+{
+    uint64_t a, b;
+    char a_hash[33], b_hash[33];
+    outcome(SMALL TRAIN("inline") "seed: 1\n", 50, 1000, &a, a_hash);
+    outcome(SMALL TRAIN("inline") "seed: 2\n", 50, 1000, &b, b_hash);
+    cr_assert_neq(a, b);
+    cr_assert_str_neq(a_hash, b_hash);
+}
+
+Test(lane, an_aborted_batch_leaves_no_trace)
+{
+    struct fixture_lane f, g;
+    char f_hash[33], g_hash[33];
+    fixture_open(&f, SMALL TRAIN("inline"), stream.n_values, NULL, 1000);
+    fixture_open(&g, SMALL TRAIN("inline"), stream.n_values, NULL, 1000);
+    for (int64_t at = 0; at < EVENTS; at += 100) {
+        /* Fold a hundred events in one batch of small turns, throw it away, then fold them for good. */
+        struct eddy_error err = {0};
+        struct eddy_result results[10];
+        char keys[10][16];
+        double x[10][2];
+        struct lane_event events[10];
+        int64_t i = at;
+        while (i < at + 100) {
+            for (int k = 0; k < 10; k++) fixture_event(&stream, i + k, keys[k], x[k], &events[k]);
+            int done = 0;
+            while (done < 10) {
+                eddy_status taken = lane_turn(f.lane, events + done, 10 - done, results, &err);
+                cr_assert_gt(taken, 0, "%s", err.message);
+                done += taken;
+            }
+            i += 10;
+        }
+        lane_abort(f.lane);
+        fixture_run(&f, &stream, at, at + 100, 10);
+        fixture_run(&g, &stream, at, at + 100, 10);
+        cr_assert_eq(f.digest, g.digest, "results differ at %lld", (long long)at);
+    }
+    fixture_hash(&f, f_hash);
+    fixture_hash(&g, g_hash);
+    cr_assert_str_eq(f_hash, g_hash);
+    fixture_close(&f);
+    fixture_close(&g);
+}
+
+/* Checkpoints every `every` events; after each one the lane goes on for a while and is then forgotten, as by kill -9. */
+static void interrupted(const char *yaml, int64_t every, int64_t max_resident, char hash[33])
+{
+    char dir[] = "/tmp/eddy-test-XXXXXX", path[64];
+    struct eddy_error err = {0};
+    cr_assert(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/topic-0.db", dir);
+    for (int64_t at = 0; at < EVENTS;) {
+        struct fixture_lane f;
+        fixture_open(&f, yaml, stream.n_values, path, max_resident);
+        cr_assert_eq(lane_next(f.lane), at, "must go on at the checkpoint");
+        int64_t to = at + every < EVENTS ? at + every : EVENTS;
+        fixture_run(&f, &stream, at, to, 13);
+        cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
+        int64_t beyond = to + every / 2 < EVENTS ? to + every / 2 : EVENTS;
+        if (to < EVENTS) fixture_run(&f, &stream, to, beyond, 29);
+        if (to == EVENTS) fixture_hash(&f, hash);
+        fixture_close(&f);
+        at = to;
+    }
+    char command[96];
+    (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(lane, goes_on_after_a_crash_as_if_nothing_had_happened)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    outcome(SMALL TRAIN("inline"), 50, 1000, &digest, whole);
+    interrupted(SMALL TRAIN("inline"), 211, 1000, cut);
+    cr_assert_str_eq(whole, cut);
+}
+
+Test(lane, goes_on_after_a_crash_with_most_keys_evicted_and_background_training)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    outcome(SMALL TRAIN("inline"), 50, 1000, &digest, whole);
+    interrupted(SMALL TRAIN("background"), 97, 4, cut);
+    cr_assert_str_eq(whole, cut);
+}
+
+Test(lane, candidates_are_adopted_a_lag_later_also_after_a_crash)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    const char *yaml = SMALL "train: {mode: inline, every: 4, window: 8, epoch: 32, lag: 3, windows: 8, batch: 4}\n";
+    outcome(yaml, 50, 1000, &digest, whole);
+    interrupted(yaml, 75, 1000, cut);
+    cr_assert_str_eq(whole, cut);
+}
