@@ -16,9 +16,9 @@ enum {
     SETTLE_ASK_MS = 4000,   /* one question to the brokers */
     SETTLE_RETRY_MS = 500,  /* between two rounds of questions */
     WAIT_SLICE_MS = 100,    /* the group is served at least so often */
-    CLOSE_COMMIT_MS = 2000, /* for commits on their way */
+    CLOSE_COMMIT_MS = 1000, /* for commits on their way */
     CLOSE_JOIN_MS = 4000,   /* see source_may_destroy() */
-    CLOSE_LEAVE_MS = 3000,  /* for leaving the group */
+    CLOSE_LEAVE_MS = 1500,  /* for leaving the group */
     METADATA_MAX = 4097,    /* brokers take 4096 bytes (offset.metadata.max.bytes) */
     GROUP_EVENTS_MAX = 100  /* error events of the group taken per turn */
 };

@@ -1,0 +1,58 @@
+/* The few things that suites need of a broker and kcat does not offer, by eddy's own administration calls.
+ *   kafka_tool SERVERS create TOPIC PARTITIONS
+ *   kafka_tool SERVERS members GROUP                  prints the number of live members
+ *   kafka_tool SERVERS positions GROUP TOPIC WHEN     prints "partition low high at committed" lines
+ *   kafka_tool SERVERS set GROUP TOPIC WHEN           commits where WHEN points, for all partitions */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/kafka/kafka_admin.h"
+
+static eddy_status tool_positions(struct kafka_admin *a, char **argv, bool set, struct eddy_error *err)
+{
+    const char *const names[] = {argv[4]};
+    struct eddy_strings topics = {1, names};
+    struct kafka_group_position *list;
+    int n;
+    eddy_status rc = kafka_admin_positions(a, argv[3], &topics, argv[5], &list, &n, err);
+    if (rc < 0) return rc;
+    for (int i = 0; i < n; i++) {
+        if (set)
+            list[i].committed = list[i].at;
+        else
+            printf("%d %lld %lld %lld %lld\n", (int)list[i].partition, (long long)list[i].low,
+                   (long long)list[i].high, (long long)list[i].at, (long long)list[i].committed);
+    }
+    if (set) rc = kafka_admin_set_positions(a, argv[3], list, n, err);
+    free(list);
+    return rc;
+}
+
+static eddy_status tool_run(struct kafka_admin *a, int argc, char **argv, struct eddy_error *err)
+{
+    const char *what = argv[2];
+    if (argc == 5 && strcmp(what, "create") == 0) return kafka_admin_create(a, argv[3], atoi(argv[4]), err);
+    if (argc == 4 && strcmp(what, "members") == 0) {
+        eddy_status n = kafka_admin_members(a, argv[3], err);
+        if (n >= 0) printf("%d\n", (int)n);
+        return n;
+    }
+    if (argc == 6 && strcmp(what, "positions") == 0) return tool_positions(a, argv, false, err);
+    if (argc == 6 && strcmp(what, "set") == 0) return tool_positions(a, argv, true, err);
+    return eddy_fail(err, EDDY_EINVAL, "usage: see the head of tests/kafka/kafka_tool.c");
+}
+
+int main(int argc, char **argv)
+{
+    struct eddy_error err = {0};
+    struct kafka_admin *a = NULL;
+    if (argc < 3) return 2;
+    struct eddy_pair pairs[] = {{"bootstrap.servers", argv[1], 0}};
+    struct eddy_map properties = {1, pairs};
+    eddy_status rc = kafka_admin_open("kafka-tool", &properties, 10000, &a, &err);
+    if (rc >= 0) rc = tool_run(a, argc, argv, &err);
+    kafka_admin_close(a);
+    if (rc < 0) fprintf(stderr, "kafka_tool: %s\n", err.message);
+    return rc < 0;
+}
