@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "plugin/pipeline.h"
 
 struct runner {
     struct config *config;
@@ -21,25 +22,19 @@ struct runner {
 
 static void *runner_main(void *context)
 {
-    struct runner *p = context;
-    const struct settings *s = config_settings(p->config);
-    const struct driver_request request = {
-        .settings = s,
-        .source = (const struct eddy_source *)(const void *)s->source.part,
-        .source_settings = s->source.settings,
-        .sink = (const struct eddy_sink *)(const void *)s->sink.part,
-        .sink_settings = s->sink.settings,
-        .sink_request = {.name = s->name, .source = &s->source},
-        .state = DRIVER_STATE_KEPT,
-        .commit = true,
-        .stop = &p->stop,
-    };
-    struct driver *driver;
-    p->rc = driver_open(&request, &driver, &p->err);
-    if (p->rc >= 0) p->rc = driver_run(driver, &p->err);
-    if (driver) driver_stats(driver, &p->stats);
+    struct runner *r = context;
+    struct pipeline pipeline = {0};
+    struct driver *driver = NULL;
+    r->rc = pipeline_configured(&pipeline, config_settings(r->config), &r->err);
+    pipeline.request.commit = true;
+    pipeline.request.state = DRIVER_STATE_KEPT;
+    pipeline.request.stop = &r->stop;
+    if (r->rc >= 0) r->rc = driver_open(&pipeline.request, &driver, &r->err);
+    if (r->rc >= 0) r->rc = driver_run(driver, &r->err);
+    if (driver) driver_stats(driver, &r->stats);
     driver_close(driver);
-    atomic_store(&p->ended, true);
+    pipeline_free(&pipeline);
+    atomic_store(&r->ended, true);
     return NULL;
 }
 
@@ -47,47 +42,47 @@ eddy_status runner_start(const char *name, const char *yaml, const struct eddy_p
                          struct eddy_error *err)
 {
     *out = NULL;
-    struct runner *p = calloc(1, sizeof(*p));
-    if (!p) return eddy_fail(err, EDDY_ENOMEM, "demo: out of memory for a pipeline");
+    struct runner *r = calloc(1, sizeof(*r));
+    if (!r) return eddy_fail(err, EDDY_ENOMEM, "demo: out of memory for a pipeline");
 
     const struct config_request request = {.path = NULL, .text = yaml, .parts = parts};
-    eddy_status rc = config_open(&request, &p->config, err);
-    if (rc >= 0 && pthread_create(&p->thread, NULL, runner_main, p) != 0)
+    eddy_status rc = config_open(&request, &r->config, err);
+    if (rc >= 0 && pthread_create(&r->thread, NULL, runner_main, r) != 0)
         rc = eddy_fail(err, EDDY_EIO, "demo: no thread for the pipeline %s", name);
     if (rc < 0) {
-        runner_close(p);
+        runner_close(r);
         return rc;
     }
-    p->started = true;
-    *out = p;
+    r->started = true;
+    *out = r;
     return EDDY_OK;
 }
 
-bool runner_ended(const struct runner *p)
+bool runner_ended(const struct runner *r)
 {
-    return atomic_load(&p->ended);
+    return atomic_load(&r->ended);
 }
 
-static void runner_join(struct runner *p)
+static void runner_join(struct runner *r)
 {
-    if (!p->started) return;
-    p->stop = 1;
-    (void)pthread_join(p->thread, NULL);
-    p->started = false;
+    if (!r->started) return;
+    r->stop = 1;
+    (void)pthread_join(r->thread, NULL);
+    r->started = false;
 }
 
-eddy_status runner_stop(struct runner *p, struct driver_stats *stats, struct eddy_error *err)
+eddy_status runner_stop(struct runner *r, struct driver_stats *stats, struct eddy_error *err)
 {
-    runner_join(p);
-    *stats = p->stats;
-    if (p->rc < 0 && err) *err = p->err;
-    return p->rc < 0 ? p->rc : EDDY_OK;
+    runner_join(r);
+    *stats = r->stats;
+    if (r->rc < 0 && err) *err = r->err;
+    return r->rc < 0 ? r->rc : EDDY_OK;
 }
 
-void runner_close(struct runner *p)
+void runner_close(struct runner *r)
 {
-    if (!p) return;
-    runner_join(p);
-    config_close(p->config);
-    free(p);
+    if (!r) return;
+    runner_join(r);
+    config_close(r->config);
+    free(r);
 }
