@@ -67,7 +67,7 @@ static const struct eddy_option train_options[] = {
      "Gradients with a larger norm are scaled down to it.", NULL, 0, false},
     {"ema", EDDY_OPT_REAL, AT(train, ema), "0.99", 0, 0.999999, "",
      "Decay of the averaged weights that serve; 0 serves the trained weights themselves.", NULL, 0, false},
-    {"batch", EDDY_OPT_INT, AT(train, batch), "16", 1, 4096, "windows", "Windows per optimiser step.", NULL, 0,
+    {"batch", EDDY_OPT_INT, AT(train, batch), "4", 1, 4096, "windows", "Windows per optimiser step.", NULL, 0,
      false},
     {"windows", EDDY_OPT_INT, AT(train, windows), "64", 1, 65536, "windows",
      "Windows kept per epoch, drawn evenly from all.", NULL, 0, false},

@@ -41,7 +41,7 @@ struct train_settings {
     double learning_rate; /* Adam; default 2e-3 */
     double clip_norm;     /* global gradient norm; default 1 */
     double ema;           /* decay of the averaged weights that serve; default 0.99; 0 = serve the live weights */
-    int64_t batch;        /* windows per optimiser step; default 16 */
+    int64_t batch;        /* windows per optimiser step; default 4 */
     int64_t windows;      /* windows kept per epoch, chosen evenly by reservoir; default 64 */
     int64_t epoch;        /* offsets between two boundaries at which shared weights may change; default 256 */
     int64_t lag;          /* epochs between the end of a candidate's data and its adoption; default 1 */

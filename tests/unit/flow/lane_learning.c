@@ -1,0 +1,105 @@
+/* Learning pays: on a series whose rhythm changes, and on every shape of pipeline. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static const int64_t STEP = 300000000000, START = 1700000000000000000;
+enum { CHANGE = 6000, END = 12000, JUDGED_FROM = 8000 };
+
+/* Four keys in turn; a wave of 24 events whose period and shape change half-way, and a little noise. */
+static double rhythm(int64_t i)
+{
+    double t = (double)(i / 4), noise = .05 * (double)eddy_random_normal(21, (uint64_t)i);
+    if (i < CHANGE) return 5 * sin(t * .2618) + noise;
+    return 5 * sin(t * .9) * (fmod(t, 14) < 7 ? 1 : .3) + noise;
+}
+
+/* Mean squared one-step error over the last 4,000 events, of value 0. */
+static double run(struct fixture_lane *f, int64_t from, int64_t to, bool judged)
+{
+    static const char *const keys[] = {"key-0", "key-1", "key-2", "key-3"};
+    double sum = 0;
+    int64_t n = 0;
+    for (int64_t i = from; i < to; i++) {
+        double x = rhythm(i);
+        const struct eddy_result *r = fixture_feed(f, i, keys[i % 4], START + i / 4 * STEP, &x);
+        if (!judged || i < JUDGED_FROM) continue;
+        cr_assert(isfinite(r->yhat[0]));
+        sum += (x - r->yhat[0]) * (x - r->yhat[0]);
+        n++;
+    }
+    return n > 0 ? sum / (double)n : 0;
+}
+
+static double error_after_change(const char *learning_rate)
+{
+    char dir[] = "/tmp/eddy-test-XXXXXX", path[64], yaml[256];
+    struct eddy_error err = {0};
+    struct fixture_lane f;
+    const char *form = "forecast: {network: {layers: [{gru: {units: 16}}]}}\n"
+                       "train: {mode: inline, every: 8, window: 32, learning_rate: %s}\n";
+    cr_assert(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/s.db", dir);
+    (void)snprintf(yaml, sizeof(yaml), form, "0.005");
+    fixture_open(&f, yaml, 1, path, 100);
+    run(&f, 0, CHANGE, false);
+    cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
+    fixture_close(&f);
+
+    (void)snprintf(yaml, sizeof(yaml), form, learning_rate);
+    fixture_open(&f, yaml, 1, path, 100);
+    double error = run(&f, CHANGE, END, true);
+    fixture_close(&f);
+    unlink(path);
+    rmdir(dir);
+    return error;
+}
+
+Test(learning, after_a_change_of_rhythm_the_error_is_at_least_30_percent_below_a_frozen_models)
+{
+    double frozen = error_after_change("1e-9"), learning = error_after_change("0.005");
+    cr_log_info("frozen %g, learning %g", frozen, learning);
+    cr_assert_lt(learning, .7 * frozen, "frozen %g, learning %g", frozen, learning);
+}
+
+static void beats_persistence(const char *yaml, int n_values, double factor)
+{
+    const struct fixture_stream stream = {.n_keys = 4, .n_values = n_values};
+    struct fixture_lane f;
+    fixture_open(&f, yaml, n_values, NULL, 100);
+    f.errors_from = 6000;
+    fixture_run(&f, &stream, 0, 10000, 256);
+    cr_assert_gt(f.errors, 3000);
+    cr_assert_lt(f.squared_error, factor * f.persistence_error, "error %g, persistence %g",
+                 f.squared_error / (double)f.errors, f.persistence_error / (double)f.errors);
+    fixture_close(&f);
+}
+
+Test(learning, independent_channels_beat_persistence)
+{
+    beats_persistence("forecast: {network: {layers: [{gru: {units: 16}}]}}\ntrain: {mode: inline}\n", 2, .9);
+}
+
+Test(learning, joint_channels_beat_persistence)
+{
+    beats_persistence("forecast: {channels: joint, network: {layers: [{gru: {units: 16}}]}}\ntrain: {mode: inline}\n",
+                      2, .9);
+}
+
+Test(learning, a_stack_of_lstm_and_dense_beats_persistence)
+{
+    beats_persistence("forecast: {network: {layers: [{lstm: {units: 16}}, {dense: {units: 16, activation: tanh}}]}}\n"
+                      "train: {mode: inline}\n",
+                      1, .9);
+}
+
+Test(learning, keys_with_weights_of_their_own_beat_persistence)
+{
+    beats_persistence("forecast: {scope: key, network: {layers: [{gru: {units: 8}}]}}\n"
+                      "train: {mode: inline, window: 16}\n",
+                      1, .9);
+}
