@@ -35,10 +35,10 @@ struct eddy;
  * event (NULL-terminated); NULL takes codec.json.values.  State is kept in memory unless eddy_save/eddy_restore or
  * `keep_state` say otherwise. */
 struct eddy_open_options {
-    uint32_t struct_size;            /* sizeof(struct eddy_open_options) */
+    uint32_t struct_size; /* sizeof(struct eddy_open_options) */
     const char *const *values;
-    const char *const *overrides;    /* "a.b=VALUE", NULL-terminated; may be NULL */
-    bool keep_state;                 /* use state.path like the daemon: restored at open, written by eddy_save */
+    const char *const *overrides; /* "a.b=VALUE", NULL-terminated; may be NULL */
+    bool keep_state;              /* use state.path like the daemon: restored at open, written by eddy_save */
 };
 EDDY_API eddy_status eddy_open_file(const char *path, const struct eddy_open_options *, struct eddy **,
                                     struct eddy_error *);
@@ -47,7 +47,7 @@ EDDY_API eddy_status eddy_open_string(const char *yaml, const struct eddy_open_o
 EDDY_API void eddy_close(struct eddy *); /* saves nothing; NULL is fine */
 
 struct eddy_input {
-    const char *key;      /* bytes */
+    const char *key; /* bytes */
     size_t key_len;
     int64_t time_ns;      /* event time, ns since 1970 UTC */
     const double *values; /* [n_values] NaN = missing */

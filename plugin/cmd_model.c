@@ -1,0 +1,257 @@
+/* eddy model CONFIG ACTION: the versions of the weights, and the network that they belong to. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/flow/lane_store.h"
+#include "engine/flow/plan.h"
+#include "engine/model/stack.h"
+#include "engine/train/trainer.h"
+#include "plugin/commands.h"
+#include "plugin/json_out.h"
+#include "plugin/schema.h"
+#include "plugin/stored_files.h"
+
+struct args {
+    struct command_list sets;
+    const char *values;
+    bool json;
+};
+
+static const struct command_option options[] = {
+    {"values", COMMAND_TEXT, offsetof(struct args, values), "a,b", "summary: values of an event; default: as stored"},
+    {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "list, show: as JSON, one line each"},
+    COMMAND_SETS(struct args, sets),
+    {0},
+};
+
+struct model_work {
+    const struct args *args;
+    const struct settings *settings;
+    const struct stored_file *file;
+    struct store *store;
+    struct json_out json;
+    uint64_t version; /* the one in use (list), or the one asked for (show) */
+    int64_t found;
+};
+
+static eddy_status list_model(void *context, uint64_t version, size_t bytes, int64_t wall_time_s,
+                              struct eddy_error *err)
+{
+    struct model_work *w = context;
+    char written[32] = "-";
+    struct tm tm;
+    time_t at = (time_t)wall_time_s;
+    (void)err;
+    if (gmtime_r(&at, &tm)) (void)strftime(written, sizeof(written), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    w->found++;
+    if (!w->args->json) {
+        printf("%s\t%d\tv%llu\t%zu\t%s\t%s\n", w->file->identity.topic, w->file->identity.partition,
+               (unsigned long long)version, bytes, written, version == w->version ? "in use" : "");
+        return EDDY_OK;
+    }
+    json_open(&w->json, NULL, '{');
+    json_text(&w->json, "topic", w->file->identity.topic);
+    json_int(&w->json, "partition", w->file->identity.partition);
+    json_int(&w->json, "version", (int64_t)version);
+    json_int(&w->json, "bytes", (int64_t)bytes);
+    json_text(&w->json, "written", written);
+    json_bool(&w->json, "in_use", version == w->version);
+    json_close(&w->json, '}');
+    json_end(&w->json);
+    return EDDY_OK;
+}
+
+static eddy_status do_list(struct model_work *w, struct eddy_error *err)
+{
+    struct lane_position at;
+    eddy_status rc = lane_stored_position(w->store, &at, err);
+    if (rc < 0) return rc;
+    w->version = at.model;
+    return store_list_models(w->store, list_model, w, err);
+}
+
+/* Mean, standard deviation and largest size of the numbers of one tensor. */
+static void show_tensor(struct model_work *w, int layer, const char *part, const struct eddy_tensor_info *t,
+                        const float *params)
+{
+    size_t n = (size_t)t->rows * (size_t)t->cols;
+    double sum = 0, squares = 0, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)params[t->first + i];
+        sum += x;
+        squares += x * x;
+        if (fabs(x) > most) most = fabs(x);
+    }
+    double mean = n ? sum / (double)n : 0, spread = n ? sqrt(fmax(0, squares / (double)n - mean * mean)) : 0;
+    if (!w->args->json) {
+        printf("  %2d %-8s %-12s %4d x %-4d  mean %10.4g  std %10.4g  largest %10.4g\n", layer, part, t->name,
+               t->rows, t->cols, mean, spread, most);
+        return;
+    }
+    json_open(&w->json, NULL, '{');
+    json_int(&w->json, "layer", layer);
+    json_text(&w->json, "part", part);
+    json_text(&w->json, "name", t->name);
+    json_int(&w->json, "rows", t->rows);
+    json_int(&w->json, "cols", t->cols);
+    json_real(&w->json, "mean", mean);
+    json_real(&w->json, "std", spread);
+    json_real(&w->json, "largest", most);
+    json_close(&w->json, '}');
+}
+
+static void show_head(struct model_work *w, const struct weights *weights)
+{
+    if (!w->args->json) {
+        printf("%s-%d v%llu: %zu parameters, %lld steps, %lld refused, loss %.5g, gradient norm %.5g\n",
+               w->file->identity.topic, w->file->identity.partition, (unsigned long long)weights->version,
+               weights->n_params, (long long)weights->steps, (long long)weights->refused, weights->loss,
+               weights->grad_norm);
+        return;
+    }
+    json_open(&w->json, NULL, '{');
+    json_text(&w->json, "topic", w->file->identity.topic);
+    json_int(&w->json, "partition", w->file->identity.partition);
+    json_int(&w->json, "version", (int64_t)weights->version);
+    json_int(&w->json, "parameters", (int64_t)weights->n_params);
+    json_int(&w->json, "steps", weights->steps);
+    json_int(&w->json, "refused", weights->refused);
+    json_real(&w->json, "loss", weights->loss);
+    json_real(&w->json, "grad_norm", weights->grad_norm);
+    json_open(&w->json, "tensors", '[');
+}
+
+static void show_weights(struct model_work *w, const struct network *network, const struct weights *weights)
+{
+    show_head(w, weights);
+    for (int i = 0; i <= network->n_layers; i++) {
+        const struct network_layer *layer = &network->layers[i];
+        struct eddy_tensor_info t;
+        for (int k = 0; layer->layer->tensor(&layer->plan, k, &t); k++) {
+            t.first += layer->first_param;
+            show_tensor(w, i, i < network->n_layers ? layer->layer->part.name : "head", &t, weights->ema);
+        }
+    }
+    if (!w->args->json) return;
+    json_close(&w->json, ']');
+    json_close(&w->json, '}');
+    json_end(&w->json);
+}
+
+static eddy_status do_show(struct model_work *w, struct eddy_error *err)
+{
+    struct schema_names names = {0};
+    struct plan *plan = NULL;
+    struct weights *weights = NULL;
+    struct eddy_buffer bytes = {0};
+    eddy_status rc = store_get_model(w->store, w->version, &bytes, err);
+    if (rc == EDDY_ENOTFOUND) return EDDY_OK;
+    if (rc >= 0) rc = schema_from_store(&names, w->store, err);
+    if (rc >= 0) rc = plan_open(w->settings, &names.schema, &plan, err);
+    if (rc >= 0) rc = weights_decode(plan->network, bytes.data, bytes.len, &weights, err);
+    if (rc >= 0) {
+        w->found++;
+        show_weights(w, plan->network, weights);
+    }
+    weights_unref(weights);
+    plan_close(plan);
+    schema_free(&names);
+    eddy_buffer_free(&bytes);
+    return rc;
+}
+
+static eddy_status model_each(struct model_work *w, eddy_status (*each)(struct model_work *, struct eddy_error *),
+                              struct eddy_error *err)
+{
+    struct stored_files files;
+    eddy_status rc = stored_files_find(w->settings, &files, err);
+    for (int i = 0; rc >= 0 && i < files.n; i++) {
+        w->file = &files.item[i];
+        rc = store_open(w->file->path, &w->file->identity, STORE_READ_ONLY, &w->store, err);
+        if (rc >= 0) rc = each(w, err);
+        store_close(w->store);
+        w->store = NULL;
+    }
+    stored_files_free(&files);
+    return rc;
+}
+
+/* The values of the first state file, when there is one; else what the configuration says. */
+static eddy_status summary_schema(const struct model_work *w, struct schema_names *names, struct eddy_error *err)
+{
+    struct stored_files files = {0};
+    struct store *store = NULL;
+    eddy_status rc = w->args->values ? EDDY_ENOTFOUND : stored_files_find(w->settings, &files, NULL);
+    if (rc >= 0) rc = store_open(files.item[0].path, &files.item[0].identity, STORE_READ_ONLY, &store, NULL);
+    if (rc >= 0) rc = schema_from_store(names, store, NULL);
+    store_close(store);
+    stored_files_free(&files);
+    return rc >= 0 ? rc : schema_for_plan(names, w->args->values, w->settings, err);
+}
+
+static eddy_status do_summary(struct model_work *w, struct eddy_error *err)
+{
+    struct schema_names names = {0};
+    struct plan *plan = NULL;
+    eddy_status rc = summary_schema(w, &names, err);
+    if (rc >= 0) rc = plan_open(w->settings, &names.schema, &plan, err);
+    if (rc >= 0) network_summary(plan->network, stdout);
+    plan_close(plan);
+    schema_free(&names);
+    return rc;
+}
+
+static eddy_status model_act(struct model_work *w, const char *action, const char *word, struct eddy_error *err)
+{
+    if (strcmp(action, "summary") == 0) return do_summary(w, err);
+    if (strcmp(action, "list") == 0) {
+        if (!w->args->json) puts("topic\tpartition\tversion\tbytes\twritten\t");
+        return model_each(w, do_list, err);
+    }
+    eddy_status rc = model_each(w, do_show, err);
+    if (rc >= 0 && w->found == 0) rc = eddy_fail(err, EDDY_ENOTFOUND, "model: no version %s is kept", word);
+    return rc;
+}
+
+static int cmd_model(struct command_context *c, int argc, char **argv)
+{
+    struct args args = {0};
+    int rc = command_parse(c, argc, argv, &args);
+    if (rc != COMMAND_GO) return rc;
+    const char *action = c->positional[1], *word = c->n_positional > 2 ? c->positional[2] : NULL;
+    bool show = strcmp(action, "show") == 0;
+    if (!show && strcmp(action, "list") != 0 && strcmp(action, "summary") != 0)
+        return command_usage(c, "unknown action \"%s\" (list, summary, show V)", action);
+    if (show && !word) return command_usage(c, "show expects a version");
+    if (!show && word) return command_usage(c, "%s takes no \"%s\"", action, word);
+
+    struct model_work work = {.args = &args, .json = json_begin(stdout)};
+    if (show) {
+        char *end;
+        work.version = strtoull(word + (*word == 'v'), &end, 10);
+        if (*end || end == word + (*word == 'v')) return command_usage(c, "show: \"%s\" is no version (v12)", word);
+    }
+    struct config *config;
+    rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_SOURCE | COMMAND_BRINGS_SINK, &config);
+    if (rc != COMMAND_GO) return rc;
+    work.settings = config_settings(config);
+    struct eddy_error err = {0};
+    rc = model_act(&work, action, word, &err) < 0 ? command_fail(c, &err) : COMMAND_DONE;
+    config_close(config);
+    return rc;
+}
+
+const struct command command_model = {
+    "model",
+    "CONFIG ACTION [V]",
+    2,
+    3,
+    "the weights: list, summary, show V",
+    "  list     the versions that each partition keeps, and which is in use\n"
+    "  summary  the layers of the network with their sizes\n"
+    "  show V   the numbers of one version, tensor by tensor",
+    options,
+    cmd_model,
+};

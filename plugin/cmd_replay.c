@@ -1,0 +1,256 @@
+/* eddy replay CONFIG: the same engine over files or a topic's past. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/log.h"
+#include "config/unit.h"
+#include "plugin/commands.h"
+#include "plugin/metrics.h"
+#include "plugin/pipeline.h"
+#include "plugin/progress.h"
+#include "plugin/schema.h"
+#include "plugin/stop.h"
+
+struct args {
+    struct command_list sets, inputs;
+    const char *from, *to, *output, *metrics, *state, *dead_letter;
+    const char *time_column, *key_column, *values, *time, *start, *interval, *time_unit;
+    bool no_header, json;
+};
+
+static const struct command_option options[] = {
+    {"input", COMMAND_LIST, offsetof(struct args, inputs), "PATH", "file, directory or - (repeatable)"},
+    {"from", COMMAND_TEXT, offsetof(struct args, from), "T", "the topic's past: earliest or RFC 3339"},
+    {"to", COMMAND_TEXT, offsetof(struct args, to), "T", "up to here: latest (default) or RFC 3339"},
+    {"output", COMMAND_TEXT, offsetof(struct args, output), "PATH",
+     "results: JSON lines, columns for .csv, - for stdout"},
+    {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON"},
+    {"dead-letter", COMMAND_TEXT, offsetof(struct args, dead_letter), "PATH", "bad records as JSON lines"},
+    {"state", COMMAND_TEXT, offsetof(struct args, state), "DIR", "keep the state here; default: thrown away"},
+    {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "the figures on stdout as JSON"},
+    {"time-column", COMMAND_TEXT, offsetof(struct args, time_column), "NAME", "CSV: the column of the time"},
+    {"key-column", COMMAND_TEXT, offsetof(struct args, key_column), "NAME", "CSV: the column of the key"},
+    {"values", COMMAND_TEXT, offsetof(struct args, values), "a,b", "CSV: the columns that are values"},
+    {"no-header", COMMAND_FLAG, offsetof(struct args, no_header), NULL, "CSV: no line of names; they are c0, c1, .."},
+    {"time", COMMAND_TEXT, offsetof(struct args, time), "none", "CSV: no column of the time, rows are numbered"},
+    {"start", COMMAND_TEXT, offsetof(struct args, start), "T", "with --time none: time of the first row"},
+    {"interval", COMMAND_TEXT, offsetof(struct args, interval), "D", "with --time none: from row to row, e.g. 1h"},
+    {"time-unit", COMMAND_TEXT, offsetof(struct args, time_unit), "U", "CSV: unit of epoch times: s, ms, us, ns"},
+    COMMAND_SETS(struct args, sets),
+    {0},
+};
+
+struct replay {
+    struct command_context *command;
+    const struct args *args;
+    const struct config *config;
+    struct pipeline pipeline;
+    struct progress progress;
+    struct metrics *metrics;
+    struct schema_names values; /* --values */
+};
+
+static void replay_result(void *context, const struct eddy_result *result)
+{
+    metrics_add(((struct replay *)context)->metrics, result);
+}
+
+static void replay_tick(void *context, const struct driver_stats *stats)
+{
+    progress_tick(&((struct replay *)context)->progress, stats);
+}
+
+/* A bad line is always named; with a dead-letter file its bytes are kept as well. */
+static void replay_bad(void *context, const struct eddy_record *record, const struct eddy_error *why)
+{
+    const struct replay *r = context;
+    if (!r->pipeline.settings.errors.dead_letter.part) return; /* then the driver has logged it */
+    log_warn("bad_record", "%s:%lld: %s", record->topic, (long long)(record->line ? record->line : record->offset),
+             why->message);
+}
+
+/* ---- the command line ---- */
+
+/* NULL = fine, else the complaint. */
+static const char *replay_csv(struct replay *r, struct file_csv_settings *csv, struct eddy_error *err)
+{
+    static const char *const units[] = {"iso8601", "s", "ms", "us", "ns"};
+    const struct args *a = r->args;
+    csv->time_column = a->time_column;
+    csv->key_column = a->key_column;
+    csv->header = !a->no_header;
+    csv->start = a->start;
+    if (a->time && strcmp(a->time, "none") != 0) return "--time knows only none; name a column with --time-column";
+    if (a->time && a->time_column) return "--time none and --time-column exclude each other";
+    if (a->time) csv->time_column = "none";
+    if ((a->start || a->interval) && !a->time) return "--start and --interval go with --time none";
+    csv->interval = 1000000000;
+    if (a->interval) {
+        if (parse_duration(a->interval, &csv->interval) || csv->interval <= 0)
+            return "--interval needs a duration above 0 such as 250ms, 10s, 5m, 1h, 1d";
+    }
+    if (a->time_unit) {
+        int unit = TIME_NS;
+        while (unit > TIME_ISO8601 && strcmp(units[unit], a->time_unit) != 0) unit--;
+        if (unit == TIME_ISO8601 && strcmp(units[TIME_ISO8601], a->time_unit) != 0)
+            return "--time-unit is one of s, ms, us, ns";
+        csv->time_unit = unit;
+    }
+    if (a->values) {
+        if (schema_from_text(&r->values, a->values, err) < 0) return err->message;
+        csv->values = (struct eddy_strings){r->values.schema.n_values, r->values.names};
+    }
+    return NULL;
+}
+
+static const char *replay_arguments(const struct args *a)
+{
+    bool past = a->from || a->to;
+    if (a->inputs.n && past) return "--input reads files, --from and --to a topic's past: one of both";
+    if (!a->inputs.n && !past) return "--input PATH is needed, or --from T for the topic's past";
+    bool csv = a->time_column || a->key_column || a->values || a->no_header || a->time || a->start || a->interval ||
+               a->time_unit;
+    if (past && csv) return "the flags of CSV files go with --input";
+    if (a->json && a->output && strcmp(a->output, "-") == 0) return "--json and --output - both want stdout";
+    return NULL;
+}
+
+/* ---- the run ---- */
+
+static eddy_status replay_open(struct replay *r, struct eddy_error *err)
+{
+    const struct args *a = r->args;
+    struct pipeline *p = &r->pipeline;
+    eddy_status rc = pipeline_bare(p, config_settings(r->config), err);
+    if (rc < 0) return rc;
+    /* A backtest writes nothing into the topics of the live pipeline: its dead letters go to a file or to the log. */
+    if (a->dead_letter || p->settings.errors.dead_letter.part == &sink_kafka.part)
+        pipeline_dead_letters(p, a->dead_letter);
+    if (a->inputs.n) {
+        struct file_source_settings files = {.paths = {a->inputs.n, a->inputs.item}};
+        const char *wrong = replay_csv(r, &files.csv, err);
+        if (wrong) return eddy_fail(err, EDDY_EINVAL, "%s", wrong);
+        rc = pipeline_read_files(p, &files, err);
+    } else {
+        rc = pipeline_read_past(p, a->from, a->to, err);
+    }
+    if (rc >= 0 && a->output) pipeline_write(p, a->output);
+    if (rc < 0) return rc;
+
+    p->request.state = a->state ? DRIVER_STATE_KEPT : DRIVER_STATE_SCRATCH;
+    p->request.state_path = a->state;
+    p->request.stop = stop_on_signals();
+    p->request.on_result = replay_result;
+    p->request.on_bad = replay_bad;
+    p->request.on_tick = replay_tick;
+    p->request.context = r;
+    const struct metrics_request wanted = {.settings = &p->settings, .by_partition = !a->inputs.n};
+    return metrics_open(&wanted, &r->metrics, err);
+}
+
+/* A replay starts at its first row; on top of an older state it would leave out the rows that the state knows. */
+static eddy_status replay_fresh_state(const struct replay *r, struct eddy_error *err)
+{
+    char path[4096];
+    if (!r->args->state) return EDDY_OK;
+    (void)snprintf(path, sizeof(path), "%s/%s", r->args->state, r->pipeline.settings.name);
+    if (access(path, F_OK) != 0) return EDDY_OK;
+    return eddy_fail(err, EDDY_EBUSY,
+                     "%s: there is state already; a replay starts anew, so give --state another directory", path);
+}
+
+static eddy_status replay_metrics_file(const struct replay *r, const struct metrics_run *run, struct eddy_error *err)
+{
+    if (!r->args->metrics) return EDDY_OK;
+    FILE *out = fopen(r->args->metrics, "we");
+    if (!out) return eddy_fail(err, EDDY_EIO, "%s: %s", r->args->metrics, strerror(errno));
+    struct json_out j = json_begin(out);
+    eddy_status rc = metrics_write(r->metrics, run, &j, err);
+    json_end(&j);
+    bool failed = ferror(out) != 0;
+    if ((fclose(out) != 0 || failed) && rc >= 0)
+        rc = eddy_fail(err, EDDY_EIO, "%s: %s", r->args->metrics, strerror(errno));
+    return rc;
+}
+
+static eddy_status replay_report(const struct replay *r, struct driver *driver, struct eddy_error *err)
+{
+    char hash[33], sha[65];
+    struct driver_stats stats;
+    driver_stats(driver, &stats);
+    eddy_status rc = driver_hash(driver, false, hash, err);
+    if (rc < 0) return rc;
+    config_sha256(r->config, sha);
+    const struct metrics_run run = {&stats, hash, sha};
+    rc = replay_metrics_file(r, &run, err);
+    if (rc < 0) return rc;
+
+    bool taken = r->args->output && strcmp(r->args->output, "-") == 0;
+    struct json_out j = json_begin(stdout);
+    if (r->args->json) {
+        rc = metrics_write(r->metrics, &run, &j, err);
+        json_end(&j);
+    } else if (!taken) {
+        rc = metrics_print(r->metrics, &run, stdout, err);
+    }
+    return rc;
+}
+
+static eddy_status replay_run(struct replay *r, struct eddy_error *err)
+{
+    struct driver *driver = NULL;
+    eddy_status rc = replay_fresh_state(r, err);
+    if (rc >= 0) rc = driver_open(&r->pipeline.request, &driver, err);
+    progress_begin(&r->progress, "replay", 0);
+    if (rc >= 0) rc = driver_run(driver, err);
+    progress_end(&r->progress);
+    if (rc >= 0) rc = replay_report(r, driver, err);
+    if (rc >= 0 && *r->pipeline.request.stop) rc = eddy_fail(err, EDDY_EAGAIN, "stopped before the end of the input");
+    driver_close(driver);
+    return rc;
+}
+
+static int cmd_replay(struct command_context *c, int argc, char **argv)
+{
+    struct args args = {0};
+    int rc = command_parse(c, argc, argv, &args);
+    if (rc != COMMAND_GO) return rc;
+    const char *wrong = replay_arguments(&args);
+    if (wrong) return command_usage(c, "%s", wrong);
+    struct config *config;
+    int brings = COMMAND_BRINGS_SINK | (args.inputs.n ? COMMAND_BRINGS_SOURCE : 0);
+    rc = command_config(c, c->positional[0], &args.sets, brings, &config);
+    if (rc != COMMAND_GO) return rc;
+
+    struct eddy_error err = {0};
+    struct replay replay = {.command = c, .args = &args, .config = config};
+    eddy_status done = replay_open(&replay, &err);
+    if (done == EDDY_EINVAL)
+        rc = command_usage(c, "%s", err.message);
+    else {
+        if (done >= 0) done = replay_run(&replay, &err);
+        rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
+    }
+    pipeline_free(&replay.pipeline);
+    metrics_close(replay.metrics);
+    schema_free(&replay.values);
+    config_close(config);
+    return rc;
+}
+
+const struct command command_replay = {
+    "replay",
+    "CONFIG (--input PATH | --from T)",
+    1,
+    1,
+    "backtest: the same engine over files or a topic's past",
+    "With its own state, which is thrown away unless --state says otherwise; it joins no group, commits nothing and\n"
+    "writes into no topic.  Without --output only the figures are printed.  CSV columns are found by their names: "
+    "the\n"
+    "time is ts, time, timestamp, date, datetime or ds, the key is key, id, unique_id, symbol, sensor or item, "
+    "every\n"
+    "other column that holds numbers is a value.",
+    options,
+    cmd_replay,
+};

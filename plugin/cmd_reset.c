@@ -1,0 +1,166 @@
+/* eddy reset CONFIG: moves the group's offsets, and with them the local state.
+ *
+ * Offsets and state belong together: moving one without the other folds events twice or leaves them out.  So with
+ * --execute the state directory is renamed (nothing is deleted), and then the offsets are committed.  When the second
+ * step fails the state is put back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "connectors/kafka/kafka.h"
+#include "connectors/kafka/kafka_admin.h"
+#include "engine/state/store.h"
+#include "plugin/commands.h"
+
+struct args {
+    struct command_list sets;
+    const char *to_datetime;
+    int64_t shift_by;
+    bool to_earliest, execute;
+};
+
+enum { NO_SHIFT = 0, ASK_MS = 15000 };
+
+static const struct command_option options[] = {
+    {"to-earliest", COMMAND_FLAG, offsetof(struct args, to_earliest), NULL,
+     "to the first record that the topics keep"},
+    {"to-datetime", COMMAND_TEXT, offsetof(struct args, to_datetime), "T",
+     "to the first record from T on (RFC 3339)"},
+    {"shift-by", COMMAND_COUNT, offsetof(struct args, shift_by), "N",
+     "by N records from where the group is; may be negative"},
+    {"execute", COMMAND_FLAG, offsetof(struct args, execute), NULL, "do it; without it the plan is only printed"},
+    COMMAND_SETS(struct args, sets),
+    {0},
+};
+
+struct reset {
+    const struct args *args;
+    const struct settings *settings;
+    struct kafka_admin *admin;
+    struct kafka_group_position *positions; /* `committed` becomes the new one */
+    int n;
+    char *state, *aside; /* the state's directory and what it is renamed to */
+};
+
+static eddy_status reset_plan(struct reset *r, struct eddy_error *err)
+{
+    const struct kafka_source_settings *source = r->settings->source.settings;
+    const struct args *a = r->args;
+    const char *when = a->to_datetime ? a->to_datetime : "earliest";
+    eddy_status rc = kafka_admin_positions(r->admin, r->settings->name, &source->topics, when, &r->positions, &r->n,
+                                           err);
+    if (rc < 0) return rc;
+    printf("%-24s %10s %14s %14s %14s\n", "topic", "partition", "now", "new", "events to fold");
+    for (int i = 0; i < r->n; i++) {
+        struct kafka_group_position *p = &r->positions[i];
+        int64_t now = p->committed, next = p->at;
+        if (a->shift_by != NO_SHIFT && __builtin_add_overflow(now < 0 ? p->low : now, a->shift_by, &next))
+            next = a->shift_by < 0 ? p->low : p->high;
+        if (next < p->low) next = p->low;
+        if (next > p->high) next = p->high;
+        char was[24] = "-";
+        if (now >= 0) (void)snprintf(was, sizeof(was), "%" PRId64, now);
+        printf("%-24s %10d %14s %14" PRId64 " %14" PRId64 "\n", p->topic, (int)p->partition, was, next,
+               p->high - next);
+        p->committed = next;
+    }
+    return EDDY_OK;
+}
+
+static eddy_status reset_paths(struct reset *r, struct eddy_error *err)
+{
+    char when[32];
+    struct tm tm;
+    time_t now = time(NULL);
+    (void)strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+    if (asprintf(&r->state, "%s/%s", r->settings->state.path, r->settings->name) < 0) r->state = NULL;
+    if (r->state && asprintf(&r->aside, "%s.reset-%s", r->state, when) < 0) r->aside = NULL;
+    return r->aside ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "reset: out of memory");
+}
+
+/* Members that are alive, or a pipeline that holds the state, would go on from where they are. */
+static eddy_status reset_alone(struct reset *r, struct store_lock **lock, struct eddy_error *err)
+{
+    eddy_status rc = kafka_admin_members(r->admin, r->settings->name, err);
+    if (rc < 0) return rc;
+    if (rc > 0)
+        return eddy_fail(err, EDDY_EBUSY, "group %s has %d member%s: stop eddy before its offsets are moved",
+                         r->settings->name, rc, rc == 1 ? "" : "s");
+    if (access(r->state, F_OK) != 0) return EDDY_OK; /* no state, nothing to hold */
+    return store_lock_open(r->settings->state.path, r->settings->name, lock, err);
+}
+
+static eddy_status reset_execute(struct reset *r, struct eddy_error *err)
+{
+    bool moved = access(r->state, F_OK) == 0;
+    if (moved && rename(r->state, r->aside) != 0)
+        return eddy_fail(err, EDDY_EIO, "%s: cannot be renamed to %s: %s", r->state, r->aside, strerror(errno));
+    eddy_status rc = kafka_admin_set_positions(r->admin, r->settings->name, r->positions, r->n, err);
+    if (rc < 0 && moved && rename(r->aside, r->state) != 0)
+        return eddy_fail(err, rc, "the offsets could not be moved, and the state lies in %s", r->aside);
+    if (rc >= 0 && moved) printf("the old state lies in %s\n", r->aside);
+    if (rc >= 0) printf("moved the offsets of %d partitions of group %s\n", r->n, r->settings->name);
+    return rc;
+}
+
+static eddy_status reset_all(struct reset *r, struct eddy_error *err)
+{
+    struct store_lock *lock = NULL;
+    const struct kafka_source_settings *source = r->settings->source.settings;
+    eddy_status rc = reset_paths(r, err);
+    if (rc >= 0) rc = kafka_admin_open(r->settings->name, &source->properties, ASK_MS, &r->admin, err);
+    if (rc >= 0) rc = reset_plan(r, err);
+    if (rc >= 0) rc = reset_alone(r, &lock, err);
+    if (rc >= 0 && r->args->execute) rc = reset_execute(r, err);
+    if (rc >= 0 && !r->args->execute) {
+        printf("state      %s would be renamed to %s\n", r->state, r->aside);
+        puts("nothing was changed; --execute does it");
+    }
+    store_lock_close(lock);
+    return rc;
+}
+
+static int cmd_reset(struct command_context *c, int argc, char **argv)
+{
+    struct args args = {0};
+    int rc = command_parse(c, argc, argv, &args);
+    if (rc != COMMAND_GO) return rc;
+    if (args.to_earliest + (args.to_datetime != NULL) + (args.shift_by != NO_SHIFT) != 1)
+        return command_usage(c, "give one of --to-earliest, --to-datetime T, --shift-by N (N not 0)");
+    struct config *config;
+    rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_SINK, &config);
+    if (rc != COMMAND_GO) return rc;
+
+    struct eddy_error err = {0};
+    struct reset reset = {.args = &args, .settings = config_settings(config)};
+    eddy_status done;
+    if (reset.settings->source.part != &source_kafka.part)
+        done = eddy_fail(&err, EDDY_EUNSUPPORTED, "reset moves the offsets of a Kafka group, the source is %s",
+                         reset.settings->source.part->name);
+    else
+        done = reset_all(&reset, &err);
+    rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
+    kafka_admin_close(reset.admin);
+    free(reset.positions);
+    free(reset.state);
+    free(reset.aside);
+    config_close(config);
+    return rc;
+}
+
+const struct command command_reset = {
+    "reset",
+    "CONFIG (--to-earliest | --to-datetime T | --shift-by N)",
+    1,
+    1,
+    "moves the group's offsets and the local state together",
+    "Prints the plan; only --execute changes anything.  Refuses while the group has members or the state is in use.\n"
+    "The old state is renamed, not deleted.  The next start builds the state anew from what the topics keep, "
+    "silently up\n"
+    "to the new offset; from there on results are written (again).",
+    options,
+    cmd_reset,
+};

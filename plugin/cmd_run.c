@@ -1,0 +1,79 @@
+/* eddy run CONFIG: the daemon. */
+#include "config/log.h"
+#include "plugin/commands.h"
+#include "plugin/pipeline.h"
+#include "plugin/progress.h"
+#include "plugin/stop.h"
+
+struct args {
+    struct command_list sets;
+};
+
+static const struct command_option options[] = {
+    COMMAND_SETS(struct args, sets),
+    {0},
+};
+
+enum { LOG_EVERY_S = 60 };
+
+static void run_tick(void *context, const struct driver_stats *stats)
+{
+    progress_tick(context, stats);
+}
+
+static int run_pipeline(struct command_context *c, const struct config *config)
+{
+    struct eddy_error err = {0};
+    struct pipeline pipeline = {0};
+    struct progress progress;
+    struct driver *driver = NULL;
+    progress_begin(&progress, "run", LOG_EVERY_S);
+
+    eddy_status rc = pipeline_configured(&pipeline, config_settings(config), &err);
+    pipeline.request.commit = true;
+    pipeline.request.state = DRIVER_STATE_KEPT;
+    pipeline.request.stop = stop_on_signals();
+    pipeline.request.on_tick = run_tick;
+    pipeline.request.context = &progress;
+    if (rc >= 0) rc = driver_open(&pipeline.request, &driver, &err);
+    if (rc >= 0) {
+        log_info("start", "%s: source %s, sink %s, state %s", config_settings(config)->name,
+                 pipeline.request.source->part.name, pipeline.request.sink->part.name,
+                 config_settings(config)->state.path);
+        rc = driver_run(driver, &err);
+    }
+    progress_end(&progress);
+    struct driver_stats s = {0};
+    if (driver) driver_stats(driver, &s);
+    driver_close(driver);
+    pipeline_free(&pipeline);
+    if (rc < 0) return command_fail(c, &err);
+    log_info("end", "%lld events, %lld bad, %lld keys, %lld alerts, %lld updates, %.1f s", (long long)s.events,
+             (long long)s.bad, (long long)s.keys, (long long)s.alerts, (long long)s.updates, s.seconds);
+    return COMMAND_DONE;
+}
+
+static int cmd_run(struct command_context *c, int argc, char **argv)
+{
+    struct args args = {0};
+    int rc = command_parse(c, argc, argv, &args);
+    if (rc != COMMAND_GO) return rc;
+    struct config *config;
+    rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_NOTHING, &config);
+    if (rc != COMMAND_GO) return rc;
+    rc = run_pipeline(c, config);
+    config_close(config);
+    return rc;
+}
+
+const struct command command_run = {
+    "run",
+    "CONFIG",
+    1,
+    1,
+    "the daemon: Kafka (or file, or stdin) in, scores out",
+    "SIGTERM or SIGINT drains, saves and exits 0 within 10 seconds; a second signal ends at once.  After a crash it\n"
+    "goes on exactly at the last checkpoint.",
+    options,
+    cmd_run,
+};

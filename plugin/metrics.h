@@ -1,0 +1,59 @@
+/* The figures of a replay: how good the forecasts were that the pipeline wrote, measured from its results alone.
+ *
+ * For every series (key and value) the outstanding forecasts are remembered; when the event that lies h events of that
+ * key later arrives, the forecast for horizon h is judged against it.  Persistence (the last value known when the
+ * forecast was made) is judged on exactly the same pairs.  A pair counts when the value, the forecast and the
+ * persistence are all known.
+ *
+ * Pooling  by_horizon and cumulative pool the errors of all series in their own raw units, so a series with huge numbers
+ *          decides them; `relative_mse` is therefore given as well: the geometric mean over series of
+ *          mse / persistence_mse, in which every series counts the same (series whose persistence never errs, or that
+ *          are never wrong, are left out; `series` says how many counted).  `mase` is the mean over series of mae
+ *          divided by the mean absolute step of that series.
+ * Memory   per key 8 bytes x values x (largest horizon + 3 x sum of horizons) for what is outstanding, and about 64
+ *          bytes per value and horizon for the sums.
+ * Threads  one thread. */
+#ifndef PLUGIN_METRICS_H
+#define PLUGIN_METRICS_H
+
+#include "config/settings.h"
+#include "eddy_codec.h"
+#include "engine/flow/driver.h"
+#include "plugin/json_out.h"
+
+struct metrics;
+
+struct metrics_request {
+    const struct settings *settings;
+    bool by_partition; /* a key belongs to its topic and partition (Kafka); files are one partition, a key goes on
+                          from file to file */
+};
+
+eddy_status metrics_open(const struct metrics_request *, struct metrics **, struct eddy_error *);
+void metrics_close(struct metrics *); /* NULL is fine */
+
+/* Takes one result in (the driver's on_result).  Out of memory: the metrics stop and metrics_write() fails. */
+void metrics_add(struct metrics *, const struct eddy_result *);
+
+/* What the metrics cannot know by themselves. */
+struct metrics_run {
+    const struct driver_stats *stats;
+    const char *state_hash;    /* NULL = unknown */
+    const char *config_sha256; /* NULL = unknown */
+};
+eddy_status metrics_write(const struct metrics *, const struct metrics_run *, struct json_out *, struct eddy_error *);
+/* The same as a short table for people. */
+eddy_status metrics_print(const struct metrics *, const struct metrics_run *, FILE *out, struct eddy_error *);
+
+/* One row of by_horizon, pooled over all series; false when there is no i-th horizon. */
+struct metrics_horizon {
+    int h;
+    int64_t n;
+    double mse, mae, rmse, smape, mase, relative_mse, coverage, width, persistence_mse,
+        persistence_mae; /* NaN = unknown */
+    int64_t n_bands;     /* pairs with a band */
+    int64_t n_series;    /* series behind relative_mse */
+};
+bool metrics_horizon(const struct metrics *, int i, struct metrics_horizon *);
+
+#endif

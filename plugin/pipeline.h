@@ -1,0 +1,35 @@
+/* From a configuration (and what a command brings) to the driver's request.
+ * Memory   a pipeline owns what its request points to beyond the configuration; free it after the driver was closed. */
+#ifndef PLUGIN_PIPELINE_H
+#define PLUGIN_PIPELINE_H
+
+#include "connectors/codec/csv.h"
+#include "connectors/files/file_source.h"
+#include "connectors/files/files.h"
+#include "connectors/kafka/kafka.h"
+#include "engine/flow/driver.h"
+
+struct pipeline {
+    struct driver_request request;
+    struct settings settings; /* a copy: commands may exchange single members, such as the dead letters */
+    struct file_source_settings files;
+    struct file_inputs *inputs;
+    struct kafka_range_settings range;
+    struct csv_settings csv_in, csv_out;
+    struct file_sink_settings output, dead_letter;
+};
+
+/* Everything as configured: `run`. */
+eddy_status pipeline_configured(struct pipeline *, const struct settings *, struct eddy_error *);
+/* The configuration without its source and sink; one of the calls below brings the source. */
+eddy_status pipeline_bare(struct pipeline *, const struct settings *, struct eddy_error *);
+eddy_status pipeline_read_files(struct pipeline *, const struct file_source_settings *, struct eddy_error *);
+/* EDDY_EINVAL when the configured source is not Kafka. */
+eddy_status pipeline_read_past(struct pipeline *, const char *from, const char *to, struct eddy_error *);
+/* "-" is stdout; a name that ends in .csv gets columns, everything else what the codec writes. */
+void pipeline_write(struct pipeline *, const char *path);
+/* Bad records as JSON lines in a file; NULL = logged and counted only. */
+void pipeline_dead_letters(struct pipeline *, const char *path);
+void pipeline_free(struct pipeline *); /* {0} is fine */
+
+#endif

@@ -1,0 +1,18 @@
+/* A stored key for people and programs: its place, its counters, and every section of its row as numbers. */
+#ifndef PLUGIN_STATE_VIEW_H
+#define PLUGIN_STATE_VIEW_H
+
+#include "eddy_codec.h"
+#include "engine/state/store.h"
+#include "plugin/json_out.h"
+
+/* One line of `state list`. */
+void state_view_line(const struct store_identity *, const struct stored_row *, FILE *out);
+void state_view_line_json(const struct store_identity *, const struct stored_row *, struct json_out *);
+
+/* All of one row.  The text shows the first numbers of each section, the JSON all of them. */
+void state_view_row(const struct store_identity *, const struct row_layout *, const struct stored_row *, FILE *out);
+void state_view_row_json(const struct store_identity *, const struct row_layout *, const struct stored_row *,
+                         struct json_out *);
+
+#endif

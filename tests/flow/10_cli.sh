@@ -1,0 +1,145 @@
+#!/bin/bash
+# The command line: help, usage errors, and every kind of wrong configuration named with file, line and option.
+source "$(dirname "$0")/lib.sh"
+good=$scratch/good.yml
+config "$good"
+series 10 2 >"$scratch/in.jsonl"
+
+# ---- help and usage ----
+run help
+expect 0 "help lists every command" run replay filter demo check options estimate state model reset version
+check "help goes to stdout" test -s "$scratch/out"
+run
+expect 2 "no command is a usage error"
+check "a usage error leaves stdout empty" test ! -s "$scratch/out"
+run rnu x.yml
+expect 2 "an unknown command gets a proposal" 'did you mean "run"?'
+run help replay
+expect 0 "help COMMAND explains one" --input --metrics --set
+run replay --help
+expect 0 "COMMAND --help is the same" --input --metrics --set
+run replay "$good" --inptu x
+expect 2 "an unknown option gets a proposal" "did you mean --input?"
+run replay "$good"
+expect 2 "replay without an input says what it needs" "--input"
+run replay "$good" --score-rows 1:2 --input x
+expect 2 "a flag that is not built is a usage error"
+run run
+expect 2 "a missing CONFIG is a usage error" "CONFIG"
+run run "$good" extra
+expect 2 "a word too many is a usage error" extra
+run --version
+expect 0 "--version names the libraries" eddy librdkafka sqlite openblas libyaml jansson kernel
+run version --json
+check "version --json is JSON" python3 -c "import json,sys; assert json.load(open('$scratch/out'))['eddy']"
+
+# ---- wrong configurations ----
+# wrong NAME TEXT... : the YAML on stdin is refused with 78, saying every TEXT and the file's name.
+wrong() {
+    local name=$1
+    shift
+    cat >"$scratch/wrong.yml"
+    run check "$scratch/wrong.yml"
+    expect 78 "$name" wrong.yml "$@"
+}
+head='name: x
+source: {stdin: }
+sink: {stdout: }'
+wrong "broken YAML is named with its line" "wrong.yml:2" <<<'name: x
+  source: [1, 2'
+wrong "an unknown option is named with its line and a proposal" "wrong.yml:4" "forecast" "did you mean" <<<"$head
+forcast: {horizons: [1]}"
+wrong "a nested unknown option too" "wrong.yml:5" "train.evry" "every" <<<"$head
+train:
+  evry: 3"
+wrong "a wrong type says what was expected" "wrong.yml:4" "train.every" <<<"$head
+train: {every: often}"
+wrong "a number out of range" "wrong.yml:4" "detect.threshold" <<<"$head
+detect: {threshold: 7}"
+wrong "a duration without a unit" "state.checkpoint" <<<"$head
+state: {checkpoint: 10}"
+wrong "an unknown part lists a proposal" "gruu" "gru" <<<"$head
+forecast: {network: {layers: [{gruu: {units: 3}}]}}"
+wrong "a missing source is named" "source" <<<'name: x
+sink: {stdout: }'
+wrong "an empty file is refused" "name" </dev/null
+head -c 300 /dev/urandom >"$scratch/garbage.yml"
+run check "$scratch/garbage.yml"
+expect 78 "binary garbage is refused" garbage.yml
+wrong "an option that is not built is unknown" "workers" <<<"$head
+workers: 4"
+wrong "several errors come in one go" "wrong.yml:4" "wrong.yml:5" "wrong.yml:6" <<<"$head
+lat: fold
+train: {every: x}
+detect: {treshold: 1}"
+run check "$scratch/nowhere.yml"
+expect 78 "a missing configuration is named" nowhere.yml "No such file"
+run check "$good" --set train.evry=3
+expect 78 "a bad --set is named" "--set" "evry"
+run check "$good" --set train.every=x
+expect 78 "a bad value of --set is named" "--set" "train.every"
+run check "$good" --set nonsense
+expect 78 "a --set without = is named" "nonsense"
+run check "$good" --set plugins=[nothing.so]
+expect 78 "a plugin without a path is refused" "nothing.so" "slash"
+run check "$good" --set plugins=[/nowhere/x.so]
+expect 78 "a plugin that is not there is named" "/nowhere/x.so"
+wrong "properties that load code are refused" "plugin.library.paths" <<<"name: x
+source: {kafka: {topics: [a], properties: {bootstrap.servers: 'localhost:1', plugin.library.paths: /x.so}}}
+sink: {stdout: }"
+wrong "a secret is not repeated in an error" "sasl.pasword" <<<"name: x
+source: {kafka: {topics: [a], properties: {bootstrap.servers: 'localhost:1', sasl.pasword: hunter2}}}
+sink: {stdout: }"
+check "and stays out of the text" bash -c "! grep -q hunter2 '$scratch/err' '$scratch/out'"
+
+# ---- the harmless commands ----
+run check "$good"
+expect 0 "check explains topology, parts and sizes" "pipeline   flow" gru "per key" exceedance
+run check "$good" --print --set train.every=9
+expect 0 "check --print writes the effective configuration" "every: 9"
+run estimate "$good" --keys 1000000
+expect 0 "estimate prints the formula" 1000000
+run estimate "$good" --keys 1000 --values a,b --json
+check "estimate --json adds up its sections" python3 - "$scratch/out" <<'PY'
+import json, sys
+e = json.load(open(sys.argv[1]))
+assert e["values"] == 2 and e["keys"] == 1000
+assert e["resident_bytes_per_key"] >= sum(s["bytes"] for s in e["sections"]) > 0
+assert e["disk_bytes"] == 1000 * e["disk_bytes_per_key"]
+PY
+run estimate "$good"
+expect 2 "estimate needs --keys" --keys
+run estimate "$good" --keys 1 --values a,,b
+expect 1 "estimate refuses an empty name"
+run model "$good" summary
+expect 0 "model summary shows the layers" gru
+run model "$good" promote v3
+expect 2 "a model action that is not built is a usage error" promote
+run model "$good" show nonsense
+expect 2 "a version that is none is a usage error" nonsense
+run options gru
+expect 0 "options PART shows one part" units
+run options --json
+check "options --json is JSON" python3 -m json.tool "$scratch/out"
+run options nonsense
+expect 2 "options of an unknown part" nonsense
+run options --markdown
+expect 0 "options --markdown writes the reference"
+check "config/OPTIONS.md is current (make options)" cmp "$scratch/out" config/OPTIONS.md
+for sample in sensors prices forecast fleet; do
+    run check config/$sample.yml
+    expect 0 "config/$sample.yml is right as it is" "pipeline"
+done
+
+# ---- what an output that fails gets ----
+if [ -w /dev/full ]; then
+    rc=0
+    "$EDDY" options >/dev/full 2>"$scratch/err" || rc=$?
+    : >"$scratch/out"
+    expect 1 "a full stdout is a failure" stdout
+fi
+run reset "$good" --to-earliest
+expect 1 "reset is for Kafka sources" "Kafka"
+run reset "$good"
+expect 2 "reset needs a target" "--to-earliest"
+finish

@@ -1,0 +1,201 @@
+/* The figures of a replay against numbers worked out by hand. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/metrics.h"
+
+#define NEAR(a, b) cr_assert_float_eq((a), (b), 1e-12, "%s: %.17g instead of %.17g", #a, (double)(a), (double)(b))
+
+static const double bands[] = {0.5, 0.9};
+static const struct settings settings = {
+    .name = "t", .forecast = {.bands = {2, bands}}, .detect = {.threshold = 0.4}};
+
+static struct metrics *opened(bool by_partition)
+{
+    struct metrics *m;
+    struct eddy_error err;
+    const struct metrics_request request = {&settings, by_partition};
+    cr_assert_eq(metrics_open(&request, &m, &err), EDDY_OK);
+    return m;
+}
+
+/* One result of one value: y, and what is forecast for horizons 1 and 2, with a band of +-1. */
+static void add(struct metrics *m, const char *topic, int32_t partition, const char *key, double y, double f1,
+                double f2)
+{
+    static const char *const names[] = {"v"};
+    static const struct eddy_schema schema = {1, names};
+    static const int horizons[] = {1, 2};
+    const double forecast[] = {f1, f2}, lower[] = {f1 - 1, f2 - 1}, upper[] = {f1 + 1, f2 + 1};
+    const struct eddy_result r = {.key = key,
+                                  .key_len = strlen(key),
+                                  .topic = topic,
+                                  .partition = partition,
+                                  .schema = &schema,
+                                  .y = &y,
+                                  .n_horizons = 2,
+                                  .horizons = horizons,
+                                  .forecast = forecast,
+                                  .lower = lower,
+                                  .upper = upper};
+    metrics_add(m, &r);
+}
+
+Test(metrics, errors_equal_those_worked_out_by_hand)
+{
+    /* y           1    3    6
+     * for h=1     2    5    -     errors: 3-2 = 1, 6-5 = 1       persistence: 3-1 = 2, 6-3 = 3
+     * for h=2     4    -    -     error:  6-4 = 2                persistence: 6-1 = 5 */
+    struct metrics *m = opened(false);
+    struct metrics_horizon h;
+    add(m, "f", 0, "a", 1, 2, 4);
+    add(m, "f", 0, "a", 3, 5, 7);
+    add(m, "f", 0, "a", 6, 8, 9);
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_assert_eq(h.h, 1);
+    cr_assert_eq(h.n, 2);
+    NEAR(h.mse, 1.0);
+    NEAR(h.mae, 1.0);
+    NEAR(h.rmse, 1.0);
+    NEAR(h.persistence_mse, (4.0 + 9.0) / 2);
+    NEAR(h.persistence_mae, 2.5);
+    NEAR(h.relative_mse, 2.0 / 13.0);
+    NEAR(h.smape, (200.0 * 1 / 5 + 200.0 * 1 / 11) / 2);
+    NEAR(h.mase, 1.0 / 2.5); /* the mean step of the series is (2 + 3) / 2 */
+    NEAR(h.coverage, 1.0);   /* both errors lie on the band's edge */
+    NEAR(h.width, 2.0);
+    cr_assert(metrics_horizon(m, 1, &h));
+    cr_assert_eq(h.n, 1);
+    NEAR(h.mse, 4.0);
+    NEAR(h.persistence_mse, 25.0);
+    NEAR(h.coverage, 0.0);
+    cr_assert_not(metrics_horizon(m, 2, &h));
+    metrics_close(m);
+}
+
+Test(metrics, missing_values_and_unknown_forecasts_make_no_pair)
+{
+    struct metrics *m = opened(false);
+    struct metrics_horizon h;
+    add(m, "f", 0, "a", 1, NAN, 3);
+    add(m, "f", 0, "a", 2, 2.5, 4); /* nothing was forecast for it */
+    add(m, "f", 0, "a", NAN, 9, 9); /* missing: no pair; the persistence of its forecast is still 2 */
+    add(m, "f", 0, "a", 4, 0, 0);   /* h=1: 4-9, persistence 4-2; h=2: 4-4, persistence 4-2 */
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_assert_eq(h.n, 1);
+    NEAR(h.mse, 25.0);
+    NEAR(h.persistence_mse, 4.0);
+    cr_assert(metrics_horizon(m, 1, &h));
+    cr_assert_eq(h.n, 1);
+    NEAR(h.mse, 0.0);
+    metrics_close(m);
+}
+
+Test(metrics, a_series_of_huge_numbers_does_not_decide_the_relative_error)
+{
+    struct metrics *m = opened(false);
+    struct metrics_horizon h;
+    /* Small: error 1, persistence 2 -> ratio 1/4.  Huge: error 2e6, persistence 1e6 -> ratio 4. */
+    add(m, "f", 0, "small", 0, 1, 0);
+    add(m, "f", 0, "small", 2, 0, 0);
+    add(m, "f", 0, "huge", 0, 3e6, 0);
+    add(m, "f", 0, "huge", 1e6, 0, 0);
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_assert_eq(h.n_series, 2);
+    NEAR(h.relative_mse, 1.0);
+    cr_assert_gt(h.mse / h.persistence_mse, 3.9);
+    metrics_close(m);
+}
+
+Test(metrics, a_key_of_two_partitions_is_two_series_for_kafka_and_one_for_files)
+{
+    for (int by_partition = 0; by_partition < 2; by_partition++) {
+        struct metrics *m = opened(by_partition);
+        struct metrics_horizon h;
+        add(m, "t", 0, "a", 1, 1, 1);
+        add(m, "t", 1, "a", 5, 5, 5);
+        cr_assert(metrics_horizon(m, 0, &h));
+        cr_assert_eq(h.n, by_partition ? 0 : 1);
+        metrics_close(m);
+    }
+}
+
+Test(metrics, many_keys_are_kept_apart)
+{
+    enum { KEYS = 5000 };
+    struct metrics *m = opened(false);
+    struct metrics_horizon h;
+    for (int round = 0; round < 3; round++)
+        for (int k = 0; k < KEYS; k++) {
+            char key[16];
+            (void)snprintf(key, sizeof(key), "key-%d", k);
+            add(m, "f", 0, key, k, k, k); /* each forecasts its own constant: any mix-up is an error */
+        }
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_assert_eq(h.n, 2 * KEYS);
+    NEAR(h.mse, 0.0);
+    cr_assert(isnan(h.relative_mse), "nothing errs, so there is no ratio");
+    metrics_close(m);
+}
+
+Test(metrics, json_has_the_agreed_members)
+{
+    static const char *const members[] = {"\"events\":3",
+                                          "\"keys\":1",
+                                          "\"bad\":2",
+                                          "\"seconds\":0.5",
+                                          "\"events_per_second\":6",
+                                          "\"state_hash\":\"0f\"",
+                                          "\"by_horizon\":[{\"h\":1,\"n\":2,",
+                                          "\"coverage\":{\"0.9\":",
+                                          "\"width\":{\"0.9\":2",
+                                          "\"cumulative\":[{\"H\":1,",
+                                          "{\"H\":2,\"mse\":2,",
+                                          "\"threshold\":0.4",
+                                          "\"alerts\":4",
+                                          "\"updates\":5",
+                                          "\"grad_norm\":null",
+                                          "\"config_sha256\":\"ab\"",
+                                          "\"model\":\"v7\"",
+                                          "\"units\":\"raw\""};
+    struct metrics *m = opened(false);
+    struct eddy_error err;
+    char text[8192] = "";
+    add(m, "f", 0, "a", 1, 2, 4);
+    add(m, "f", 0, "a", 3, 5, 7);
+    add(m, "f", 0, "a", 6, 8, 9);
+    const struct driver_stats stats = {.events = 3,
+                                       .keys = 1,
+                                       .bad = 2,
+                                       .seconds = 0.5,
+                                       .alerts = 4,
+                                       .updates = 5,
+                                       .grad_norm = (double)NAN,
+                                       .model = 7};
+    const struct metrics_run run = {&stats, "0f", "ab"};
+    FILE *out = fmemopen(text, sizeof(text), "w");
+    struct json_out j = json_begin(out);
+    cr_assert_eq(metrics_write(m, &run, &j, &err), EDDY_OK);
+    fclose(out);
+    for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
+        cr_assert(strstr(text, members[i]) != NULL, "%s is missing in %s", members[i], text);
+    metrics_close(m);
+}
+
+Test(json_out, hostile_text_stays_json)
+{
+    char text[128] = "";
+    FILE *out = fmemopen(text, sizeof(text), "w");
+    struct json_out j = json_begin(out);
+    json_open(&j, NULL, '[');
+    json_bytes(&j, NULL, "a\"\\\n\x01", 5);
+    json_bytes(&j, NULL, "\xff\xc3\xa9\xed\xa0\x80", 6); /* a stray byte, an e acute, half a surrogate pair */
+    json_real(&j, NULL, INFINITY);
+    json_close(&j, ']');
+    fclose(out);
+    cr_assert_str_eq(
+        text, "[\"a\\\"\\\\\\u000a\\u0001\",\"\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\",null]");
+}
