@@ -1,4 +1,4 @@
-/* The same functions as activations_inline.h from the C library in double precision, for the build that proves the
+/* The same functions as activations_single.h from the C library in double precision, for the build that proves the
  * gradients (float defined as double): there the approximations' own wiggles would hide what is to be measured. */
 #ifndef ENGINE_MATH_ACTIVATIONS_EXACT_H
 #define ENGINE_MATH_ACTIVATIONS_EXACT_H

@@ -1,5 +1,5 @@
 /* The gates of the recurrent cells, forward and back, and the other element-wise loops.  Included by each kernels_*.c
- * after product_inline.h; the loops run over blocks of PANEL units of fixed length, which the compiler turns into
+ * (through kernels_table.h); the loops run over blocks of PANEL units of fixed length, which the compiler turns into
  * vectors of whatever width it has. */
 #ifndef ENGINE_MATH_GATES_INLINE_H
 #define ENGINE_MATH_GATES_INLINE_H

@@ -1,13 +1,7 @@
 /* The table of one instruction set: included last by each kernels_*.c, which sets KERNELS_NAME and KERNELS_TABLE. */
-#ifdef MATH_DOUBLE
-#include "engine/math/activations_exact.h"
-#else
 #include "engine/math/activations_inline.h"
-#endif
-
-#include "engine/math/product_inline.h"
-
 #include "engine/math/gates_inline.h"
+#include "engine/math/product_inline.h"
 
 const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,

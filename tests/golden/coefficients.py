@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The minimax coefficients of engine/math/activations_inline.h, by iteratively reweighted least squares (Lawson) on
+"""The minimax coefficients of engine/math/activations_single.h, by iteratively reweighted least squares (Lawson) on
 Chebyshev points in float64; prints them rounded to single precision, and the error that the fit itself has.
 
     pip install numpy        (made with 2.4.6)

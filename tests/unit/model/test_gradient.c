@@ -1,0 +1,201 @@
+/* Exact gradients: each derivative against a fourth-order central difference.
+ *
+ * Compiled twice: in single precision, where rounding leaves three digits, and with float defined as double, where the
+ * differences confirm six (`make unit-gradient`; see the Makefile). */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/model/networks.h"
+
+/* Relative to the derivative itself or, where that is small, to `floor` times the largest one. */
+struct precision {
+    double step, tolerance, floor;
+};
+static struct precision precision(void)
+{
+    return sizeof(float) == 8 ? (struct precision){1e-3, 1e-6, 1e-3} : (struct precision){3e-2, 1e-3, 5e-2};
+}
+
+/* (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h at *p. */
+static double difference(double (*f)(void *), void *context, float *p)
+{
+    const double h = precision().step;
+    const float middle = *p;
+    double at[4];
+    static const int steps[4] = {-2, -1, 1, 2};
+    for (int i = 0; i < 4; i++) {
+        *p = (float)((double)middle + steps[i] * h);
+        at[i] = f(context);
+    }
+    *p = middle;
+    return (8 * (at[2] - at[1]) - (at[3] - at[0])) / (12 * h);
+}
+
+static void check(const char *what, double (*f)(void *), void *context, float *values, const float *gradient,
+                  size_t n)
+{
+    double largest = 0;
+    for (size_t i = 0; i < n; i++)
+        if (fabs((double)gradient[i]) > largest) largest = fabs((double)gradient[i]);
+    cr_assert_gt(largest, 0, "%s: nothing to check", what);
+    for (size_t i = 0; i < n; i++) {
+        const double want = difference(f, context, &values[i]), got = (double)gradient[i];
+        const double size = fmax(fabs(want), precision().floor * largest);
+        cr_assert_leq(fabs(got - want), precision().tolerance * size, "%s %zu: %.9g, by differences %.9g", what, i,
+                      got, want);
+    }
+}
+
+/* ---- one layer: L = sum of c y over all steps, rows and outputs, c random ---- */
+
+enum { STEPS = 5, ROWS = 3 };
+
+struct layer_loss {
+    const struct eddy_layer *layer;
+    const struct eddy_layer_plan *plan;
+    float *params, *packed, *work, *x, *start, *state, *y, *tape, *c;
+};
+
+static double layer_loss(void *context)
+{
+    struct layer_loss *l = context;
+    const size_t n_in = (size_t)l->plan->n_in, n_out = (size_t)l->plan->n_out;
+    const float elapsed_s[ROWS] = {0};
+    double sum = 0;
+    float **state = test_rows(l->state, ROWS, l->plan->n_state);
+    memcpy(l->state, l->start, ROWS * l->plan->n_state * sizeof(float));
+    l->layer->pack(l->plan, l->params, l->packed);
+    for (size_t t = 0; t < STEPS; t++) {
+        float **x = test_rows(l->x + t * ROWS * n_in, ROWS, n_in),
+              **y = test_rows(l->y + t * ROWS * n_out, ROWS, n_out);
+        const struct eddy_rows rows = {
+            ROWS, (const float *const *)x, state, elapsed_s, y, l->tape + t * ROWS * l->plan->n_tape};
+        l->layer->step(l->plan, l->packed, &rows, l->work);
+        free(x);
+        free(y);
+    }
+    for (size_t i = 0; i < STEPS * ROWS * n_out; i++) sum += (double)l->c[i] * (double)l->y[i];
+    free(state);
+    return sum;
+}
+
+struct layer_case {
+    char layer[24];
+    int n_in;
+};
+static struct layer_case cases[] = {{"dense_identity:4", 3}, {"dense_tanh:5", 3}, {"dense_relu:4", 3},
+                                    {"dense_sigmoid:6", 2},  {"gru:1", 1},        {"gru:5", 3},
+                                    {"gru:17", 2},           {"lstm:1", 1},       {"lstm:5", 3},
+                                    {"lstm:17", 2}};
+
+static void layer_check(const struct layer_case *c, struct layer_loss *l)
+{
+    const size_t cells = STEPS * ROWS, n_in = (size_t)l->plan->n_in;
+    float *d_x = test_floats(cells * n_in), *d_params = test_floats(l->plan->n_params);
+    float *back = test_floats(cells * l->plan->n_back);
+    (void)layer_loss(l);
+    const struct eddy_tape tape = {STEPS, ROWS, l->x, l->y, l->tape, l->c, d_x};
+    l->layer->backward(l->plan, l->params, &tape, d_params, back);
+    check("parameter", layer_loss, l, l->params, d_params, l->plan->n_params);
+    check("input", layer_loss, l, l->x, d_x, cells * n_in);
+
+    /* Gradients are added to what is there; without d_x the rest is the same. */
+    float *again = test_floats(l->plan->n_params);
+    for (size_t i = 0; i < l->plan->n_params; i++) again[i] = 1;
+    const struct eddy_tape no_input = {STEPS, ROWS, l->x, l->y, l->tape, l->c, NULL};
+    (void)layer_loss(l);
+    l->layer->backward(l->plan, l->params, &no_input, again, back);
+    for (size_t i = 0; i < l->plan->n_params; i++)
+        cr_assert_float_eq(again[i], 1 + d_params[i], 1e-5 * (1 + fabs((double)d_params[i])), "%s", c->layer);
+    float *all[] = {d_x, d_params, back, again};
+    for (size_t i = 0; i < 4; i++) free(all[i]);
+}
+
+ParameterizedTestParameters(gradient, of_every_parameter_and_input_of_a_layer)
+{
+    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+}
+ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_of_a_layer)
+{
+    struct test_network t;
+    test_network_open(&t, c->layer, c->n_in, 1);
+    const struct eddy_layer_plan *plan = &t.net->layers[0].plan;
+    const size_t cells = STEPS * ROWS, n_in = (size_t)plan->n_in, n_out = (size_t)plan->n_out;
+    struct layer_loss l = {.layer = t.net->layers[0].layer,
+                           .plan = plan,
+                           .params = test_floats(plan->n_params),
+                           .packed = test_floats(plan->n_packed),
+                           .work = test_floats(plan->n_work),
+                           .x = test_floats(cells * n_in),
+                           .start = test_floats(ROWS * plan->n_state),
+                           .state = test_floats(ROWS * plan->n_state),
+                           .y = test_floats(cells * n_out),
+                           .tape = test_floats(cells * plan->n_tape),
+                           .c = test_floats(cells * n_out)};
+    test_fill(l.params, plan->n_params, 1, 0.5f);
+    test_fill(l.x, cells * n_in, 2, 0.7f);
+    test_fill(l.start, ROWS * plan->n_state, 3, 0.5f);
+    test_fill(l.c, cells * n_out, 4, 1);
+    if (strstr(c->layer, "relu")) /* its kink must stay out of reach of the differences */
+        for (size_t i = 0; i < plan->n_params; i++)
+            l.params[i] = i < n_in * n_out ? 0.1f * l.params[i] : (i % 2 ? 2.0f : -2.0f);
+    layer_check(c, &l);
+    float *all[] = {l.params, l.packed, l.work, l.x, l.start, l.state, l.y, l.tape, l.c};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
+    test_network_close(&t);
+}
+
+/* ---- a whole stack, through the loss ---- */
+
+struct stack_loss {
+    const struct network *net;
+    struct window_shape shape;
+    struct train_scratch *scratch;
+    float *params, *windows, *gradient;
+};
+
+static double stack_loss(void *context)
+{
+    struct stack_loss *s = context;
+    double loss;
+    cr_assert_eq(tbptt_gradient(s->net, &s->shape, s->params, s->windows, ROWS, s->gradient, &loss, s->scratch, NULL),
+                 EDDY_OK);
+    return loss * s->net->n_out; /* the gradient is that of n_out times the mean */
+}
+
+/* Labels on both branches of the loss, far from the kink between them. */
+static void stack_labels(struct stack_loss *s)
+{
+    static const double apart[] = {0.4, -0.5, 2.5, -3};
+    const size_t targets = (size_t)s->shape.n_steps * (size_t)s->shape.n_out;
+    for (size_t b = 0; b < ROWS; b++) {
+        float *target = window_target(&s->shape, s->windows + b * window_floats(&s->shape));
+        for (size_t i = 0; i < targets; i++)
+            if (!isnan(target[i])) target[i] = (float)apart[(b + i) % 4];
+    }
+}
+
+Test(gradient, of_every_parameter_of_a_stack_through_the_loss)
+{
+    struct test_network t;
+    test_network_open(&t, "lstm:5 gru:4 dense_tanh:6 dense_sigmoid:3", 3, 2);
+    struct stack_loss s = {.net = t.net,
+                           .shape = {6, 3, 2, t.net->n_state},
+                           .scratch = train_scratch_open(),
+                           .params = test_floats(t.net->n_params),
+                           .gradient = test_floats(t.net->n_params)};
+    s.windows = test_windows(&s.shape, ROWS, 7);
+    stack_labels(&s);
+    network_init(t.net, 9, s.params);
+    float *gradient = test_floats(t.net->n_params);
+    (void)stack_loss(&s);
+    memcpy(gradient, s.gradient, t.net->n_params * sizeof(float));
+    check("parameter", stack_loss, &s, s.params, gradient, t.net->n_params);
+    float *all[] = {s.params, s.gradient, s.windows, gradient};
+    for (size_t i = 0; i < 4; i++) free(all[i]);
+    train_scratch_close(s.scratch);
+    test_network_close(&t);
+}
