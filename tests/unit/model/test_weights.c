@@ -1,0 +1,229 @@
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "engine/train/weights.h"
+#include "tests/unit/model/networks.h"
+
+static struct weights *some_weights(const struct network *net)
+{
+    struct weights *initial, *w;
+    cr_assert_eq(weights_initial(net, 42, &initial, NULL), EDDY_OK);
+    w = weights_next(initial);
+    cr_assert(w);
+    struct train_state s = weights_train_state(w);
+    test_fill(s.master, net->n_params, 1, 1);
+    test_fill(s.moment, net->n_params, 2, 1);
+    test_fill(s.ema, net->n_params, 3, 1);
+    for (size_t i = 0; i < net->n_params; i++) s.variance[i] = eddy_random_uniform(4, i);
+    w->version = 77;
+    w->steps = 12345678901;
+    w->refused = 3;
+    w->loss = 0.25;
+    weights_pack(net, w);
+    weights_unref(initial);
+    return w;
+}
+
+static void assert_same(const struct network *net, const struct weights *a, const struct weights *b)
+{
+    const size_t bytes = net->n_params * sizeof(float);
+    cr_assert_eq(memcmp(a->master, b->master, bytes), 0);
+    cr_assert_eq(memcmp(a->moment, b->moment, bytes), 0);
+    cr_assert_eq(memcmp(a->variance, b->variance, bytes), 0);
+    cr_assert_eq(memcmp(a->ema, b->ema, bytes), 0);
+    cr_assert_eq(memcmp(a->packed, b->packed, net->n_packed * sizeof(float)), 0);
+    cr_assert(a->steps == b->steps && a->refused == b->refused);
+    cr_assert(memcmp(&a->loss, &b->loss, sizeof(double)) == 0 && isnan(a->grad_norm) == isnan(b->grad_norm));
+}
+
+Test(weights, the_initial_ones_depend_on_the_seed_alone)
+{
+    struct test_network t;
+    struct weights *a, *b, *c;
+    test_network_open(&t, "gru:5", 3, 1);
+    cr_assert_eq(weights_initial(t.net, 1, &a, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(t.net, 1, &b, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(t.net, 2, &c, NULL), EDDY_OK);
+    assert_same(t.net, a, b);
+    cr_assert_neq(memcmp(a->master, c->master, t.net->n_params * sizeof(float)), 0);
+    cr_assert_eq(a->version, 0);
+    cr_assert(isnan(a->loss) && isnan(a->grad_norm));
+    cr_assert_eq(a->n_params, t.net->n_params);
+    weights_unref(a);
+    weights_unref(b);
+    weights_unref(c);
+    weights_unref(NULL);
+    test_network_close(&t);
+}
+
+Test(weights, the_last_reference_frees)
+{
+    struct test_network t;
+    struct weights *w;
+    test_network_open(&t, "gru:5", 3, 1);
+    cr_assert_eq(weights_initial(t.net, 1, &w, NULL), EDDY_OK);
+    cr_assert_eq(weights_ref(w), w);
+    weights_unref(w);
+    cr_assert_eq(w->version, 0); /* still there; the sanitizer build would tell */
+    weights_unref(w);
+    test_network_close(&t);
+}
+
+Test(weights, read_back_as_they_were_written)
+{
+    struct test_network t;
+    struct eddy_buffer bytes = {0};
+    struct weights *w, *back;
+    test_network_open(&t, "lstm:5 gru:3", 3, 2);
+    w = some_weights(t.net);
+    cr_assert_eq(eddy_buffer_append(&bytes, "prefix", 6), EDDY_OK); /* it appends */
+    cr_assert_eq(weights_encode(w, &bytes, NULL), EDDY_OK);
+    cr_assert_eq(weights_decode(t.net, bytes.data + 6, bytes.len - 6, &back, NULL), EDDY_OK);
+    cr_assert_eq(back->version, 77);
+    assert_same(t.net, w, back);
+    weights_unref(w);
+    weights_unref(back);
+    eddy_buffer_free(&bytes);
+    test_network_close(&t);
+}
+
+/* A small network's bytes, to be damaged. */
+struct damage {
+    struct test_network t;
+    struct eddy_buffer bytes;
+    struct eddy_error err;
+};
+
+static void damage_open(struct damage *d)
+{
+    memset(d, 0, sizeof(*d));
+    test_network_open(&d->t, "gru:2", 1, 1);
+    struct weights *w = some_weights(d->t.net);
+    cr_assert_eq(weights_encode(w, &d->bytes, NULL), EDDY_OK);
+    weights_unref(w);
+}
+
+static eddy_status damage_decode(struct damage *d, size_t n)
+{
+    struct weights *w = NULL;
+    char *exact = malloc(n ? n : 1); /* so that reading past the end shows */
+    cr_assert(exact);
+    memcpy(exact, d->bytes.data, n);
+    eddy_status rc = weights_decode(d->t.net, exact, n, &w, &d->err);
+    cr_assert((rc == EDDY_OK) == (w != NULL));
+    weights_unref(w);
+    free(exact);
+    return rc;
+}
+
+static void damage_close(struct damage *d)
+{
+    eddy_buffer_free(&d->bytes);
+    test_network_close(&d->t);
+}
+
+/* After a change that the checksum is to miss. */
+static void damage_sign(struct damage *d)
+{
+    const uint64_t sum = XXH3_64bits(d->bytes.data, d->bytes.len - 8);
+    memcpy(d->bytes.data + d->bytes.len - 8, &sum, 8);
+}
+
+Test(weights, truncation_at_any_length_is_refused)
+{
+    struct damage d;
+    damage_open(&d);
+    for (size_t n = 0; n < d.bytes.len; n++) cr_assert_eq(damage_decode(&d, n), EDDY_ECORRUPT, "%zu bytes", n);
+    cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_OK);
+    damage_close(&d);
+}
+
+Test(weights, every_flipped_bit_is_refused)
+{
+    struct damage d;
+    damage_open(&d);
+    for (size_t bit = 0; bit < 8 * d.bytes.len; bit++) {
+        d.bytes.data[bit / 8] ^= (char)(1 << bit % 8);
+        const eddy_status rc = damage_decode(&d, d.bytes.len);
+        cr_assert(rc == EDDY_ECORRUPT || rc == EDDY_EVERSION, "bit %zu: %d", bit, rc);
+        d.bytes.data[bit / 8] ^= (char)(1 << bit % 8);
+    }
+    damage_close(&d);
+}
+
+Test(weights, numbers_that_cannot_be_are_refused_even_with_a_good_checksum)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    struct damage d;
+    damage_open(&d);
+    const size_t n = d.t.net->n_params;
+    for (size_t array = 0; array < 4; array++)
+        for (int i = 0; i < 3; i++) {
+            char *at = d.bytes.data + 56 + (array * n + n / 2) * sizeof(float), kept[4];
+            memcpy(kept, at, 4);
+            memcpy(at, &bad[i], 4);
+            damage_sign(&d);
+            cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
+            memcpy(at, kept, 4);
+        }
+    const float negative = -1;
+    memcpy(d.bytes.data + 56 + 2 * n * sizeof(float), &negative, 4); /* a variance */
+    damage_sign(&d);
+    cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
+    damage_close(&d);
+}
+
+Test(weights, counts_that_do_not_fit_the_bytes_are_refused)
+{
+    static const uint64_t counts[] = {0, 1, UINT64_MAX, UINT64_MAX / 16 + 2};
+    struct damage d;
+    damage_open(&d);
+    for (int i = 0; i < 4; i++) {
+        memcpy(d.bytes.data + 16, &counts[i], 8);
+        damage_sign(&d);
+        cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
+    }
+    damage_close(&d);
+}
+
+Test(weights, a_newer_format_is_told_apart_from_damage)
+{
+    struct damage d;
+    damage_open(&d);
+    d.bytes.data[4] = 2;
+    damage_sign(&d);
+    cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_EVERSION);
+    cr_assert(strstr(d.err.message, "newer"));
+    damage_close(&d);
+}
+
+Test(weights, those_of_another_network_are_refused_with_both_sizes)
+{
+    struct damage d;
+    struct test_network other;
+    struct weights *w;
+    damage_open(&d);
+    test_network_open(&other, "gru:3", 1, 1);
+    cr_assert_eq(weights_decode(other.net, d.bytes.data, d.bytes.len, &w, &d.err), EDDY_EMISMATCH);
+    cr_assert_null(w);
+    cr_assert(strstr(d.err.message, "33") && strstr(d.err.message, "58"), "%s", d.err.message);
+    test_network_close(&other);
+    damage_close(&d);
+}
+
+Test(weights, damage_that_the_file_cannot_show_is_still_bounded)
+{
+    struct damage d;
+    struct weights *w;
+    damage_open(&d);
+    char junk[300];
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        for (size_t i = 0; i < sizeof(junk); i++) junk[i] = (char)eddy_random_bits(seed, i);
+        cr_assert_lt(weights_decode(d.t.net, junk, (size_t)(eddy_random_bits(seed, 999) % sizeof(junk)), &w, NULL),
+                     0);
+    }
+    damage_close(&d);
+}
