@@ -65,6 +65,12 @@ static void series_open(struct series *s)
     s->state = calloc(1, d->state_bytes(s->settings, 1, 1));
 }
 
+static void series_close(struct series *s)
+{
+    free(s->settings);
+    free(s->state);
+}
+
 static void series_add(struct series *s, double x, double residual)
 {
     static const int horizons[] = {1};
@@ -99,6 +105,7 @@ Test(exceedance, is_quiet_on_noise)
         alarms += i > 300 && s.score >= .4;
     }
     cr_assert_leq(alarms, 12, "%d alarms in 4,700 events", alarms);
+    series_close(&s);
 }
 
 Test(exceedance, alarms_when_residuals_stay_large_and_is_mute_afterwards)
@@ -117,6 +124,7 @@ Test(exceedance, alarms_when_residuals_stay_large_and_is_mute_afterwards)
     cr_assert(first >= 0 && first < 30, "first alarm after %d events", first);
     cr_assert_eq(alarms, 1, "one row per alert: the mute lasts 100 events here");
     cr_assert_gt(s.evidence, .4, "evidence goes on under the mute");
+    series_close(&s);
 }
 
 Test(exceedance, one_huge_residual_counts_once_but_a_new_extreme_is_novel)
@@ -128,6 +136,7 @@ Test(exceedance, one_huge_residual_counts_once_but_a_new_extreme_is_novel)
     cr_assert_lt(s.evidence, .4);
     series_add(&s, 100, 100);
     cr_assert_eq(s.evidence, 1);
+    series_close(&s);
 }
 
 Test(exceedance, a_missing_value_moves_nothing)
@@ -141,6 +150,8 @@ Test(exceedance, a_missing_value_moves_nothing)
     series_add(&s, NAN, NAN);
     cr_assert_eq(s.evidence, 0);
     cr_assert_eq(memcmp(before, s.state, bytes), 0);
+    free(before);
+    series_close(&s);
 }
 
 Test(exceedance, refuses_a_mute_that_ends_before_it_begins)
@@ -153,4 +164,5 @@ Test(exceedance, refuses_a_mute_that_ends_before_it_begins)
     cr_assert_eq(*mute_max, 150);
     *mute_max = 3;
     cr_assert_eq(detector_exceedance.part.check(s.settings, &err), EDDY_ECONFIG);
+    series_close(&s);
 }

@@ -13,6 +13,8 @@
 
 struct script *script_now;
 static int64_t die_at = -1;
+static struct script *kept[256]; /* every script of the test, to be freed by script_close_all() */
+static int n_kept;
 
 /* ---- source ---- */
 
@@ -256,7 +258,26 @@ struct script *script_open(int n_records)
         s->key[i] = keys[i % 5];
     }
     script_now = s;
+    cr_assert_lt(n_kept, 256);
+    kept[n_kept++] = s;
     return s;
+}
+
+void script_close_all(void)
+{
+    for (int k = 0; k < n_kept; k++) {
+        struct script *s = kept[k];
+        for (int i = 0; i < SCRIPT_RECORDS; i++) free(s->payload[i]), free(s->letters[i]);
+        for (int i = 0; i < 4 * SCRIPT_RECORDS; i++) free(s->out[i]);
+        free(s);
+    }
+    n_kept = 0;
+}
+
+void script_replace(struct script *s, int i, const char *payload)
+{
+    free(s->payload[i]);
+    s->payload[i] = payload ? strdup(payload) : NULL;
 }
 
 struct config *script_config(const char *yaml)

@@ -10,7 +10,7 @@ enum { SCRIPT_RECORDS = 20000 };
 /* The "topic": partition 0 of "t", and what has come of it. It survives drivers, as a broker would. */
 struct script {
     int n_records;
-    const char *payload[SCRIPT_RECORDS]; /* NULL = tombstone */
+    char *payload[SCRIPT_RECORDS]; /* NULL = tombstone */
     const char *key[SCRIPT_RECORDS];
     int64_t low, committed;
     char metadata[64];
@@ -50,6 +50,8 @@ extern const struct eddy_parts script_parts;
 extern struct script *script_now;
 
 struct script *script_open(int n_records); /* good records of 5 keys */
+void script_replace(struct script *, int i, const char *payload);
+void script_close_all(void); /* the `fini` of every test */
 struct config *script_config(const char *yaml);
 
 struct script_run {
