@@ -169,6 +169,21 @@ Test(trainer, refused_steps_are_counted_in_the_weights)
     close_test(&r);
 }
 
+Test(trainer, a_job_that_finds_no_memory_returns_its_base)
+{
+    struct trainer_test r;
+    open_test(&r, TRAIN_BACKGROUND);
+    struct network huge = *r.t.net;
+    struct train_job *job;
+    huge.n_packed = SIZE_MAX / 4;
+    cr_assert_eq(trainer_submit(r.trainer, &huge, &r.shape, &r.settings, r.base, NULL, r.windows, 3, &job, NULL),
+                 EDDY_OK);
+    struct weights *w = finish(job);
+    cr_assert_eq(w, r.base);
+    weights_unref(w);
+    close_test(&r);
+}
+
 Test(trainer, a_wait_ends_when_the_time_is_up)
 {
     struct trainer_test r;

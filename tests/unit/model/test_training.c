@@ -340,7 +340,7 @@ Test(training, a_batch_that_cannot_be_held_fails_and_changes_nothing)
     float *windows = test_windows(&r.shape, 1, 3), *before = test_floats(bytes / sizeof(float));
     struct network huge = *r.t.net;
     struct eddy_error err;
-    huge.n_packed = SIZE_MAX / 64;
+    huge.n_packed = SIZE_MAX / 4;
     memcpy(before, r.arrays, bytes);
     cr_assert_eq(train_step(&huge, &r.shape, &r.settings, &r.state, windows, 1, &r.report, r.scratch, &err),
                  EDDY_ENOMEM);
