@@ -137,11 +137,11 @@ static eddy_status feed_decode(struct driver *d, struct driver_lane *dl, const s
 {
     struct eddy_error why = {0};
     eddy_status rc = EDDY_OK;
-    *out = (struct lane_event){.kind = LANE_SKIP, .offset = r->offset};
+    *out = (struct lane_event){.kind = LANE_SKIP, .offset = r->offset, .topic = r->topic};
     if (!r->payload) {
         d->stats.tombstones++;
         if (d->request.forget_tombstones && r->key && r->key_len <= (size_t)d->limits.key && dl->lane)
-            *out = (struct lane_event){LANE_FORGET, r->offset, {.key = r->key, .key_len = r->key_len}};
+            *out = (struct lane_event){LANE_FORGET, r->offset, {.key = r->key, .key_len = r->key_len}, NULL};
         return EDDY_OK;
     }
     bool context = r->context && d->context_codec;

@@ -25,6 +25,7 @@ struct lane_event {
     int kind;       /* enum lane_event_kind */
     int64_t offset; /* ascending */
     struct eddy_event event;
+    const char *topic; /* what results name as their source; NULL = the lane's topic */
 };
 
 struct lane_request {

@@ -69,7 +69,7 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .time_ns = in->event.time_ns,
         .time_text = in->event.time_text,
         .time_text_len = in->event.time_text_len,
-        .topic = l->topic,
+        .topic = in->topic ? in->topic : l->topic,
         .partition = l->request.partition,
         .offset = in->offset,
         .schema = &p->schema,

@@ -48,7 +48,7 @@ void fixture_event(const struct fixture_stream *s, int64_t i, char key[16], doub
         x[v] = 10 * k + (1 + v) * sin(day + k) + .2 * (double)eddy_random_normal(9, draw);
         if (s->gaps && (i + v) % 17 == 0) x[v] = NAN;
     }
-    *out = (struct lane_event){LANE_EVENT, i, {.key = key, .key_len = strlen(key), .time_ns = time_ns, .x = x}};
+    *out = (struct lane_event){LANE_EVENT, i, {.key = key, .key_len = strlen(key), .time_ns = time_ns, .x = x}, NULL};
 }
 
 void fixture_open(struct fixture_lane *f, const char *yaml, int n_values, const char *store_path,
@@ -139,7 +139,7 @@ const struct eddy_result *fixture_feed(struct fixture_lane *f, int64_t offset, c
     double copy[4];
     memcpy(copy, x, (size_t)f->plan->n_values * sizeof(double));
     const struct lane_event event = {
-        LANE_EVENT, offset, {.key = key, .key_len = strlen(key), .time_ns = time_ns, .x = copy}};
+        LANE_EVENT, offset, {.key = key, .key_len = strlen(key), .time_ns = time_ns, .x = copy}, NULL};
     eddy_status taken;
     while ((taken = lane_turn(f->lane, &event, 1, &result, &err)) == 0) (void)lane_wait(f->lane, 1000);
     cr_assert_eq(taken, 1, "%s", err.message);

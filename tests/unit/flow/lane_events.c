@@ -154,7 +154,7 @@ Test(lane, a_forgotten_key_starts_anew)
     struct eddy_result result;
     fixture_open(&f, FROZEN, 1, NULL, 100);
     for (int i = 0; i < 10; i++) fixture_feed(&f, i, "k", START + i * MINUTE, (double[]){i});
-    const struct lane_event forget = {LANE_FORGET, 10, {.key = "k", .key_len = 1}};
+    const struct lane_event forget = {LANE_FORGET, 10, {.key = "k", .key_len = 1}, NULL};
     cr_assert_eq(lane_turn(f.lane, &forget, 1, &result, &err), 1);
     cr_assert_geq(lane_commit(f.lane, &err), 0);
     cr_assert(isnan(fixture_feed(&f, 11, "k", START + 11 * MINUTE, (double[]){1})->yhat[0]));
@@ -169,7 +169,7 @@ Test(lane, an_offset_that_was_folded_is_refused)
     double x = 1;
     fixture_open(&f, FROZEN, 1, NULL, 100);
     fixture_feed(&f, 5, "k", START, &x);
-    const struct lane_event again = {LANE_EVENT, 5, {.key = "k", .key_len = 1, .time_ns = START, .x = &x}};
+    const struct lane_event again = {LANE_EVENT, 5, {.key = "k", .key_len = 1, .time_ns = START, .x = &x}, NULL};
     cr_assert_eq(lane_turn(f.lane, &again, 1, &result, &err), EDDY_ECORRUPT);
     cr_assert(strstr(err.message, "offset 5"), "%s", err.message);
     lane_abort(f.lane);
