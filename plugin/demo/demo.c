@@ -28,7 +28,9 @@ static const char *const configs[WORLD_STREAMS] = {
     "seed: %llu\n"
     "source: {kafka: {topics: [sensors], properties: {bootstrap.servers: \"%s\", fetch.wait.max.ms: 50}}}\n"
     "codec: {json: {key: machine, time: ts, values: [temperature]}}\n"
-    "forecast: {horizons: [1, 12, 48]}      # 5 minutes, 1 hour, 4 hours\n"
+    "forecast: {horizons: [1, 12, 48]}       # 5 minutes, 1 hour, 4 hours\n"
+    "detect: {warmup: 576}                   # a machine is scored after two days\n"
+    "train: {window: 144, every: 4, batch: 8, epoch: 128, learning_rate: 3e-3}  # half a day at a time, and eagerly\n"
     "state: {path: \"%s/state\", checkpoint: 2s}\n"
     "sink: {kafka: {topic: sensors.scored}}\n",
     "# Prices: forecasts with bands.\n"
@@ -164,12 +166,13 @@ static eddy_status demo_start(struct demo *d, struct eddy_error *err)
 static eddy_status demo_run(struct demo *d, struct eddy_error *err)
 {
     int64_t all = tally_events(&d->tallies[SENSORS]) + tally_events(&d->tallies[PRICES]);
-    double started_s = demo_clock_s(), heard_s = started_s;
+    double started_s = demo_clock_s(), heard_s = started_s, first_s = 0;
     eddy_status rc = EDDY_OK;
     d->said_s = started_s;
     while (rc >= 0 && demo_scored(d) < all) {
         rc = world_turn(d->world, err);
         if (rc > 0) heard_s = demo_clock_s();
+        if (rc > 0 && first_s == 0) first_s = heard_s;
         demo_progress(d, started_s);
         if (*d->stop) return eddy_fail(err, EDDY_EAGAIN, "stopped");
         for (int i = 0; i < WORLD_STREAMS; i++)
@@ -178,7 +181,7 @@ static eddy_status demo_run(struct demo *d, struct eddy_error *err)
             rc = eddy_fail(err, EDDY_EIO, "no score has come for %d s; %lld of %lld events have one", SILENCE_S,
                            (long long)demo_scored(d), (long long)all);
     }
-    d->outcome.seconds = demo_clock_s() - started_s;
+    d->outcome.seconds = demo_clock_s() - first_s;
     return rc < 0 ? rc : EDDY_OK;
 }
 

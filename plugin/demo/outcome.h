@@ -9,7 +9,7 @@
 struct outcome {
     uint64_t seed;
     const struct tally *sensors, *prices;
-    double seconds;           /* from the first event sent to the last score read back */
+    double seconds;           /* from the first score read back to the last */
     int64_t updates, refused; /* training steps of both pipelines */
     int64_t false_alarms;
     const struct tally_fault *faults; /* [sensors->truth->n_faults] */

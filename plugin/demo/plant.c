@@ -1,12 +1,12 @@
 /* The plant.  Per machine and step t (5 minutes), in degrees Celsius:
  *
- *     drive_t  = swing * day_d * load(hour)  +  cycle * c_t * wave(phase_t)
+ *     drive_t  = swing * day_d * load(hour)  +  cycle * wave(phase_t)
  *     heat_t   = heat_{t-1} + inertia * (drive_t - heat_{t-1})
  *     hum_t    = .9 hum_{t-1} + N(0, .4 noise)
  *     reading  = base + heat_t + hum_t + N(0, noise)
  *
- * day_d differs a little from day to day, phase_t wanders, c_t is 1 (0 while the rhythm is lost).  Faults are laid over
- * the healthy signal, so that their first and last steps are exact. */
+ * day_d differs a little from day to day.  phase_t moves on by 2 pi / cycle_steps times its pace: about 1, or between a
+ * step back and a rush while the rhythm is lost.  Spikes and drifts are laid over the healthy signal. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static const struct machine machines[PLANT_MACHINES] = {
 static const char *const names[PLANT_MACHINES] = {"press-1", "press-2", "pump-1", "pump-2", "oven-1", "fan-1"};
 
 /* What a random number is for: each purpose draws from a sequence of its own. */
-enum purpose { FOR_DAY, FOR_PHASE, FOR_HUM, FOR_READING, FOR_FAULT, FOR_OUTAGE, FOR_OUTAGE_LENGTH };
+enum purpose { FOR_DAY, FOR_PHASE, FOR_PACE, FOR_HUM, FOR_READING, FOR_FAULT, FOR_OUTAGE, FOR_OUTAGE_LENGTH };
 
 static uint64_t plant_counter(enum purpose purpose, int machine, int i)
 {
@@ -98,8 +98,11 @@ static double plant_reading(const struct simulation *s, uint64_t seed, int machi
     double hour = 24.0 * (step % PLANT_STEPS_PER_DAY) / PLANT_STEPS_PER_DAY;
     double day = 1 + .06 * plant_normal(seed, FOR_DAY, machine, step / PLANT_STEPS_PER_DAY);
 
-    at->phase += 2 * M_PI / m->cycle_steps * (1 + .12 * plant_normal(seed, FOR_PHASE, machine, step));
-    double wave = f && f->kind == FAULT_RHYTHM ? 0 : sin(at->phase) + .3 * sin(2 * at->phase);
+    bool lost = f && f->kind == FAULT_RHYTHM;
+    double pace = lost ? plant_uniform(seed, FOR_PACE, machine, step / 8, -.5, 2.5)
+                       : 1 + .03 * plant_normal(seed, FOR_PHASE, machine, step);
+    at->phase += pace * 2 * M_PI / m->cycle_steps;
+    double wave = sin(at->phase) + .3 * sin(2 * at->phase);
     double drive = m->swing * day * plant_load(hour) + m->cycle * wave;
     if (step == 0) at->heat = drive;
     at->heat += m->inertia * (drive - at->heat);

@@ -16,7 +16,7 @@ enum fault_kind {
     FAULT_SPIKE,  /* a few readings far off */
     FAULT_DRIFT,  /* creeps away over hours, then is repaired */
     FAULT_STUCK,  /* repeats one reading */
-    FAULT_RHYTHM, /* the machine's cycle stops; level and noise stay */
+    FAULT_RHYTHM, /* the machine's cycle stalls and rushes; its range stays the same */
     N_FAULT_KINDS
 };
 const char *fault_kind_text(int kind); /* "spike", "drift", "stuck", "lost rhythm" */
@@ -39,8 +39,8 @@ struct simulation {
 enum {
     PLANT_MACHINES = 6,
     PLANT_STEPS_PER_DAY = 288, /* every 5 minutes */
-    PLANT_DAYS = 28,
-    PLANT_QUIET_DAYS = 10, /* no fault before: time to learn the rhythm */
+    PLANT_DAYS = 42,
+    PLANT_QUIET_DAYS = 14, /* no fault before: time to learn the rhythm */
     PLANT_FAULTS = 3,      /* per machine */
     PRICE_SYMBOLS = 4,
     PRICE_STEPS = 5040 /* every minute, three and a half days */
