@@ -49,6 +49,7 @@ struct replay {
     struct progress progress;
     struct metrics *metrics;
     struct schema_names values; /* --values */
+    bool misused;               /* the error is one of the command line */
 };
 
 static void replay_result(void *context, const struct eddy_result *result)
@@ -130,10 +131,14 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     if (a->inputs.n) {
         struct file_source_settings files = {.paths = {a->inputs.n, a->inputs.item}};
         const char *wrong = replay_csv(r, &files.csv, err);
-        if (wrong) return eddy_fail(err, EDDY_EINVAL, "%s", wrong);
+        if (wrong) {
+            r->misused = true;
+            return wrong == err->message ? EDDY_EINVAL : eddy_fail(err, EDDY_EINVAL, "%s", wrong);
+        }
         rc = pipeline_read_files(p, &files, err);
     } else {
         rc = pipeline_read_past(p, a->from, a->to, err);
+        r->misused = rc == EDDY_EINVAL;
     }
     if (rc >= 0 && a->output) pipeline_write(p, a->output);
     if (rc < 0) return rc;
@@ -226,12 +231,11 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     struct eddy_error err = {0};
     struct replay replay = {.command = c, .args = &args, .config = config};
     eddy_status done = replay_open(&replay, &err);
-    if (done == EDDY_EINVAL)
+    if (done >= 0) done = replay_run(&replay, &err);
+    if (replay.misused)
         rc = command_usage(c, "%s", err.message);
-    else {
-        if (done >= 0) done = replay_run(&replay, &err);
+    else
         rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
-    }
     pipeline_free(&replay.pipeline);
     metrics_close(replay.metrics);
     schema_free(&replay.values);

@@ -79,7 +79,7 @@ expect 78 "a bad --set is named" "--set" "evry"
 run check "$good" --set train.every=x
 expect 78 "a bad value of --set is named" "--set" "train.every"
 run check "$good" --set nonsense
-expect 78 "a --set without = is named" "nonsense"
+expect 78 "a --set without = is named" "--set" "without ="
 run check "$good" --set plugins=[nothing.so]
 expect 78 "a plugin without a path is refused" "nothing.so" "slash"
 run check "$good" --set plugins=[/nowhere/x.so]
@@ -134,7 +134,7 @@ done
 # ---- what an output that fails gets ----
 if [ -w /dev/full ]; then
     rc=0
-    "$EDDY" options >/dev/full 2>"$scratch/err" || rc=$?
+    "$EDDY" version >/dev/full 2>"$scratch/err" || rc=$?
     : >"$scratch/out"
     expect 1 "a full stdout is a failure" stdout
 fi

@@ -95,7 +95,7 @@ expect 1 "an output that cannot be written is named" /nowhere/x.jsonl
 run replay "$conf" --input "$scratch/in.jsonl" --metrics /nowhere/m.json
 expect 1 "a metrics file that cannot be written is named" /nowhere/m.json
 run replay "$conf" --from earliest
-expect 2 "--from wants a Kafka source" Kafka
+expect 2 "--from wants a Kafka source" "source is file"
 run replay "$conf" --input x --from earliest
 expect 2 "--input and --from exclude each other"
 
@@ -143,7 +143,7 @@ bad "NaN is not JSON" not_json '{"key":"k0","ts":1700000001,"v":NaN}'
 bad "1e400 is not finite" not_finite '{"key":"k0","ts":1700000001,"v":1e400}'
 bad "text where a number belongs" wrong_type '{"key":"k0","ts":1700000001,"v":"high"}'
 bad "an object where a number belongs" wrong_type '{"key":"k0","ts":1700000001,"v":{"a":1}}'
-bad "a key that is not UTF-8" not_utf8 '{"key":"\\0377","ts":1700000001,"v":1}'
+bad "a key that is not UTF-8" not_utf8 '{"key":"\0377","ts":1700000001,"v":1}'
 bad "no key" missing_key '{"ts":1700000001,"v":1}'
 bad "no time" missing_time '{"key":"k0","v":1}'
 bad "a time that is none" bad_time '{"key":"k0","ts":"soon","v":1}'
@@ -152,7 +152,7 @@ bad "nesting without end" too_deep "{\"key\":\"k0\",\"ts\":1700000001,\"v\":1,\"
 bad "a record beyond limits.record" too_large "{\"key\":\"k0\",\"ts\":1700000001,\"v\":1,\"x\":\"$(head -c 9000 /dev/zero | tr '\0' x)\"}"
 bad "a key beyond limits.key" key_too_long "{\"key\":\"$(head -c 2000 /dev/zero | tr '\0' k)\",\"ts\":1700000001,\"v\":1}"
 run replay "$conf" --input "$scratch/poisoned" --set errors.tolerance=none
-expect 1 "errors.tolerance: none stops at the first bad record" "offset 8" "not_json"
+expect 1 "errors.tolerance: none stops at the first bad record" "offset 8" "ends too early"
 run replay "$conf" --input "$scratch/poisoned"
 expect 0 "without a dead-letter output bad records are logged and counted" "1 bad" bad_record
 finish

@@ -26,13 +26,13 @@ expect() {
     shift 2
     if [ "$rc" -ne "$want" ]; then
         not_ok "$name" "exit $rc instead of $want"
-        tail -5 "$scratch/out" "$scratch/err"
+        tail -qn 5 "$scratch/out" "$scratch/err"
         return
     fi
     for text in "$@"; do
         if ! grep -qF -- "$text" "$scratch/out" "$scratch/err"; then
             not_ok "$name" "nobody said \"$text\""
-            tail -5 "$scratch/out" "$scratch/err"
+            tail -qn 5 "$scratch/out" "$scratch/err"
             return
         fi
     done
@@ -42,7 +42,7 @@ expect() {
 check() {
     local name=$1
     shift
-    if "$@" >"$scratch/check" 2>&1; then ok "$name"; else not_ok "$name" "$*" && tail -5 "$scratch/check"; fi
+    if "$@" >"$scratch/check" 2>&1; then ok "$name"; else not_ok "$name" "$*" && tail -n 5 "$scratch/check"; fi
 }
 
 finish() {
