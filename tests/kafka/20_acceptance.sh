@@ -6,8 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/kafka/broker.sh
 . tests/kafka/lib.sh
 . tests/kafka/pipeline.sh
-trap 'pipeline_end; broker_stop' EXIT
-broker_start || exit 77
+pipeline_start
 
 events=${EDDY_EVENTS:-200000} keys=2000 kills=10
 RANDOM=${EDDY_SEED:-$$}
@@ -18,27 +17,31 @@ killed=(--set name=killed --set sink.kafka.topic=killed.scored --set state.check
 for topic in sensors sensors.scored killed.scored; do create_topic "$topic" 4; done
 create_topic sensors.dlq 1
 
-generate() { awk -f tests/kafka/generate.awk -v events="$1" -v keys=$keys -v from="$2"; }
-produce() { kcat -b "$BROKERS" -P -t sensors -K '|'; }
-# Feeds all but the last round slowly enough that there is something to do while the program is being killed; the last
-# round comes after the last kill, so that its outputs tell that the last run got to the end.
+# feed FROM TO: these events of the stream, spread over about a second.
 feed() {
-    generate $((events - keys)) 0 |
-        awk -v pause=$((events / 100)) '{ print } NR % pause == 0 { fflush(); system("sleep 0.4") }' | produce
+    awk -f tests/kafka/generate.awk -v events="$2" -v keys=$keys -v from="$1" |
+        awk -v pause=$((($2 - $1) / 10 + 1)) '{ print } NR % pause == 0 { fflush(); system("sleep 0.1") }' |
+        kcat -b "$BROKERS" -P -t sensors -K '|'
 }
 
-grown() { [ "$(topic_end killed.scored)" -gt "$1" ]; }
+n_assigned() { grep -c 'event=assigned' "$scratch/killed.log"; }
+assigned_again() { [ "$(n_assigned)" -gt "$1" ]; }
 
-# Kills at a random moment after the first new output; also before it, one time in five.
+# The i-th run gets the i-th part of the events and is killed at a random moment of it; one in five before it has begun.
 kill_once() {
-    local before
-    before=$(topic_end killed.scored)
-    start_eddy killed $config "${killed[@]}"
-    if [ $((RANDOM % 5)) -gt 0 ] && ! wait_for 60 grown "$before"; then
-        return 1
+    local i=$1 before feeder
+    before=$(n_assigned)
+    start_eddy killed "$config" "${killed[@]}"
+    if [ $((RANDOM % 5)) -eq 0 ]; then
+        sleep "$(printf '0.%03d' $((RANDOM % 900)))"
+    else
+        wait_for 60 assigned_again "$before" || return 1
     fi
-    sleep "$(printf '0.%03d' $((RANDOM % 900)))"
-    kill -0 "$eddy_pid" && kill_eddy
+    feed $((part * (i - 1))) $((part * i)) &
+    feeder=$!
+    sleep "$(printf '0.%03d' $((RANDOM % 999)))"
+    kill_eddy
+    wait $feeder
 }
 
 # records TOPIC PARTITION: the payloads in order.
@@ -73,15 +76,14 @@ same_but_repeated() {
     done
 }
 
-state_hash() { EDDY_STATE=$scratch/state "$EDDY" state $config hash "$@"; }
+state_hash() { "$EDDY" state "$config" hash "$@"; }
 
-feed &
-feeder=$!
-for ((i = 1; i <= kills; i++)); do kill_once || not_ok "run $i did not live until it was killed"; done
-wait $feeder
-generate "$events" $((events - keys)) | produce
+: >"$scratch/killed.log"
+part=$((events / (kills + 1)))
+for ((i = 1; i <= kills; i++)); do kill_once $i || failed "run $i did not begin"; done
+feed $((part * kills)) "$events" # the last run's own part: its outputs tell that it got to the end
 check "every event is in the input topic" [ "$(topic_end sensors)" -eq "$events" ]
-start_eddy killed $config "${killed[@]}"
+start_eddy killed "$config" "${killed[@]}"
 check "after $kills kill -9 it goes on to the end" wait_for 180 drained sensors killed.scored
 check "SIGTERM ends it with 0 within 10 s" stop_eddy
 
@@ -95,8 +97,8 @@ echo "# stopped after $stop_ms ms"
 n=$(kcat -b "$BROKERS" -C -q -e -t sensors.scored -o beginning -f '.\n' | wc -l)
 check "every input has one output ($n of $events)" [ "$n" -eq "$events" ]
 check "outputs are in order per key" in_order
-EDDY_BROKERS=$BROKERS "$EDDY" replay $config --from earliest --output "$scratch/replay.jsonl" \
-    --metrics "$scratch/replay.json" >"$scratch/replay.out" 2>"$scratch/replay.log" || not_ok "replay: exit $?"
+"$EDDY" replay "$config" --from earliest --output "$scratch/replay.jsonl" \
+    --metrics "$scratch/replay.json" >"$scratch/replay.out" 2>"$scratch/replay.log" || failed "replay: exit $?"
 check "a replay of the topic gives the same bytes" same_as_replay
 check "a replay of the topic gives the same state" grep -q "\"state_hash\": *\"$(state_hash)\"" "$scratch/replay.json"
 check "killed runs wrote the same bytes, some of them twice" same_but_repeated
@@ -104,6 +106,4 @@ echo "# $(topic_end killed.scored) outputs of $events events with $kills kills"
 check "killed and quiet runs end in the same state and positions" \
     [ "$(state_hash --positions --set name=killed)" = "$(state_hash --positions)" ]
 check "nothing went to the dead letters" [ "$(topic_end sensors.dlq)" -eq 0 ]
-
-[ $n_not_ok -eq 0 ] || tail -n 20 "$scratch"/*.log
-finish
+suite_end

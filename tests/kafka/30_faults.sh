@@ -5,8 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/kafka/broker.sh
 . tests/kafka/lib.sh
 . tests/kafka/pipeline.sh
-trap 'pipeline_end; broker_stop' EXIT
-broker_start || exit 77
+pipeline_start
 config=config/sensors.yml
 
 # Each test has topics of its own: fresh NAME PARTITIONS makes them, and `args` for the program.
@@ -14,7 +13,7 @@ fresh() {
     create_topic "$1" "$2"
     create_topic "$1.scored" "$2"
     create_topic "$1.dlq" 1
-    args=($config --set "name=$1" --set "source.kafka.topics=[$1]" --set "sink.kafka.topic=$1.scored"
+    args=("$config" --set "name=$1" --set "source.kafka.topics=[$1]" --set "sink.kafka.topic=$1.scored"
         --set "errors.dead_letter={kafka: {topic: $1.dlq}}" --set state.checkpoint=500ms)
 }
 # feed TOPIC EVENTS [FROM]
@@ -36,17 +35,16 @@ complete() {
 fails() {
     local pattern=$1 rc
     shift
-    EDDY_STATE=$scratch/state timeout 60 "$EDDY" run "$@" >"$scratch/fails.out" 2>"$scratch/fails.log" </dev/null
+    timeout 60 "$EDDY" run "$@" >"$scratch/fails.out" 2>"$scratch/fails.log" </dev/null
     rc=$?
     [ $rc -eq 1 ] && grep -q -- "$pattern" "$scratch/fails.log" && return
     echo "exit $rc, wanted 1 and \"$pattern\":"
     tail -5 "$scratch/fails.log"
     return 1
 }
-state_hash() { EDDY_STATE=$scratch/state "$EDDY" state "${args[@]}" hash --positions; }
+state_hash() { "$EDDY" state "${args[@]}" hash --positions; }
 
 missing_things() {
-    export EDDY_BROKERS=$BROKERS
     fresh missing 1
     check "a missing input topic is named, with the broker" \
         fails "nowhere.*$BROKERS\|$BROKERS.*nowhere" "${args[@]}" --set 'source.kafka.topics=[nowhere]'
@@ -63,11 +61,11 @@ broker_away() {
     fresh away 2
     feed away 5000
     start_eddy away "${args[@]}"
-    wait_for 60 drained away away.scored || not_ok "before the broker goes: not drained"
+    wait_for 60 drained away away.scored || failed "before the broker goes: not drained"
     broker_stop_keep
     sleep "${EDDY_AWAY_S:-15}"
     check "it lives while the broker is away" kill -0 "$eddy_pid"
-    broker_start || not_ok "the broker does not come back"
+    broker_start || failed "the broker does not come back"
     feed away 10000 5000
     check "it goes on when the broker returns" wait_for 120 drained away away.scored
     check "SIGTERM ends it after the broker was away" stop_eddy
@@ -79,7 +77,7 @@ broker_away() {
     broker_stop_keep
     sleep 1
     check "SIGTERM ends it within 10 s while the broker is away" stop_eddy
-    broker_start || not_ok "the broker does not come back"
+    broker_start || failed "the broker does not come back"
 }
 
 full_queue() {
@@ -97,9 +95,9 @@ two_processes() {
     fresh shared 1
     feed shared 100
     start_eddy shared "${args[@]}"
-    wait_for 60 drained shared shared.scored || not_ok "the first process does not run"
+    wait_for 60 drained shared shared.scored || failed "the first process does not run"
     check "a second process on the same state is refused, naming the first" \
-        env EDDY_BROKERS="$BROKERS" bash -c "$(declare -f fails); scratch=$scratch; fails $eddy_pid \"\$@\"" - "${args[@]}"
+        bash -c "$(declare -f fails); scratch=$scratch; fails $eddy_pid \"\$@\"" - "${args[@]}"
     check "the first goes on" kill -0 "$eddy_pid"
     stop_eddy
 }
@@ -149,11 +147,10 @@ missing_state() {
     fresh gone 2
     feed gone 20000
     start_eddy gone "${args[@]}"
-    wait_for 60 drained gone gone.scored || not_ok "gone: not drained"
+    wait_for 60 drained gone gone.scored || failed "gone: not drained"
     stop_eddy
     before=$(state_hash) outputs=$(topic_end gone.scored)
     rm -rf "$scratch/state/gone"
-    export EDDY_BROKERS=$BROKERS
     check "state.missing: refuse names the partition and starts nothing" \
         fails "gone" "${args[@]}" --set state.missing=refuse
     start_eddy gone "${args[@]}" --set state.missing=rebuild
@@ -166,7 +163,7 @@ missing_state() {
     wait_for 60 answered gone.scored $((outputs + 100 + 20100))
     stop_eddy
     check "the rebuilt outputs are those of an uninterrupted run" complete gone
-    [ -n "$before" ] || not_ok "no state hash"
+    [ -n "$before" ] || failed "no state hash"
 }
 
 two_members() {
@@ -180,7 +177,7 @@ two_members() {
     second=$eddy_pid
     sleep 4
     feed members 40000 20000
-    wait_for 90 drained members members.scored || not_ok "members: not drained by two"
+    wait_for 90 drained members members.scored || failed "members: not drained by two"
     check "both members had partitions" grep -q assign "$scratch/members-b.log"
     eddy_pid=$second
     check "a member leaves with 0" stop_eddy
@@ -195,5 +192,4 @@ for part in ${EDDY_PARTS:-missing_things broker_away full_queue two_processes po
     echo "# $part"
     $part
 done
-[ $n_not_ok -eq 0 ] || tail -n 8 "$scratch"/*.log
-finish
+suite_end

@@ -1,26 +1,48 @@
 # Helpers of the suites that run the whole program against the broker; to be sourced after broker.sh and lib.sh.
 # shellcheck shell=bash
 #
-# BROKERS (host:port) and EDDY (the program) are set; scratch is a directory that goes when the suite ends.
+# EDDY is the program (default: in BUILD); scratch is a directory that goes when the suite ends.
 
-scratch=$(mktemp -d)
-n_ok=0 n_not_ok=0
+EDDY=${EDDY:-${BUILD:-build}/eddy}
+n_passed=0 n_failed=0
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/eddy-suite.XXXXXX")
 eddy_pid=
+export EDDY_STATE=$scratch/state
 
-ok() { echo "ok - $1"; n_ok=$((n_ok + 1)); }
-not_ok() {
-    echo "not ok - $1"
-    n_not_ok=$((n_not_ok + 1))
+# Starts the broker, or ends the suite as one that cannot run here.
+pipeline_start() {
+    broker_start || {
+        echo "cannot run: no Kafka broker could be started"
+        rm -rf "$scratch"
+        exit 77
+    }
+    trap 'pipeline_end; broker_stop' EXIT
+    export EDDY_BROKERS=$BROKERS
 }
-# check NAME COMMAND...: ok when the command succeeds.
+pipeline_end() {
+    [ -z "$eddy_pid" ] || kill_eddy
+    rm -rf "$scratch"
+}
+# check NAME COMMAND...: "ok - NAME" when the command succeeds, else "not ok - NAME".
 check() {
     local name=$1
     shift
-    if "$@"; then ok "$name"; else not_ok "$name"; fi
+    if "$@"; then
+        echo "ok - $name"
+        n_passed=$((n_passed + 1))
+    else
+        echo "not ok - $name"
+        n_failed=$((n_failed + 1))
+    fi
 }
-finish() {
-    echo "$n_ok passed, $n_not_ok failed"
-    [ $n_not_ok -eq 0 ]
+failed() { check "$1" false; }
+# suite_end: shows the logs when something failed, and gives the suite's exit status.
+suite_end() {
+    echo "$n_passed passed, $n_failed failed"
+    [ $n_failed -ne 0 ] || return 0
+    tail -n 15 "$scratch"/*.log
+    broker_log
+    return 1
 }
 
 now_ms() { date +%s%3N; }
@@ -63,38 +85,35 @@ wait_for() {
     shift
     until "$@"; do
         [ $SECONDS -lt $until ] || return 1
-        sleep 0.2
+        sleep 0.1
     done
 }
 
-# start_eddy NAME ARGUMENTS...: a pipeline in the background with a state directory shared by all of this suite.
+# start_eddy NAME ARGUMENTS...: a pipeline in the background; NAME.log is its stderr.
 start_eddy() {
     local name=$1
     shift
-    EDDY_BROKERS=$BROKERS EDDY_STATE=${EDDY_STATE:-$scratch/state} \
-        "$EDDY" run "$@" >>"$scratch/$name.out" 2>>"$scratch/$name.log" </dev/null &
+    "$EDDY" run "$@" >>"$scratch/$name.out" 2>>"$scratch/$name.log" </dev/null &
     eddy_pid=$!
 }
+# gone PID: the process has ended (bash has taken its exit status by then).
+gone() { ! kill -0 "$1" 2>/dev/null; }
 # stop_eddy: SIGTERM; 0 when it exited with 0 within 10 seconds.  stop_ms says how long it took.
 stop_eddy() {
     local rc t0
     t0=$(now_ms)
-    kill -TERM "$eddy_pid" 2>/dev/null
-    (sleep 20 && kill -KILL "$eddy_pid" 2>/dev/null) &
-    local guard=$!
+    kill -TERM "$eddy_pid"
+    wait_for 20 gone "$eddy_pid" || kill -KILL "$eddy_pid"
     wait "$eddy_pid"
     rc=$?
-    kill "$guard" 2>/dev/null && wait "$guard" 2>/dev/null
     stop_ms=$(($(now_ms) - t0))
     eddy_pid=
-    [ $rc -eq 0 ] && [ $stop_ms -le 10000 ]
+    [ $rc -eq 0 ] && [ $stop_ms -le 10000 ] && return
+    echo "exit $rc after $stop_ms ms"
+    return 1
 }
 kill_eddy() {
     kill -KILL "$eddy_pid" 2>/dev/null
     wait "$eddy_pid" 2>/dev/null
     eddy_pid=
-}
-pipeline_end() {
-    [ -z "$eddy_pid" ] || kill_eddy
-    rm -rf "$scratch"
 }
