@@ -27,11 +27,18 @@ static eddy_status append_byte(struct eddy_buffer *out, char c, bool plain)
     return eddy_buffer_append(out, text, 3);
 }
 
-eddy_status topic_escape(const char *topic, struct eddy_buffer *out)
+eddy_status text_escape(const char *text, struct eddy_buffer *out)
+{
+    for (const char *c = text; *c; c++)
+        if (append_byte(out, *c, is_plain(*c) && !(*c == '.' && c == text)) < 0) return EDDY_ENOMEM;
+    return EDDY_OK;
+}
+
+/* The topic as part of a file name. */
+static eddy_status topic_escape(const char *topic, struct eddy_buffer *out)
 {
     size_t start = out->len;
-    for (const char *c = topic; *c; c++)
-        if (append_byte(out, *c, is_plain(*c) && !(*c == '.' && c == topic)) < 0) return EDDY_ENOMEM;
+    if (text_escape(topic, out) < 0) return EDDY_ENOMEM;
     if (out->len - start <= MAX_TOPIC_TEXT) return EDDY_OK;
 
     char hash[18];
@@ -45,7 +52,7 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-bool topic_unescape(const char *text, size_t n, struct eddy_buffer *out)
+bool text_unescape(const char *text, size_t n, struct eddy_buffer *out)
 {
     for (size_t i = 0; i < n; i++) {
         char c = text[i];

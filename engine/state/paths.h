@@ -13,8 +13,8 @@ eddy_status make_directory_of(const char *path, struct eddy_error *); /* the dir
 /* file:<path><query> with the bytes that mean something in a URI escaped; malloc'ed. */
 eddy_status path_to_uri(const char *path, const char *query, char **out, struct eddy_error *);
 
-/* Appends the topic as described above, and the way back; false when `text` is no escaped topic. */
-eddy_status topic_escape(const char *topic, struct eddy_buffer *out);
-bool topic_unescape(const char *text, size_t n, struct eddy_buffer *out);
+/* Appends the text with %XX as described above, and the way back; false when `text` was not escaped so. */
+eddy_status text_escape(const char *text, struct eddy_buffer *out);
+bool text_unescape(const char *text, size_t n, struct eddy_buffer *out);
 
 #endif

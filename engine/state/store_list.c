@@ -28,7 +28,7 @@ static bool name_parse(const char *name, struct eddy_buffer *topic, int32_t *par
     if (errno || n > INT32_MAX || strcmp(end, ".db") != 0) return false;
     *partition = (int32_t)n;
     topic->len = 0;
-    return topic_unescape(name, (size_t)(dash - name), topic) && eddy_buffer_append(topic, "", 1) == EDDY_OK;
+    return text_unescape(name, (size_t)(dash - name), topic) && eddy_buffer_append(topic, "", 1) == EDDY_OK;
 }
 
 /* A name that was cut says too little: the file knows. */

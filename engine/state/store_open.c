@@ -134,8 +134,7 @@ static eddy_status open_reader(struct store *s, struct eddy_error *err)
                          s->path);
 
     if (open_database(s, s->path, SQLITE_OPEN_READONLY) != SQLITE_OK) return store_fail(s, "opening", err);
-    if ((rc = harden(s, err)) < 0) return rc;
-    rc = store_query_int(s, "PRAGMA user_version", &version, err);
+    rc = harden(s, err); /* the first to look into the file */
     int code = sqlite3_errcode(s->db) & 0xff;
     if (rc < 0 && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)) rc = open_unchanging(s, err);
     if (rc < 0) return rc;
