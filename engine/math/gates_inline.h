@@ -175,6 +175,24 @@ static void kernel_add_rows(size_t n_rows, int n, const float *a, size_t stride,
     for (size_t row = 0; row < n_rows; row++) kernel_add((size_t)n, a + row * stride, sum);
 }
 
+static bool kernel_finite(size_t n, const float *a)
+{
+    int bad = 0;
+    for (size_t j = 0; j < n; j++) bad |= a[j] - a[j] != 0; /* infinity - infinity is not a number */
+    return !bad;
+}
+
+static double kernel_squares(size_t n, const float *a)
+{
+    double part[PANEL] = {0}, sum = 0;
+    size_t first = 0;
+    for (; first + PANEL <= n; first += PANEL)
+        for (size_t j = 0; j < PANEL; j++) part[j] += (double)a[first + j] * (double)a[first + j];
+    for (size_t j = 0; first + j < n; j++) part[j] += (double)a[first + j] * (double)a[first + j];
+    for (size_t j = 0; j < PANEL; j++) sum += part[j];
+    return sum;
+}
+
 /* m' = b1 m + (1 - b1) g   v' = b2 v + (1 - b2) g^2   w' = w - lr c1 m' / (sqrt(c2 v') + eps)   e' = e + k (w' - e) */
 static void kernel_adam(const struct adam *s, size_t n, const struct adam_arrays *p)
 {

@@ -71,6 +71,10 @@ struct kernels {
     /* sum[j] += a[0, j] + a[1, j] + .., row after row; rows of `a` are `stride` apart. */
     void (*add_rows)(size_t n_rows, int n, const float *a, size_t stride, float *sum);
 
+    bool (*finite)(size_t n, const float *a); /* none is infinite or not a number */
+    /* The sum of squares in double: 16 sums over every 16th number, added up in order. */
+    double (*squares)(size_t n, const float *a);
+
     /* One step of Adam and of the running average; new_* may not alias the old ones. */
     void (*adam)(const struct adam *, size_t n, const struct adam_arrays *);
 };

@@ -14,5 +14,7 @@ const struct kernels KERNELS_TABLE = {
     .activate_back = kernel_activate_back,
     .add = kernel_add,
     .add_rows = kernel_add_rows,
+    .finite = kernel_finite,
+    .squares = kernel_squares,
     .adam = kernel_adam,
 };

@@ -7,6 +7,13 @@
 
 enum { VECTORS = PANEL / LANES, SINGLE_PANELS = 2 * BLOCK_PANELS };
 
+/* The loops over rows and vectors of a block must vanish, so that the sums become registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
 /* May point anywhere into float arrays. */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 
@@ -26,16 +33,16 @@ static inline __attribute__((always_inline)) void product_accumulate(const int r
                                                                      lanes sum[BLOCK_ROWS][SINGLE_PANELS * VECTORS])
 {
     const float *row[BLOCK_ROWS];
-#pragma GCC unroll 8
+    UNROLL
     for (int r = 0; r < rows; r++) row[r] = n_k ? in[r] : NULL;
     for (int k = 0; k < n_k; k++, weights += PANEL) {
         lanes w[SINGLE_PANELS * VECTORS];
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vectors; v++)
             w[v] = *(const lanes *)(weights + (size_t)(v / VECTORS) * panel_floats + (size_t)(v % VECTORS) * LANES);
-#pragma GCC unroll 8
+        UNROLL
         for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 8
+            UNROLL
             for (int v = 0; v < vectors; v++) sum[r][v] += row[r][k] * w[v];
         }
     }
@@ -48,18 +55,18 @@ static inline __attribute__((always_inline)) void product_block(const int rows, 
 {
     const int vectors = panels * VECTORS;
     lanes sum[BLOCK_ROWS][SINGLE_PANELS * VECTORS];
-#pragma GCC unroll 8
+    UNROLL
     for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vectors; v++)
             sum[r][v] = *(const lanes *)(b->panel + (size_t)(v / VECTORS) * b->panel_floats +
                                          (size_t)(v % VECTORS) * LANES);
     }
     product_accumulate(rows, vectors, p->n_x, b->x, b->panel + PANEL, b->panel_floats, sum);
     product_accumulate(rows, vectors, p->n_h, b->h, b->panel + PANEL + (size_t)p->n_x * PANEL, b->panel_floats, sum);
-#pragma GCC unroll 8
+    UNROLL
     for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 8
+        UNROLL
         for (int v = 0; v < vectors; v++) *(lanes *)(b->y + (size_t)r * b->stride + (size_t)v * LANES) = sum[r][v];
     }
 }

@@ -25,20 +25,6 @@ static eddy_status next_open(struct train_scratch *s, size_t n_params, struct ne
     return EDDY_OK;
 }
 
-static double squared_sum(const float *x, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
-    return sum;
-}
-
-static bool all_finite(const float *x, size_t n)
-{
-    bool finite = true;
-    for (size_t i = 0; i < n; i++) finite &= isfinite(x[i]) != 0;
-    return finite;
-}
-
 /* base^n by squaring: the C library's pow differs between versions. */
 static double whole_power(double base, int64_t n)
 {
@@ -95,9 +81,9 @@ eddy_status train_step(const struct network *net, const struct window_shape *sha
     if (rc >= 0) rc = tbptt_gradient(net, shape, state->master, windows, n, next.gradient, &loss, scratch, err);
     if (rc < 0 || scratch->n_labels == 0) return rc;
 
-    const double grad_norm = sqrt(squared_sum(next.gradient, n_params));
+    const double grad_norm = sqrt(kernels_best()->squares(n_params, next.gradient));
     if (isfinite(loss) && isfinite(grad_norm)) next_make(settings, state, n_params, grad_norm, &next);
-    if (!isfinite(loss) || !isfinite(grad_norm) || !all_finite(next.master, 4 * n_params)) {
+    if (!isfinite(loss) || !isfinite(grad_norm) || !kernels_best()->finite(4 * n_params, next.master)) {
         report->refused++;
         return EDDY_OK;
     }

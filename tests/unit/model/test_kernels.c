@@ -102,6 +102,7 @@ enum { ROWS = 5, UNITS = 37, WIDTH = 48, N = ROWS * UNITS };
 struct everything {
     float state[2][ROWS * 2 * UNITS], y[2][N], tape[2][LSTM_TAPE * N];
     float d_state[2][N], d_a[2][4 * N], activated[4][N], d_activated[4][N], adam[4][N], sum[N];
+    double squares;
 };
 
 static void run_recurrent(const struct kernels *k, const float *a, const float *dh, struct everything *e)
@@ -180,6 +181,32 @@ Test(kernels, adam_moves_by_the_learning_rate_on_its_first_step)
     cr_assert_float_eq(m[0], 0.3f, 1e-6f);
     cr_assert_float_eq(v[0], 0.009f, 1e-6f);
     cr_assert_float_eq(e[0], 0.995f, 1e-6f);
+}
+
+Test(kernels, one_number_that_is_not_finite_is_found_anywhere)
+{
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    float a[67];
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        if (!k) continue;
+        test_fill(a, 67, 1, 1e38f / 4);
+        cr_assert(k->finite(67, a));
+        cr_assert(k->finite(0, a));
+        for (int at = 0; at < 67; at++) {
+            const float kept = a[at];
+            a[at] = bad[at % 3];
+            cr_assert_not(k->finite(67, a), "%s: at %d", names[i], at);
+            a[at] = kept;
+        }
+    }
+}
+
+Test(kernels, squares_add_up_in_double)
+{
+    const float a[20] = {3, 4, [17] = 1e30f, [19] = 12};
+    cr_assert_float_eq(kernels_best()->squares(17, a), 25, 1e-12);
+    cr_assert_float_eq(kernels_best()->squares(20, a) / ((double)1e30f * (double)1e30f), 1, 1e-12);
 }
 
 Test(kernels, matmul_agrees_with_the_definition)
