@@ -19,6 +19,7 @@ libxxhash-dev      checksums and hashes
 libzstd-dev        compressed topics
 libcriterion-dev   unit tests
 kcat               tests against Kafka
+python3            JSON in the tests of the program
 maven              fetches Apache Kafka for the tests
 "
 wanted_ci="
