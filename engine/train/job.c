@@ -134,7 +134,6 @@ bool train_job_done(const struct train_job *job)
     return atomic_load_explicit(&job->done, memory_order_acquire);
 }
 
-/* A negative timeout waits for as long as it takes. */
 eddy_status train_job_wait(struct train_job *job, int timeout_ms)
 {
     struct timespec until;

@@ -5,7 +5,7 @@
  * A target of NaN is a label that has not arrived, or a missing value: it adds nothing to the loss.
  *
  * Loss        Huber(1) of e = y - target, mean over the labels of the batch; gradient clip(e, -1, 1) / n_labels,
- *             multiplied by the number of horizons so that many horizons do not dilute one (FORECASTING, section 4).
+ *             multiplied by n_out so that many horizons do not dilute one; the loss that is reported is the plain mean.
  * Step        global-norm clip, Adam (b1 .9, b2 .999, eps 1e-8, bias corrected), then the average that serves:
  *             ema += (1 - b)(w - ema), b = min(decay, 1 - 5 / (step + 5)) and never below 0.
  * Guard       a step whose loss, gradient or new weights are not finite is refused: nothing changes, `refused` counts.
@@ -43,13 +43,14 @@ struct train_scratch; /* grows to the largest batch seen */
 struct train_scratch *train_scratch_open(void);
 void train_scratch_close(struct train_scratch *);
 
-/* Gradient of the mean loss over n windows (blocks one after another), written to grad [n_params]; returns the loss,
- * NaN when there is no label at all. */
+/* n_out times the gradient of the mean loss over n windows (blocks one after another), written to grad [n_params]; the
+ * loss is NaN when there is no label at all. */
 eddy_status tbptt_gradient(const struct network *, const struct window_shape *, const float *params,
                            const float *windows, int n, float *grad, double *loss, struct train_scratch *,
                            struct eddy_error *);
 
-/* One optimiser step over n windows. */
+/* One optimiser step over n windows; `report` is added to.  A refused step, and windows without any label, are EDDY_OK.
+ * EDDY_ENOMEM: nothing changed. */
 eddy_status train_step(const struct network *, const struct window_shape *, const struct train_settings *,
                        struct train_state *, const float *windows, int n, struct train_report *,
                        struct train_scratch *, struct eddy_error *);

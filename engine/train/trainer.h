@@ -13,12 +13,12 @@
 #include "engine/train/tbptt.h"
 
 struct weights {
-    uint64_t version;    /* 0 = initial; base->version + 1 for each job */
+    uint64_t version; /* 0 = initial; base->version + 1 for each job */
     size_t n_params;
     const float *master, *moment, *variance, *ema; /* [n_params] */
-    const float *packed; /* [n_packed] serving order of ema (or of master when train.ema is 0) */
-    int64_t steps;       /* optimiser steps so far */
-    int64_t refused;     /* steps refused so far */
+    const float *packed;    /* [n_packed] serving order of ema (or of master when train.ema is 0) */
+    int64_t steps;          /* optimiser steps so far */
+    int64_t refused;        /* steps refused so far */
     double loss, grad_norm; /* of the last accepted step, NaN before */
 };
 
@@ -35,7 +35,8 @@ struct trainer;
 
 /* mode TRAIN_INLINE runs jobs inside trainer_submit(); TRAIN_BACKGROUND starts one thread. */
 eddy_status trainer_open(int mode, struct trainer **, struct eddy_error *);
-void trainer_close(struct trainer *); /* finishes the job in hand, drops the rest; NULL is fine */
+/* Finishes the job in hand; the rest counts as done with its base as the result.  NULL is fine. */
+void trainer_close(struct trainer *);
 
 /* Queues a job over n windows, which are copied.  The base is `after`'s result if given, else `base`.  With n = 0 the
  * result equals the base but for its version.  The network and settings must outlive the job. */
@@ -43,7 +44,7 @@ eddy_status trainer_submit(struct trainer *, const struct network *, const struc
                            const struct train_settings *, struct weights *base, struct train_job *after,
                            const float *windows, int n, struct train_job **out, struct eddy_error *);
 bool train_job_done(const struct train_job *);
-/* Waits until it is done (or timeout_ms passed: EDDY_EAGAIN). */
+/* Waits until it is done (or timeout_ms passed: EDDY_EAGAIN); a negative timeout waits for as long as it takes. */
 eddy_status train_job_wait(struct train_job *, int timeout_ms);
 /* The result, borrowed from the job; NULL while it runs.  A job that failed (out of memory) returns its base. */
 struct weights *train_job_result(struct train_job *);
