@@ -1,6 +1,8 @@
 /* The outcome as a page: builds what report.h wants and hands it over. */
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plugin/demo/outcome.h"
 #include "plugin/demo/report.h"
@@ -21,55 +23,57 @@ struct sheet {
 };
 
 /* 65535 -> "65,535" */
-static void sheet_thousands(char out[TEXT_BYTES], int64_t n)
+static const char *thousands(char out[TEXT_BYTES], int64_t n)
 {
-    if (n >= 1000)
-        snprintf(out, TEXT_BYTES, "%lld,%03lld", (long long)(n / 1000), (long long)(n % 1000));
-    else
-        snprintf(out, TEXT_BYTES, "%lld", (long long)n);
+    snprintf(out, TEXT_BYTES, n >= 1000 ? "%lld,%03lld" : "%lld", (long long)(n >= 1000 ? n / 1000 : n),
+             (long long)(n % 1000));
+    return out;
 }
 
-static struct report_tile *sheet_tile(struct sheet *sheet, const char *label)
+static __attribute__((format(printf, 4, 5))) void sheet_tile(struct sheet *sheet, const char *label,
+                                                             const char *value, const char *note, ...)
 {
     int i = sheet->report.n_tiles++;
+    va_list args;
+    va_start(args, note);
+    snprintf(sheet->texts[i][0], TEXT_BYTES, "%s", value);
+    vsnprintf(sheet->texts[i][1], TEXT_BYTES, note, args);
+    va_end(args);
     sheet->tiles[i] = (struct report_tile){label, sheet->texts[i][0], sheet->texts[i][1]};
-    return &sheet->tiles[i];
 }
 
-#define TILE_VALUE(...) snprintf(sheet->texts[sheet->report.n_tiles - 1][0], TEXT_BYTES, __VA_ARGS__)
-#define TILE_NOTE(...)  snprintf(sheet->texts[sheet->report.n_tiles - 1][1], TEXT_BYTES, __VA_ARGS__)
+static void sheet_fault_tile(struct sheet *sheet, const struct outcome *o)
+{
+    char value[TEXT_BYTES], note[TEXT_BYTES] = "";
+    int n, hits;
+    for (int kind = 0; kind < N_FAULT_KINDS; kind++) {
+        size_t at = strlen(note);
+        hits = outcome_hits(o, kind, &n);
+        snprintf(note + at, sizeof(note) - at, "%s%s %d/%d", kind ? ", " : "", fault_kind_text(kind), hits, n);
+    }
+    hits = outcome_hits(o, -1, &n);
+    snprintf(value, sizeof(value), "%d of %d", hits, n);
+    sheet_tile(sheet, "faults found", value, "%s", note);
+}
 
 static void sheet_tiles(struct sheet *sheet, const struct outcome *o)
 {
-    int n, hits = outcome_hits(o, -1, &n);
-    int64_t scored = o->sensors->n_scored + o->prices->n_scored;
-    const struct tally_errors *last = &o->sensors->errors[TALLY_ALL][o->sensors->n_horizons - 1];
+    const struct tally *s = o->sensors, *p = o->prices;
+    const struct tally_errors *far = &s->errors[TALLY_ALL][s->n_horizons - 1];
+    int64_t scored = s->n_scored + p->n_scored;
+    char value[TEXT_BYTES], all[TEXT_BYTES];
 
-    sheet_tile(sheet, "events scored");
-    sheet_thousands(sheet->texts[sheet->report.n_tiles - 1][0], scored);
-    TILE_NOTE("of %lld sent", (long long)outcome_events(o));
-    sheet_tile(sheet, "rate");
-    TILE_VALUE("%.0f /s", (double)scored / o->seconds);
-    TILE_NOTE("in %.1f s, learning meanwhile: %lld training steps", o->seconds, (long long)o->updates);
-    sheet_tile(sheet, "faults found");
-    TILE_VALUE("%d of %d", hits, n);
-    int spikes, drifts, stuck, rhythms, of[N_FAULT_KINDS];
-    spikes = outcome_hits(o, FAULT_SPIKE, &of[FAULT_SPIKE]);
-    drifts = outcome_hits(o, FAULT_DRIFT, &of[FAULT_DRIFT]);
-    stuck = outcome_hits(o, FAULT_STUCK, &of[FAULT_STUCK]);
-    rhythms = outcome_hits(o, FAULT_RHYTHM, &of[FAULT_RHYTHM]);
-    TILE_NOTE("spike %d/%d, drift %d/%d, stuck %d/%d, lost rhythm %d/%d", spikes, of[FAULT_SPIKE], drifts,
-              of[FAULT_DRIFT], stuck, of[FAULT_STUCK], rhythms, of[FAULT_RHYTHM]);
-    sheet_tile(sheet, "false alarms");
-    TILE_VALUE("%lld", (long long)o->false_alarms);
-    TILE_NOTE("%.2f per 1,000 sensor readings", 1000.0 * (double)o->false_alarms / (double)tally_events(o->sensors));
-    sheet_tile(sheet, "sensor forecast error");
-    TILE_VALUE("%+.0f %%", 100 * (last->absolute / last->persistence - 1));
-    TILE_NOTE("against persistence, %d steps ahead", last->horizon);
-    sheet_tile(sheet, "inside the 90 % band");
-    TILE_VALUE("%.1f %%", 100 * (double)(o->sensors->n_covered + o->prices->n_covered) /
-                              (double)(o->sensors->n_bands + o->prices->n_bands));
-    TILE_NOTE("of all values, one step ahead");
+    sheet_tile(sheet, "events scored", thousands(value, scored), "of %s sent", thousands(all, outcome_events(o)));
+    sheet_tile(sheet, "events per second", thousands(value, llround((double)scored / o->seconds)),
+               "for %.1f s, learning meanwhile: %s training steps", o->seconds, thousands(all, o->updates));
+    sheet_fault_tile(sheet, o);
+    sheet_tile(sheet, "false alarms", thousands(value, o->false_alarms), "%.2f per 1,000 sensor readings",
+               1000.0 * (double)o->false_alarms / (double)tally_events(s));
+    snprintf(value, sizeof(value), "%+.0f %%", 100 * (far->absolute / far->persistence - 1));
+    sheet_tile(sheet, "sensor forecast error", value, "against persistence, %d steps ahead", far->horizon);
+    snprintf(value, sizeof(value), "%.1f %%",
+             100 * (double)(s->n_covered + p->n_covered) / (double)(s->n_bands + p->n_bands));
+    sheet_tile(sheet, "inside the 90 % band", value, "of all values, one step ahead");
 }
 
 static void sheet_points(const struct tally *t, int series, struct report_point *points)
@@ -114,19 +118,29 @@ static int sheet_spans(const struct tally *t, const struct tally_fault *faults, 
     return n;
 }
 
-/* Adds the series of one stream; returns how many points and spans it used. */
+struct stream_words {
+    const char *group, *unit, *error_unit;
+};
+
+/* Adds the series of one stream, and moves `points` and `spans` on. */
 static void sheet_stream(struct sheet *sheet, const struct tally *t, const struct tally_fault *faults,
-                         const char *group, const char *unit, struct report_point **points,
-                         struct report_span **spans)
+                         struct stream_words words, struct report_point **points, struct report_span **spans)
 {
     for (int i = 0; i < t->truth->n_series; i++) {
         int at = sheet->report.n_series++;
         sheet_points(t, i, *points);
         int n_spans = sheet_spans(t, faults, i, *spans);
         int n_ahead = sheet_ahead(t, i, sheet->ahead[at]);
-        sheet->series[at] = (struct report_series){
-            group,   t->truth->names[i], t->truth->field, unit, *points, t->truth->n_steps, *spans,
-            n_spans, sheet->ahead[at],   n_ahead};
+        sheet->series[at] = (struct report_series){.group = words.group,
+                                                   .key = t->truth->names[i],
+                                                   .field = t->truth->field,
+                                                   .unit = words.unit,
+                                                   .points = *points,
+                                                   .n_points = t->truth->n_steps,
+                                                   .spans = *spans,
+                                                   .n_spans = n_spans,
+                                                   .ahead = sheet->ahead[at],
+                                                   .n_ahead = n_ahead};
         *points += t->truth->n_steps;
         *spans += n_spans;
     }
@@ -136,8 +150,8 @@ static void sheet_stream(struct sheet *sheet, const struct tally *t, const struc
         int64_t minutes = e->horizon * t->truth->step_ns / 60000000000;
         snprintf(sheet->error_labels[at], TEXT_BYTES, minutes < 60 ? "%lld min ahead" : "%lld h ahead",
                  (long long)(minutes < 60 ? minutes : minutes / 60));
-        sheet->errors[at] = (struct report_error){group, sheet->error_labels[at], unit, e->absolute / (double)e->n,
-                                                  e->persistence / (double)e->n};
+        sheet->errors[at] = (struct report_error){words.group, sheet->error_labels[at], words.error_unit,
+                                                  e->absolute / (double)e->n, e->persistence / (double)e->n};
     }
 }
 
@@ -162,11 +176,9 @@ eddy_status outcome_report(const struct outcome *o, const char *path, struct edd
     struct report_point *points = sheet->points;
     struct report_span *spans = sheet->spans;
     sheet_tiles(sheet, o);
-    sheet_stream(sheet, o->sensors, o->faults, "sensors",
-                 "\xc2\xb0"
-                 "C",
-                 &points, &spans);
-    sheet_stream(sheet, o->prices, NULL, "prices", "", &points, &spans);
+    static const char celsius[] = {(char)0xc2, (char)0xb0, 'C', 0};
+    sheet_stream(sheet, o->sensors, o->faults, (struct stream_words){"sensors", celsius, celsius}, &points, &spans);
+    sheet_stream(sheet, o->prices, NULL, (struct stream_words){"prices", "", "bp"}, &points, &spans);
     sheet->report.title = "eddy: forecasts and anomaly scores on a stream";
     sheet->report.lead =
         "A plant with faults and a market, event by event through Kafka. For every event eddy had said "

@@ -16,7 +16,7 @@
 
 #include "eddy_buffer.h"
 
-enum { REPORT_POINTS = 48000 }; /* in all series together, alerts not counted: keeps the page below 3 MB */
+enum { REPORT_POINTS = 60000 }; /* in all series together, alerts not counted: keeps the page below 3 MB */
 
 struct report_tile {
     const char *label, *value, *note;
