@@ -34,8 +34,8 @@ Test(command, options_may_stand_anywhere_and_fill_the_struct)
 {
     struct args a;
     struct command_context c;
-    cr_assert_eq(parse(&a, &c, ARGV("--list=x", "c.yml", "--flag", "--list", "y", "--count", "-3", "--text", "t")),
-                 COMMAND_GO);
+    char **argv = ARGV("--list=x", "c.yml", "--flag", "--list", "y", "--count", "-3", "--text", "t");
+    cr_assert_eq(parse(&a, &c, argv), COMMAND_GO);
     cr_assert(a.flag);
     cr_assert_str_eq(a.text, "t");
     cr_assert_eq(a.list.n, 2);
