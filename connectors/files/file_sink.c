@@ -83,6 +83,25 @@ static void sync_directory(const char *path)
     free(copy);
 }
 
+static eddy_status file_check(const void *settings, struct eddy_error *err)
+{
+    const struct file_sink_settings *file = settings;
+    size_t len = strlen(file->path);
+    if (len == 0) return eddy_fail(err, EDDY_ECONFIG, "path must not be empty");
+    if (len > 3 && strcmp(file->path + len - 3, ".gz") == 0)
+        return eddy_fail(err, EDDY_ECONFIG, "path: results are not compressed; \"%.*s\" would be fine", (int)len - 3,
+                         file->path);
+    return EDDY_OK;
+}
+
+/* A file is opened for reading too, to look at its end; a pipe or device is not, or we would be our own reader. */
+static int open_for_writing(const struct file_sink_settings *file)
+{
+    struct stat st;
+    bool special = stat(file->path, &st) == 0 && !S_ISREG(st.st_mode);
+    return open(file->path, (special ? O_WRONLY : O_RDWR | O_CREAT) | O_CLOEXEC | (file->append ? 0 : O_TRUNC), 0666);
+}
+
 static eddy_status file_open(const void *settings, const struct sink_request *request, void **out,
                              struct eddy_error *err)
 {
@@ -91,16 +110,14 @@ static eddy_status file_open(const void *settings, const struct sink_request *re
     struct file_sink *s = NULL;
     struct stat st;
     *out = NULL;
-    int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | (file->append ? 0 : O_TRUNC), 0666);
-    if (fd < 0 && (errno == EACCES || errno == ENXIO)) /* a pipe, or a file that may only be written */
-        fd = open(file->path, O_WRONLY | O_CLOEXEC | (file->append ? O_APPEND : O_TRUNC));
+    eddy_status rc = file_check(settings, err);
+    if (rc < 0) return rc;
+    int fd = open_for_writing(file);
     if (fd < 0)
         return eddy_fail(err, errno == ENOSPC || errno == EDQUOT ? EDDY_EFULL : EDDY_EIO, "%s: %s", file->path,
                          strerror(errno));
-    eddy_status rc = EDDY_OK;
     bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    bool readable = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
-    if (file->append && regular && readable) rc = cut_unfinished(file->path, fd, err);
+    if (file->append && regular) rc = cut_unfinished(file->path, fd, err);
     if (rc >= 0) rc = sink_make(file->path, fd, true, &s, err);
     if (rc < 0) {
         (void)close(fd);
@@ -167,17 +184,6 @@ static int64_t sink_outstanding(void *sink)
 }
 
 /* ---- the parts ---- */
-
-static eddy_status file_check(const void *settings, struct eddy_error *err)
-{
-    const struct file_sink_settings *file = settings;
-    size_t len = strlen(file->path);
-    if (len == 0) return eddy_fail(err, EDDY_ECONFIG, "path must not be empty");
-    if (len > 3 && strcmp(file->path + len - 3, ".gz") == 0)
-        return eddy_fail(err, EDDY_ECONFIG, "path: results are not compressed; \"%.*s\" would be fine", (int)len - 3,
-                         file->path);
-    return EDDY_OK;
-}
 
 static const struct eddy_option file_options[] = {
     {.name = "path",

@@ -1,0 +1,136 @@
+#include "fixture.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static int split_names(const char *values, char text[NAMES_BYTES], const char **names)
+{
+    int n = 0;
+    char *rest = NULL;
+    cr_assert_lt(strlen(values), (size_t)NAMES_BYTES);
+    strcpy(text, values);
+    for (char *name = strtok_r(text, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) names[n++] = name;
+    return n;
+}
+
+void bench_open(struct bench *b, const struct eddy_codec *type, const void *settings, const char *values)
+{
+    *b = (struct bench){.type = type, .limits = {1 << 20, 1024, 32, 1024}};
+    b->schema = (struct eddy_schema){split_names(values, b->text, b->names), b->names};
+    b->record = (struct eddy_record){.topic = "t", .time_ns = EDDY_NO_TIME, .offset = 7};
+    b->event.x = b->x;
+    cr_assert_eq(type->open(settings, &b->limits, &b->codec, &b->err), EDDY_OK, "%s", b->err.message);
+}
+
+void bench_close(struct bench *b)
+{
+    b->type->close(b->codec);
+    eddy_arena_free(&b->arena);
+}
+
+eddy_status bench_decode_bytes(struct bench *b, const char *payload, size_t len)
+{
+    struct eddy_record record = b->record;
+    record.payload = payload;
+    record.payload_len = len;
+    eddy_arena_reset(&b->arena);
+    b->event = (struct eddy_event){.x = b->x};
+    b->err = (struct eddy_error){0};
+    return b->type->decode(b->codec, &b->schema, &record, &b->arena, &b->event, &b->err);
+}
+
+eddy_status bench_decode(struct bench *b, const char *payload)
+{
+    return bench_decode_bytes(b, payload, strlen(payload));
+}
+
+void bench_expect_refusal(struct bench *b, const char *payload, const char *reason)
+{
+    eddy_status rc = bench_decode(b, payload);
+    cr_expect_eq(rc, EDDY_EDATA, "%s was taken (%d)", payload, rc);
+    cr_expect_str_eq(b->err.reason ? b->err.reason : "", reason, "%s: %s", payload, b->err.message);
+    cr_expect_neq(b->err.message[0], '\0');
+}
+
+void bench_expect_key(const struct bench *b, const char *key)
+{
+    cr_expect_eq(b->event.key_len, strlen(key));
+    cr_expect(b->event.key_len == strlen(key) && memcmp(b->event.key, key, strlen(key)) == 0, "%.*s is not %s",
+              (int)b->event.key_len, b->event.key, key);
+}
+
+const char *bench_discover(struct bench *b, const char *payload, char *out, size_t room)
+{
+    struct eddy_buffer names = {0};
+    struct eddy_record record = b->record;
+    record.payload = payload;
+    record.payload_len = strlen(payload);
+    eddy_status n = b->type->discover(b->codec, &record, &names, &b->err);
+    *out = '\0';
+    if (n < 0) {
+        (void)snprintf(out, room, "<%s>", b->err.reason);
+    } else {
+        const char *name = names.data;
+        for (int i = 0; i < n; i++, name += strlen(name) + 1) {
+            strncat(out, i ? " " : "", room - strlen(out) - 1);
+            strncat(out, name, room - strlen(out) - 1);
+        }
+    }
+    eddy_buffer_free(&names);
+    return out;
+}
+
+void sample_make(struct sample *s, const char *values, int n_horizons)
+{
+    *s = (struct sample){.horizons = {1, 12, 48, 96}};
+    s->schema = (struct eddy_schema){split_names(values, s->text, s->names), s->names};
+    int n = s->schema.n_values;
+    for (int i = 0; i < n; i++) {
+        s->y[i] = 1.5 + i;
+        s->yhat[i] = 1.25 + i;
+        s->lower[i] = 0.5 + i;
+        s->upper[i] = 2.5 + i;
+        s->share[i] = 1.0f / (float)n;
+    }
+    for (int i = 0; i < 4 * MOST_VALUES; i++) s->ahead[i] = i / 4.0;
+    s->result = (struct eddy_result){.key = "pump-1",
+                                     .key_len = 6,
+                                     .time_ns = 1700000000000000000,
+                                     .topic = "sensors",
+                                     .partition = 3,
+                                     .offset = 42,
+                                     .schema = &s->schema,
+                                     .y = s->y,
+                                     .yhat = s->yhat,
+                                     .yhat_lower = s->lower,
+                                     .yhat_upper = s->upper,
+                                     .score = 0.5,
+                                     .evidence = 0.75,
+                                     .score_ratio = 1.25,
+                                     .anomaly = true,
+                                     .state = EDDY_STATE_OK,
+                                     .model = 12,
+                                     .attribution = s->share,
+                                     .n_horizons = n_horizons,
+                                     .horizons = s->horizons,
+                                     .forecast = s->ahead,
+                                     .lower = s->ahead,
+                                     .upper = s->ahead};
+}
+
+const char *sample_encode(struct bench *b, const struct sample *s, struct eddy_buffer *out)
+{
+    out->len = 0;
+    cr_assert_eq(b->type->encode(b->codec, &s->result, out, &b->err), EDDY_OK, "%s", b->err.message);
+    cr_assert_eq(eddy_buffer_append(out, "", 1), EDDY_OK);
+    return out->data;
+}
+
+uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * 2685821657736338717u;
+}

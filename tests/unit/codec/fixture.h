@@ -1,0 +1,55 @@
+/* An open codec with its settings, and one-line ways to decode and encode. */
+#ifndef TESTS_UNIT_CODEC_FIXTURE_H
+#define TESTS_UNIT_CODEC_FIXTURE_H
+
+#include "connectors/codec/codecs.h"
+#include "connectors/codec/csv.h"
+#include "connectors/codec/json.h"
+
+enum { MOST_VALUES = 16, NAMES_BYTES = 128 };
+
+struct bench {
+    const struct eddy_codec *type;
+    void *codec;
+    struct eddy_limits limits;
+    struct eddy_schema schema;
+    const char *names[MOST_VALUES];
+    char text[NAMES_BYTES];    /* of the names */
+    struct eddy_record record; /* what decode() starts from: key, time, context */
+    struct eddy_arena arena;
+    struct eddy_event event;
+    double x[MOST_VALUES];
+    struct eddy_error err;
+};
+
+/* `values` are separated by blanks; "" = none. */
+void bench_open(struct bench *, const struct eddy_codec *, const void *settings, const char *values);
+void bench_close(struct bench *);
+
+/* Decodes a payload into bench->event and bench->x. */
+eddy_status bench_decode(struct bench *, const char *payload);
+eddy_status bench_decode_bytes(struct bench *, const char *payload, size_t len);
+/* Decodes and fails the test unless the record is refused for this reason. */
+void bench_expect_refusal(struct bench *, const char *payload, const char *reason);
+void bench_expect_key(const struct bench *, const char *key);
+/* The names that discover() finds, with blanks between; the reason of its refusal in angle brackets. */
+const char *bench_discover(struct bench *, const char *payload, char *out, size_t room);
+
+/* A result with one value and one horizon, all members set. */
+struct sample {
+    struct eddy_schema schema;
+    const char *names[MOST_VALUES];
+    char text[NAMES_BYTES]; /* of the names */
+    double y[MOST_VALUES], yhat[MOST_VALUES], lower[MOST_VALUES], upper[MOST_VALUES], ahead[4 * MOST_VALUES];
+    float share[MOST_VALUES];
+    int horizons[4];
+    struct eddy_result result;
+};
+void sample_make(struct sample *, const char *values, int n_horizons);
+/* The encoded text, NUL-terminated, in `out`. */
+const char *sample_encode(struct bench *, const struct sample *, struct eddy_buffer *out);
+
+/* xorshift64*: the same numbers in every run. */
+uint64_t next_random(uint64_t *state);
+
+#endif

@@ -1,0 +1,132 @@
+/* The output record, byte for byte. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fixture.h"
+
+static const struct json_settings plain = {.key = "key", .time = "ts"};
+
+static void expect_encoded(const struct json_settings *settings, const struct sample *s, const char *text)
+{
+    struct bench b;
+    struct eddy_buffer out = {0};
+    bench_open(&b, &codec_json, settings, "");
+    cr_expect_str_eq(sample_encode(&b, s, &out), text, "%s", out.data);
+    eddy_buffer_free(&out);
+    bench_close(&b);
+}
+
+Test(json_write, one_value_gives_plain_numbers)
+{
+    struct sample s;
+    sample_make(&s, "temp", 2);
+    expect_encoded(
+        &plain, &s,
+        "{\"key\":\"pump-1\",\"ts\":\"2023-11-14T22:13:20Z\",\"y\":1.5,\"yhat\":1.25,\"yhat_lower\":0.5,"
+        "\"yhat_upper\":2.5,\"score\":0.5,\"evidence\":0.75,\"score_ratio\":1.25,\"anomaly\":true,\"state\":\"ok\","
+        "\"model\":\"v12\",\"forecast\":[{\"h\":1,\"yhat\":0,\"lower\":0,\"upper\":0},{\"h\":12,\"yhat\":0.25,"
+        "\"lower\":0.25,\"upper\":0.25}],\"src\":{\"topic\":\"sensors\",\"partition\":3,\"offset\":42}}");
+}
+
+Test(json_write, several_values_give_objects_and_an_attribution)
+{
+    struct sample s;
+    sample_make(&s, "temp lo\"ad", 1);
+    expect_encoded(
+        &plain, &s,
+        "{\"key\":\"pump-1\",\"ts\":\"2023-11-14T22:13:20Z\",\"y\":{\"temp\":1.5,\"lo\\\"ad\":2.5},"
+        "\"yhat\":{\"temp\":1.25,\"lo\\\"ad\":2.25},\"yhat_lower\":{\"temp\":0.5,\"lo\\\"ad\":1.5},"
+        "\"yhat_upper\":{\"temp\":2.5,\"lo\\\"ad\":3.5},\"score\":0.5,\"evidence\":0.75,\"score_ratio\":1.25,"
+        "\"anomaly\":true,\"state\":\"ok\",\"model\":\"v12\",\"attribution\":{\"temp\":0.5,\"lo\\\"ad\":0.5},"
+        "\"forecast\":[{\"h\":1,\"yhat\":{\"temp\":0,\"lo\\\"ad\":0.25},\"lower\":{\"temp\":0,\"lo\\\"ad\":0.25},"
+        "\"upper\":{\"temp\":0,\"lo\\\"ad\":0.25}}],\"src\":{\"topic\":\"sensors\",\"partition\":3,\"offset\":42}}");
+}
+
+Test(json_write, what_is_not_known_is_null_and_no_horizon_is_an_empty_list)
+{
+    struct sample s;
+    sample_make(&s, "temp", 0);
+    s.y[0] = s.yhat[0] = s.lower[0] = s.upper[0] = NAN;
+    s.result.score = s.result.evidence = s.result.score_ratio = 0;
+    s.result.anomaly = false;
+    s.result.state = EDDY_STATE_WARMUP;
+    expect_encoded(
+        &plain, &s,
+        "{\"key\":\"pump-1\",\"ts\":\"2023-11-14T22:13:20Z\",\"y\":null,\"yhat\":null,\"yhat_lower\":null,"
+        "\"yhat_upper\":null,\"score\":0,\"evidence\":0,\"score_ratio\":0,\"anomaly\":false,\"state\":\"warmup\","
+        "\"model\":\"v12\",\"forecast\":[],\"src\":{\"topic\":\"sensors\",\"partition\":3,\"offset\":42}}");
+}
+
+static const char *part_of(const struct json_settings *settings, const struct sample *s, const char *from,
+                           const char *to, char *out, size_t room)
+{
+    struct bench b;
+    struct eddy_buffer text = {0};
+    bench_open(&b, &codec_json, settings, "");
+    const char *begin = strstr(sample_encode(&b, s, &text), from);
+    cr_assert_not_null(begin);
+    const char *end = strstr(begin, to);
+    (void)snprintf(out, room, "%.*s", (int)(end - begin), begin);
+    eddy_buffer_free(&text);
+    bench_close(&b);
+    return out;
+}
+
+Test(json_write, keys_and_topics_are_escaped)
+{
+    char out[256];
+    struct sample s;
+    sample_make(&s, "temp", 0);
+    s.result.key = "a\"\\\n\x01\xC3\xA4z, and so on for more than eight bytes";
+    s.result.key_len = strlen(s.result.key);
+    s.result.topic = "bad \xFF path";
+    cr_expect_str_eq(part_of(&plain, &s, "\"key\"", ",\"ts\"", out, sizeof(out)),
+                     "\"key\":\"a\\\"\\\\\\n\\u0001\xC3\xA4z, and so on for more than eight bytes\"");
+    cr_expect_str_eq(part_of(&plain, &s, "\"topic\"", ",\"partition\"", out, sizeof(out)),
+                     "\"topic\":\"bad \xEF\xBF\xBD path\"");
+}
+
+Test(json_write, the_time_comes_in_the_form_that_was_asked_for)
+{
+    static const struct json_settings ms = {.key = "key", .time = "ts", .time_format = TIME_FORMAT_EPOCH_MS};
+    static const struct json_settings as_input = {.key = "key", .time = "ts", .time_format = TIME_FORMAT_AS_INPUT};
+    char out[256];
+    struct sample s;
+    sample_make(&s, "temp", 0);
+    cr_expect_str_eq(part_of(&ms, &s, "\"ts\"", ",\"y\"", out, sizeof(out)), "\"ts\":1700000000000");
+    cr_expect_str_eq(part_of(&as_input, &s, "\"ts\"", ",\"y\"", out, sizeof(out)), "\"ts\":\"2023-11-14T22:13:20Z\"");
+    s.result.time_text = "2023-11-14 22:13";
+    s.result.time_text_len = strlen(s.result.time_text);
+    cr_expect_str_eq(part_of(&as_input, &s, "\"ts\"", ",\"y\"", out, sizeof(out)), "\"ts\":\"2023-11-14 22:13\"");
+    s.result.time_text = "1700000000.50";
+    s.result.time_text_len = strlen(s.result.time_text);
+    cr_expect_str_eq(part_of(&as_input, &s, "\"ts\"", ",\"y\"", out, sizeof(out)), "\"ts\":1700000000.50");
+}
+
+Test(json_write, the_longest_result_fits_into_what_was_reserved)
+{
+    struct sample s;
+    struct bench b;
+    struct eddy_buffer out = {0};
+    char key[300];
+    sample_make(&s, "a \x01\x02\x03\x04\x05\x06\x07 c d e f g h i j k l m n o", 4);
+    memset(key, 1, sizeof(key)); /* every byte takes six */
+    s.result.key = s.result.time_text = key;
+    s.result.key_len = s.result.time_text_len = sizeof(key);
+    for (int i = 0; i < 4 * MOST_VALUES; i++) s.ahead[i] = -1.23456789e-300;
+    for (int i = 0; i < s.schema.n_values; i++)
+        s.y[i] = s.yhat[i] = s.lower[i] = s.upper[i] = s.result.score = s.result.evidence = s.result.score_ratio =
+            -1.23456789e-300;
+    s.result.offset = s.result.time_ns = INT64_MIN + 1;
+    s.result.partition = INT32_MIN;
+    s.result.model = INT64_MAX;
+    static const struct json_settings as_input = {.key = "key", .time = "ts", .time_format = TIME_FORMAT_AS_INPUT};
+    bench_open(&b, &codec_json, &as_input, "");
+    cr_assert_eq(codec_json.encode(b.codec, &s.result, &out, &b.err), EDDY_OK);
+    cr_expect_leq(out.len, out.cap);
+    cr_expect_eq(out.data[out.len - 1], '}');
+    eddy_buffer_free(&out);
+    bench_close(&b);
+}
