@@ -57,12 +57,12 @@ static void client_log(const rd_kafka_t *rk, int level, const char *facility, co
     /* A map shared by source and sink holds properties of both sides: no reason to complain to the user. */
     if (strcmp(facility, "CONFWARN") == 0) return;
     (void)snprintf(line, sizeof(line), "%s", text);
+    (void)pthread_mutex_lock(&c->lock);
+    bool silent = !c->properties;
     kafka_mask(c->properties, line);
-    if (strcmp(facility, "FAIL") == 0) {
-        (void)pthread_mutex_lock(&c->lock);
-        memcpy(c->trouble, line, sizeof(line));
-        (void)pthread_mutex_unlock(&c->lock);
-    }
+    if (strcmp(facility, "FAIL") == 0) memcpy(c->trouble, line, sizeof(line));
+    (void)pthread_mutex_unlock(&c->lock);
+    if (silent) return;
     if (level >= 7) {
         log_debug("kafka", "%s: %s", facility, line);
     } else if (log_allowed(away ? &c->away : &c->other, away ? AWAY_LOG_MS : OTHER_LOG_MS, &n_held)) {
@@ -136,6 +136,13 @@ void kafka_client_close(struct kafka_client *c)
     rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     c->rk = NULL;
     (void)pthread_mutex_destroy(&c->lock);
+}
+
+void kafka_client_orphan(struct kafka_client *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    c->properties = NULL;
+    (void)pthread_mutex_unlock(&c->lock);
 }
 
 void kafka_client_where(struct kafka_client *c, char *text, size_t size)

@@ -13,7 +13,7 @@
 
 struct kafka_client {
     rd_kafka_t *rk;
-    const struct eddy_map *properties; /* borrowed: secrets in texts are masked by it */
+    const struct eddy_map *properties; /* borrowed: secrets in texts are masked by it; logs look under `lock` */
     void *owner;                       /* for the callbacks below */
     struct log_limit away, other;      /* logs that repeat */
     bool has_failed;
@@ -37,6 +37,9 @@ struct kafka_client_request {
 eddy_status kafka_client_open(struct kafka_client *, const struct kafka_client_request *, struct eddy_error *);
 /* Frees the handle; a consumer must have been closed before.  A zeroed or closed client is fine. */
 void kafka_client_close(struct kafka_client *);
+
+/* What the client borrowed is about to go while librdkafka still runs: it stays silent from now on. */
+void kafka_client_orphan(struct kafka_client *);
 
 /* How many partitions `topic` has.  Waits up to timeout_ms for brokers and for a leader; EDDY_EIO naming
  * bootstrap.servers and the last trouble when none answers, EDDY_ENOTFOUND when there is no such topic. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* A drain stops here even if more records were asked for, so that large records cannot fill the memory. */
-enum { DRAIN_MAX_BYTES = 8 * 1024 * 1024 };
+enum { DRAIN_MAX_BYTES = 8 * 1024 * 1024, NUDGE_MS = 20 };
 
 struct drain {
     struct kafka_partitions *partitions;
@@ -219,6 +219,23 @@ static eddy_status partitions_reserve(struct kafka_partitions *ps, int n, struct
     return EDDY_OK;
 }
 
+/* librdkafka before 2.2 lets its broker threads sleep for up to a second once all queues were full, however fast they are
+ * emptied then.  A question that nobody waits for wakes the threads of the partitions' leaders, so that queues may be
+ * small and reading never stands still. */
+static void partitions_nudge(struct kafka_partitions *ps)
+{
+    int64_t now_ms = kafka_now_ms();
+    if (now_ms < ps->nudge_at_ms || rd_kafka_version() >= 0x02020000) return;
+    ps->nudge_at_ms = now_ms + NUDGE_MS;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(ps->n_live);
+    for (int i = 0; i < ps->n; i++)
+        if (ps->item[i]->live && !ps->item[i]->paused)
+            rd_kafka_topic_partition_list_add(list, ps->item[i]->topic, ps->item[i]->partition)->offset =
+                RD_KAFKA_OFFSET_END;
+    if (list->cnt > 0) (void)rd_kafka_offsets_for_times(ps->client->rk, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 eddy_status kafka_partitions_drain(struct kafka_partitions *ps, int max_records, struct source_batch *batches,
                                    int max_batches, struct eddy_error *err)
 {
@@ -242,6 +259,7 @@ eddy_status kafka_partitions_drain(struct kafka_partitions *ps, int max_records,
         full = d.n >= d.max || d.n_bytes >= DRAIN_MAX_BYTES || n_batches >= max_batches;
         if (full) ps->cursor = (turn + 1) % ps->n; /* it had its share: the next one comes first */
     }
+    if (n_batches > 0) partitions_nudge(ps);
     return n_batches;
 }
 

@@ -34,6 +34,7 @@ struct kafka_partitions {
     int n, cap, n_live;
     int cursor;  /* whose turn it is */
     int wake_fd; /* an eventfd that librdkafka writes to when an empty queue fills */
+    int64_t nudge_at_ms;
     struct eddy_record *records;
     int records_cap;
     struct eddy_arena bytes;

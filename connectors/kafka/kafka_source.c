@@ -360,6 +360,41 @@ static void source_leave(struct kafka_source *s)
     rd_kafka_queue_destroy(queue);
 }
 
+static void *source_destroy(void *source)
+{
+    struct kafka_source *s = source;
+    kafka_client_close(&s->client);
+    free(s);
+    return NULL;
+}
+
+/* Ends the membership; takes s over.  Without a coordinator librdkafka keeps an unsent commit for a whole session timeout
+ * and its destroy call waits for that: another thread may wait there. */
+static void source_end_membership(struct kafka_source *s)
+{
+    pthread_t thread;
+    source_serve_until(s, kafka_now_ms() + CLOSE_COMMIT_MS, source_commits_done);
+    if (s->pending) source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign while closing");
+    source_forget_pending(s);
+    bool may_destroy = source_may_destroy(s);
+    kafka_partitions_unwatch(s->group_queue);
+    rd_kafka_queue_destroy(s->group_queue);
+    source_leave(s);
+    bool quick = s->n_commits == 0 && rd_kafka_consumer_closed(s->client.rk);
+    kafka_partitions_free(&s->partitions);
+    if (quick && may_destroy) {
+        (void)source_destroy(s);
+        return;
+    }
+    kafka_client_orphan(&s->client);
+    log_warn("kafka_group", "the group does not answer: left without its consent");
+    if (!may_destroy) return; /* its threads end with the process */
+    if (pthread_create(&thread, NULL, source_destroy, s) == 0)
+        (void)pthread_detach(thread);
+    else
+        (void)source_destroy(s);
+}
+
 static void kafka_source_close(void *source)
 {
     struct kafka_source *s = source;
@@ -367,24 +402,12 @@ static void kafka_source_close(void *source)
     s->closing = true;
     bool lost = s->client.rk && rd_kafka_assignment_lost(s->client.rk);
     for (int i = 0; i < s->partitions.n; i++) source_revoke_one(s, s->partitions.item[i], lost);
-    if (s->client.rk && s->group_queue) {
-        source_serve_until(s, kafka_now_ms() + CLOSE_COMMIT_MS, source_commits_done);
-        if (s->pending)
-            source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign while closing");
-        source_forget_pending(s);
-        bool may_destroy = source_may_destroy(s);
-        kafka_partitions_unwatch(s->group_queue);
-        rd_kafka_queue_destroy(s->group_queue);
-        source_leave(s);
-        kafka_partitions_free(&s->partitions);
-        if (!may_destroy) {
-            log_warn("kafka_group", "closed before the group answered: the connection ends with the process");
-            return; /* its threads still log through s */
-        }
+    if (s->group_queue) {
+        source_end_membership(s);
+        return;
     }
     kafka_partitions_free(&s->partitions);
-    kafka_client_close(&s->client);
-    free(s);
+    (void)source_destroy(s);
 }
 
 static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *err)

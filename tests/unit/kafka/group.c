@@ -92,7 +92,7 @@ Test(kafka_group, closes_within_seconds_while_the_broker_is_dead, .timeout = 60)
     int64_t begin_ms = fixture_now_ms();
     reader_close(&r);
     int64_t took_ms = fixture_now_ms() - begin_ms;
-    cr_assert_lt(took_ms, 7000, "%lld ms", (long long)took_ms);
+    cr_assert_lt(took_ms, 4000, "%lld ms", (long long)took_ms);
     cr_assert_eq(at.n_revoked, 2);
     cluster_close(&c);
 }

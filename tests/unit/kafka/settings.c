@@ -130,7 +130,7 @@ Test(kafka_settings, defaults_lie_beneath_the_users_and_owned_ones_above)
     cr_expect(!rd_kafka_conf_get(conf, "partition.assignment.strategy", value, &size) &&
               strcmp(value, "cooperative-sticky") == 0);
     size = sizeof(value);
-    cr_expect(!rd_kafka_conf_get(conf, "queued.max.messages.kbytes", value, &size) && strcmp(value, "1024") == 0,
+    cr_expect(!rd_kafka_conf_get(conf, "queued.max.messages.kbytes", value, &size) && strcmp(value, "512") == 0,
               "many partitions share the prefetch memory: %s", value);
     rd_kafka_conf_destroy(conf);
 }
