@@ -73,8 +73,9 @@ struct keyspace_stats {
 void keyspace_stats(const struct keyspace *, struct keyspace_stats *);
 size_t keyspace_bytes_per_key(const struct row_layout *, size_t key_len); /* the formula of `eddy estimate` */
 
-/* XXH3-128 over all keys in key order: key, count, time_ns, row; with `positions` next_off as well.  Keys with
- * time_ns < expired_before are left out.  Reads the store, so flush first. */
+/* XXH3-128 over all keys in key order: u64 key_len, u64 row_bytes, i64 count, i64 time_ns, with `positions` i64
+ * next_off, all little-endian, then key and row.  Keys with time_ns < expired_before are left out.  Reads the store, so
+ * flush first. */
 struct state_hash;
 eddy_status state_hash_rows(struct store *, int64_t expired_before, bool positions, struct state_hash *,
                             struct eddy_error *);

@@ -83,14 +83,20 @@ void store_take_back(struct store *s)
     s->lent = NULL;
 }
 
-eddy_status store_statement(struct store *s, enum store_statement which, sqlite3_stmt **out, struct eddy_error *err)
+eddy_status store_ready(struct store *s, struct eddy_error *err)
 {
     store_take_back(s);
-    if (s->lost)
-        return eddy_fail(err, EDDY_EIO,
-                         "state file %s: an earlier failure took the open changes back; start again "
-                         "from the last checkpoint",
-                         s->path);
+    if (!s->lost) return EDDY_OK;
+    return eddy_fail(
+        err, EDDY_EIO,
+        "state file %s: an earlier failure took the open changes back; start again from the last checkpoint",
+        s->path);
+}
+
+eddy_status store_statement(struct store *s, enum store_statement which, sqlite3_stmt **out, struct eddy_error *err)
+{
+    eddy_status rc = store_ready(s, err);
+    if (rc < 0) return rc;
     if (!s->statements[which] && sqlite3_prepare_v3(s->db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
                                                     &s->statements[which], NULL) != SQLITE_OK)
         return store_fail(s, "preparing a statement", err);

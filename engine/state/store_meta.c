@@ -91,8 +91,9 @@ eddy_status store_list_meta(struct store *s,
                             void *context, struct eddy_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    eddy_status rc = EDDY_OK;
     int step = SQLITE_DONE;
+    eddy_status rc = store_ready(s, err);
+    if (rc < 0) return rc;
 
     if (sqlite3_prepare_v2(s->db, "SELECT value, sum, name FROM meta ORDER BY name", -1, &stmt, NULL) != SQLITE_OK)
         return store_fail(s, "reading its facts", err);
@@ -171,8 +172,9 @@ eddy_status store_list_models(struct store *s,
                               void *context, struct eddy_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    eddy_status rc = EDDY_OK;
     int step = SQLITE_DONE;
+    eddy_status rc = store_ready(s, err);
+    if (rc < 0) return rc;
 
     if (sqlite3_prepare_v2(s->db, "SELECT version, length(bytes), wall_time_s FROM model ORDER BY version", -1, &stmt,
                            NULL) != SQLITE_OK)

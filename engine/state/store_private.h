@@ -59,6 +59,8 @@ struct store {
 
 /* store.c */
 eddy_status store_fail(struct store *, const char *doing, struct eddy_error *); /* from SQLite's last error */
+eddy_status store_ready(struct store *,
+                        struct eddy_error *); /* ends a loan of columns; fails when the store is lost */
 eddy_status store_statement(struct store *, enum store_statement, sqlite3_stmt **, struct eddy_error *);
 eddy_status store_run(struct store *, sqlite3_stmt *, const char *doing,
                       struct eddy_error *); /* to its end, and reset */

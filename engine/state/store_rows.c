@@ -107,11 +107,10 @@ eddy_status store_scan(struct store *s,
                        eddy_status (*each)(void *context, const struct stored_row *, struct eddy_error *),
                        void *context, struct eddy_error *err)
 {
-    sqlite3_stmt *stmt = NULL, *check;
+    sqlite3_stmt *stmt = NULL; /* of its own, so that `each` may call the store */
     struct stored_row r;
     int step = SQLITE_DONE;
-    /* A statement of its own, so that `each` may call the store; the one asked for here only checks the store. */
-    eddy_status rc = store_statement(s, STORE_ROW_COUNT, &check, err);
+    eddy_status rc = store_ready(s, err);
     if (rc < 0) return rc;
 
     if (sqlite3_prepare_v2(s->db, "SELECT key, next_off, time_ns, count, flags, sum, row FROM rows ORDER BY key", -1,

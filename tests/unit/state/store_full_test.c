@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "engine/state/store_private.h"
 #include "tests/unit/state/helpers.h"
 
 enum { ROW = 1024 };
@@ -179,6 +180,40 @@ Test(store_full, a_new_store_on_a_full_disk_is_refused)
     cr_assert_eq(store_open(path, &an_identity, STORE_WRITE, &s, &err), EDDY_EFULL, "%s", err.message);
     cr_assert(strstr(err.message, path));
     umount2(dir, MNT_DETACH);
+    free(path);
+    remove_directory(dir);
+}
+
+/* Reserving room makes this rare; should it happen, nobody may go on as if nothing were missing. */
+Test(store_full, a_transaction_that_was_taken_back_makes_every_later_call_fail)
+{
+    struct eddy_error err = {0};
+    struct store *s = NULL;
+    struct stored_row got;
+    char *dir = fresh_directory(), *path = path_in(dir);
+    uint64_t i = 0;
+    unsigned char row[ROW] = {0};
+    must(store_open(path, &an_identity, STORE_WRITE, &s, &err));
+    for (uint64_t k = 0; k < 100; k++) put_numbered(s, k, 1, ROW);
+    must(store_commit(s, &err));
+    must(store_exec(s, "PRAGMA max_page_count = 100", &err));
+    eddy_status rc = EDDY_OK;
+    while (rc == EDDY_OK && i < 10000) {
+        char key[32];
+        struct stored_row r = {.key = key, .key_len = key_name(key, sizeof(key), i++), .row = row, .row_bytes = ROW};
+        rc = store_put_row(s, &r, &err);
+    }
+    cr_assert_eq(rc, EDDY_EIO, "%d %s", rc, err.message);
+    cr_assert(strstr(err.message, "start again from the last checkpoint") && strstr(err.message, path), "%s",
+              err.message);
+    cr_assert_eq(store_commit(s, &err), EDDY_EIO);
+    cr_assert_eq(store_get_row(s, "sensor-0000001", 14, &got, &err), EDDY_EIO);
+    cr_assert_eq(store_put_meta(s, "x", "y", 1, &err), EDDY_EIO);
+    cr_assert_eq(store_count(s, &err), EDDY_EIO);
+    store_close(s);
+    must(store_open(path, &an_identity, STORE_WRITE, &s, &err));
+    must_hold(s, 100, 1);
+    store_close(s);
     free(path);
     remove_directory(dir);
 }
