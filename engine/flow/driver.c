@@ -84,7 +84,9 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
     const struct driver_request *q = &d->request;
     const struct eddy_choice *dead = &d->settings->errors.dead_letter;
     eddy_status rc = EDDY_OK;
-    if (q->sink) rc = q->sink->open(q->sink_settings, &q->sink_request, &d->sink, err);
+    struct sink_request results = q->sink_request;
+    results.co_partitioned = 1;
+    if (q->sink) rc = q->sink->open(q->sink_settings, &results, &d->sink, err);
     if (rc >= 0 && dead->part) {
         const struct sink_request letters = {.name = d->settings->name, .source = q->sink_request.source};
         rc = ((const struct eddy_sink *)(const void *)dead->part)

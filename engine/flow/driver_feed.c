@@ -186,7 +186,7 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
         eddy_status rc = d->sink_codec_type->encode(d->sink_codec, r, &d->encoded, err);
         if (rc < 0) return rc;
         d->messages[(*n_messages)++] = (struct sink_message){
-            .partition = r->partition, .key = r->key, .key_len = r->key_len, .time_ns = r->time_ns};
+            .partition = r->partition, .key = r->key, .key_len = r->key_len, .time_ns = EDDY_NO_TIME};
     }
     d->starts[*n_messages] = d->encoded.len;
     for (int i = 0; i < *n_messages; i++) {

@@ -37,7 +37,7 @@ Test(options, smallest_file_gets_every_default)
     cr_expect_eq(s->train.learning_rate, 2e-3);
     cr_expect_eq(s->train.clip_norm, 1);
     cr_expect_eq(s->train.ema, 0.99);
-    cr_expect_eq(s->train.batch, 16);
+    cr_expect_eq(s->train.batch, 4);
     cr_expect_eq(s->train.windows, 64);
     cr_expect_eq(s->train.epoch, 256);
     cr_expect_eq(s->train.lag, 1);
