@@ -105,11 +105,20 @@ static const char *replay_csv(struct replay *r, struct file_csv_settings *csv, s
     return NULL;
 }
 
+static bool replay_is_time(const char *text)
+{
+    int64_t ns;
+    return !text || strcmp(text, "earliest") == 0 || strcmp(text, "latest") == 0 ||
+           timestamp_parse(text, strlen(text), &ns);
+}
+
 static const char *replay_arguments(const struct args *a)
 {
     bool past = a->from || a->to;
     if (a->inputs.n && past) return "--input reads files, --from and --to a topic's past: one of both";
     if (!a->inputs.n && !past) return "--input PATH is needed, or --from T for the topic's past";
+    if (!replay_is_time(a->from) || !replay_is_time(a->to))
+        return "--from and --to take earliest, latest or RFC 3339";
     bool csv = a->time_column || a->key_column || a->values || a->no_header || a->time || a->start || a->interval ||
                a->time_unit;
     if (past && csv) return "the flags of CSV files go with --input";

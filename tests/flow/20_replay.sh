@@ -96,6 +96,8 @@ run replay "$conf" --input "$scratch/in.jsonl" --metrics /nowhere/m.json
 expect 1 "a metrics file that cannot be written is named" /nowhere/m.json
 run replay "$conf" --from earliest
 expect 2 "--from wants a Kafka source" "source is file"
+run replay "$conf" --from yesterday
+expect 2 "--from wants a time" "RFC 3339"
 run replay "$conf" --input x --from earliest
 expect 2 "--input and --from exclude each other"
 
