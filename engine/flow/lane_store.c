@@ -294,7 +294,7 @@ static eddy_status restore_windows(struct lane *l, struct blob_reader *r, bool *
     *good = *good && rc >= 0 && blob_get(r, &n, sizeof(n));
     for (uint32_t i = 0; *good && rc >= 0 && i < n; i++) {
         struct lane_window w = {0};
-        int32_t channel;
+        int32_t channel = 0;
         *good = blob_get(r, &w.rank, sizeof(w.rank)) && blob_get(r, &w.offset, sizeof(w.offset)) &&
                 blob_get(r, &channel, sizeof(channel)) && blob_get(r, l->gathered, bytes);
         w.channel = channel;
