@@ -1,5 +1,6 @@
 #!/bin/bash
 # The command line: help, usage errors, and every kind of wrong configuration named with file, line and option.
+# shellcheck source=tests/flow/lib.sh
 source "$(dirname "$0")/lib.sh"
 good=$scratch/good.yml
 config "$good"

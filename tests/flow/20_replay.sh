@@ -1,5 +1,6 @@
 #!/bin/bash
 # Replays: one line out per line in, the same bytes every time, figures that add up, bad records in every position.
+# shellcheck source=tests/flow/lib.sh
 source "$(dirname "$0")/lib.sh"
 conf=$scratch/flow.yml
 config "$conf"

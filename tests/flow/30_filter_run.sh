@@ -1,5 +1,6 @@
 #!/bin/bash
 # filter: one record in, one record out, at once.  run over files: SIGTERM, restart, kill -9, full and closed outputs.
+# shellcheck source=tests/flow/lib.sh
 source "$(dirname "$0")/lib.sh"
 shopt -s lastpipe # `.. | filter` sets $rc in this shell
 conf=$scratch/flow.yml
@@ -28,7 +29,7 @@ while read -r line; do
     [ "$(jq -r .key <<<"$answer" 2>/dev/null || grep -o '"key":"[^"]*"' <<<"$answer" | cut -d'"' -f4)" = \
         "$(grep -o '"key":"[^"]*"' <<<"$line" | cut -d'"' -f4)" ] && answered=$((answered + 1))
 done < <(head -20 "$scratch/in.jsonl")
-exec {FILTER[1]}>&-
+eval "exec ${FILTER[1]}>&-"
 wait "$filter_pid"
 check "each record is answered before the next one comes" test "$answered" -eq 20
 
@@ -99,7 +100,7 @@ check "what was read is saved" test "$(awk 'NR > 1 { n += $4 } END { print n }' 
 rm -rf "$scratch/state" "$scratch/scored.jsonl"
 series 60000 20 >"$scratch/in.jsonl"
 kills=0
-for try in 1 2 3 4 5 6; do
+for _ in 1 2 3 4 5 6; do
     "$EDDY" run "$conf" --set state.checkpoint=50ms --set sink.file.append=true 2>"$scratch/err" &
     pid=$!
     sleep 0.$((RANDOM % 4 + 1))

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The stored state: what the commands show of it, and what every kind of damage gets.
+# shellcheck source=tests/flow/lib.sh
 source "$(dirname "$0")/lib.sh"
 conf=$scratch/flow.yml
 config "$conf"
@@ -8,7 +9,6 @@ run state "$conf" list
 expect 1 "no state is said, not invented" "nothing is stored"
 run run "$conf"
 expect 0 "a run makes state"
-db=$(find "$scratch/state" -name '*.db')
 
 # ---- looking ----
 run state "$conf" list

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Embedding and extending: the libraries' names, the examples, an installed copy.
+# shellcheck source=tests/flow/lib.sh
 source "$(dirname "$0")/lib.sh"
 build=$(dirname "$EDDY")
 examples=$build/examples

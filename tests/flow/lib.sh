@@ -1,4 +1,5 @@
 # Sourced by the suites of the command line: EDDY names the program, $scratch is a directory of the suite's own.
+# shellcheck shell=bash
 #
 #   run ARGS...             runs eddy; exit code in $rc, output in $scratch/out and $scratch/err
 #   expect RC NAME [TEXT].. the last run ended with RC and said every TEXT (fixed strings) on stdout or stderr

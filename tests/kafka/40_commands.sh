@@ -63,6 +63,7 @@ check "its state equals the replay's" eval 'says 0 . state "${args[@]}" hash && 
 
 # ---- reset ----
 check "reset prints the plan" says 0 "nothing was changed" reset "${args[@]}" --to-earliest
+# shellcheck disable=SC2034 # the evals below use it
 before=$("$EDDY" state "${args[@]}" hash --positions)
 check "and changes nothing" eval '[ "$("$EDDY" state "${args[@]}" hash --positions)" = "$before" ]'
 check "--shift-by works from where the group is" eval 'says 0 . reset "${args[@]}" --shift-by -100 &&
