@@ -32,6 +32,7 @@ eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
 void lane_train_close(struct lane *l)
 {
     if (l->mark.set) lane_train_commit(l);
+    trainer_forget(l->trainer, l->plan->network); /* also jobs that an abort has let go of */
     for (int i = 0; i < l->n_jobs; i++) train_job_release(l->jobs[i].job);
     for (int i = 0; i < l->windows.n; i++) free(l->windows.item[i].block);
     for (int i = 0; i < l->n_spare; i++) free(l->spare[i]);

@@ -14,7 +14,9 @@ struct trainer {
     struct train_scratch *scratch;
     pthread_mutex_t lock; /* guards what follows, and the scratch of an inline trainer */
     pthread_cond_t work;
-    struct train_job *first, *last; /* the queue */
+    struct train_job *first, *last;  /* the queue */
+    const struct train_job *in_hand; /* what the thread works on */
+    pthread_cond_t put_down;         /* in_hand has changed */
     bool closing;
 };
 
@@ -34,8 +36,17 @@ static struct train_job *trainer_next(struct trainer *t)
     (void)pthread_mutex_lock(&t->lock);
     while (!t->first && !t->closing) (void)pthread_cond_wait(&t->work, &t->lock);
     struct train_job *job = t->closing ? NULL : trainer_take(t);
+    t->in_hand = job;
     (void)pthread_mutex_unlock(&t->lock);
     return job;
+}
+
+static void trainer_put_down(struct trainer *t)
+{
+    (void)pthread_mutex_lock(&t->lock);
+    t->in_hand = NULL;
+    (void)pthread_cond_broadcast(&t->put_down);
+    (void)pthread_mutex_unlock(&t->lock);
 }
 
 static void *trainer_main(void *arg)
@@ -43,10 +54,11 @@ static void *trainer_main(void *arg)
     struct trainer *t = arg;
     struct train_job *job;
     while ((job = trainer_next(t))) {
-        if (job_forgotten(job))
+        if (job->unwanted || job_forgotten(job))
             job_skip(job);
         else
             job_run(job, t->scratch);
+        trainer_put_down(t);
         train_job_release(job);
     }
     return NULL;
@@ -72,8 +84,9 @@ eddy_status trainer_open(int mode, struct trainer **out, struct eddy_error *err)
     struct trainer *t = calloc(1, sizeof(*t));
     if (!t) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the trainer");
     t->mode = mode;
-    (void)pthread_mutex_init(&t->lock, NULL); /* with no attributes these two cannot fail on Linux */
+    (void)pthread_mutex_init(&t->lock, NULL); /* with no attributes these three cannot fail on Linux */
     (void)pthread_cond_init(&t->work, NULL);
+    (void)pthread_cond_init(&t->put_down, NULL);
     eddy_status rc = EDDY_OK;
     t->scratch = train_scratch_open();
     if (!t->scratch) rc = eddy_fail(err, EDDY_ENOMEM, "out of memory for the trainer");
@@ -99,9 +112,20 @@ void trainer_close(struct trainer *t)
         train_job_release(job);
     }
     train_scratch_close(t->scratch);
+    (void)pthread_cond_destroy(&t->put_down);
     (void)pthread_cond_destroy(&t->work);
     (void)pthread_mutex_destroy(&t->lock);
     free(t);
+}
+
+void trainer_forget(struct trainer *t, const struct network *net)
+{
+    if (!t) return;
+    (void)pthread_mutex_lock(&t->lock);
+    for (struct train_job *job = t->first; job; job = job->next_in_queue)
+        if (job->net == net) job->unwanted = true;
+    while (t->in_hand && t->in_hand->net == net) (void)pthread_cond_wait(&t->put_down, &t->lock);
+    (void)pthread_mutex_unlock(&t->lock);
 }
 
 static void trainer_queue(struct trainer *t, struct train_job *job)

@@ -38,6 +38,10 @@ eddy_status trainer_open(int mode, struct trainer **, struct eddy_error *);
 /* Finishes the job in hand; the rest counts as done with its base as the result.  NULL is fine. */
 void trainer_close(struct trainer *);
 
+/* From the return on, no job uses this network any more: the one in hand is waited for, those in the queue count as done
+ * with their base as the result.  To be called before a network is closed while its trainer lives on. */
+void trainer_forget(struct trainer *, const struct network *); /* trainer NULL is fine */
+
 /* Queues a job over n windows, which are copied.  The base is `after`'s result if given, else `base`.  With n = 0 the
  * result equals the base but for its version.  The network and settings must outlive the job. */
 eddy_status trainer_submit(struct trainer *, const struct network *, const struct window_shape *,

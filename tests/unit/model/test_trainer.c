@@ -233,6 +233,29 @@ Test(trainer, a_released_job_that_waits_in_the_queue_is_skipped)
     close_test(&r);
 }
 
+/* Under the address sanitizer: the network is gone while the trainer goes on with another one's jobs. */
+Test(trainer, a_network_may_be_closed_once_it_is_forgotten)
+{
+    struct trainer_test stays, goes;
+    open_test(&stays, TRAIN_BACKGROUND);
+    open_test(&goes, TRAIN_INLINE);
+    trainer_close(goes.trainer);
+    goes.trainer = stays.trainer;
+    struct train_job *left[20], *other = NULL;
+    for (int i = 0; i < 20; i++) left[i] = submit(&goes, i ? left[i - 1] : NULL, N_WINDOWS);
+    other = submit(&stays, NULL, N_WINDOWS);
+    trainer_forget(stays.trainer, goes.t.net);
+    goes.trainer = NULL;
+    close_test(&goes);
+    for (int i = 0; i < 20; i++) train_job_release(left[i]);
+    struct weights *w = finish(other);
+    cr_assert_eq(w->version, 1);
+    cr_assert_gt(w->steps, 0);
+    weights_unref(w);
+    trainer_forget(NULL, NULL);
+    close_test(&stays);
+}
+
 Test(trainer, several_lanes_may_share_one)
 {
     struct trainer_test r;
