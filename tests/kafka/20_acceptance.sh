@@ -24,7 +24,7 @@ feed() {
         kcat -b "$BROKERS" -P -t sensors -K '|'
 }
 
-n_assigned() { grep -c 'event=assigned' "$scratch/killed.log"; }
+n_assigned() { grep -c 'event=partition_assigned' "$scratch/killed.log"; }
 assigned_again() { [ "$(n_assigned)" -gt "$1" ]; }
 
 # The i-th run gets the i-th part of the events and is killed at a random moment of it; one in five before it has begun.
@@ -35,7 +35,7 @@ kill_once() {
     if [ $((RANDOM % 5)) -eq 0 ]; then
         sleep "$(printf '0.%03d' $((RANDOM % 900)))"
     else
-        wait_for 60 assigned_again "$before" || return 1
+        wait_for 60 assigned_again "$before" || failed "run $i was assigned nothing"
     fi
     feed $((part * (i - 1))) $((part * i)) &
     feeder=$!
@@ -61,7 +61,8 @@ in_order() {
         { match($3, /"offset":[0-9]+/); offset = substr($3, RSTART + 9, RLENGTH - 9) + 0
           if (index($3, "{\"key\":\"" $2 "\"") != 1) { print "key differs: " $0; exit 1 }
           if (($2 in last) && (offset <= last[$2] || $1 != home[$2])) { print "out of order: " $0; exit 1 }
-          last[$2] = offset; home[$2] = $1 }'
+          last[$2] = offset; home[$2] = $1; n++ }
+        END { exit n == 0 }'
 }
 
 # What the killed runs wrote, less byte-equal repetitions, is what the quiet run wrote.
@@ -80,7 +81,7 @@ state_hash() { "$EDDY" state "$config" hash "$@"; }
 
 : >"$scratch/killed.log"
 part=$((events / (kills + 1)))
-for ((i = 1; i <= kills; i++)); do kill_once $i || failed "run $i did not begin"; done
+for ((i = 1; i <= kills; i++)); do kill_once "$i"; done
 feed $((part * kills)) "$events" # the last run's own part: its outputs tell that it got to the end
 check "every event is in the input topic" [ "$(topic_end sensors)" -eq "$events" ]
 start_eddy killed "$config" "${killed[@]}"

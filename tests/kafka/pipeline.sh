@@ -47,37 +47,42 @@ suite_end() {
 
 now_ms() { date +%s%3N; }
 
+# A broker that does not answer gives an empty text or -1 here, never a number that looks right.
 # partitions TOPIC
 partitions() {
     kcat -b "$BROKERS" -L -t "$1" 2>/dev/null | awk '$1 == "topic" { print $4 + 0; exit }'
 }
 # topic_end TOPIC: the sum of the partitions' ends, which is the number of records where none was removed.
 topic_end() {
-    local p ask=()
-    for ((p = 0; p < $(partitions "$1"); p++)); do ask+=(-t "$1:$p:-1"); done
-    kcat -b "$BROKERS" -Q "${ask[@]}" 2>/dev/null | awk '{ n += $NF } END { print n + 0 }'
+    local p n ask=()
+    n=$(partitions "$1")
+    for ((p = 0; p < ${n:-0}; p++)); do ask+=(-t "$1:$p:-1"); done
+    [ ${#ask[@]} -gt 0 ] || { echo -1; return; }
+    kcat -b "$BROKERS" -Q "${ask[@]}" 2>/dev/null | awk -v want="$n" '{ n += $NF } END { print NR == want ? n : -1 }'
 }
 # partition_end TOPIC PARTITION
 partition_end() {
-    kcat -b "$BROKERS" -Q -t "$1:$2:-1" 2>/dev/null | awk '{ print $NF }'
+    local end
+    end=$(kcat -b "$BROKERS" -Q -t "$1:$2:-1" 2>/dev/null | awk '{ print $NF }')
+    echo "${end:--1}"
 }
 # last_source TOPIC PARTITION: the src.offset of the last record of an output partition, -1 when it is empty.
 last_source() {
-    local end
+    local end last=
     end=$(partition_end "$1" "$2")
-    if [ "${end:-0}" -eq 0 ]; then
-        echo -1
-    else
-        kcat -b "$BROKERS" -C -q -e -t "$1" -p "$2" -o $((end - 1)) -c 1 -f '%s\n' |
-            sed 's/.*"src":{[^}]*"offset":\([0-9]*\)}.*/\1/'
-    fi
+    [ "$end" -le 0 ] || last=$(kcat -b "$BROKERS" -C -q -e -t "$1" -p "$2" -o $((end - 1)) -c 1 -f '%s\n' 2>/dev/null |
+        sed 's/.*"src":{[^}]*"offset":\([0-9]*\)}.*/\1/')
+    echo "${last:--1}"
 }
 # drained INPUT OUTPUT: every partition's last output answers its last input.
 drained() {
-    local p
-    for ((p = 0; p < $(partitions "$1"); p++)); do
-        [ "$(last_source "$2" "$p")" -eq $(($(partition_end "$1" "$p") - 1)) ] || return 1
+    local p n last
+    n=$(partitions "$1")
+    for ((p = 0; p < ${n:-0}; p++)); do
+        last=$(last_source "$2" "$p")
+        [ "$last" -ge 0 ] && [ "$last" -eq $(($(partition_end "$1" "$p") - 1)) ] || return 1
     done
+    [ "${n:-0}" -gt 0 ]
 }
 # wait_for SECONDS COMMAND...: repeats the command until it succeeds; 1 when it never does.
 wait_for() {
