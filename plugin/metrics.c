@@ -23,6 +23,7 @@ struct metrics_key {
     int64_t *steps;           /* [V] how many */
 };
 
+static const int64_t MAX_BYTES = 256LL << 20;
 enum { SLOT_FORECAST, SLOT_LOWER, SLOT_UPPER, SLOT_PERSISTENCE, SLOT_WIDTH };
 
 eddy_status metrics_open(const struct metrics_request *request, struct metrics **out, struct eddy_error *err)
@@ -31,6 +32,7 @@ eddy_status metrics_open(const struct metrics_request *request, struct metrics *
     if (!*out) return eddy_fail(err, EDDY_ENOMEM, "metrics: out of memory");
     (*out)->settings = request->settings;
     (*out)->by_partition = request->by_partition;
+    (*out)->max_bytes = request->max_bytes ? request->max_bytes : MAX_BYTES;
     return EDDY_OK;
 }
 
@@ -132,23 +134,38 @@ static bool metrics_name(struct metrics *m, const struct eddy_result *r)
     return eddy_buffer_append(&m->scratch, r->key, r->key_len) >= 0;
 }
 
-static struct metrics_key *metrics_find(struct metrics *m, const struct eddy_result *r)
+/* What one more key takes. */
+static int64_t metrics_key_bytes(const struct metrics *m, size_t name_len)
 {
-    if (!metrics_name(m, r)) return NULL;
-    if (4 * (m->n_keys + 1) > 3 * m->cap && !metrics_grow(m)) return NULL;
+    size_t values = (size_t)m->n_values, allocation = 16;
+    return (int64_t)(sizeof(struct metrics_key) + name_len + (2 * values + m->ring_doubles) * sizeof(double) +
+                     values * (size_t)m->n_horizons * sizeof(struct metrics_sum) + values * sizeof(int64_t) +
+                     2 * sizeof(struct metrics_key *) + 5 * allocation);
+}
+
+/* The key of a result.  EDDY_ELIMIT: it is not measured. */
+static eddy_status metrics_find(struct metrics *m, const struct eddy_result *r, struct metrics_key **out)
+{
+    if (!metrics_name(m, r)) return EDDY_ENOMEM;
+    if (4 * (m->n_keys + 1) > 3 * m->cap && !metrics_grow(m)) return EDDY_ENOMEM;
     uint64_t hash = keyspace_hash(m->scratch.data, m->scratch.len);
     size_t at = hash & (m->cap - 1);
     for (; m->table[at]; at = (at + 1) & (m->cap - 1)) {
         struct metrics_key *k = m->table[at];
         if (k->hash == hash && k->name_len == m->scratch.len &&
-            (k->name_len == 0 || memcmp(k->name, m->scratch.data, k->name_len) == 0))
-            return k;
+            (k->name_len == 0 || memcmp(k->name, m->scratch.data, k->name_len) == 0)) {
+            *out = k;
+            return EDDY_OK;
+        }
     }
-    struct metrics_key *k = metrics_key_new(m, hash, m->scratch.data, m->scratch.len);
-    if (!k) return NULL;
-    m->table[at] = k;
+    int64_t bytes = metrics_key_bytes(m, m->scratch.len);
+    if (m->bytes + bytes > m->max_bytes) return EDDY_ELIMIT;
+    *out = metrics_key_new(m, hash, m->scratch.data, m->scratch.len);
+    if (!*out) return EDDY_ENOMEM;
+    m->table[at] = *out;
     m->n_keys++;
-    return k;
+    m->bytes += bytes;
+    return EDDY_OK;
 }
 
 /* slot[.] of value v: the forecast for horizon i that fills the place of event `count` of the key. */
@@ -179,8 +196,11 @@ void metrics_add(struct metrics *m, const struct eddy_result *r)
 {
     if (m->failed) return;
     if (!m->horizons && !metrics_shape(m, r)) goto fail;
-    struct metrics_key *k = metrics_find(m, r);
-    if (!k) goto fail;
+    struct metrics_key *k;
+    eddy_status rc = metrics_find(m, r, &k);
+    m->unmeasured += rc == EDDY_ELIMIT;
+    if (rc == EDDY_ELIMIT) return;
+    if (rc < 0) goto fail;
 
     for (int v = 0; v < m->n_values; v++) {
         double y = r->y[v];
@@ -268,6 +288,11 @@ void metrics_horizon_of(const struct metrics *m, int i, int value, struct metric
                                     .persistence_mae = per(s->persistence_absolute, s->n),
                                     .n_bands = s->n_bands,
                                     .n_series = pooled.n_series};
+}
+
+int64_t metrics_unmeasured(const struct metrics *m)
+{
+    return m->unmeasured;
 }
 
 bool metrics_horizon(const struct metrics *m, int i, struct metrics_horizon *out)

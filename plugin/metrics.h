@@ -10,8 +10,8 @@
  *          mse / persistence_mse, in which every series counts the same (series whose persistence never errs, or that
  *          are never wrong, are left out; `series` says how many counted).  `mase` is the mean over series of mae
  *          divided by the mean absolute step of that series.
- * Memory   per key 8 bytes x values x (largest horizon + 3 x sum of horizons) for what is outstanding, and about 64
- *          bytes per value and horizon for the sums.
+ * Memory   per key and value 8 bytes x (2 + 4 x sum of horizons) for what is outstanding and 80 bytes per horizon for the
+ *          sums, up to `max_bytes` in all: keys that come later are not measured, and `unmeasured` counts their events.
  * Threads  one thread. */
 #ifndef PLUGIN_METRICS_H
 #define PLUGIN_METRICS_H
@@ -27,6 +27,7 @@ struct metrics_request {
     const struct settings *settings;
     bool by_partition; /* a key belongs to its topic and partition (Kafka); files are one partition, a key goes on
                           from file to file */
+    int64_t max_bytes; /* 0 = 256 MiB */
 };
 
 eddy_status metrics_open(const struct metrics_request *, struct metrics **, struct eddy_error *);
@@ -55,5 +56,6 @@ struct metrics_horizon {
     int64_t n_series;    /* series behind relative_mse */
 };
 bool metrics_horizon(const struct metrics *, int i, struct metrics_horizon *);
+int64_t metrics_unmeasured(const struct metrics *); /* events of keys beyond max_bytes */
 
 #endif

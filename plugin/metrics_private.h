@@ -23,6 +23,7 @@ struct metrics {
     char **names;               /* [n_values] */
     struct metrics_key **table; /* [cap] open addressing, a power of two */
     size_t cap, n_keys;
+    int64_t bytes, max_bytes, unmeasured; /* taken by keys, their limit, events of keys beyond it */
     struct eddy_buffer scratch;
 };
 

@@ -75,6 +75,7 @@ static void write_forecast(const struct metrics *m, struct json_out *j)
 {
     json_open(j, "forecast", '{');
     json_text(j, "units", "raw");
+    json_int(j, "unmeasured", m->unmeasured);
     write_by_horizon(m, -1, j);
     write_cumulative(m, -1, j);
     if (m->n_values > 1) {
@@ -167,6 +168,8 @@ eddy_status metrics_print(const struct metrics *m, const struct metrics_run *run
     fprintf(out, "training   %lld updates, %lld refused, loss %s, model v%llu\n", (long long)s->updates,
             (long long)s->refused, number(s->loss, a), (unsigned long long)s->model);
     if (run->state_hash) fprintf(out, "state      %s\n", run->state_hash);
+    if (m->unmeasured)
+        fprintf(out, "unmeasured %lld events of keys beyond the memory of these figures\n", (long long)m->unmeasured);
     if (!m->n_horizons) return EDDY_OK;
     fprintf(out, "\n%8s %10s %12s %12s %12s %10s %9s%s\n", "horizon", "forecasts", "mae", "mse", "persistence",
             "relative", "in ", band);

@@ -17,7 +17,7 @@ static struct metrics *opened(bool by_partition)
 {
     struct metrics *m;
     struct eddy_error err;
-    const struct metrics_request request = {&settings, by_partition};
+    const struct metrics_request request = {.settings = &settings, .by_partition = by_partition};
     cr_assert_eq(metrics_open(&request, &m, &err), EDDY_OK);
     return m;
 }
@@ -138,6 +138,27 @@ Test(metrics, many_keys_are_kept_apart)
     cr_assert_eq(h.n, 2 * KEYS);
     NEAR(h.mse, 0.0);
     cr_assert(isnan(h.relative_mse), "nothing errs, so there is no ratio");
+    metrics_close(m);
+}
+
+Test(metrics, keys_beyond_the_limit_are_counted_not_kept)
+{
+    enum { KEYS = 1000 };
+    struct metrics *m;
+    struct eddy_error err;
+    struct metrics_horizon h;
+    const struct metrics_request request = {.settings = &settings, .max_bytes = 20000};
+    cr_assert_eq(metrics_open(&request, &m, &err), EDDY_OK);
+    for (int round = 0; round < 2; round++)
+        for (int k = 0; k < KEYS; k++) {
+            char key[16];
+            (void)snprintf(key, sizeof(key), "key-%d", k);
+            add(m, "f", 0, key, k, k, k);
+        }
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_assert_gt(h.n, 10);
+    cr_assert_lt(h.n, 100);
+    cr_assert_eq(2 * h.n + metrics_unmeasured(m), 2 * KEYS, "a key is measured throughout or not at all");
     metrics_close(m);
 }
 
