@@ -6,6 +6,7 @@
  *   float    a float's neighbours are 1 ulp away, 6 .. 120 units of s: whatever stays clearly within half an ulp of s
  *            reads back as the same float.  9 digits do, and 8, 7, 6 are tried; no float needs fewer than 6 digits that
  *            are not zeros at the end (FLT_DIG). */
+#include <endian.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #include "connectors/codec/number.h"
 
 enum { MOST_DIGITS = 9, FEWEST_DIGITS = 6, EXACT_EXPONENT = 22 };
-enum { CHUNK = 16 };
 enum { PLAIN_LOWEST = -5, PLAIN_HIGHEST = 15 }; /* exponents that are written without an e */
 
 static const double exact_power[EXACT_EXPONENT + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -69,33 +69,62 @@ static double scaled(double v, int k)
     return k >= 0 ? v * exact_power[k] : v / exact_power[-k];
 }
 
-/* digits * 10^exponent as text, 0 < digits <= 10^9.  Copies whole chunks: a copy of known size is a few instructions, and
- * what is written too much lies within NUMBER_TEXT_BYTES. */
-static size_t write_decimal(uint64_t digits, int exponent, char *out)
+/* The 8 digits of n < 10^8 as numbers 0..9, the first one in the lowest byte: halves, quarters and eighths are split off
+ * side by side in one word, by a multiplication that divides by 100 (below 10,000) and by 10 (below 100). */
+static uint64_t eight_digits(uint32_t n)
 {
-    for (; digits % 1000 == 0; exponent += 3) digits /= 1000;
-    for (; digits % 10 == 0; exponent++) digits /= 10;
-    char text[2 * CHUNK], *end = text + CHUNK, *first = digits_before(digits, end), *p = out;
-    int n = (int)(end - first), e10 = exponent + n - 1; /* value = d.ddd * 10^e10 */
-    memset(end, '0', CHUNK);
+    uint64_t x = n / 10000 | (uint64_t)(n % 10000) << 32;
+    uint64_t hundreds = (x * 10486 >> 20) & 0x0000007F0000007Fu;
+    x = hundreds | (x - 100 * hundreds) << 16;
+    uint64_t tens = (x * 103 >> 10) & 0x000F000F000F000Fu;
+    return tens | (x - 10 * tens) << 8;
+}
+
+/* Eight characters, the first one in the lowest byte. */
+static void put_eight(char *p, uint64_t characters)
+{
+    characters = htole64(characters);
+    memcpy(p, &characters, sizeof(characters));
+}
+
+/* nine * 10^exponent as text, where nine has 9 digits or is 10^9.  Stores words of eight characters; what is written too
+ * much lies within NUMBER_TEXT_BYTES. */
+static size_t write_decimal(uint64_t nine, int exponent, char *out)
+{
+    const uint64_t zeros = 0x3030303030303030u;
+    char *p = out;
+    if (nine == 1000000000) { /* rounded up */
+        nine = 100000000;
+        exponent++;
+    }
+    uint64_t rest = eight_digits((uint32_t)(nine % 100000000)), characters = rest | zeros;
+    char first = (char)('0' + nine / 100000000);
+    int n = rest ? MOST_DIGITS - __builtin_clzll(rest) / 8 : 1; /* without the zeros at the end */
+    int e10 = exponent + MOST_DIGITS - 1;                       /* value = d.ddd * 10^e10 */
     if (e10 < PLAIN_LOWEST || e10 > PLAIN_HIGHEST) {
-        *p++ = *first;
-        if (n > 1) *p++ = '.';
-        memcpy(p, first + 1, CHUNK);
-        p += n - 1;
+        p[0] = first;
+        p[1] = '.';
+        put_eight(p + 2, characters);
+        p += n > 1 ? n + 1 : 1;
         *p++ = 'e';
         return (size_t)(p - out) + number_write_int(e10, p);
     }
     if (e10 < 0) { /* 0.000ddd */
         memcpy(p, "0.0000", 6);
-        memcpy(p + 1 - e10, first, CHUNK);
+        p += 1 - e10;
+        *p = first;
+        put_eight(p + 1, characters);
         return (size_t)(1 - e10 + n);
     }
     int whole = e10 + 1;
-    memcpy(p, first, CHUNK); /* dddd, or ddd000 */
-    if (whole >= n) return (size_t)whole;
+    p[0] = first;
+    put_eight(p + 1, characters);
+    if (whole >= n) { /* dddd, or ddd000 */
+        put_eight(p + 9, zeros);
+        return (size_t)whole;
+    }
     p[whole] = '.';
-    memcpy(p + whole + 1, first + whole, CHUNK);
+    put_eight(p + whole + 1, characters >> 8 * (whole - 1));
     return (size_t)n + 1;
 }
 
@@ -129,6 +158,7 @@ static size_t write_slowly(double v, char *out)
     for (int p = fits ? FEWEST_DIGITS : MOST_DIGITS;; p++) {
         int exponent = 0;
         uint64_t digits = print_digits(v, p, &exponent);
+        for (; digits < 100000000; exponent--) digits *= 10;
         size_t n = write_decimal(digits, exponent, out);
         double back = 0;
         if (p == MOST_DIGITS || (number_parse(out, out + n, &back) && (float)back == (float)v)) return n;
@@ -157,22 +187,21 @@ static size_t write_quickly(double v, char *out)
 {
     int k = MOST_DIGITS - 1 - decimal_exponent(v);
     double s = scaled(v, k);
-    uint64_t digits = (uint64_t)(s + 0.5);
-    if (fabs(s - (double)digits) < 1e-6 && scaled((double)digits, -k) == v) return write_decimal(digits, -k, out);
+    int64_t digits = (int64_t)(s + 0.5);
+    if (fabs(s - (double)digits) < 1e-6 && scaled((double)digits, -k) == v)
+        return write_decimal((uint64_t)digits, -k, out);
 
     float f = (float)v; /* from here on it is the float that must come back: v may lie near the middle of two */
     double reach = scaled(half_gap(f), k) - 1e-6;
     s = scaled((double)f, k);
-    digits = (uint64_t)(s + 0.5);
-    int exponent = -k;
-    uint64_t unit = 10;
-    for (double tenth = 0.1; exponent < 3 - k; unit *= 10, tenth *= 0.1) {
-        uint64_t fewer = (uint64_t)(s * tenth + 0.5);
-        if (fabs((double)(fewer * unit) - s) >= reach) break;
+    digits = (int64_t)(s + 0.5);
+    int64_t unit = 10;
+    for (double tenth = 0.1; unit <= 1000; unit *= 10, tenth *= 0.1) {
+        int64_t fewer = (int64_t)(s * tenth + 0.5) * unit;
+        if (fabs((double)fewer - s) >= reach) break;
         digits = fewer;
-        exponent++;
     }
-    return write_decimal(digits, exponent, out);
+    return write_decimal((uint64_t)digits, -k, out);
 }
 
 size_t number_write(double value, char *out)
