@@ -31,14 +31,14 @@ complete() {
             END { if (n != end) { print n " of " end " answered"; exit 1 } }' || return 1
     done
 }
-# fails PATTERN ARGUMENTS...: `eddy run` ends by itself with 1 within 60 s and says PATTERN on stderr.
+# fails STATUS PATTERN ARGUMENTS...: `eddy run` ends by itself with STATUS within 60 s and says PATTERN on stderr.
 fails() {
-    local pattern=$1 rc
-    shift
+    local status=$1 pattern=$2 rc
+    shift 2
     timeout 60 "$EDDY" run "$@" >"$scratch/fails.out" 2>"$scratch/fails.log" </dev/null
     rc=$?
-    [ $rc -eq 1 ] && grep -q -- "$pattern" "$scratch/fails.log" && return
-    echo "exit $rc, wanted 1 and \"$pattern\":"
+    [ $rc -eq "$status" ] && grep -q -- "$pattern" "$scratch/fails.log" && return
+    echo "exit $rc, wanted $status and \"$pattern\":"
     tail -5 "$scratch/fails.log"
     return 1
 }
@@ -47,14 +47,14 @@ state_hash() { "$EDDY" state "${args[@]}" hash --positions; }
 missing_things() {
     fresh missing 1
     check "a missing input topic is named, with the broker" \
-        fails "nowhere.*$BROKERS\|$BROKERS.*nowhere" "${args[@]}" --set 'source.kafka.topics=[nowhere]'
-    check "a missing output topic is named" fails "elsewhere" "${args[@]}" --set sink.kafka.topic=elsewhere
+        fails 1 "nowhere.*$BROKERS\|$BROKERS.*nowhere" "${args[@]}" --set 'source.kafka.topics=[nowhere]'
+    check "a missing output topic is named" fails 1 "elsewhere" "${args[@]}" --set sink.kafka.topic=elsewhere
     EDDY_BROKERS=127.0.0.1:1 check "a refused connection is named" \
-        fails "127.0.0.1:1" "${args[@]}" --set source.kafka.connect_timeout=3s
+        fails 1 "127.0.0.1:1" "${args[@]}" --set source.kafka.connect_timeout=3s
     create_topic narrow 1
     create_topic wide 3
     check "an output topic with too few partitions is refused" \
-        fails "narrow" "${args[@]}" --set 'source.kafka.topics=[wide]' --set sink.kafka.topic=narrow
+        fails 78 "narrow" "${args[@]}" --set 'source.kafka.topics=[wide]' --set sink.kafka.topic=narrow
 }
 
 broker_away() {
@@ -97,7 +97,7 @@ two_processes() {
     start_eddy shared "${args[@]}"
     wait_for 60 drained shared shared.scored || failed "the first process does not run"
     check "a second process on the same state is refused, naming the first" \
-        bash -c "$(declare -f fails); scratch=$scratch; fails $eddy_pid \"\$@\"" - "${args[@]}"
+        fails 1 "$eddy_pid" "${args[@]}"
     check "the first goes on" kill -0 "$eddy_pid"
     stop_eddy
 }
@@ -152,7 +152,7 @@ missing_state() {
     before=$(state_hash) outputs=$(topic_end gone.scored)
     rm -rf "$scratch/state/gone"
     check "state.missing: refuse names the partition and starts nothing" \
-        fails "gone" "${args[@]}" --set state.missing=refuse
+        fails 1 "gone" "${args[@]}" --set state.missing=refuse
     start_eddy gone "${args[@]}" --set state.missing=rebuild
     feed gone 20100 20000
     check "state.missing: rebuild goes on" wait_for 60 drained gone gone.scored
