@@ -2,12 +2,14 @@
 #
 # Each directory becomes an archive of its own, so that a test links the parts it tests and what lies left of them, and
 # nothing else.  Every kind of build has a directory of its own below build/: SAN=asan, SAN=tsan, or BUILD=build/NAME.
+# V=1 shows the commands.
 
 ifeq ($(origin CC),default)
 CC      = gcc
 endif
 SAN    ?=
 WERROR ?=
+V      ?=
 BUILD  ?= build$(if $(SAN),/$(SAN))
 
 PACKAGES = rdkafka openblas sqlite3 yaml-0.1 jansson zlib libxxhash
@@ -30,6 +32,9 @@ PACKAGES_CHECK  = $(if $(shell pkg-config --exists --print-errors $(PACKAGES) &&
 # Two jobs at once and so on, unless the caller has chosen.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
+# Shows a command as two words, or with V=1 as it is.
+say = $(if $(V),,@echo "  $(1) $(2)"; )
+
 # ---- The program ----------------------------------------------------------------------------------------------------
 
 # Right to left, so that each archive finds what it needs in a later one.
@@ -38,20 +43,20 @@ DIRS = plugin/demo plugin connectors/kafka connectors/files connectors/codec eng
 lib      = $(BUILD)/$(subst /,_,$(1)).a
 objects  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out plugin/main.c tests/bench/bench_%.c,$(wildcard $(1)/*.c)))
 LIBS     = $(foreach d,$(DIRS),$(call lib,$(d)))
-link     = $(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS_)
+link     = $(call say,link,$@)$(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS_)
 
 all: $(BUILD)/eddy ## build/eddy, build/libeddy.so, build/libeddy.a
 
 define archive
 $(call lib,$(1)): $(call objects,$(1))
 	@mkdir -p $$(@D) && rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(call say,ar  ,$$@)$$(AR) rcs $$@ $$^
 endef
 $(foreach d,$(DIRS),$(eval $(call archive,$(d))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_) -c $< -o $@
+	$(call say,cc  ,$<)$(CC) $(CFLAGS_) -c $< -o $@
 
 # The maths are loops over floats: they are worth the vectoriser.  The two flags change no result; they say that nobody
 # looks at errno or at the processor's floating point exception flags.
@@ -85,7 +90,7 @@ everything: examples
 $(BUILD)/test-plugin: | examples
 
 $(BUILD)/$(SONAME): $(LIBRARY) plugin/libeddy.map
-	$(CC) -shared $(SAN_$(SAN)) -Wl,-soname,$(SONAME),--version-script=plugin/libeddy.map,-z,relro,-z,now,-z,noexecstack \
+	$(call say,link,$@)$(CC) -shared $(SAN_$(SAN)) -Wl,-soname,$(SONAME),--version-script=plugin/libeddy.map,-z,relro,-z,now,-z,noexecstack \
 	    -o $@ $(filter %.o,$^) $(LDLIBS_)
 $(BUILD)/libeddy.so: $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
@@ -93,7 +98,7 @@ $(BUILD)/libeddy.so: $(BUILD)/$(SONAME)
 # One object whose only global names are eddy_*, so that a static eddy clashes with nobody's names.
 $(BUILD)/libeddy.a: $(LIBRARY)
 	@rm -f $@
-	$(LD) -r -o $(BUILD)/libeddy.o $^ && objcopy --localize-hidden $(BUILD)/libeddy.o && $(AR) rcs $@ $(BUILD)/libeddy.o
+	$(call say,ar  ,$@)$(LD) -r -o $(BUILD)/libeddy.o $^ && objcopy --localize-hidden $(BUILD)/libeddy.o && $(AR) rcs $@ $(BUILD)/libeddy.o
 
 $(BUILD)/eddy.pc: plugin/eddy.pc.in plugin/eddy.h
 	@mkdir -p $(@D)
@@ -102,11 +107,11 @@ $(BUILD)/eddy.pc: plugin/eddy.pc.in plugin/eddy.h
 examples: $(EXAMPLES) ## eddy.h and loadable parts in use: build/examples/
 $(BUILD)/examples/%.so: plugin/examples/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_) -shared -o $@ $< -lm
+	$(call say,link,$@)$(CC) $(CFLAGS_) -shared -o $@ $< -lm
 	@chmod go-w $@
 $(BUILD)/examples/embed: plugin/examples/embed.c $(BUILD)/libeddy.so
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_) -o $@ $< -L$(BUILD) -leddy -lm -Wl,-rpath,'$$ORIGIN/..'
+	$(call say,link,$@)$(CC) $(CFLAGS_) -o $@ $< -L$(BUILD) -leddy -lm -Wl,-rpath,'$$ORIGIN/..'
 
 options: $(BUILD)/eddy ## rewrites config/OPTIONS.md from the option tables
 	$(BUILD)/eddy options --markdown > config/OPTIONS.md
@@ -153,7 +158,7 @@ DOUBLE = $(filter-out engine/math/kernels_avx%.c,$(wildcard engine/math/*.c engi
          $(addprefix tests/unit/model/,networks.c test_gradient.c test_golden.c)
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_) -w -Dfloat=double -DMATH_DOUBLE -c $< -o $@
+	$(call say,cc  ,$< (double))$(CC) $(CFLAGS_) -w -Dfloat=double -DMATH_DOUBLE -c $< -o $@
 $(BUILD)/test-gradient: $(patsubst %.c,$(BUILD)/double/%.o,$(DOUBLE))
 	$(link) -lcriterion
 unit-gradient: $(BUILD)/test-gradient
