@@ -21,17 +21,17 @@ extern "C" {
 
 /* One input record, borrowed. */
 struct eddy_record {
-    const char *topic;    /* topic, or path of the file */
+    const char *topic; /* topic, or path of the file */
     int32_t partition;
-    int64_t offset;       /* Kafka offset, or row number */
-    int64_t time_ns;      /* the broker's timestamp, ns since 1970; EDDY_NO_TIME when there is none */
-    const char *key;      /* NULL = none */
+    int64_t offset;  /* Kafka offset, or row number */
+    int64_t time_ns; /* the broker's timestamp, ns since 1970; EDDY_NO_TIME when there is none */
+    const char *key; /* NULL = none */
     size_t key_len;
-    const char *payload;  /* NULL = tombstone */
+    const char *payload; /* NULL = tombstone */
     size_t payload_len;
-    int64_t line;         /* line of a file for messages, 0 = none */
-    const void *context;  /* what the source tells the codec about this record (columns of a CSV file); may be NULL */
-    void *handle;         /* the source's own */
+    int64_t line;        /* line of a file for messages, 0 = none */
+    const void *context; /* what the source tells the codec about this record (columns of a CSV file); may be NULL */
+    void *handle;        /* the source's own */
 };
 
 /* The values of a series, in their fixed order. */
@@ -46,7 +46,7 @@ struct eddy_event {
     int64_t time_ns;       /* event time, ns since 1970 UTC */
     const char *time_text; /* the time as it was written, for `time_format: as_input`; NULL when not from text */
     size_t time_text_len;
-    double *x;             /* [n_values] given by the caller, filled by decode; NaN = missing, never infinite */
+    double *x; /* [n_values] given by the caller, filled by decode; NaN = missing, never infinite */
 };
 
 enum eddy_key_state { EDDY_STATE_WARMUP, EDDY_STATE_OK, EDDY_STATE_FROZEN, EDDY_STATE_STALE };
@@ -62,24 +62,24 @@ struct eddy_result {
     int32_t partition;
     int64_t offset;
     const struct eddy_schema *schema;
-    const double *y;           /* [n_values] the event's own values */
-    const double *yhat;        /* [n_values] what was forecast for this event, one step ahead */
-    const double *yhat_lower;  /* [n_values] its widest band */
-    const double *yhat_upper;  /* [n_values] */
+    const double *y;                     /* [n_values] the event's own values */
+    const double *yhat;                  /* [n_values] what was forecast for this event, one step ahead */
+    const double *yhat_lower;            /* [n_values] its widest band */
+    const double *yhat_upper;            /* [n_values] */
     double score, evidence, score_ratio; /* 0..1, 0..1, score / threshold */
     bool anomaly;
-    int state;                 /* enum eddy_key_state */
-    uint64_t model;            /* version of the weights in use, written as "vN" */
-    const float *attribution;  /* [n_values] shares of the score, sum 1 or all 0; used when n_values > 1 */
+    int state;                /* enum eddy_key_state */
+    uint64_t model;           /* version of the weights in use, written as "vN" */
+    const float *attribution; /* [n_values] shares of the score, sum 1 or all 0; used when n_values > 1 */
     int n_horizons;
-    const int *horizons;       /* [n_horizons] steps ahead */
-    const double *forecast;    /* [n_horizons, n_values] */
-    const double *lower;       /* [n_horizons, n_values] widest band */
-    const double *upper;       /* [n_horizons, n_values] */
+    const int *horizons;    /* [n_horizons] steps ahead */
+    const double *forecast; /* [n_horizons, n_values] */
+    const double *lower;    /* [n_horizons, n_values] widest band */
+    const double *upper;    /* [n_horizons, n_values] */
     int n_bands;
-    const double *coverages;   /* [n_bands] ascending; the last one is the widest band above */
-    const double *band_lower;  /* [n_bands, n_horizons, n_values] */
-    const double *band_upper;  /* [n_bands, n_horizons, n_values] */
+    const double *coverages;  /* [n_bands] ascending; the last one is the widest band above */
+    const double *band_lower; /* [n_bands, n_horizons, n_values] */
+    const double *band_upper; /* [n_bands, n_horizons, n_values] */
 };
 
 struct eddy_limits {

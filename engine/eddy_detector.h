@@ -23,8 +23,8 @@ struct eddy_evidence {
     const double *residual; /* [n_horizons, n_values] x minus what was forecast for it h steps ago; NaN = unknown */
     int64_t count;          /* events of the key before this one */
     int64_t time_ns, elapsed_ns; /* event time; since the key's last event, >= 0 */
-    double threshold;       /* detect.threshold, for refractory periods */
-    bool warmup;            /* the key is too young to be scored; the verdict is not used */
+    double threshold;            /* detect.threshold, for refractory periods */
+    bool warmup;                 /* the key is too young to be scored; the verdict is not used */
 };
 
 struct eddy_verdict {
@@ -34,7 +34,7 @@ struct eddy_verdict {
 };
 
 struct eddy_detector {
-    struct eddy_part part; /* kind EDDY_PART_DETECTOR */
+    struct eddy_part part;  /* kind EDDY_PART_DETECTOR */
     uint32_t state_version; /* raise it when the meaning of the state's bytes changes */
     size_t (*state_bytes)(const void *settings, int n_values, int n_horizons);
     void (*init)(const void *settings, int n_values, int n_horizons, void *state); /* may be NULL */

@@ -28,20 +28,20 @@ extern "C" {
 #define EDDY_LAYER_MAX_ROWS 256
 
 struct eddy_layer_plan {
-    int n_in, n_out;   /* width of x and y */
+    int n_in, n_out;                                    /* width of x and y */
     size_t n_params, n_packed, n_state, n_tape, n_work; /* floats; n_state per row, n_tape per row and step */
-    size_t n_back;     /* floats of scratch that backward() needs per row and step of the window */
-    int lag, stride;   /* y answers the input of `lag` steps ago; the layer fires every `stride` steps (0 and 1) */
+    size_t n_back;   /* floats of scratch that backward() needs per row and step of the window */
+    int lag, stride; /* y answers the input of `lag` steps ago; the layer fires every `stride` steps (0 and 1) */
     const void *settings;
 };
 
 struct eddy_rows {
-    int n;                    /* 1 .. EDDY_LAYER_MAX_ROWS */
-    const float *const *x;    /* [n] -> [n_in] */
-    float *const *state;      /* [n] -> [n_state] */
-    const float *elapsed_s;   /* [n] seconds since the row's last step, >= 0 */
-    float *const *y;          /* [n] -> [n_out] */
-    float *tape;              /* [n, n_tape] or NULL */
+    int n;                  /* 1 .. EDDY_LAYER_MAX_ROWS */
+    const float *const *x;  /* [n] -> [n_in] */
+    float *const *state;    /* [n] -> [n_state] */
+    const float *elapsed_s; /* [n] seconds since the row's last step, >= 0 */
+    float *const *y;        /* [n] -> [n_out] */
+    float *tape;            /* [n, n_tape] or NULL */
 };
 
 /* A window of T steps of B rows, as backward() sees it. */
@@ -55,9 +55,9 @@ struct eddy_tape {
 };
 
 struct eddy_tensor_info {
-    const char *name;   /* e.g. "weight_ih" */
-    size_t first;       /* index of its first float in params */
-    int rows, cols;     /* row-major [rows, cols]; cols 1 for a vector */
+    const char *name; /* e.g. "weight_ih" */
+    size_t first;     /* index of its first float in params */
+    int rows, cols;   /* row-major [rows, cols]; cols 1 for a vector */
 };
 
 struct eddy_layer {

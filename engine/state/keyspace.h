@@ -16,10 +16,10 @@
 
 /* One resident key.  The fields up to `flags` and the row belong to the lane, which changes them in place after keyspace_get(); the rest is private. */
 struct key_row {
-    int64_t next_off;  /* offset after the last event folded into this row */
-    int64_t time_ns;   /* event time of the last event; EDDY_NO_TIME for a new key */
-    int64_t count;     /* events folded */
-    uint32_t flags;    /* free for the lane */
+    int64_t next_off; /* offset after the last event folded into this row */
+    int64_t time_ns;  /* event time of the last event; EDDY_NO_TIME for a new key */
+    int64_t count;    /* events folded */
+    uint32_t flags;   /* free for the lane */
     uint32_t key_len;
     const char *key;
     unsigned char *row; /* [row_bytes] */
@@ -54,9 +54,9 @@ eddy_status keyspace_reset(struct keyspace *, struct key_row *, struct eddy_erro
 /* Forgets a key for good (also in the store); undone by an abort.  ENOTFOUND is not an error: returns 0 or 1. */
 eddy_status keyspace_forget(struct keyspace *, const char *key, size_t key_len, struct eddy_error *);
 
-void keyspace_commit(struct keyspace *);               /* the batch stands; evicts down to max_resident when it can */
+void keyspace_commit(struct keyspace *); /* the batch stands; evicts down to max_resident when it can */
 eddy_status keyspace_evict(struct keyspace *, struct eddy_error *); /* called between batches: down to max_resident */
-void keyspace_abort(struct keyspace *);                /* every row, header and new key as before the batch */
+void keyspace_abort(struct keyspace *); /* every row, header and new key as before the batch */
 void keyspace_set_max_resident(struct keyspace *, int64_t keys);
 
 /* Between batches: writes all dirty rows into the store's open transaction (the caller commits the store). */

@@ -11,11 +11,11 @@
 enum section_type { SECTION_BYTES, SECTION_F32, SECTION_F64, SECTION_I64 };
 
 struct section {
-    char name[64];     /* "network.main.state", "detect.0.exceedance", .. */
-    uint32_t type;     /* enum section_type: what verify and show may say about its numbers */
-    uint32_t version;  /* raised when the meaning of the bytes changes */
+    char name[64];    /* "network.main.state", "detect.0.exceedance", .. */
+    uint32_t type;    /* enum section_type: what verify and show may say about its numbers */
+    uint32_t version; /* raised when the meaning of the bytes changes */
     uint64_t bytes;
-    uint64_t offset;   /* from the start of the row, a multiple of 8; f32 sections of 64 */
+    uint64_t offset; /* from the start of the row, a multiple of 8; f32 sections of 64 */
 };
 
 struct row_layout {
@@ -36,7 +36,7 @@ eddy_status row_layout_decode(const void *bytes, size_t n, struct row_layout *ou
 eddy_status row_layout_compare(const struct row_layout *stored, const struct row_layout *configured,
                                struct eddy_error *);
 /* Copies the sections that both layouts have in equal name, type, version and size; the others stay as they are in `to`. */
-void row_layout_copy(const struct row_layout *from_layout, const unsigned char *from, const struct row_layout *to_layout,
-                     unsigned char *to);
+void row_layout_copy(const struct row_layout *from_layout, const unsigned char *from,
+                     const struct row_layout *to_layout, unsigned char *to);
 
 #endif

@@ -19,7 +19,7 @@
 struct store;
 
 struct store_identity {
-    const char *name;  /* settings.name */
+    const char *name; /* settings.name */
     const char *topic;
     int32_t partition;
 };
@@ -54,18 +54,19 @@ eddy_status store_list(const char *state_path, const char *name,
 /* Without an identity (NULL) any partition's file will do, but it must be there. */
 eddy_status store_open(const char *path, const struct store_identity *, enum store_mode, struct store **,
                        struct eddy_error *);
-bool store_is_new(const struct store *); /* it has never been committed */
+bool store_is_new(const struct store *);      /* it has never been committed */
 const char *store_file(const struct store *); /* its path, for messages */
 /* Whose state it is; the names point into `text`. */
 eddy_status store_identity(struct store *, struct eddy_buffer *text, struct store_identity *, struct eddy_error *);
-void store_close(struct store *);        /* drops what is not committed; NULL is fine */
+void store_close(struct store *); /* drops what is not committed; NULL is fine */
 
 /* Small named blobs ("position", "schema", "layout", "train", ..).  ENOTFOUND when absent.  Names that begin with '.' are
  * the store's own. */
 eddy_status store_get_meta(struct store *, const char *name, struct eddy_buffer *, struct eddy_error *);
 eddy_status store_put_meta(struct store *, const char *name, const void *bytes, size_t n, struct eddy_error *);
-eddy_status store_list_meta(struct store *, eddy_status (*each)(void *context, const char *name, const void *bytes,
-                                                                size_t n, struct eddy_error *),
+eddy_status store_list_meta(struct store *,
+                            eddy_status (*each)(void *context, const char *name, const void *bytes, size_t n,
+                                                struct eddy_error *),
                             void *context, struct eddy_error *); /* in order of name */
 
 /* Rows are as the stored layout says; store_migrate() rewrites all rows for another one: `prepare` fills a fresh row
@@ -76,8 +77,8 @@ eddy_status store_delete_row(struct store *, const char *key, size_t key_len, st
 eddy_status store_migrate(struct store *, const struct row_layout *from, const struct row_layout *to,
                           void (*prepare)(void *context, unsigned char *row), void *context, struct eddy_error *);
 /* Rows in key order (bytes, shorter first when equal); stop early by a negative status. */
-eddy_status store_scan(struct store *, eddy_status (*each)(void *context, const struct stored_row *,
-                                                           struct eddy_error *),
+eddy_status store_scan(struct store *,
+                       eddy_status (*each)(void *context, const struct stored_row *, struct eddy_error *),
                        void *context, struct eddy_error *);
 int64_t store_count(struct store *, struct eddy_error *);
 /* Forgets rows whose time_ns < before. Returns how many. */
@@ -88,8 +89,9 @@ eddy_status store_put_model(struct store *, uint64_t version, const void *bytes,
 eddy_status store_put_dated_model(struct store *, uint64_t version, int64_t wall_time_s, const void *bytes, size_t n,
                                   struct eddy_error *);
 eddy_status store_get_model(struct store *, uint64_t version, struct eddy_buffer *, struct eddy_error *);
-eddy_status store_list_models(struct store *, eddy_status (*each)(void *context, uint64_t version, size_t bytes,
-                                                                  int64_t wall_time_s, struct eddy_error *),
+eddy_status store_list_models(struct store *,
+                              eddy_status (*each)(void *context, uint64_t version, size_t bytes, int64_t wall_time_s,
+                                                  struct eddy_error *),
                               void *context, struct eddy_error *);
 eddy_status store_prune_models(struct store *, int keep, struct eddy_error *);
 
