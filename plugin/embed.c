@@ -277,7 +277,7 @@ eddy_status eddy_feed(struct eddy *e, const struct eddy_input *inputs, int n, st
     if (rc < 0)
         lane_abort(e->lane);
     else
-        rc = lane_commit(e->lane, err);
+        lane_commit(e->lane);
     return rc < 0 ? rc : EDDY_OK;
 }
 
@@ -299,10 +299,9 @@ eddy_status eddy_forget(struct eddy *e, const char *key, size_t key_len, struct 
     if (!e || !e->lane) return eddy_fail(err, EDDY_EINVAL, "eddy_forget: an argument is NULL");
     eddy_status rc = embed_check_key(e, key, key_len, err);
     if (rc >= 0) rc = lane_forget(e->lane, key, key_len, err);
-    if (rc < 0) {
+    if (rc < 0)
         lane_abort(e->lane);
-        return rc;
-    }
-    eddy_status done = lane_commit(e->lane, err);
-    return done < 0 ? done : rc;
+    else
+        lane_commit(e->lane);
+    return rc;
 }

@@ -12,7 +12,7 @@
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-enum { CHUNK = 1024, MAX_BATCHES = 64, POLL_MS = 100, STALL_MS = 50, PAUSE_AFTER_MS = 500, STOP_DRAIN_MS = 6000 };
+enum { CHUNK = 1024, MAX_BATCHES = 64, POLL_MS = 100, STALL_MS = 50, STOP_DRAIN_MS = 6000 };
 static const int64_t TICK_NS = 250 * 1000000LL, MS_NS = 1000000;
 
 int64_t driver_clock_ns(void)
@@ -120,6 +120,7 @@ eddy_status driver_open(const struct driver_request *request, struct driver **ou
     d->limits = (struct eddy_limits){s->limits.record, s->limits.key, s->limits.depth, s->limits.fields};
     d->chunk = request->chunk > 0 ? request->chunk : CHUNK;
     d->stages = getenv("EDDY_STAGES") != NULL;
+    d->stats.loss = d->stats.grad_norm = NAN;
     d->started_ns = driver_clock_ns();
     d->checkpoint_due_ns = d->started_ns + s->state.checkpoint;
 
@@ -255,28 +256,29 @@ eddy_status driver_run(struct driver *d, struct eddy_error *err)
 
 /* ---- figures ---- */
 
+void driver_add_stats(struct driver_stats *total, const struct driver_lane *dl)
+{
+    if (!dl->lane) return;
+    struct lane_stats s;
+    lane_stats(dl->lane, &s);
+    total->keys += s.keys_new;
+    total->late += s.late;
+    total->duplicates += s.duplicates;
+    total->alerts += s.alerts;
+    total->updates += s.updates;
+    total->refused += s.refused;
+    if (s.model > total->model) total->model = s.model;
+    if (!isfinite(s.loss)) return;
+    total->loss = s.loss;
+    total->grad_norm = s.grad_norm;
+}
+
 void driver_stats(const struct driver *d, struct driver_stats *out)
 {
     *out = d->stats;
     out->partitions = d->n_lanes;
-    out->loss = out->grad_norm = NAN;
     out->seconds = (double)(driver_clock_ns() - d->started_ns) * 1e-9;
-    for (int i = 0; i < d->n_lanes; i++) {
-        if (!d->lanes[i]->lane) continue;
-        struct lane_stats s;
-        lane_stats(d->lanes[i]->lane, &s);
-        out->keys += s.keys_new;
-        out->late += s.late;
-        out->duplicates += s.duplicates;
-        out->alerts += s.alerts;
-        out->updates += s.updates;
-        out->refused += s.refused;
-        if (s.model > out->model) out->model = s.model;
-        if (isfinite(s.loss)) {
-            out->loss = s.loss;
-            out->grad_norm = s.grad_norm;
-        }
-    }
+    for (int i = 0; i < d->n_lanes; i++) driver_add_stats(out, d->lanes[i]);
 }
 
 eddy_status driver_hash(struct driver *d, bool positions, char out[33], struct eddy_error *err)

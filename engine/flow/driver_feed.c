@@ -230,8 +230,8 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
         if (rc >= 0 && d->sink) rc = feed_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
         if (rc >= 0 && d->request.flush_each && d->sink) rc = d->request.sink->service(d->sink, 0, err);
         driver_stage(d, &d->stats.cpu_send, cpu);
-        if (rc >= 0 && !dl->gone) rc = lane_commit(dl->lane, err);
         if (rc < 0) return rc;
+        if (!dl->gone) lane_commit(dl->lane);
         driver_stage(d, &d->stats.cpu_lane, cpu);
         done += taken;
     }

@@ -212,16 +212,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     int place = 0;
     while (place < d->n_lanes && d->lanes[place] != dl) place++;
     for (d->n_lanes--; place < d->n_lanes; place++) d->lanes[place] = d->lanes[place + 1];
-    if (dl->lane) {
-        struct lane_stats s;
-        lane_stats(dl->lane, &s);
-        d->stats.keys += s.keys_new;
-        d->stats.late += s.late;
-        d->stats.duplicates += s.duplicates;
-        d->stats.alerts += s.alerts;
-        d->stats.updates += s.updates;
-        d->stats.refused += s.refused;
-    }
+    driver_add_stats(&d->stats, dl);
     lane_close(dl->lane);
     plan_close(dl->plan);
     store_close(dl->store);

@@ -60,6 +60,7 @@ void driver_stage(const struct driver *, double *stage,
 /* Waits for the sink for up to timeout_ms while the group is served; EDDY_EAGAIN when something is outstanding still. */
 eddy_status driver_drain(struct driver *, int timeout_ms, struct eddy_error *);
 bool driver_stopping(const struct driver *);
+void driver_add_stats(struct driver_stats *total, const struct driver_lane *);
 
 /* driver_lanes.c */
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);

@@ -65,8 +65,11 @@ static eddy_status lane_open_keys(struct lane *l, struct eddy_error *err)
         if (rc < 0) return rc;
         l->store = l->own_store;
     }
-    const struct keyspace_request keys = {
-        .layout = &l->plan->layout, .store = l->store, .max_resident = l->request.max_resident};
+    const struct keyspace_request keys = {.layout = &l->plan->layout,
+                                          .store = l->store,
+                                          .max_resident = l->request.max_resident,
+                                          .prepare = plan_prepare_row,
+                                          .context = (void *)(uintptr_t)l->plan};
     return keyspace_open(&keys, &l->keys, err);
 }
 
@@ -304,7 +307,6 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     if (rc < 0) return rc;
     lane_mark(l);
 
-    l->waiting = false;
     if (n == 0) return 0;
     int64_t epoch = lane_epoch_of(l, events[0].offset);
     if (!lane_enter_epoch(l, epoch, &rc, err)) return rc;
@@ -320,24 +322,18 @@ eddy_status lane_forget(struct lane *l, const char *key, size_t key_len, struct 
     return keyspace_forget(l->keys, key, key_len, err);
 }
 
-bool lane_waiting(const struct lane *l)
-{
-    return l->waiting;
-}
-
 eddy_status lane_wait(struct lane *l, int timeout_ms)
 {
     if (l->n_adopted >= l->n_jobs) return EDDY_OK;
     return train_job_wait(l->jobs[l->n_adopted].job, timeout_ms);
 }
 
-eddy_status lane_commit(struct lane *l, struct eddy_error *err)
+void lane_commit(struct lane *l)
 {
-    if (!l->mark.set) return EDDY_OK;
+    if (!l->mark.set) return;
     keyspace_commit(l->keys);
     lane_train_commit(l);
     l->mark.set = false;
-    return keyspace_evict(l->keys, err);
 }
 
 void lane_abort(struct lane *l)
@@ -349,7 +345,6 @@ void lane_abort(struct lane *l)
     l->watermark = l->mark.watermark;
     l->epoch = l->mark.epoch;
     l->stats = l->mark.stats;
-    l->waiting = false;
     l->mark.set = false;
 }
 
@@ -361,6 +356,10 @@ void lane_set_max_resident(struct lane *l, int64_t keys)
 void lane_stats(const struct lane *l, struct lane_stats *out)
 {
     *out = l->stats;
+    struct keyspace_stats keys;
+    keyspace_stats(l->keys, &keys);
+    out->evicted = keys.evicted;
+    out->restored = keys.restored;
     out->keys_resident = keyspace_resident(l->keys);
     out->resident_bytes = keyspace_resident_bytes(l->keys);
     if (l->in_epochs) { /* scope key counts its steps by itself */
@@ -370,9 +369,4 @@ void lane_stats(const struct lane *l, struct lane_stats *out)
         out->grad_norm = l->weights->grad_norm;
     }
     out->model = l->weights->version;
-}
-
-const struct weights *lane_weights(const struct lane *l)
-{
-    return l->weights;
 }

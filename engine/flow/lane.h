@@ -52,15 +52,15 @@ void lane_seek(struct lane *, int64_t offset); /* a new lane's first offset; onl
 
 /* Folds events in, at most up to the end of the current epoch; results[i] answers events[i] (kind LANE_EVENT only;
  * others are left alone).  Returns how many events it took: call again for the rest.  0 = it must wait for a training
- * candidate (lane_waiting() then tells). */
+ * candidate: lane_wait(). */
 eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *);
-bool lane_waiting(const struct lane *);               /* the candidate it needs is not done yet */
 eddy_status lane_wait(struct lane *, int timeout_ms); /* EDDY_OK when it can go on, EDDY_EAGAIN when not yet */
 /* Forgets a key as if it had never been; takes no offset, and is committed or aborted like a turn.  Returns 1 when the key
  * was known, else 0. */
 eddy_status lane_forget(struct lane *, const char *key, size_t key_len, struct eddy_error *);
-eddy_status lane_commit(struct lane *, struct eddy_error *);
+/* Cannot fail: a key that should be evicted and cannot be written stays resident, and the next checkpoint says why. */
+void lane_commit(struct lane *);
 void lane_abort(struct lane *);
 
 /* Writes rows, position, model and windows in training to the store and commits it.  EDDY_EFULL: nothing changed on
@@ -80,8 +80,5 @@ struct lane_stats {
     int64_t resident_bytes;
 };
 void lane_stats(const struct lane *, struct lane_stats *);
-
-/* The weights in use, borrowed until the lane's next call (scope: key has one set per key; this is the initial one). */
-const struct weights *lane_weights(const struct lane *);
 
 #endif

@@ -199,6 +199,22 @@ static bool fold_skips(const struct plan *p, int channel, const double *x)
     return true;
 }
 
+void lane_inputs(const struct plan *p, const struct point_head *head, const struct point *points, int channel,
+                 float *u)
+{
+    for (int d = 0; d < p->n_dims; d++) {
+        *u++ = points[d].z;
+        *u++ = points[d].dz;
+        *u++ = points[d].known;
+    }
+    *u++ = head->elapsed;
+    if (p->settings->forecast.calendar) {
+        calendar_inputs(head->time_ns, u);
+        u += CALENDAR_INPUTS;
+    }
+    for (int c = 0; p->n_channels > 1 && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
+}
+
 /* Writes the inputs of one channel and queues its row for the wave's step. */
 static void fold_inputs(struct lane *l, struct lane_item *item, int i, int channel, const struct point_head *head)
 {
@@ -211,17 +227,7 @@ static void fold_inputs(struct lane *l, struct lane_item *item, int i, int chann
     l->state[row] = lane_state(l, item->row, channel);
     l->y[row] = l->outputs + (size_t)row * (size_t)p->window.n_out;
     l->elapsed[row] = head->elapsed_s;
-    for (int d = 0; d < p->n_dims; d++) {
-        *u++ = points[d].z;
-        *u++ = points[d].dz;
-        *u++ = points[d].known;
-    }
-    *u++ = head->elapsed;
-    if (p->settings->forecast.calendar) {
-        calendar_inputs(head->time_ns, u);
-        u += CALENDAR_INPUTS;
-    }
-    for (int c = 0; p->n_channels > 1 && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
+    lane_inputs(p, head, points, channel, u);
 
     if (!p->training) return;
     lane_keep_start(l, item->row, channel);

@@ -52,7 +52,6 @@ struct lane {
     struct trainer *trainer;
     struct weights *weights;
     bool in_epochs; /* shared weights that learn: turns are cut at epoch boundaries */
-    bool waiting;
 
     int64_t next, start, watermark, epoch, checkpointed;
     uint64_t model_stored; /* version that the store holds; UINT64_MAX = none */
@@ -90,6 +89,7 @@ struct lane {
 void lane_fold(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
 void lane_foresee(struct lane *, const struct lane_item *, int i, struct eddy_result *);
 size_t lane_values_each(const struct plan *);
+void lane_inputs(const struct plan *, const struct point_head *, const struct point *, int channel, float *u);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
 
 /* lane_train.c */

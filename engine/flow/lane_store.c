@@ -239,7 +239,8 @@ static eddy_status restore_rows(struct lane *l, bool *same_values, struct eddy_e
                 l->topic, (int)l->request.partition, what.message);
         } else if (differ < 0) {
             if (!*same_values) stored.n = 0; /* other values: no section means the same any more */
-            rc = store_migrate(l->store, &stored, &l->plan->layout, NULL, NULL, err);
+            rc = store_migrate(l->store, &stored, &l->plan->layout, plan_prepare_row, (void *)(uintptr_t)l->plan,
+                               err);
         }
     }
     row_layout_free(&stored);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "engine/flow/lane_private.h"
-#include "engine/forecast/calendar.h"
 
 static const double TARGET_LIMIT = 20;
 
@@ -111,23 +110,6 @@ void lane_keep_start(const struct lane *l, struct key_row *r, int channel)
     memcpy((float *)(void *)(r->row + p->at_starts) + place * n, lane_state(l, r, channel), n * sizeof(float));
 }
 
-static void train_inputs(const struct lane *l, const struct point_head *head, int channel, float *u)
-{
-    const struct plan *p = l->plan;
-    const struct point *points = (const struct point *)(const void *)(head + 1);
-    for (int d = 0; d < p->n_dims; d++) {
-        *u++ = points[d].z;
-        *u++ = points[d].dz;
-        *u++ = points[d].known;
-    }
-    *u++ = head->elapsed;
-    if (p->settings->forecast.calendar) {
-        calendar_inputs(head->time_ns, u);
-        u += CALENDAR_INPUTS;
-    }
-    for (int c = 0; p->n_channels > 1 && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
-}
-
 /* Labels of one origin: the scaled differences to the values that have come since. */
 static void train_targets(const struct lane *l, const struct key_row *r, int channel, int64_t origin, int64_t end,
                           float *target)
@@ -167,7 +149,8 @@ static void train_cut(const struct lane *l, const struct key_row *r, int channel
         }
         const struct point_head *head = lane_point(l, r, channel, s);
         window_elapsed(w, block)[k] = head->elapsed_s;
-        train_inputs(l, head, channel, window_x(w, block) + k * (size_t)w->n_in);
+        lane_inputs(p, head, (const struct point *)(const void *)(head + 1), channel,
+                    window_x(w, block) + k * (size_t)w->n_in);
         train_targets(l, r, channel, s, end, target);
     }
 }
@@ -300,10 +283,7 @@ bool lane_enter_epoch(struct lane *l, int64_t epoch, eddy_status *rc, struct edd
                 boundary = l->jobs[l->n_adopted].boundary + l->plan->settings->train.lag;
             if (boundary <= l->epoch) boundary = l->epoch + 1;
         }
-        if (!train_adopt(l, boundary)) {
-            l->waiting = true;
-            return false;
-        }
+        if (!train_adopt(l, boundary)) return false;
         *rc = train_close_epoch(l, boundary, err);
         if (*rc < 0) return false;
         l->epoch = boundary;

@@ -195,6 +195,17 @@ void plan_close(struct plan *p)
     free(p);
 }
 
+void plan_prepare_row(void *plan, unsigned char *row)
+{
+    const struct plan *p = plan;
+    const struct eddy_choices *chosen = &p->settings->detect.detectors;
+    for (int i = 0; i < chosen->n; i++) {
+        const struct eddy_detector *d = (const struct eddy_detector *)(const void *)chosen->item[i].part;
+        if (d->init && p->at_detector[i] >= 0)
+            d->init(chosen->item[i].settings, p->n_values, p->outlook.n_horizons, row + p->at_detector[i]);
+    }
+}
+
 /* SQLite keeps a row's columns, its index entry and page overhead besides the row's bytes; measured on full files. */
 static const size_t DISK_OVERHEAD_BYTES = 64;
 

@@ -61,6 +61,8 @@ struct plan {
 
 eddy_status plan_open(const struct settings *, const struct eddy_schema *, struct plan **, struct eddy_error *);
 void plan_close(struct plan *); /* NULL is fine */
+/* Makes a zeroed row that of a new key; `plan` is a struct plan *, as keyspaces and stores hand it on. */
+void plan_prepare_row(void *plan, unsigned char *row);
 
 /* Bytes per key for keys of `key_len` bytes, resident and on disk, and the formula in words (several lines). */
 struct plan_estimate {

@@ -158,15 +158,35 @@ void network_step(const struct network *net, const float *packed, const struct e
     }
 }
 
+/* The scalar options of a layer as text: an activation has no size, but other weights belong to it. */
+static int network_option_text(const struct eddy_option *o, const void *settings, char *text, size_t room)
+{
+    const char *at = (const char *)settings + o->offset;
+    switch (o->type) {
+    case EDDY_OPT_BOOL: return snprintf(text, room, " %s=%d", o->name, *(const bool *)(const void *)at);
+    case EDDY_OPT_ENUM: return snprintf(text, room, " %s=%d", o->name, *(const int *)(const void *)at);
+    case EDDY_OPT_REAL: return snprintf(text, room, " %s=%.17g", o->name, *(const double *)(const void *)at);
+    case EDDY_OPT_INT:
+    case EDDY_OPT_DURATION:
+    case EDDY_OPT_SIZE: return snprintf(text, room, " %s=%" PRId64, o->name, *(const int64_t *)(const void *)at);
+    default: return 0; /* layers have scalar options only, so far */
+    }
+}
+
 eddy_status network_fingerprint(const struct network *net, struct eddy_buffer *out)
 {
     eddy_status rc = EDDY_OK;
     for (int i = 0; i <= net->n_layers && rc >= 0; i++) {
         const struct network_layer *l = &net->layers[i];
         char line[160];
-        int n = snprintf(line, sizeof(line), "%.60s %d %d %zu %zu\n", l->layer->part.name, l->plan.n_in,
-                         l->plan.n_out, l->plan.n_params, l->plan.n_state);
+        int n = snprintf(line, sizeof(line), "%.60s %d %d %zu %zu", l->layer->part.name, l->plan.n_in, l->plan.n_out,
+                         l->plan.n_params, l->plan.n_state);
         rc = eddy_buffer_append(out, line, (size_t)n);
+        for (const struct eddy_option *o = l->layer->part.options; o && o->name && rc >= 0; o++) {
+            n = network_option_text(o, l->plan.settings, line, sizeof(line));
+            rc = eddy_buffer_append(out, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+        }
+        if (rc >= 0) rc = eddy_buffer_append(out, "\n", 1);
     }
     return rc;
 }

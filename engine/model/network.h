@@ -30,7 +30,7 @@ void network_pack(const struct network *, const float *params, float *packed);
 /* One step for any number of rows (split into batches inside); rows->tape must be NULL, rows->y is [n_out]. */
 void network_step(const struct network *, const float *packed, const struct eddy_rows *, float *work);
 
-/* Layers, widths and numbers of parameters as text: stored weights are used again only when it is the same. */
+/* Layers, widths, numbers of parameters and options as text: stored weights are used again only when it is the same. */
 eddy_status network_fingerprint(const struct network *, struct eddy_buffer *);
 
 /* The table of `eddy model summary`: layer, output, parameters, state floats, multiply-adds per event. */
