@@ -151,6 +151,12 @@ if mount -t tmpfs -o size=300k tmpfs "$scratch/small" 2>/dev/null; then
     check "a full disk under the state: every record is still scored" test "$(lines "$scratch/scored.jsonl")" -eq 600
     check "and the trouble is said" grep -q "checkpoint_failed\|full" "$scratch/err"
     umount "$scratch/small"
+    mount -t tmpfs -o size=300k tmpfs "$scratch/small"
+    rm -f "$scratch/scored.jsonl"
+    run run "$conf" --set state.path="$scratch/small/state" --set state.max_keys=1 --set state.checkpoint=1ms \
+        --set "forecast.network.layers=[{gru: {units: 200}}]"
+    check "the same while keys are evicted" test "$(lines "$scratch/scored.jsonl")" -eq 600
+    umount "$scratch/small"
     mount -t tmpfs -o size=8k tmpfs "$scratch/small"
     run run "$conf" --set sink.file.path="$scratch/small/out.jsonl" --set state.path="$scratch/four"
     expect 1 "a full disk under the output ends the run with its name" "$scratch/small/out.jsonl"
