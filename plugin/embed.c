@@ -5,7 +5,7 @@
 
 #include "plugin/embed_private.h"
 
-enum { TURN_EVENTS = 1024, NO_LIMIT_MS = 1000 };
+enum { TURN_EVENTS = 1024, WAIT_SLICE_MS = 1000 };
 
 const char *eddy_version(void)
 {
@@ -210,13 +210,16 @@ static const void *embed_keep(struct eddy *e, const void *bytes, size_t n, bool 
     return copy;
 }
 
-/* The lane's results end with its next call; the caller's live until the eddy's next call. */
+/* The lane's results end with its next turn; the caller's live until the eddy's next call.  What is not copied here
+ * (schema, horizons, coverages) belongs to the plan. */
 static eddy_status embed_copy(struct eddy *e, const struct eddy_result *from, struct eddy_output *to,
                               struct eddy_error *err)
 {
     bool full = false;
     size_t values = (size_t)e->plan->n_values, ahead = values * (size_t)from->n_horizons;
+    size_t bands = ahead * (size_t)from->n_bands;
     *to = *from;
+    to->topic = embed_keep(e, from->topic, strlen(from->topic) + 1, &full);
     to->key = embed_keep(e, from->key, from->key_len, &full);
     to->y = embed_keep(e, from->y, values * sizeof(double), &full);
     to->yhat = embed_keep(e, from->yhat, values * sizeof(double), &full);
@@ -226,6 +229,8 @@ static eddy_status embed_copy(struct eddy *e, const struct eddy_result *from, st
     to->forecast = embed_keep(e, from->forecast, ahead * sizeof(double), &full);
     to->lower = embed_keep(e, from->lower, ahead * sizeof(double), &full);
     to->upper = embed_keep(e, from->upper, ahead * sizeof(double), &full);
+    to->band_lower = embed_keep(e, from->band_lower, bands * sizeof(double), &full);
+    to->band_upper = embed_keep(e, from->band_upper, bands * sizeof(double), &full);
     return full ? embed_no_memory(err) : EDDY_OK;
 }
 
@@ -249,7 +254,7 @@ static eddy_status embed_turns(struct eddy *e, const struct eddy_input *inputs, 
     }
     for (int done = 0; done < n;) {
         eddy_status took = lane_turn(e->lane, e->events + done, n - done, e->results + done, err);
-        if (took == 0) (void)lane_wait(e->lane, NO_LIMIT_MS); /* a candidate in training; it always ends */
+        if (took == 0) (void)lane_wait(e->lane, WAIT_SLICE_MS); /* a candidate in training; it always ends */
         for (int i = done; outputs && took > 0 && i < done + took; i++) {
             eddy_status rc = embed_copy(e, &e->results[i], &outputs[i], err);
             if (rc < 0) return rc;

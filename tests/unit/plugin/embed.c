@@ -213,6 +213,52 @@ Test(embed, outputs_live_until_the_next_call_even_over_many_epochs)
     eddy_close(e);
 }
 
+static bool same(const double *a, const double *b, int n)
+{
+    return memcmp(a, b, (size_t)n * sizeof(*a)) == 0;
+}
+
+/* The feed crosses epochs, and the lane writes its results over those of the epoch before. */
+Test(embed, all_members_of_an_output_live_until_the_next_call)
+{
+    enum {
+        N = 1300,
+        VALUES = 2,
+        AHEAD = 2 * VALUES,
+        BANDS = 2 * AHEAD
+    }; /* 2 horizons, 2 bands; more than one turn */
+    static struct made made[N];
+    static struct eddy_input inputs[N];
+    static struct eddy_output whole[N];
+    struct eddy *a = opened(yaml, NULL), *b = opened(yaml, NULL);
+    struct eddy_error err = {0};
+    for (int i = 0; i < N; i++) {
+        make(&made[i], i);
+        inputs[i] = made[i].input;
+    }
+    cr_assert_eq(eddy_feed(a, inputs, N, whole, &err), EDDY_OK, "%s", err.message);
+    int n_known = 0;
+    for (int i = 0; i < N; i++) {
+        struct eddy_output one;
+        cr_assert_eq(eddy_feed(b, &inputs[i], 1, &one, &err), EDDY_OK, "%s", err.message);
+        cr_assert_str_eq(whole[i].topic, one.topic);
+        cr_assert_eq(whole[i].n_bands, 2);
+        cr_assert(same(whole[i].coverages, one.coverages, 2), "event %d", i);
+        cr_assert(same(whole[i].yhat, one.yhat, VALUES), "event %d", i);
+        cr_assert(same(whole[i].yhat_lower, one.yhat_lower, VALUES), "event %d", i);
+        cr_assert(same(whole[i].yhat_upper, one.yhat_upper, VALUES), "event %d", i);
+        cr_assert(same(whole[i].forecast, one.forecast, AHEAD), "event %d", i);
+        cr_assert(same(whole[i].lower, one.lower, AHEAD), "event %d", i);
+        cr_assert(same(whole[i].upper, one.upper, AHEAD), "event %d", i);
+        cr_assert(same(whole[i].band_lower, one.band_lower, BANDS), "event %d", i);
+        cr_assert(same(whole[i].band_upper, one.band_upper, BANDS), "event %d", i);
+        n_known += !isnan(whole[i].band_lower[0]);
+    }
+    cr_assert_gt(n_known, N / 2, "bands were compared, not gaps");
+    eddy_close(a);
+    eddy_close(b);
+}
+
 Test(embed, a_result_is_formatted_as_the_program_writes_it)
 {
     struct eddy *e = opened(yaml, NULL);
