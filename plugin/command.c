@@ -1,5 +1,6 @@
 #include "plugin/command.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -9,7 +10,7 @@
 #include "config/log.h"
 #include "plugin/registry.h"
 
-enum { MAX_ROWS = 40, NAME_WIDTH = 10 };
+enum { NAME_WIDTH = 10 };
 
 const struct command *command_find(const char *name)
 {
@@ -18,10 +19,20 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+/* More rows than COMMAND_ROWS_MAX are a bug of the table; the count stays within the arrays in any case. */
 static int command_rows(const struct command *c)
 {
     int n = 0;
-    while (c->options && c->options[n].name) n++;
+    while (n < COMMAND_ROWS_MAX && c->options && c->options[n].name) n++;
+    assert(!c->options || !c->options[n].name);
+    return n;
+}
+
+static int command_count(void)
+{
+    int n = 0;
+    while (n < COMMAND_ROWS_MAX && command_table[n]) n++;
+    assert(!command_table[n]);
     return n;
 }
 
@@ -107,11 +118,11 @@ static const char *option_store(const struct command_option *o, char *value, voi
 static int option_refuse(const struct command_context *c, int what, const char *word)
 {
     if (what == ':') return command_usage(c, "option %s needs a value", word);
-    const char *known[MAX_ROWS + 2];
-    int n = 0;
-    for (; c->command->options && c->command->options[n].name; n++) known[n] = c->command->options[n].name;
-    known[n++] = "help";
-    known[n] = NULL;
+    const char *known[COMMAND_ROWS_MAX + 2];
+    int n = command_rows(c->command);
+    for (int i = 0; i < n; i++) known[i] = c->command->options[i].name;
+    known[n] = "help";
+    known[n + 1] = NULL;
     if (strncmp(word, "--", 2) != 0) return command_usage(c, "unknown option %s", word);
 
     char name[64];
@@ -127,9 +138,9 @@ int command_parse(struct command_context *c, int argc, char **argv, void *args)
 {
     enum { FIRST = 256, HELP = FIRST - 1 };
     const struct command_option *rows = c->command->options;
-    struct option longs[MAX_ROWS + 2] = {{0}};
+    struct option longs[COMMAND_ROWS_MAX + 2] = {{0}};
     int n = command_rows(c->command);
-    for (int i = 0; i < n && i < MAX_ROWS; i++)
+    for (int i = 0; i < n; i++)
         longs[i] = (struct option){rows[i].name, rows[i].type == COMMAND_FLAG ? no_argument : required_argument, NULL,
                                    FIRST + i};
     longs[n] = (struct option){"help", no_argument, NULL, HELP};
@@ -186,14 +197,11 @@ int command_config(struct command_context *c, const char *path, const struct com
 
 static int command_unknown(const char *word)
 {
-    const char *known[MAX_ROWS + 2];
-    int n = 0;
-    while (n < MAX_ROWS && command_table[n]) {
-        known[n] = command_table[n]->name;
-        n++;
-    }
-    known[n++] = "help";
-    known[n] = NULL;
+    const char *known[COMMAND_ROWS_MAX + 2];
+    int n = command_count();
+    for (int i = 0; i < n; i++) known[i] = command_table[i]->name;
+    known[n] = "help";
+    known[n + 1] = NULL;
     const char *near = suggest(word, known);
     if (near) return usage_error("unknown command \"%s\" (did you mean \"%s\"?)", word, near);
     return usage_error("unknown command \"%s\"", word);

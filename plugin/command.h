@@ -44,6 +44,9 @@ enum command_option_type {
     COMMAND_COUNT /* int64_t                   a whole number, may be negative */
 };
 
+/* Options of a command and commands of the program: a longer table is a bug, which command_parse() asserts. */
+enum { COMMAND_ROWS_MAX = 40 };
+
 enum { COMMAND_LIST_MAX = 255 };
 struct command_list {
     int n;

@@ -1,6 +1,7 @@
 /* The command line: rows fill structs, mistakes are usage errors that help. */
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
+#include <signal.h>
 #include <string.h>
 
 #include "plugin/commands.h"
@@ -81,6 +82,39 @@ Test(command, a_list_has_an_end, .init = cr_redirect_stderr)
     cr_assert_eq(parse(&a, &c, argv), COMMAND_USAGE);
     argv[2 + COMMAND_LIST_MAX] = NULL;
     cr_assert_eq(parse(&a, &c, argv), COMMAND_GO);
+}
+
+Test(command, every_row_of_the_table_parses_and_knows_its_options, .init = cr_redirect_stderr)
+{
+    int n_commands = 0;
+    for (const struct command *const *c = command_table; *c; c++, n_commands++) {
+        struct command_context context = {.command = *c};
+        int n = 0;
+        while ((*c)->options && (*c)->options[n].name) n++;
+        cr_assert_leq(n, COMMAND_ROWS_MAX, "%s has %d options", (*c)->name, n);
+        cr_assert_eq(command_parse(&context, 2, (char *[]){"probe", "--no-such-option", NULL}, NULL), COMMAND_USAGE);
+    }
+    cr_assert_leq(n_commands, COMMAND_ROWS_MAX);
+}
+
+static struct command_option long_table[COMMAND_ROWS_MAX + 2];
+static int parse_long_table(int n)
+{
+    static const struct command wide = {"wide", "", 0, 0, "many options", NULL, long_table, NULL};
+    struct command_context c = {.command = &wide};
+    bool flag;
+    for (int i = 0; i < n; i++) long_table[i] = (struct command_option){"x", COMMAND_FLAG, 0, NULL, "x"};
+    return command_parse(&c, 1, (char *[]){"wide", NULL}, &flag);
+}
+
+Test(command, a_table_may_be_full)
+{
+    cr_assert_eq(parse_long_table(COMMAND_ROWS_MAX), COMMAND_GO);
+}
+
+Test(command, a_table_that_is_too_long_is_a_bug, .signal = SIGABRT, .init = cr_redirect_stderr)
+{
+    parse_long_table(COMMAND_ROWS_MAX + 1);
 }
 
 Test(command, every_row_of_the_table_can_explain_itself, .init = cr_redirect_stdout)
