@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "config/config.h"
+#include "config/option.h"
 
 enum { MAX_HORIZONS = 512, MAX_NAME = 100, MAX_LAYERS = 16 };
 
@@ -78,18 +78,16 @@ static void check_scope(const struct checking *c)
 
 static void check_missing(const struct checking *c)
 {
-    static const char *const policies[] = {"last", "forecast", "skip", NULL};
     const struct eddy_map *missing = &c->settings->forecast.missing;
     const struct node *map = node_at(c->root, "forecast.missing");
     for (int i = 0; i < missing->n; i++) {
         bool known = false;
-        for (int k = 0; policies[k]; k++) known = known || strcmp(policies[k], missing->item[i].value) == 0;
+        for (const char *const *word = missing_policy_words; *word; word++)
+            known = known || strcmp(*word, missing->item[i].value) == 0;
         const struct node *at = node_get(map, missing->item[i].name);
         const char *path = reading_format(c->reading, "forecast.missing.%s", missing->item[i].name);
         if (known || !at || !path) continue;
-        reading_problem(c->reading, at->place, path, "%s is not one of: last, forecast, skip%s",
-                        reading_quote(c->reading, at->text),
-                        suggest(at->text, policies) ? reading_advice(c->reading, at->text, policies) : "");
+        option_not_one_of(c->reading, path, at, reading_quote(c->reading, at->text), missing_policy_words);
     }
 }
 

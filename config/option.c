@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "config/config.h"
 #include "config/yaml_nodes.h"
 
 const struct eddy_option *option_find(const struct eddy_option *table, const char *name)
@@ -17,42 +18,47 @@ const char *path_join(struct reading *r, const char *path, const char *name)
     return joined ? joined : "";
 }
 
-bool option_is_list(const struct eddy_option *option)
+const struct option_type *option_type(enum eddy_option_type type)
 {
-    return option->type == EDDY_OPT_STRINGS || option->type == EDDY_OPT_REALS || option->type == EDDY_OPT_RANGES ||
-           option->type == EDDY_OPT_PARTS;
-}
-
-static const char *expected_text(enum eddy_option_type type)
-{
-    switch (type) {
-    case EDDY_OPT_BOOL: return "true or false";
-    case EDDY_OPT_INT: return "a whole number";
-    case EDDY_OPT_REAL: return "a number";
-    case EDDY_OPT_STRING: return "a text";
-    case EDDY_OPT_ENUM: return "a word";
-    case EDDY_OPT_DURATION: return "a duration such as 250ms, 10s, 5m, 24h or 30d";
-    case EDDY_OPT_SIZE: return "a size such as 64KiB, 512MiB or 1GiB";
-    case EDDY_OPT_STRINGS: return "a list of texts";
-    case EDDY_OPT_REALS: return "a list of numbers";
-    case EDDY_OPT_RANGES: return "a list of numbers and ranges such as [1, 12, 24-48]";
-    case EDDY_OPT_MAP: return "a map of names and values";
-    case EDDY_OPT_GROUP: return "a map of options";
-    case EDDY_OPT_PART: return "a name, or {name: {options}}";
-    case EDDY_OPT_PARTS: return "a list of names or {name: {options}}";
-    default: return "something else";
-    }
+    static const struct option_type types[] = {
+        [EDDY_OPT_END] = {"", "nothing", false},
+        [EDDY_OPT_BOOL] = {"bool", "true or false", true},
+        [EDDY_OPT_INT] = {"integer", "a whole number", true},
+        [EDDY_OPT_REAL] = {"real", "a number", true},
+        [EDDY_OPT_STRING] = {"text", "a text", true},
+        [EDDY_OPT_ENUM] = {"one of", "a word", true},
+        [EDDY_OPT_DURATION] = {"duration", "a duration such as 250ms, 10s, 5m, 24h or 30d", true},
+        [EDDY_OPT_SIZE] = {"size", "a size such as 64KiB, 512MiB or 1GiB", true},
+        [EDDY_OPT_STRINGS] = {"texts", "a list of texts", false},
+        [EDDY_OPT_REALS] = {"numbers", "a list of numbers", false},
+        [EDDY_OPT_RANGES] = {"ranges", "a list of numbers and ranges such as [1, 12, 24-48]", false},
+        [EDDY_OPT_MAP] = {"map", "a map of names and values", false},
+        [EDDY_OPT_GROUP] = {"group", "a map of options", false},
+        [EDDY_OPT_PART] = {"part", "a name, or {name: {options}}", false},
+        [EDDY_OPT_PARTS] = {"list of parts", "a list of names or {name: {options}}", false},
+    };
+    bool known = (size_t)type < sizeof(types) / sizeof(types[0]);
+    return &types[known ? type : EDDY_OPT_END];
 }
 
 void option_expected(struct reading *r, const struct slot *slot, const struct node *node)
 {
     if (node->kind == NODE_BAD) return; /* reported where it was found */
-    const char *expected = expected_text(slot->option->type);
+    const char *expected = option_type(slot->option->type)->expected;
     if (node_is_empty(node))
         reading_problem(r, node->place, slot->path, "is empty: expected %s; leave the line out for the default",
                         expected);
     else
         reading_problem(r, node->place, slot->path, "expected %s, got %s", expected, node_kind_text(node));
+}
+
+void option_not_one_of(struct reading *r, const char *path, const struct node *node, const char *shown,
+                       const char *const *words)
+{
+    const char *list = words[0];
+    for (int i = 1; list && words[i]; i++) list = reading_format(r, "%s, %s", list, words[i]);
+    const char *advice = suggest(node->text, words) ? reading_advice(r, node->text, words) : "";
+    reading_problem(r, node->place, path, "%s is not one of: %s%s", shown, list ? list : "", advice);
 }
 
 static void group_fill(struct reading *r, const struct slot *slot, const struct node *node)
@@ -81,9 +87,8 @@ static const struct node *default_node(struct reading *r, const struct slot *slo
         return NULL;
     }
     if (!*option->default_text) return NULL;
-    bool plain = option->type == EDDY_OPT_PART ? *option->default_text != '{' : option->type <= EDDY_OPT_SIZE;
-    if (plain && !(r->defaults_only && option->type == EDDY_OPT_PART))
-        return node_literal(r, option->default_text, near);
+    bool name_alone = option->type == EDDY_OPT_PART && *option->default_text != '{' && !r->defaults_only;
+    if (name_alone || option_type(option->type)->is_scalar) return node_literal(r, option->default_text, near);
     if (r->defaults_only) {
         reading_problem(r, near, slot->path, "the default is a list, which needs a configuration to own it");
         return NULL;

@@ -8,6 +8,14 @@
 
 #include "config/node.h"
 
+/* What users and messages are told about an option type; one row each in option.c. */
+struct option_type {
+    const char *name;     /* in the reference: "list of parts" */
+    const char *expected; /* in messages: "a list of names or {name: {options}}" */
+    bool is_scalar;       /* one word or number: a default of this type is its own YAML */
+};
+const struct option_type *option_type(enum eddy_option_type);
+
 /* One option while it is being filled. */
 struct slot {
     const struct eddy_option *option;
@@ -35,9 +43,10 @@ const struct eddy_option *option_find(const struct eddy_option *table, const cha
 /* "a.b", or "b" when `path` is "". */
 const char *path_join(struct reading *, const char *path, const char *name);
 
-/* True for the types that a YAML list (or one item by itself) fills. */
-bool option_is_list(const struct eddy_option *);
 /* Reports what the option expects: "path: expected a list of numbers, got a map". */
 void option_expected(struct reading *, const struct slot *, const struct node *);
+/* Reports a word that is none of `words` (NULL-terminated); `shown` is the word as messages may show it. */
+void option_not_one_of(struct reading *, const char *path, const struct node *, const char *shown,
+                       const char *const *words);
 
 #endif

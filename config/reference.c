@@ -18,14 +18,6 @@ static const char *text_or_empty(const char *text)
     return text ? text : "";
 }
 
-static const char *type_text(const struct eddy_option *o)
-{
-    static const char *const names[] = {"",       "bool",     "integer", "real",  "text",
-                                        "one of", "duration", "size",    "texts", "numbers",
-                                        "ranges", "map",      "group",   "part",  "list of parts"};
-    return (size_t)o->type < sizeof(names) / sizeof(names[0]) ? names[o->type] : "";
-}
-
 static bool has_range(const struct eddy_option *o)
 {
     return o->type != EDDY_OPT_ENUM && (o->min != 0 || o->max != 0);
@@ -53,7 +45,7 @@ static void range_text(const struct eddy_option *o, char out[2 * UNIT_TEXT_BYTES
 static void print_kind(const struct reference *ref, const struct eddy_option *o)
 {
     char range[2 * UNIT_TEXT_BYTES + 8];
-    (void)fputs(type_text(o), ref->out);
+    (void)fputs(option_type(o->type)->name, ref->out);
     if (o->type == EDDY_OPT_ENUM) (void)fputc(' ', ref->out);
     if (o->type == EDDY_OPT_ENUM)
         for (const char *c = text_or_empty(o->unit); *c; c++)
@@ -109,7 +101,7 @@ static void print_json(struct reference *ref, const struct eddy_part *part, cons
         print_json_member(out, "kind", eddy_part_kind_text((int)part->kind));
         print_json_member(out, "part", part->name);
     }
-    print_json_member(out, "type", type_text(o));
+    print_json_member(out, "type", option_type(o->type)->name);
     (void)fprintf(out, ", \"required\": %s", o->default_text ? "false" : "true");
     if (o->default_text) print_json_member(out, "default", o->default_text);
     if (has_range(o)) {

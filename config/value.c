@@ -82,11 +82,9 @@ static bool in_range(struct reading *r, const struct slot *slot, const struct no
 
 static void report_wrong(struct reading *r, const struct slot *slot, const struct node *node, const char *wrong)
 {
-    const char *expected = slot->option->type == EDDY_OPT_DURATION
-                               ? "; expected one such as 250ms, 10s, 5m, 24h or 30d"
-                           : slot->option->type == EDDY_OPT_SIZE ? "; expected one such as 64KiB, 512MiB or 1GiB"
-                                                                 : "";
-    reading_problem(r, node->place, slot->path, "%s %s%s", written(r, slot, node), wrong, expected);
+    bool has_unit = slot->option->type == EDDY_OPT_DURATION || slot->option->type == EDDY_OPT_SIZE;
+    reading_problem(r, node->place, slot->path, "%s %s%s%s", written(r, slot, node), wrong,
+                    has_unit ? "; expected " : "", has_unit ? option_type(slot->option->type)->expected : "");
 }
 
 static void integer_fill(struct reading *r, const struct slot *slot, const struct node *node)
@@ -138,17 +136,12 @@ static void enum_fill(struct reading *r, const struct slot *slot, const struct n
     const char *text = value_text(r, slot, node);
     const char *const *words = text ? enum_words(r, slot->option->unit ? slot->option->unit : "") : NULL;
     if (!words) return;
-    const char *list = words[0];
     for (int i = 0; words[i]; i++) {
-        if (strcmp(words[i], text) == 0) {
-            *(int *)slot->at = i;
-            return;
-        }
-        if (i) list = reading_format(r, "%s, %s", list, words[i]);
+        if (strcmp(words[i], text) != 0) continue;
+        *(int *)slot->at = i;
+        return;
     }
-    const char *advice = suggest(node->text, words) ? reading_advice(r, node->text, words) : "";
-    reading_problem(r, node->place, slot->path, "%s is not one of: %s%s", written(r, slot, node), list ? list : "",
-                    advice);
+    option_not_one_of(r, slot->path, node, written(r, slot, node), words);
 }
 
 static void string_fill(struct reading *r, const struct slot *slot, const struct node *node)

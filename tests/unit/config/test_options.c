@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/option.h"
 #include "fixture.h"
 
 #define ERRORS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -88,8 +89,10 @@ Test(options, several_errors_come_in_one_go_with_their_lines)
             "configuration:9: train.mode: \"backgruond\" is not one of: background, inline, off (did you mean "
             "\"background\"?)",
             "configuration:9: train.every: \"many\" is not a whole number",
-            "configuration:11: state.checkpoint: \"10\" has no unit; expected one such as 250ms, 10s, 5m, 24h or 30d",
-            "configuration:12: state.memory: \"512MB2\" has an unknown unit; expected one such as 64KiB, 512MiB or "
+            "configuration:11: state.checkpoint: \"10\" has no unit; expected a duration such as 250ms, 10s, 5m, 24h "
+            "or 30d",
+            "configuration:12: state.memory: \"512MB2\" has an unknown unit; expected a size such as 64KiB, 512MiB "
+            "or "
             "1GiB",
             "configuration:13: workers: unknown option; known: name, seed, source, codec, forecast, detect, train, "
             "state, sink, errors, limits, late, guarantee, plugins"));
@@ -328,4 +331,16 @@ Test(suggest, near_words_are_found_and_far_ones_are_not)
     memset(longest, 'h', sizeof(longest));
     longest[199] = 0;
     cr_expect_null(suggest(longest, known));
+}
+
+Test(options, every_type_has_a_row_of_its_own)
+{
+    for (int type = EDDY_OPT_BOOL; type <= EDDY_OPT_PARTS; type++) {
+        const struct option_type *row = option_type((enum eddy_option_type)type);
+        cr_assert(row->name && *row->name, "type %d", type);
+        cr_assert(row->expected && *row->expected, "type %d", type);
+        for (int other = EDDY_OPT_BOOL; other < type; other++)
+            cr_assert_str_neq(row->name, option_type((enum eddy_option_type)other)->name);
+    }
+    cr_assert_str_eq(option_type((enum eddy_option_type)99)->name, "");
 }

@@ -178,9 +178,9 @@ Test(values, wrong_numbers_are_refused)
     expect_probe_error("rate: \" 1\"", "rate: \" 1\" is not a number");
     expect_probe_error("flag: yes", "flag: \"yes\" is neither true nor false");
     expect_probe_error("room: 9e18GiB",
-                       "room: \"9e18GiB\" has an unknown unit; expected one such as 64KiB, 512MiB or 1GiB");
+                       "room: \"9e18GiB\" has an unknown unit; expected a size such as 64KiB, 512MiB or 1GiB");
     expect_probe_error("room: 99999999999999999999",
-                       "room: \"99999999999999999999\" is too large; expected one such as 64KiB, 512MiB or 1GiB");
+                       "room: \"99999999999999999999\" is too large; expected a size such as 64KiB, 512MiB or 1GiB");
     expect_probe_error("word: pink", "word: \"pink\" is not one of: red, green, blue");
     expect_probe_error("word: bleu", "word: \"bleu\" is not one of: red, green, blue (did you mean \"blue\"?)");
     expect_probe_error("word: 0", "word: \"0\" is not one of: red, green, blue");
