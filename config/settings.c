@@ -11,6 +11,9 @@
 
 #define AT(group, member) offsetof(struct group##_settings, member)
 
+const char *const missing_policy_words[] = {
+    [MISSING_LAST] = "last", [MISSING_FORECAST] = "forecast", [MISSING_SKIP] = "skip", NULL};
+
 static const struct eddy_option network_options[] = {
     {"layers", EDDY_OPT_PARTS, AT(network, layers), "[{gru: {units: 32}}]", 0, 0, "",
      "The recurrent network, bottom to top. Its output head is added by eddy.", NULL, EDDY_PART_LAYER, false},

@@ -30,9 +30,12 @@ static eddy_status plan_schema(struct plan *p, const struct eddy_schema *schema,
     return EDDY_OK;
 }
 
+/* The configuration was checked: only settings made in another way hold an unknown word. */
 static int plan_policy(const char *word)
 {
-    return strcmp(word, "forecast") == 0 ? MISSING_FORECAST : strcmp(word, "skip") == 0 ? MISSING_SKIP : MISSING_LAST;
+    for (int i = 0; missing_policy_words[i]; i++)
+        if (strcmp(missing_policy_words[i], word) == 0) return i;
+    return MISSING_LAST;
 }
 
 /* `forecast.missing`: a policy per value, `default` for the others. */

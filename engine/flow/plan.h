@@ -15,12 +15,6 @@
 #include "engine/state/row_layout.h"
 #include "engine/train/tbptt.h"
 
-enum missing_policy {
-    MISSING_LAST,     /* the last known value stands in, its difference is 0 */
-    MISSING_FORECAST, /* what was forecast for it stands in */
-    MISSING_SKIP      /* the network does not step (joint: when all values are missing) */
-};
-
 /* One step of the past, kept for training windows: struct point_head, then per value of the channel a struct point. */
 struct point_head {
     int64_t time_ns;
