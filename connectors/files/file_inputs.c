@@ -194,13 +194,3 @@ const struct eddy_schema *file_inputs_schema(const struct file_inputs *inputs)
 {
     return inputs->schema.n_values ? &inputs->schema : NULL;
 }
-
-int file_inputs_count(const struct file_inputs *inputs)
-{
-    return inputs->n;
-}
-
-const char *file_inputs_path(const struct file_inputs *inputs, int i)
-{
-    return inputs->item[i].path;
-}

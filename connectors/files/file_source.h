@@ -43,8 +43,6 @@ eddy_status file_inputs_open(const struct file_source_settings *, const struct e
                              struct eddy_error *);
 /* The values of all CSV inputs by first appearance; NULL when no input is CSV. */
 const struct eddy_schema *file_inputs_schema(const struct file_inputs *);
-int file_inputs_count(const struct file_inputs *); /* files */
-const char *file_inputs_path(const struct file_inputs *, int i);
 void file_inputs_close(struct file_inputs *); /* after the source that uses them; NULL is fine */
 
 #endif
