@@ -31,7 +31,7 @@ eddy_status pipeline_read_files(struct pipeline *p, const struct file_source_set
     return EDDY_OK;
 }
 
-static void pipeline_read_kafka(struct pipeline *p)
+static void pipeline_tombstones(struct pipeline *p)
 {
     const struct kafka_source_settings *kafka = p->settings.source.settings;
     p->request.forget_tombstones = kafka->tombstones == TOMBSTONES_FORGET;
@@ -50,7 +50,7 @@ eddy_status pipeline_read_past(struct pipeline *p, const char *from, const char 
                                              .connect_timeout = kafka->connect_timeout};
     p->request.source = &source_kafka_range;
     p->request.source_settings = &p->range;
-    pipeline_read_kafka(p);
+    pipeline_tombstones(p);
     return EDDY_OK;
 }
 
@@ -63,7 +63,7 @@ eddy_status pipeline_configured(struct pipeline *p, const struct settings *setti
     if (settings->source.part == &source_file.part) return pipeline_read_files(p, settings->source.settings, err);
     p->request.source = (const struct eddy_source *)(const void *)settings->source.part;
     p->request.source_settings = settings->source.settings;
-    if (settings->source.part == &source_kafka.part) pipeline_read_kafka(p);
+    if (settings->source.part == &source_kafka.part) pipeline_tombstones(p);
     return EDDY_OK;
 }
 
