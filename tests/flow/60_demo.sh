@@ -1,5 +1,6 @@
 #!/bin/bash
 # The demo does its job over the Kafka protocol, leaves nothing behind, and what it keeps replays to the same scores.
+# shellcheck source=tests/flow/lib.sh
 source "$(dirname "$0")/lib.sh"
 export TMPDIR=$scratch/tmp
 mkdir "$TMPDIR"
