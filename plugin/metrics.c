@@ -10,7 +10,7 @@
 /* Everything about one key, in one allocation:
  *     name     [name_len]           topic, partition and key, or the key alone
  *     last     [V]                  last known value, NaN before
- *     ring     for each horizon h of H: slots [h] of {forecast, lower, upper, persistence} [V] */
+ *     ring     for each horizon h of H: slots [h] of {forecast, persistence, [n_bands] of {lower, upper}} [V] */
 struct metrics_key {
     uint64_t hash;
     int64_t count; /* results of this key so far */
@@ -24,7 +24,7 @@ struct metrics_key {
 };
 
 static const int64_t MAX_BYTES = 256LL << 20;
-enum { SLOT_FORECAST, SLOT_LOWER, SLOT_UPPER, SLOT_PERSISTENCE, SLOT_WIDTH };
+enum { SLOT_FORECAST, SLOT_PERSISTENCE, SLOT_EDGES };
 
 eddy_status metrics_open(const struct metrics_request *request, struct metrics **out, struct eddy_error *err)
 {
@@ -53,6 +53,8 @@ void metrics_close(struct metrics *m)
     free(m->table);
     free(m->at_ring);
     free(m->horizons);
+    free(m->coverages);
+    free(m->bands);
     for (int v = 0; v < m->n_values; v++) free(m->names[v]);
     free(m->names);
     eddy_buffer_free(&m->scratch);
@@ -66,15 +68,20 @@ static bool metrics_shape(struct metrics *m, const struct eddy_result *r)
     m->horizons = calloc((size_t)r->n_horizons + 1, sizeof(*m->horizons));
     m->at_ring = calloc((size_t)r->n_horizons + 1, sizeof(*m->at_ring));
     m->names = calloc((size_t)n_values + 1, sizeof(*m->names));
-    if (!m->horizons || !m->at_ring || !m->names) return false;
+    m->coverages = calloc((size_t)r->n_bands + 1, sizeof(*m->coverages));
+    m->bands = calloc((size_t)n_values * (size_t)r->n_horizons * (size_t)r->n_bands + 1, sizeof(*m->bands));
+    if (!m->horizons || !m->at_ring || !m->names || !m->coverages || !m->bands) return false;
 
     m->n_values = n_values;
     m->n_horizons = r->n_horizons;
+    m->n_bands = r->n_bands;
+    m->slot_doubles = SLOT_EDGES + 2 * (size_t)r->n_bands;
+    for (int b = 0; b < r->n_bands; b++) m->coverages[b] = r->coverages[b];
     size_t at = 0;
     for (int i = 0; i < r->n_horizons; i++) {
         m->horizons[i] = r->horizons[i];
         m->at_ring[i] = at;
-        at += (size_t)r->horizons[i] * SLOT_WIDTH * (size_t)n_values;
+        at += (size_t)r->horizons[i] * m->slot_doubles * (size_t)n_values;
     }
     m->ring_doubles = at;
     for (int v = 0; v < n_values; v++)
@@ -172,13 +179,29 @@ static eddy_status metrics_find(struct metrics *m, const struct eddy_result *r, 
 static double *metrics_slot(const struct metrics *m, struct metrics_key *k, int i, int64_t count, int v)
 {
     size_t place = (size_t)(count % m->horizons[i]);
-    return k->ring + m->at_ring[i] + (place * (size_t)m->n_values + (size_t)v) * SLOT_WIDTH;
+    return k->ring + m->at_ring[i] + (place * (size_t)m->n_values + (size_t)v) * m->slot_doubles;
 }
 
-static void metrics_judge(struct metrics_sum *s, double y, const double *slot)
+static struct metrics_band *metrics_bands(const struct metrics *m, int i, int v)
+{
+    return m->bands + (v * m->n_horizons + i) * m->n_bands;
+}
+
+static void metrics_judge_bands(struct metrics_band *bands, int n_bands, double y, const double *edges)
+{
+    for (int b = 0; b < n_bands; b++, edges += 2) {
+        if (!isfinite(edges[0]) || !isfinite(edges[1])) continue;
+        bands[b].n++;
+        bands[b].inside += y >= edges[0] && y <= edges[1];
+        bands[b].width += edges[1] - edges[0];
+    }
+}
+
+/* False when there is no pair to judge. */
+static bool metrics_judge(struct metrics_sum *s, double y, const double *slot)
 {
     double forecast = slot[SLOT_FORECAST], persistence = slot[SLOT_PERSISTENCE];
-    if (!isfinite(y) || !isfinite(forecast) || !isfinite(persistence)) return;
+    if (!isfinite(y) || !isfinite(forecast) || !isfinite(persistence)) return false;
     double e = y - forecast, p = y - persistence, size = fabs(y) + fabs(forecast);
     s->n++;
     s->squared += e * e;
@@ -186,10 +209,20 @@ static void metrics_judge(struct metrics_sum *s, double y, const double *slot)
     s->symmetric += size > 0 ? 200 * fabs(e) / size : 0;
     s->persistence_squared += p * p;
     s->persistence_absolute += fabs(p);
-    if (!isfinite(slot[SLOT_LOWER]) || !isfinite(slot[SLOT_UPPER])) return;
-    s->n_bands++;
-    s->inside += y >= slot[SLOT_LOWER] && y <= slot[SLOT_UPPER];
-    s->width += slot[SLOT_UPPER] - slot[SLOT_LOWER];
+    return true;
+}
+
+/* Puts what the result forecasts for value v and horizon i into its slot. */
+static void metrics_keep(const struct metrics *m, const struct eddy_result *r, int i, int v, double last,
+                         double *slot)
+{
+    int at = i * m->n_values + v, plane = m->n_horizons * m->n_values;
+    slot[SLOT_FORECAST] = r->forecast[at];
+    slot[SLOT_PERSISTENCE] = last;
+    for (int b = 0; b < m->n_bands; b++) {
+        slot[SLOT_EDGES + 2 * b] = r->band_lower[b * plane + at];
+        slot[SLOT_EDGES + 2 * b + 1] = r->band_upper[b * plane + at];
+    }
 }
 
 void metrics_add(struct metrics *m, const struct eddy_result *r)
@@ -212,12 +245,9 @@ void metrics_add(struct metrics *m, const struct eddy_result *r)
         /* The forecast that this event answers was made h events ago, in the slot that is now filled anew. */
         for (int i = 0; i < m->n_horizons; i++) {
             double *slot = metrics_slot(m, k, i, k->count, v);
-            int at = i * m->n_values + v;
-            metrics_judge(&k->sums[v * m->n_horizons + i], y, slot);
-            slot[SLOT_FORECAST] = r->forecast[at];
-            slot[SLOT_LOWER] = r->lower[at];
-            slot[SLOT_UPPER] = r->upper[at];
-            slot[SLOT_PERSISTENCE] = k->last[v];
+            if (metrics_judge(&k->sums[v * m->n_horizons + i], y, slot))
+                metrics_judge_bands(metrics_bands(m, i, v), m->n_bands, y, slot + SLOT_EDGES);
+            metrics_keep(m, r, i, v, k->last[v], slot);
         }
     }
     k->count++;
@@ -229,12 +259,9 @@ fail:
 static void metrics_sum_add(struct metrics_sum *to, const struct metrics_sum *s)
 {
     to->n += s->n;
-    to->n_bands += s->n_bands;
-    to->inside += s->inside;
     to->squared += s->squared;
     to->absolute += s->absolute;
     to->symmetric += s->symmetric;
-    to->width += s->width;
     to->persistence_squared += s->persistence_squared;
     to->persistence_absolute += s->persistence_absolute;
 }
@@ -264,6 +291,18 @@ void metrics_pool(const struct metrics *m, int i, int value, struct metrics_pool
     out->mase = n_scaled ? scaled / (double)n_scaled : NAN;
 }
 
+void metrics_band_of(const struct metrics *m, int i, int value, int b, struct metrics_band *out)
+{
+    *out = (struct metrics_band){0};
+    for (int v = 0; v < m->n_values; v++) {
+        if (value >= 0 && v != value) continue;
+        const struct metrics_band *s = metrics_bands(m, i, v) + b;
+        out->n += s->n;
+        out->inside += s->inside;
+        out->width += s->width;
+    }
+}
+
 static double per(double sum, int64_t n)
 {
     return n ? sum / (double)n : NAN;
@@ -274,6 +313,8 @@ void metrics_horizon_of(const struct metrics *m, int i, int value, struct metric
     struct metrics_pooled pooled;
     metrics_pool(m, i, value, &pooled);
     const struct metrics_sum *s = &pooled.sum;
+    struct metrics_band widest = {0};
+    if (m->n_bands) metrics_band_of(m, i, value, m->n_bands - 1, &widest);
     *out = (struct metrics_horizon){.h = m->horizons[i],
                                     .n = s->n,
                                     .mse = per(s->squared, s->n),
@@ -282,11 +323,10 @@ void metrics_horizon_of(const struct metrics *m, int i, int value, struct metric
                                     .smape = per(s->symmetric, s->n),
                                     .mase = pooled.mase,
                                     .relative_mse = pooled.relative_mse,
-                                    .coverage = per((double)s->inside, s->n_bands),
-                                    .width = per(s->width, s->n_bands),
+                                    .coverage = per((double)widest.inside, widest.n),
+                                    .width = per(widest.width, widest.n),
                                     .persistence_mse = per(s->persistence_squared, s->n),
                                     .persistence_mae = per(s->persistence_absolute, s->n),
-                                    .n_bands = s->n_bands,
                                     .n_series = pooled.n_series};
 }
 

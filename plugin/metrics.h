@@ -10,8 +10,9 @@
  *          mse / persistence_mse, in which every series counts the same (series whose persistence never errs, or that
  *          are never wrong, are left out; `series` says how many counted).  `mase` is the mean over series of mae
  *          divided by the mean absolute step of that series.
- * Memory   per key and value 8 bytes x (2 + 4 x sum of horizons) for what is outstanding and 80 bytes per horizon for the
- *          sums, up to `max_bytes` in all: keys that come later are not measured, and `unmeasured` counts their events.
+ * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands) x sum of horizons) for what is outstanding and 48 bytes per
+ *          horizon for the sums, up to `max_bytes` in all: keys that come later are not measured, and `unmeasured`
+ *          counts their events.
  * Threads  one thread. */
 #ifndef PLUGIN_METRICS_H
 #define PLUGIN_METRICS_H
@@ -50,10 +51,9 @@ eddy_status metrics_print(const struct metrics *, const struct metrics_run *, FI
 struct metrics_horizon {
     int h;
     int64_t n;
-    double mse, mae, rmse, smape, mase, relative_mse, coverage, width, persistence_mse,
-        persistence_mae; /* NaN = unknown */
-    int64_t n_bands;     /* pairs with a band */
-    int64_t n_series;    /* series behind relative_mse */
+    double mse, mae, rmse, smape, mase, relative_mse, persistence_mse, persistence_mae; /* NaN = unknown */
+    double coverage, width; /* of the widest band: share of values inside, mean width; NaN = unknown */
+    int64_t n_series;       /* series behind relative_mse */
 };
 bool metrics_horizon(const struct metrics *, int i, struct metrics_horizon *);
 int64_t metrics_unmeasured(const struct metrics *); /* events of keys beyond max_bytes */

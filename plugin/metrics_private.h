@@ -8,18 +8,27 @@ struct metrics_key;
 
 /* Sums over the judged pairs of one series and horizon. */
 struct metrics_sum {
-    int64_t n, n_bands, inside;
-    double squared, absolute, symmetric, width, persistence_squared, persistence_absolute;
+    int64_t n;
+    double squared, absolute, symmetric, persistence_squared, persistence_absolute;
+};
+
+/* Pairs that had this band, how many of them lay inside, and the sum of its widths. */
+struct metrics_band {
+    int64_t n, inside;
+    double width;
 };
 
 struct metrics {
     const struct settings *settings;
     bool by_partition;
     bool failed; /* out of memory while collecting */
-    int n_values, n_horizons;
+    int n_values, n_horizons, n_bands;
     int *horizons;              /* [n_horizons]; NULL before the first result */
     size_t *at_ring;            /* [n_horizons] first double of each horizon's ring */
+    size_t slot_doubles;        /* of one outstanding forecast */
     size_t ring_doubles;        /* of one key */
+    double *coverages;          /* [n_bands] ascending */
+    struct metrics_band *bands; /* [n_values, n_horizons, n_bands], over all keys */
     char **names;               /* [n_values] */
     struct metrics_key **table; /* [cap] open addressing, a power of two */
     size_t cap, n_keys;
@@ -34,6 +43,7 @@ struct metrics_pooled {
 };
 /* Over all keys; value -1 = over all values too. */
 void metrics_pool(const struct metrics *, int horizon, int value, struct metrics_pooled *);
+void metrics_band_of(const struct metrics *, int horizon, int value, int band, struct metrics_band *);
 void metrics_horizon_of(const struct metrics *, int horizon, int value, struct metrics_horizon *);
 
 #endif

@@ -5,17 +5,33 @@
 
 #include "plugin/metrics_private.h"
 
-/* The key under which figures of the widest band stand, e.g. "0.9". */
-static void band_name(const struct metrics *m, char out[32])
+/* The key under which a band's figures stand, e.g. "0.9". */
+static void band_name(double coverage, char out[32])
 {
-    const struct eddy_reals *bands = &m->settings->forecast.bands;
-    (void)snprintf(out, 32, "%.9g", bands->n ? bands->item[bands->n - 1] : 0);
+    (void)snprintf(out, 32, "%.9g", coverage);
 }
 
-static void write_horizon(const struct metrics *m, const struct metrics_horizon *h, struct json_out *j)
+/* "coverage": share of values inside, and "width": mean distance of the edges, for every band. */
+static void write_bands(const struct metrics *m, int i, int value, struct json_out *j)
 {
-    char band[32];
-    band_name(m, band);
+    for (int width = 0; width < 2; width++) {
+        json_open(j, width ? "width" : "coverage", '{');
+        for (int b = 0; b < m->n_bands; b++) {
+            char name[32];
+            struct metrics_band band;
+            metrics_band_of(m, i, value, b, &band);
+            double n = band.n ? (double)band.n : NAN;
+            band_name(m->coverages[b], name);
+            json_real(j, name, (width ? band.width : (double)band.inside) / n);
+        }
+        json_close(j, '}');
+    }
+}
+
+static void write_horizon(const struct metrics *m, int i, int value, struct json_out *j)
+{
+    struct metrics_horizon row, *h = &row;
+    metrics_horizon_of(m, i, value, h);
     json_open(j, NULL, '{');
     json_int(j, "h", h->h);
     json_int(j, "n", h->n);
@@ -24,12 +40,7 @@ static void write_horizon(const struct metrics *m, const struct metrics_horizon 
     json_real(j, "rmse", h->rmse);
     json_real(j, "mase", h->mase);
     json_real(j, "smape", h->smape);
-    json_open(j, "coverage", '{');
-    json_real(j, band, h->coverage);
-    json_close(j, '}');
-    json_open(j, "width", '{');
-    json_real(j, band, h->width);
-    json_close(j, '}');
+    write_bands(m, i, value, j);
     json_real(j, "persistence_mse", h->persistence_mse);
     json_real(j, "persistence_mae", h->persistence_mae);
     json_real(j, "relative_mse", h->relative_mse);
@@ -40,11 +51,7 @@ static void write_horizon(const struct metrics *m, const struct metrics_horizon 
 static void write_by_horizon(const struct metrics *m, int value, struct json_out *j)
 {
     json_open(j, "by_horizon", '[');
-    for (int i = 0; i < m->n_horizons; i++) {
-        struct metrics_horizon h;
-        metrics_horizon_of(m, i, value, &h);
-        write_horizon(m, &h, j);
-    }
+    for (int i = 0; i < m->n_horizons; i++) write_horizon(m, i, value, j);
     json_close(j, ']');
 }
 
@@ -159,7 +166,7 @@ eddy_status metrics_print(const struct metrics *m, const struct metrics_run *run
     if (rc < 0) return rc;
     const struct driver_stats *s = run->stats;
     char a[32], b[32], band[32];
-    band_name(m, band);
+    band_name(m->n_bands ? m->coverages[m->n_bands - 1] : NAN, band);
     fprintf(out, "events     %lld (%lld bad), %lld keys\n", (long long)s->events, (long long)s->bad,
             (long long)s->keys);
     fprintf(out, "time       %s s, %s events/s\n", number(s->seconds, a),

@@ -22,14 +22,15 @@ static struct metrics *opened(bool by_partition)
     return m;
 }
 
-/* One result of one value: y, and what is forecast for horizons 1 and 2, with a band of +-1. */
+/* One result of one value: y, and what is forecast for horizons 1 and 2, with bands of +-0.5 (0.5) and +-1 (0.9). */
 static void add(struct metrics *m, const char *topic, int32_t partition, const char *key, double y, double f1,
                 double f2)
 {
     static const char *const names[] = {"v"};
     static const struct eddy_schema schema = {1, names};
     static const int horizons[] = {1, 2};
-    const double forecast[] = {f1, f2}, lower[] = {f1 - 1, f2 - 1}, upper[] = {f1 + 1, f2 + 1};
+    const double forecast[] = {f1, f2};
+    const double lower[] = {f1 - 0.5, f2 - 0.5, f1 - 1, f2 - 1}, upper[] = {f1 + 0.5, f2 + 0.5, f1 + 1, f2 + 1};
     const struct eddy_result r = {.key = key,
                                   .key_len = strlen(key),
                                   .topic = topic,
@@ -39,8 +40,12 @@ static void add(struct metrics *m, const char *topic, int32_t partition, const c
                                   .n_horizons = 2,
                                   .horizons = horizons,
                                   .forecast = forecast,
-                                  .lower = lower,
-                                  .upper = upper};
+                                  .lower = lower + 2,
+                                  .upper = upper + 2,
+                                  .n_bands = 2,
+                                  .coverages = bands,
+                                  .band_lower = lower,
+                                  .band_upper = upper};
     metrics_add(m, &r);
 }
 
@@ -171,8 +176,8 @@ Test(metrics, json_has_the_agreed_members)
                                           "\"events_per_second\":6",
                                           "\"state_hash\":\"0f\"",
                                           "\"by_horizon\":[{\"h\":1,\"n\":2,",
-                                          "\"coverage\":{\"0.9\":",
-                                          "\"width\":{\"0.9\":2",
+                                          "\"coverage\":{\"0.5\":0,\"0.9\":1},", /* both errors are 1 */
+                                          "\"width\":{\"0.5\":1,\"0.9\":2},",
                                           "\"cumulative\":[{\"H\":1,",
                                           "{\"H\":2,\"mse\":2,",
                                           "\"threshold\":0.4",
@@ -203,6 +208,43 @@ Test(metrics, json_has_the_agreed_members)
     fclose(out);
     for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
         cr_assert(strstr(text, members[i]) != NULL, "%s is missing in %s", members[i], text);
+    metrics_close(m);
+}
+
+static void write_text(struct metrics *m, char text[8192])
+{
+    const struct driver_stats stats = {0};
+    const struct metrics_run run = {&stats, NULL, NULL};
+    struct eddy_error err;
+    FILE *out = fmemopen(text, 8192, "w");
+    struct json_out j = json_begin(out);
+    cr_assert_eq(metrics_write(m, &run, &j, &err), EDDY_OK);
+    fclose(out);
+}
+
+Test(metrics, every_band_has_its_own_coverage)
+{
+    char text[8192] = "";
+    struct metrics *m = opened(false);
+    add(m, "f", 0, "a", 0, 1, 0);
+    add(m, "f", 0, "a", 1.25, 3, 0); /* error 0.25: inside both */
+    add(m, "f", 0, "a", 3.75, 9, 0); /* 0.75: inside the wider one */
+    add(m, "f", 0, "b", 5, 5.5, 0);
+    add(m, "f", 0, "b", 4.5, 0, 0); /* 1: on the wider one's edge */
+    add(m, "f", 0, "a", -40, 0, 0); /* far out */
+    write_text(m, text);
+    cr_assert(strstr(text, "\"h\":1,\"n\":4,"), "%s", text);
+    cr_assert(strstr(text, "\"coverage\":{\"0.5\":0.25,\"0.9\":0.75},\"width\":{\"0.5\":1,\"0.9\":2}"), "%s", text);
+    metrics_close(m);
+}
+
+Test(metrics, a_band_that_was_never_known_is_null)
+{
+    char text[8192] = "";
+    struct metrics *m = opened(false);
+    add(m, "f", 0, "a", 0, 1, 0);
+    write_text(m, text);
+    cr_assert(strstr(text, "\"coverage\":{\"0.5\":null,\"0.9\":null}"), "%s", text);
     metrics_close(m);
 }
 
