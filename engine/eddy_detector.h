@@ -25,6 +25,7 @@ struct eddy_evidence {
     int64_t time_ns, elapsed_ns; /* event time; since the key's last event, >= 0 */
     double threshold;            /* detect.threshold, for refractory periods */
     bool warmup;                 /* the key is too young to be scored; the verdict is not used */
+    int64_t warmup_events; /* detect.warmup: a detector whose own state is younger (after a reset) stays silent too */
 };
 
 struct eddy_verdict {

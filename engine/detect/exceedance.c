@@ -155,7 +155,7 @@ static double exceedance_value(const struct exceedance_settings *s, struct excee
     double evidence = exceedance_windows(s, v, nets, exceedance_nets(in->n_horizons));
     evidence = fmax(evidence, exceedance_marginal(s, v, x));
     bool novel = exceedance_novel(s, v, x);
-    v->n++;
+    if (v->n++ < in->warmup_events) return 0;
     return novel ? 1 : .999 * evidence;
 }
 

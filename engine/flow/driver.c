@@ -12,7 +12,7 @@
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-enum { CHUNK = 1024, MAX_BATCHES = 64, POLL_MS = 100, STALL_MS = 50, STOP_DRAIN_MS = 6000 };
+enum { CHUNK = 1024, MAX_BATCHES = 64, POLL_MS = 100, STALL_MS = 50, STOP_DRAIN_MS = 5000 };
 static const int64_t TICK_NS = 250 * 1000000LL, MS_NS = 1000000;
 
 int64_t driver_clock_ns(void)
@@ -180,7 +180,10 @@ static eddy_status driver_drain_serving(struct driver *d, struct eddy_error *err
         if (rc != EDDY_EAGAIN) return rc;
         if (driver_stopping(d)) {
             if (stop_by == 0) stop_by = driver_clock_ns() + STOP_DRAIN_MS * MS_NS;
-            if (driver_clock_ns() >= stop_by) return EDDY_EAGAIN;
+            if (driver_clock_ns() >= stop_by) {
+                d->given_up = true;
+                return EDDY_EAGAIN;
+            }
         }
         rc = d->request.source->serve(d->source, err);
         if (rc < 0) return rc;
@@ -213,8 +216,9 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
     eddy_status rc = d->request.source->poll(d->source, POLL_MS, d->chunk, d->batches, MAX_BATCHES, err);
     driver_stage(d, &d->stats.cpu_poll, &cpu);
     if (rc < 0) return rc;
-    int n = rc;
-    for (int i = 0; i < n && rc >= 0; i++) rc = driver_feed(d, &d->batches[i], err);
+    d->n_batches = rc;
+    for (int i = 0; i < d->n_batches && rc >= 0; i++) rc = driver_feed(d, &d->batches[i], err);
+    d->n_batches = 0;
     bool given_up = rc == EDDY_EAGAIN && driver_stopping(d); /* the sink is full and we are to stop */
     if (given_up) rc = EDDY_OK;
     driver_stage(d, NULL, &cpu);
@@ -248,6 +252,9 @@ eddy_status driver_run(struct driver *d, struct eddy_error *err)
     } else if (saved < 0 && rc >= 0) {
         if (err) *err = last;
         rc = saved;
+    } else if (saved >= 0 && rc >= 0 && d->checkpoint_error.code < 0) {
+        if (err) *err = d->checkpoint_error; /* a full disk is no reason to stop, but the end must not hide it */
+        rc = d->checkpoint_error.code;
     }
     d->tick_due_ns = 0;
     driver_tick(d, driver_clock_ns());

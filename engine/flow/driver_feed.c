@@ -200,16 +200,16 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
 static eddy_status feed_wait(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
     int stalls = 0;
-    eddy_status rc = EDDY_EAGAIN;
     d->stats.waits++;
-    while (rc == EDDY_EAGAIN && !dl->gone) {
-        rc = lane_wait(dl->lane, STALL_MS);
-        if (rc != EDDY_EAGAIN) break;
-        rc = feed_stall(d, &stalls, err);
-        if (rc >= 0) rc = EDDY_EAGAIN;
+    eddy_status rc = lane_wait(dl->lane, STALL_MS), served = EDDY_OK;
+    while (rc == EDDY_EAGAIN && served >= 0 && !dl->gone && !driver_stopping(d)) {
+        served = feed_stall(d, &stalls, err);
+        if (served >= 0 && !dl->gone) rc = lane_wait(dl->lane, STALL_MS);
     }
     eddy_status resumed = feed_go_on(d, stalls, err);
-    return rc < 0 ? rc : resumed;
+    if (served < 0) return served;
+    if (resumed < 0) return resumed;
+    return dl->gone ? EDDY_OK : rc; /* EDDY_EAGAIN: told to stop; the windows are saved and trained again */
 }
 
 static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, double *cpu, struct eddy_error *err)
@@ -261,9 +261,7 @@ static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const st
 eddy_status driver_feed(struct driver *d, const struct source_batch *batch, struct eddy_error *err)
 {
     struct driver_lane *dl = batch->tag;
-    int known = 0;
-    while (known < d->n_lanes && d->lanes[known] != dl) known++;
-    if (known == d->n_lanes) return EDDY_OK; /* revoked while an earlier batch was in hand */
+    if (!dl) return EDDY_OK; /* revoked while an earlier batch was in hand */
 
     d->in_hand = dl;
     eddy_status rc = EDDY_OK;

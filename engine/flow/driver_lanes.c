@@ -7,8 +7,10 @@
 #include "engine/flow/driver_private.h"
 #include "engine/flow/lane_store.h"
 
-enum { REVOKE_DRAIN_MS = 5000, TYPICAL_KEY_BYTES = 16 };
-#define START_MARK "eddy start=" /* in the metadata of a commit: the first offset that was ever folded */
+enum { REVOKE_DRAIN_MS = 5000, REVOKE_AGAIN_MS = 2000, TYPICAL_KEY_BYTES = 16 };
+static const int64_t MS_NS = 1000000;
+#define SKIPPED_META "skipped"     /* next offset of a partition without a lane, as text */
+#define START_MARK   "eddy start=" /* in the metadata of a commit: the first offset that was ever folded */
 
 int64_t driver_next(const struct driver_lane *dl)
 {
@@ -53,6 +55,11 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
 static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                                   struct eddy_error *err)
 {
+    if (p->high >= 0 && p->committed > p->high)
+        return eddy_fail(err, EDDY_EMISMATCH,
+                         "%s[%d]: the group has committed offset %" PRId64 ", but the topic ends at %" PRId64
+                         ": was it created anew? (eddy reset)",
+                         p->topic, (int)p->partition, p->committed, p->high);
     if (d->settings->state.missing == MISSING_STATE_REFUSE)
         return eddy_fail(err, EDDY_ENOTFOUND,
                          "%s[%d]: the group has committed offset %" PRId64 ", but there is no state in %s "
@@ -92,6 +99,16 @@ static eddy_status assign_continue(struct driver_lane *dl, const struct source_p
     return EDDY_OK;
 }
 
+/* Where a partition that has had no good record yet goes on. */
+static eddy_status assign_skipped(struct driver_lane *dl, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    eddy_status rc = store_get_meta(dl->store, SKIPPED_META, &b, err);
+    if (rc >= 0 && eddy_buffer_append(&b, "", 1) >= 0) dl->skipped = strtoll(b.data, NULL, 10);
+    eddy_buffer_free(&b);
+    return rc;
+}
+
 /* Where to start, from what is stored here and what the group has committed. */
 static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                                 struct eddy_error *err)
@@ -100,6 +117,11 @@ static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const 
     eddy_status rc = store_is_new(dl->store) ? EDDY_ENOTFOUND : lane_stored_position(dl->store, &at, err);
     if (rc >= 0) return assign_continue(dl, p, at.next, err);
     if (rc != EDDY_ENOTFOUND) return rc;
+    if (!store_is_new(dl->store)) {
+        rc = assign_skipped(dl, err);
+        if (rc < 0 && rc != EDDY_ENOTFOUND) return rc;
+        if (rc >= 0) return assign_continue(dl, p, dl->skipped, err);
+    }
     if (p->committed >= 0 && p->committed > p->low) return assign_rebuild(d, dl, p, err);
     dl->next = dl->emit_from = p->committed >= 0 ? p->low : p->start;
     return EDDY_OK;
@@ -151,13 +173,14 @@ int64_t driver_assign(void *context, const struct source_partition *p, void **ta
     int place = d->n_lanes++;
     for (; place > 0 && assign_order(d->lanes[place - 1], p) > 0; place--) d->lanes[place] = d->lanes[place - 1];
     d->lanes[place] = dl;
-    *dl = (struct driver_lane){.partition = p->partition, .committed = -1};
+    *dl = (struct driver_lane){.partition = p->partition, .committed = -1, .skipped = -1};
 
     eddy_status rc = assign_open(d, dl, p, err);
     if (rc < 0) {
         driver_free_lane(d, dl);
         return rc;
     }
+    dl->started = driver_next(dl);
     *tag = dl;
     log_info("assigned", "%s[%d] from offset %" PRId64 "%s", p->topic, (int)p->partition, driver_next(dl),
              dl->emit_from > driver_next(dl) ? ", silent at first" : "");
@@ -166,12 +189,30 @@ int64_t driver_assign(void *context, const struct source_partition *p, void **ta
 
 /* ---- checkpoint ---- */
 
+/* A partition with nothing but bad records so far has no lane to save, only how far it has come. */
+static eddy_status checkpoint_skipped(struct driver_lane *dl, struct eddy_error *err)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%" PRId64, dl->next);
+    eddy_status rc = store_put_meta(dl->store, SKIPPED_META, text, (size_t)n, err);
+    if (rc >= 0) rc = store_commit(dl->store, err);
+    if (rc >= 0) dl->skipped = dl->next;
+    return rc;
+}
+
+static int64_t driver_saved(const struct driver_lane *dl)
+{
+    return dl->lane ? lane_checkpointed(dl->lane) : dl->skipped;
+}
+
 static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
-    if (!dl->lane || lane_checkpointed(dl->lane) == lane_next(dl->lane)) return EDDY_OK;
-    eddy_status rc = lane_checkpoint(dl->lane, err);
+    bool untouched = !dl->lane && dl->skipped < 0 && dl->next == dl->started;
+    if (untouched || driver_saved(dl) == driver_next(dl)) return EDDY_OK;
+    eddy_status rc = dl->lane ? lane_checkpoint(dl->lane, err) : checkpoint_skipped(dl, err);
     if (rc == EDDY_EFULL) { /* the last checkpoint stands; results go on, and the next try may find room */
-        log_error("checkpoint_failed", "%s", err ? err->message : "no room");
+        d->checkpoint_error = err ? *err : (struct eddy_error){.code = rc};
+        log_error("checkpoint_failed", "%s", d->checkpoint_error.message);
         return EDDY_OK;
     }
     if (rc >= 0) d->stats.checkpoints++;
@@ -184,11 +225,11 @@ static eddy_status driver_commit_positions(struct driver *d, struct driver_lane 
     eddy_status rc = EDDY_OK;
     for (int i = 0; i < d->n_lanes && rc >= 0; i++) {
         struct driver_lane *dl = d->lanes[i];
-        if ((only && dl != only) || !dl->lane) continue;
-        int64_t next = lane_checkpointed(dl->lane);
-        if (next < 0 || next == dl->committed || next < dl->emit_from) continue;
+        int64_t next = driver_saved(dl);
+        if ((only && dl != only) || next < 0 || next == dl->committed || next < dl->emit_from) continue;
         char metadata[64];
-        (void)snprintf(metadata, sizeof(metadata), START_MARK "%" PRId64, lane_start(dl->lane));
+        (void)snprintf(metadata, sizeof(metadata), START_MARK "%" PRId64,
+                       dl->lane ? lane_start(dl->lane) : dl->started);
         const struct source_position at = {dl, dl->topic, dl->partition, next, metadata};
         rc = d->request.source->commit(d->source, &at, 1, err);
         if (rc >= 0) dl->committed = next;
@@ -198,6 +239,7 @@ static eddy_status driver_commit_positions(struct driver *d, struct driver_lane 
 
 eddy_status driver_checkpoint(struct driver *d, struct eddy_error *err)
 {
+    d->checkpoint_error.code = EDDY_OK;
     for (int i = 0; i < d->n_lanes; i++) {
         eddy_status rc = driver_checkpoint_lane(d, d->lanes[i], err);
         if (rc < 0) return rc;
@@ -212,6 +254,8 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     int place = 0;
     while (place < d->n_lanes && d->lanes[place] != dl) place++;
     for (d->n_lanes--; place < d->n_lanes; place++) d->lanes[place] = d->lanes[place + 1];
+    for (int i = 0; i < d->n_batches; i++) /* its records of this poll are nobody's; the address may be used again */
+        if (d->batches[i].tag == dl) d->batches[i].tag = NULL;
     driver_add_stats(&d->stats, dl);
     lane_close(dl->lane);
     plan_close(dl->plan);
@@ -219,6 +263,15 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     free(dl->topic), free(dl->path);
     free(dl);
     driver_share_memory(d);
+}
+
+/* Partitions that are revoked together wait for the sink together: REVOKE_DRAIN_MS in all, not each. */
+static int revoke_patience_ms(struct driver *d)
+{
+    int64_t now = driver_clock_ns();
+    if (d->given_up) return 0;
+    if (now > d->revoke_by_ns + REVOKE_AGAIN_MS * MS_NS) d->revoke_by_ns = now + REVOKE_DRAIN_MS * MS_NS;
+    return now < d->revoke_by_ns ? (int)((d->revoke_by_ns - now) / MS_NS) : 0;
 }
 
 eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error *err)
@@ -229,8 +282,8 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
     log_info("revoked", "%s[%d] at offset %" PRId64 "%s", dl->topic, (int)dl->partition, driver_next(dl),
              lost ? ", lost" : "");
     if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
-    if (!lost && dl->lane && lane_checkpointed(dl->lane) != lane_next(dl->lane)) {
-        rc = driver_drain(d, REVOKE_DRAIN_MS, err);
+    if (!lost && driver_saved(dl) != driver_next(dl)) {
+        rc = driver_drain(d, revoke_patience_ms(d), err);
         if (rc >= 0) rc = driver_checkpoint_lane(d, dl, err);
         if (rc >= 0) rc = driver_commit_positions(d, dl, err);
         if (rc == EDDY_EAGAIN) {

@@ -15,6 +15,8 @@ struct driver_lane {
     struct plan *plan;
     struct lane *lane;
     int64_t next;      /* next offset, while there is no lane yet */
+    int64_t skipped;   /* while there is no lane: the next offset that was saved; -1 = none */
+    int64_t started;   /* where it began when it was assigned */
     int64_t emit_from; /* results before this are silent: they were written before the state was rebuilt */
     int64_t committed; /* last position handed to the source; -1 = none */
     bool gone;         /* revoked; freed when no batch of it is in hand */
@@ -33,12 +35,16 @@ struct driver {
 
     struct driver_lane **lanes; /* in order of topic and partition */
     int n_lanes;
-    struct driver_lane *in_hand;    /* the lane whose batch is being worked on */
-    struct eddy_error revoke_error; /* of a callback, reported by the loop */
+    struct driver_lane *in_hand;        /* the lane whose batch is being worked on */
+    struct eddy_error revoke_error;     /* of a callback, reported by the loop */
+    struct eddy_error checkpoint_error; /* why the last checkpoint failed; code 0 = it did not */
+    int64_t revoke_by_ns;               /* deadline that partitions revoked together share */
+    bool given_up;                      /* the sink will not confirm in time: revokes do not wait for it again */
 
     /* Scratch of a batch of `chunk` records. */
     int chunk;
-    struct source_batch *batches;
+    struct source_batch *batches; /* [MAX_BATCHES] tag NULL = revoked meanwhile */
+    int n_batches;
     struct lane_event *events;
     struct eddy_result *results;
     struct sink_message *messages;

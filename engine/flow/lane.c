@@ -55,6 +55,17 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
     return EDDY_OK;
 }
 
+/* Scratch grows with events x channels x inputs, and a one-hot makes inputs grow with channels: a turn is cut so that
+ * it stays below SCRATCH_BYTES (results do not depend on the cut). */
+static int lane_most_events(const struct plan *p)
+{
+    const size_t SCRATCH_BYTES = (size_t)64 << 20;
+    size_t floats = (size_t)p->n_channels * (size_t)(p->window.n_in + p->window.n_out);
+    size_t each = floats * sizeof(float) + lane_values_each(p) * sizeof(double);
+    size_t most = SCRATCH_BYTES / each;
+    return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int)most;
+}
+
 /* ---- open and close ---- */
 
 static eddy_status lane_open_keys(struct lane *l, struct eddy_error *err)
@@ -82,11 +93,12 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
 
     *l = (struct lane){.plan = p, .request = *request, .store = request->store, .trainer = request->trainer};
     l->in_epochs = p->training && p->settings->forecast.scope == SCOPE_SHARED;
-    l->watermark = EDDY_NO_TIME;
+    l->clock.now = EDDY_NO_TIME;
     l->epoch = -1;
     l->checkpointed = -1;
     l->model_stored = UINT64_MAX;
     l->values_each = lane_values_each(p);
+    l->most_events = lane_most_events(p);
     l->topic = strdup(request->topic);
     l->part_scores = calloc((size_t)p->n_values, sizeof(*l->part_scores));
     l->residuals = calloc((size_t)p->n_values * (size_t)p->outlook.n_horizons, sizeof(*l->residuals));
@@ -139,18 +151,29 @@ static int64_t lane_epoch_of(const struct lane *l, int64_t offset)
     return l->in_epochs ? offset / l->plan->settings->train.epoch : 0;
 }
 
-/* The time before which a key has been idle for too long.  The clock is the partition's newest event time, but one
- * event moves it on by half a ttl at most, so that a single time stamp from the far future forgets nobody. */
+/* The partition's clock is its newest event time, but a jump by more than half a ttl counts only when LANE_CONFIRM
+ * events in a row confirm it: one broken clock among the keys, even the first, forgets nobody.  Returns the time before
+ * which a key has been idle for too long. */
 static int64_t lane_tick(struct lane *l, int64_t time_ns)
 {
+    enum { LANE_CONFIRM = 16 };
+    struct lane_clock *c = &l->clock;
     int64_t ttl = l->plan->settings->state.ttl;
-    if (l->watermark == EDDY_NO_TIME) {
-        l->watermark = time_ns;
-    } else if (time_ns > l->watermark) {
-        uint64_t ahead = (uint64_t)time_ns - (uint64_t)l->watermark;
-        l->watermark = ttl > 0 && ahead > (uint64_t)ttl / 2 ? l->watermark + ttl / 2 : time_ns;
+    bool jump = c->now == EDDY_NO_TIME ||
+                (time_ns > c->now && (uint64_t)time_ns - (uint64_t)c->now > (uint64_t)ttl / 2);
+    if (!jump) {
+        if (time_ns > c->now) c->now = time_ns;
+        c->n_ahead = 0;
+    } else {
+        if (c->n_ahead == 0 || time_ns < c->ahead) c->ahead = time_ns;
+        if (++c->n_ahead >= LANE_CONFIRM) *c = (struct lane_clock){.now = c->ahead};
     }
-    return ttl > 0 && l->watermark >= INT64_MIN + 1 + ttl ? l->watermark - ttl : INT64_MIN;
+    return lane_expired_before(c, ttl);
+}
+
+int64_t lane_expired_before(const struct lane_clock *c, int64_t ttl)
+{
+    return ttl > 0 && c->now != EDDY_NO_TIME && c->now >= INT64_MIN + 1 + ttl ? c->now - ttl : INT64_MIN;
 }
 
 /* Finds the rows of all events; the k-th event of a key within the run goes to wave k, so that order per key holds. */
@@ -181,7 +204,7 @@ static eddy_status lane_find_rows(struct lane *l, const struct lane_event *event
                              (long long)item->row->next_off, (long long)events[i].offset);
         item->wave = (int)item->row->work++;
         if (item->wave >= *n_waves) *n_waves = item->wave + 1;
-        if (events[i].kind == LANE_EVENT) item->expired_before = lane_tick(l, e->time_ns);
+        item->expired_before = lane_tick(l, e->time_ns);
     }
     for (int i = 0; i < n; i++)
         if (l->items[i].row) l->items[i].row->work = 0;
@@ -232,16 +255,13 @@ static eddy_status lane_wave(struct lane *l, const struct lane_event *events, co
         int i = order[k];
         struct lane_item *item = &l->items[i];
         bool expired = item->row->count > 0 && item->row->time_ns < item->expired_before;
-        if (events[i].kind == LANE_FORGET || expired) {
+        if (expired) {
             eddy_status rc = keyspace_reset(l->keys, item->row, err);
             if (rc < 0) return rc;
-            l->stats.expired += expired;
-            item->row->next_off = events[i].offset + 1;
+            l->stats.expired++;
         }
-        if (events[i].kind == LANE_EVENT) {
-            l->stats.keys_new += item->row->count == 0;
-            lane_fold(l, &events[i], item, i, &results[i]);
-        }
+        l->stats.keys_new += item->row->count == 0;
+        lane_fold(l, &events[i], item, i, &results[i]);
     }
     lane_step_wave(l, order, n);
     for (int k = 0; k < n; k++) {
@@ -294,15 +314,25 @@ static void lane_mark(struct lane *l)
     if (l->mark.set) return;
     l->mark.set = true;
     l->mark.next = l->next;
-    l->mark.watermark = l->watermark;
+    l->mark.clock = l->clock;
     l->mark.epoch = l->epoch;
     l->mark.stats = l->stats;
     lane_train_mark(l);
 }
 
+/* A tombstone is a turn of its own: it takes the key away, and leaves no row behind for one that was never seen. */
+static eddy_status lane_turn_forget(struct lane *l, const struct lane_event *event, struct eddy_error *err)
+{
+    eddy_status rc = keyspace_forget(l->keys, event->event.key, event->event.key_len, err);
+    if (rc < 0) return rc;
+    l->next = event->offset + 1;
+    return 1;
+}
+
 eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *err)
 {
+    if (n > l->most_events) n = l->most_events;
     eddy_status rc = lane_reserve(l, n, err);
     if (rc < 0) return rc;
     lane_mark(l);
@@ -310,8 +340,9 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     if (n == 0) return 0;
     int64_t epoch = lane_epoch_of(l, events[0].offset);
     if (!lane_enter_epoch(l, epoch, &rc, err)) return rc;
+    if (events[0].kind == LANE_FORGET) return lane_turn_forget(l, &events[0], err);
     int taken = 1;
-    while (taken < n && lane_epoch_of(l, events[taken].offset) == epoch) taken++;
+    while (taken < n && events[taken].kind != LANE_FORGET && lane_epoch_of(l, events[taken].offset) == epoch) taken++;
     rc = lane_run(l, events, taken, results, err);
     return rc < 0 ? rc : taken;
 }
@@ -342,7 +373,7 @@ void lane_abort(struct lane *l)
     keyspace_abort(l->keys);
     lane_train_abort(l);
     l->next = l->mark.next;
-    l->watermark = l->mark.watermark;
+    l->clock = l->mark.clock;
     l->epoch = l->mark.epoch;
     l->stats = l->mark.stats;
     l->mark.set = false;

@@ -137,6 +137,7 @@ static void fold_judge(struct lane *l, const struct key_row *r, int64_t elapsed_
         .elapsed_ns = elapsed_ns,
         .threshold = d->threshold,
         .warmup = r->count < d->warmup,
+        .warmup_events = d->warmup,
     };
     float *attribution = (float *)(uintptr_t)out->attribution;
     float sum = 0;

@@ -4,6 +4,7 @@
 #define ENGINE_FLOW_LANE_PRIVATE_H
 
 #include "engine/flow/lane.h"
+#include "engine/flow/lane_store.h"
 
 /* A candidate in the making: trained on the windows before `boundary`, adopted `train.lag` epochs later. */
 struct lane_job {
@@ -27,7 +28,8 @@ struct lane_windows {
 /* What lane_abort() goes back to. */
 struct lane_mark {
     bool set;
-    int64_t next, watermark, epoch;
+    int64_t next, epoch;
+    struct lane_clock clock;
     int n_jobs;
     struct weights *weights;
     struct lane_windows windows;
@@ -53,7 +55,8 @@ struct lane {
     struct weights *weights;
     bool in_epochs; /* shared weights that learn: turns are cut at epoch boundaries */
 
-    int64_t next, start, watermark, epoch, checkpointed;
+    int64_t next, start, epoch, checkpointed;
+    struct lane_clock clock;
     uint64_t model_stored; /* version that the store holds; UINT64_MAX = none */
     struct lane_job *jobs; /* [cap_jobs] the first n_adopted were adopted in this batch */
     int n_jobs, n_adopted, cap_jobs;
@@ -66,7 +69,7 @@ struct lane {
     struct lane_stats stats;
 
     /* Scratch of a turn, for cap_events events. */
-    int cap_events;
+    int cap_events, most_events;
     struct lane_item *items;
     int *order, *wave_first;
     double *values;     /* results, see lane_fold.c */

@@ -79,8 +79,7 @@ static eddy_status hash_checkpoint(struct store *store, const struct store_ident
                                    const struct lane_position *at, int64_t ttl, const struct eddy_buffer *model,
                                    bool positions, struct state_hash *h, struct eddy_error *err)
 {
-    int64_t expired = INT64_MIN;
-    if (ttl > 0 && at->watermark >= INT64_MIN + 1 + ttl) expired = at->watermark - ttl;
+    int64_t expired = lane_expired_before(&at->clock, ttl);
     if (positions) {
         state_hash_add(h, id->topic, strlen(id->topic) + 1);
         state_hash_add(h, &id->partition, sizeof(id->partition));
@@ -107,7 +106,7 @@ eddy_status store_state_hash(struct store *store, const struct store_identity *i
 static struct lane_position lane_position(const struct lane *l)
 {
     const struct train_settings *t = &l->plan->settings->train;
-    return (struct lane_position){l->next, l->start, l->watermark, l->epoch, t->epoch, l->weights->version};
+    return (struct lane_position){l->next, l->start, l->clock, l->epoch, t->epoch, l->weights->version};
 }
 
 eddy_status lane_hash(struct lane *l, bool positions, struct state_hash *h, struct eddy_error *err)
@@ -180,17 +179,17 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
         return eddy_fail(err, EDDY_EINVAL, "%s[%d]: checkpoint inside a batch", l->topic, (int)l->request.partition);
     struct eddy_buffer b = {0};
     struct lane_position at = lane_position(l);
-    int64_t ttl = l->plan->settings->state.ttl;
+    int64_t expired = lane_expired_before(&l->clock, l->plan->settings->state.ttl);
 
     eddy_status rc = keyspace_flush(l->keys, err);
-    if (rc >= 0 && ttl > 0 && l->watermark >= INT64_MIN + 1 + ttl) {
-        int64_t swept = keyspace_sweep(l->keys, l->watermark - ttl, err);
+    if (rc >= 0 && expired > INT64_MIN) {
+        int64_t swept = keyspace_sweep(l->keys, expired, err);
         rc = swept < 0 ? (eddy_status)swept : EDDY_OK;
     }
     if (rc >= 0) rc = lane_put_blob(l, "lane", eddy_buffer_append(&b, &at, sizeof(at)), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "schema", lane_schema_blob(l->plan, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "layout", row_layout_encode(&l->plan->layout, &b, err), &b, err);
-    if (rc >= 0) rc = lane_put_blob(l, "network", network_fingerprint(l->plan->network, &b), &b, err);
+    if (rc >= 0) rc = lane_put_blob(l, "network", plan_fingerprint(l->plan, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "train", lane_train_blob(l, &b), &b, err);
     if (rc >= 0) rc = lane_put_model(l, &b, err);
     if (rc >= 0) rc = store_commit(l->store, err);
@@ -252,7 +251,7 @@ static eddy_status restore_model(struct lane *l, const struct lane_position *at,
 {
     struct eddy_buffer b = {0};
     struct weights *weights = NULL;
-    eddy_status rc = network_fingerprint(l->plan->network, &b);
+    eddy_status rc = plan_fingerprint(l->plan, &b);
     if (rc >= 0) rc = lane_same_blob(l, "network", &b, kept, err);
     b.len = 0;
     if (rc >= 0 && !*kept && l->plan->settings->state.on_change == ON_CHANGE_REFUSE)
@@ -286,11 +285,16 @@ static eddy_status restore_windows(struct lane *l, struct blob_reader *r, bool *
     eddy_status rc = EDDY_OK;
     for (uint32_t i = 0; *good && rc >= 0 && i < n_jobs; i++) {
         int64_t boundary;
-        *good = blob_get(r, &boundary, sizeof(boundary)) && blob_get(r, &n, sizeof(n)) &&
-                n <= (uint32_t)l->plan->settings->train.windows && r->left >= n * bytes;
+        *good = blob_get(r, &boundary, sizeof(boundary)) && blob_get(r, &n, sizeof(n)) && n <= INT32_MAX / 2 &&
+                r->left / bytes >= n;
         if (!*good) break;
-        (void)blob_get(r, l->gathered, n * bytes);
-        rc = lane_submit(l, boundary, l->gathered, (int)n, err);
+        float *windows = malloc(n * bytes + 1); /* train.windows may have been larger then */
+        if (windows && blob_get(r, windows, n * bytes))
+            rc = lane_submit(l, boundary, windows, (int)n, err);
+        else
+            rc = eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for training windows", l->topic,
+                           (int)l->request.partition);
+        free(windows);
     }
     *good = *good && rc >= 0 && blob_get(r, &n, sizeof(n));
     for (uint32_t i = 0; *good && rc >= 0 && i < n; i++) {
@@ -333,7 +337,7 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
     bool same_epochs = at.epoch_length == epoch;
     l->next = at.next;
     l->start = at.start;
-    l->watermark = at.watermark;
+    l->clock = at.clock;
     l->epoch = same_epochs ? at.epoch : at.epoch < 0 ? -1 : at.next / epoch;
     l->checkpointed = at.next;
     return l->in_epochs && same_epochs && same_values && same_network ? restore_training(l, err) : EDDY_OK;

@@ -9,9 +9,17 @@
 #include "config/settings.h"
 #include "engine/state/keyspace.h"
 
+/* Event time of a partition. */
+struct lane_clock {
+    int64_t now;            /* newest event time that counts; EDDY_NO_TIME = none yet */
+    int64_t ahead, n_ahead; /* the earliest of the last n_ahead events, all of which lie far ahead of it */
+};
+/* Keys last seen before this have been idle for longer than `ttl`; INT64_MIN = none has. */
+int64_t lane_expired_before(const struct lane_clock *, int64_t ttl);
+
 struct lane_position {
     int64_t next, start; /* offsets: the next one wanted, the first one ever folded */
-    int64_t watermark;   /* newest event time; EDDY_NO_TIME = none */
+    struct lane_clock clock;
     int64_t epoch, epoch_length;
     uint64_t model; /* version of the weights in use */
 };

@@ -121,7 +121,8 @@ static void train_targets(const struct lane *l, const struct key_row *r, int cha
         const struct point *to = at < end ? (const struct point *)(const void *)(lane_point(l, r, channel, at) + 1)
                                           : NULL;
         for (int d = 0; d < p->n_dims; d++) {
-            double y = to && to[d].known > 0 ? (to[d].anchor - from[d].anchor) / from[d].sigma : NAN;
+            double y = to && to[d].known > 0 && from[d].sigma > 0 ? (to[d].anchor - from[d].anchor) / from[d].sigma
+                                                                  : NAN;
             target[j * p->n_dims + d] = (float)(y > TARGET_LIMIT    ? TARGET_LIMIT
                                                 : y < -TARGET_LIMIT ? -TARGET_LIMIT
                                                                     : y);

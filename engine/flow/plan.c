@@ -1,6 +1,7 @@
 #include "engine/flow/plan.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,8 +56,8 @@ static eddy_status plan_missing(struct plan *p, struct eddy_error *err)
         if (v < p->n_values)
             p->missing[v] = plan_policy(map->item[i].value);
         else if (strcmp(map->item[i].name, "default") != 0)
-            return eddy_fail(err, EDDY_ECONFIG, "forecast.missing.%s (line %d): the series has no value of that name",
-                             map->item[i].name, map->item[i].line);
+            return eddy_fail(err, EDDY_ECONFIG, "forecast.missing.%s: the series has no value of that name",
+                             map->item[i].name);
     }
     return EDDY_OK;
 }
@@ -100,6 +101,14 @@ static eddy_status plan_network(struct plan *p, struct eddy_error *err)
     return EDDY_OK;
 }
 
+/* Sections whose bytes mean something else under other horizons or bands take them into their version. */
+static uint32_t plan_meaning(uint32_t version, const void *numbers, size_t n_bytes)
+{
+    const unsigned char *at = numbers;
+    for (size_t i = 0; i < n_bytes; i++) version = (version ^ at[i]) * 16777619u;
+    return version;
+}
+
 /* One row of the directory that is being laid out. */
 struct planned_section {
     int64_t *at;
@@ -126,7 +135,9 @@ static eddy_status plan_detectors(struct plan *p, struct eddy_error *err)
         char name[64];
         (void)snprintf(name, sizeof(name), "detect.%d.%.40s", i, d->part.name);
         size_t bytes = d->state_bytes(chosen->item[i].settings, p->n_values, p->outlook.n_horizons);
-        struct planned_section section = {&p->at_detector[i], name, SECTION_BYTES, d->state_version, bytes};
+        uint32_t version = plan_meaning(d->state_version, p->outlook.horizons,
+                                        (size_t)p->outlook.n_horizons * sizeof(int));
+        struct planned_section section = {&p->at_detector[i], name, SECTION_BYTES, version, bytes};
         p->at_detector[i] = -1;
         eddy_status rc = plan_add(p, &section, err);
         if (rc < 0) return rc;
@@ -139,17 +150,20 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
     size_t channels = (size_t)p->n_channels, values = (size_t)p->n_values, state = p->network->n_state;
     size_t horizons = (size_t)p->outlook.n_horizons, steps = p->training ? (size_t)p->window.n_steps : 0;
     size_t own = p->settings->forecast.scope == SCOPE_KEY ? p->network->n_params : 0;
+    const struct eddy_reals *coverages = &p->settings->forecast.bands;
+    const uint32_t outlook = plan_meaning(1, p->outlook.horizons, horizons * sizeof(int));
+    const uint32_t bands = plan_meaning(outlook, coverages->item, (size_t)coverages->n * sizeof(double));
     const struct planned_section sections[] = {
         {&p->at_state, "network.state", SECTION_F32, 1, channels * state * sizeof(float)},
         {&p->at_starts, "train.starts", SECTION_F32, 1,
          p->training ? channels * (size_t)p->n_starts * state * sizeof(float) : 0},
         {&p->at_weights, "network.weights", SECTION_F32, 1, 4 * own * sizeof(float)},
-        {&p->at_trackers, "bands", SECTION_F32, 1, values * horizons * p->tracker_floats * sizeof(float)},
+        {&p->at_trackers, "bands", SECTION_F32, bands, values * horizons * p->tracker_floats * sizeof(float)},
         {&p->at_clock, "clock", SECTION_F64, 1, sizeof(double)},
         {&p->at_scale, "scale", SECTION_BYTES, 1, values * sizeof(struct scale)},
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
         {&p->at_optimiser, "optimiser", SECTION_I64, 1, own ? sizeof(int64_t) : 0},
-        {&p->at_outlook, "outlook", SECTION_BYTES, 1, channels * p->outlook_bytes},
+        {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_points, "train.points", SECTION_BYTES, 1, channels * steps * p->point_bytes},
     };
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) *sections[i].at = -1;
@@ -198,9 +212,29 @@ void plan_close(struct plan *p)
     free(p);
 }
 
+eddy_status plan_fingerprint(const struct plan *p, struct eddy_buffer *out)
+{
+    eddy_status rc = network_fingerprint(p->network, out);
+    for (int j = 0; j < p->outlook.n_horizons && rc >= 0; j++) {
+        char text[16];
+        int n = snprintf(text, sizeof(text), " %d", p->outlook.horizons[j]);
+        rc = eddy_buffer_append(out, text, (size_t)n);
+    }
+    return rc;
+}
+
+/* No forecast waits yet. */
+static void plan_prepare_channel(const struct plan *p, unsigned char *row, int channel)
+{
+    double *xhat = (double *)(void *)(row + p->at_outlook + (size_t)channel * p->outlook_bytes);
+    size_t n = p->outlook.first[p->outlook.n_horizons] * (size_t)p->n_dims;
+    for (size_t i = 0; i < n; i++) xhat[i] = NAN;
+}
+
 void plan_prepare_row(void *plan, unsigned char *row)
 {
     const struct plan *p = plan;
+    for (int c = 0; c < p->n_channels; c++) plan_prepare_channel(p, row, c);
     const struct eddy_choices *chosen = &p->settings->detect.detectors;
     for (int i = 0; i < chosen->n; i++) {
         const struct eddy_detector *d = (const struct eddy_detector *)(const void *)chosen->item[i].part;

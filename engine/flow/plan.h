@@ -55,6 +55,8 @@ struct plan {
 
 eddy_status plan_open(const struct settings *, const struct eddy_schema *, struct plan **, struct eddy_error *);
 void plan_close(struct plan *); /* NULL is fine */
+/* What stored weights must agree with to be used again: the network, and the horizons that its outputs mean. */
+eddy_status plan_fingerprint(const struct plan *, struct eddy_buffer *);
 /* Makes a zeroed row that of a new key; `plan` is a struct plan *, as keyspaces and stores hand it on. */
 void plan_prepare_row(void *plan, unsigned char *row);
 

@@ -144,33 +144,32 @@ static eddy_status open_reader(struct store *s, struct eddy_error *err)
     return store_exec(s, "BEGIN", err);
 }
 
+/* The id goes into the header before anything else, so that whatever a crash leaves behind is known as ours.  A crash in
+ * the middle of that leaves a journal, with which SQLite makes the file empty again: only SQLite knows whether it is. */
+static eddy_status sign_if_empty(struct store *s, struct eddy_error *err)
+{
+    int64_t n_pages;
+    char sql[64];
+    eddy_status rc = store_query_int(s, "PRAGMA page_count", &n_pages, err);
+    if (rc < 0 || n_pages > 0) return rc;
+    snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
+    return store_exec(s, sql, err);
+}
+
 static eddy_status open_writer(struct store *s, struct eddy_error *err)
 {
-    int64_t id;
     eddy_status rc = file_look(s->path, err);
     if (rc < 0) return rc;
-    bool is_empty = rc == 0;
-    if (is_empty && (rc = file_create(s->path, err)) < 0) return rc;
+    if (rc == 0 && (rc = file_create(s->path, err)) < 0) return rc;
 
     if (open_database(s, s->path, SQLITE_OPEN_READWRITE) != SQLITE_OK) return store_fail(s, "opening", err);
     if (sqlite3_db_readonly(s->db, "main") == 1)
         return eddy_fail(err, EDDY_EIO, "state file %s: may not be written: check its owner and mode", s->path);
-    if ((rc = harden(s, err)) < 0) return rc;
-    /* The id goes into the header before anything else, so that whatever a crash leaves behind is known as ours. */
-    if (is_empty) {
-        char sql[64];
-        snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
-        if ((rc = store_exec(s, sql, err)) < 0) return rc;
-    }
-    if ((rc = store_exec(s,
-                         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;"
-                         "PRAGMA secure_delete = FAST",
-                         err)) < 0)
-        return rc;
-    rc = store_query_int(s, "PRAGMA application_id", &id, err);
-    return rc < 0 || id == STORE_APPLICATION_ID
-               ? rc
-               : eddy_fail(err, EDDY_EVERSION, "state file %s: is a database of another program", s->path);
+    if ((rc = harden(s, err)) < 0 || (rc = sign_if_empty(s, err)) < 0) return rc;
+    return store_exec(s,
+                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;"
+                      "PRAGMA secure_delete = FAST",
+                      err);
 }
 
 eddy_status store_check_schema(struct store *s, struct eddy_error *err)

@@ -37,6 +37,7 @@ struct train_job *job_new(const struct network *net, const struct window_shape *
     if (floats) memcpy(copy, windows, floats * sizeof(*copy));
     atomic_init(&job->refs, 1);
     atomic_init(&job->done, false);
+    atomic_init(&job->unwanted, false);
     job->net = net;
     job->shape = *shape;
     job->settings = settings;
@@ -109,6 +110,7 @@ static eddy_status job_train(struct train_job *job, struct weights *w, struct tr
     eddy_status rc = EDDY_OK;
     for (int first = 0; first < job->n && rc >= 0; first += batch) {
         const int n = job->n - first < batch ? job->n - first : batch;
+        if (atomic_load_explicit(&job->unwanted, memory_order_relaxed)) return EDDY_EAGAIN;
         rc = train_step(job->net, &job->shape, job->settings, &state, job->windows + (size_t)first * floats, n,
                         &report, scratch, NULL);
     }

@@ -21,7 +21,7 @@ struct train_job {
     float *windows;          /* [n, window_floats] */
     int n;
     struct train_job *next_in_queue;
-    bool unwanted; /* guarded by the trainer's lock while it is in the queue */
+    atomic_bool unwanted; /* its lane is closing: stops before the next optimiser step, the base is the result */
 
     struct weights *result;
     atomic_bool done;

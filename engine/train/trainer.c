@@ -14,9 +14,9 @@ struct trainer {
     struct train_scratch *scratch;
     pthread_mutex_t lock; /* guards what follows, and the scratch of an inline trainer */
     pthread_cond_t work;
-    struct train_job *first, *last;  /* the queue */
-    const struct train_job *in_hand; /* what the thread works on */
-    pthread_cond_t put_down;         /* in_hand has changed */
+    struct train_job *first, *last; /* the queue */
+    struct train_job *in_hand;      /* what the thread works on */
+    pthread_cond_t put_down;        /* in_hand has changed */
     bool closing;
 };
 
@@ -54,7 +54,7 @@ static void *trainer_main(void *arg)
     struct trainer *t = arg;
     struct train_job *job;
     while ((job = trainer_next(t))) {
-        if (job->unwanted || job_forgotten(job))
+        if (atomic_load_explicit(&job->unwanted, memory_order_relaxed) || job_forgotten(job))
             job_skip(job);
         else
             job_run(job, t->scratch);
@@ -123,7 +123,9 @@ void trainer_forget(struct trainer *t, const struct network *net)
     if (!t) return;
     (void)pthread_mutex_lock(&t->lock);
     for (struct train_job *job = t->first; job; job = job->next_in_queue)
-        if (job->net == net) job->unwanted = true;
+        if (job->net == net) atomic_store_explicit(&job->unwanted, true, memory_order_relaxed);
+    if (t->in_hand && t->in_hand->net == net)
+        atomic_store_explicit(&t->in_hand->unwanted, true, memory_order_relaxed);
     while (t->in_hand && t->in_hand->net == net) (void)pthread_cond_wait(&t->put_down, &t->lock);
     (void)pthread_mutex_unlock(&t->lock);
 }

@@ -38,8 +38,8 @@ eddy_status trainer_open(int mode, struct trainer **, struct eddy_error *);
 /* Finishes the job in hand; the rest counts as done with its base as the result.  NULL is fine. */
 void trainer_close(struct trainer *);
 
-/* From the return on, no job uses this network any more: the one in hand is waited for, those in the queue count as done
- * with their base as the result.  To be called before a network is closed while its trainer lives on. */
+/* From the return on, no job uses this network any more: the one in hand stops before its next optimiser step, it and
+ * those in the queue count as done with their base as the result.  To be called before a network is closed while its trainer lives on. */
 void trainer_forget(struct trainer *, const struct network *); /* trainer NULL is fine */
 
 /* Queues a job over n windows, which are copied.  The base is `after`'s result if given, else `base`.  With n = 0 the

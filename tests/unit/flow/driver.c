@@ -211,6 +211,35 @@ Test(driver, two_of_them_on_one_state_directory_are_refused, .fini = script_clos
     free(dir);
 }
 
+Test(driver, a_topic_that_ends_before_the_groups_offset_is_refused, .fini = script_close_all)
+{
+    char *dir = script_dir();
+    struct script *s = script_open(100);
+    s->committed = 300;
+    struct script_run run = script_live(LEARNING, dir);
+    cr_assert_eq(run.ran, EDDY_EMISMATCH);
+    cr_assert(strstr(run.err.message, "300"), "%s", run.err.message);
+    script_remove(dir);
+    free(dir);
+}
+
+Test(driver, a_partition_of_bad_records_alone_keeps_its_place, .fini = script_close_all)
+{
+    char *dir = script_dir();
+    struct script *s = script_open(40);
+    for (int i = 0; i < 30; i++) script_replace(s, i, "no");
+    s->end_at = 20;
+    for (int life = 0; life < 3; life++) cr_assert_eq(script_live(LETTERS, dir).ran, EDDY_OK);
+    cr_assert_eq(s->n_letters, 20, "each bad record once, not once per start");
+    cr_assert_eq(s->committed, 20);
+    s->end_at = 0;
+    cr_assert_eq(script_live(LETTERS, dir).ran, EDDY_OK);
+    cr_assert_eq(s->n_letters, 30);
+    cr_assert_eq(s->sent, 10);
+    script_remove(dir);
+    free(dir);
+}
+
 /* ---- rebalances ---- */
 
 Test(driver, a_partition_revoked_while_the_sink_is_full_stops_there, .fini = script_close_all)

@@ -158,6 +158,11 @@ Test(lane, a_forgotten_key_starts_anew)
     cr_assert_eq(lane_turn(f.lane, &forget, 1, &result, &err), 1);
     lane_commit(f.lane);
     cr_assert(isnan(fixture_feed(&f, 11, "k", START + 11 * MINUTE, (double[]){1})->yhat[0]));
+    const struct lane_event unknown = {LANE_FORGET, 12, {.key = "never seen", .key_len = 10}, NULL};
+    cr_assert_eq(lane_turn(f.lane, &unknown, 1, &result, &err), 1);
+    lane_commit(f.lane);
+    cr_assert_eq(lane_next(f.lane), 13);
+    cr_assert_eq(stats_of(&f).keys_resident, 1, "a tombstone makes no row");
     fixture_close(&f);
 }
 
@@ -194,20 +199,85 @@ Test(lane, a_detector_prepares_its_state_for_every_new_key)
 {
     struct fixture_lane f;
     fixture_open(&f, FROZEN "detect: {warmup: 0, detectors: [primed]}\nstate: {ttl: 1h}\n", 1, NULL, 1);
-    for (int i = 0; i < 10; i++) { /* one of the two is always evicted */
+    for (int i = 0; i < 40; i++) { /* one of the two is always evicted */
         const char *key = i % 2 ? "a" : "b";
         cr_assert_eq(fixture_feed(&f, i, key, START + i * MINUTE, (double[]){i})->evidence, .25);
     }
-    fixture_feed(&f, 10, "b", START + 65 * MINUTE, (double[]){1}); /* moves the clock on, by half a ttl at most */
-    fixture_feed(&f, 11, "b", START + 90 * MINUTE, (double[]){1});
-    fixture_feed(&f, 12, "b", START + 110 * MINUTE, (double[]){1});
-    cr_assert_eq(fixture_feed(&f, 13, "a", START + 111 * MINUTE, (double[]){1})->evidence, .25,
+    for (int i = 40; i < 120; i++) fixture_feed(&f, i, "b", START + i * MINUTE, (double[]){1});
+    cr_assert_eq(fixture_feed(&f, 120, "a", START + 120 * MINUTE, (double[]){1})->evidence, .25,
                  "expired, so new again");
     cr_assert_eq(stats_of(&f).expired, 1);
     fixture_close(&f);
 }
 
+Test(lane, a_broken_clock_forgets_nobody_even_when_it_comes_first)
+{
+    for (int wrong = 1; wrong <= 15; wrong += 7) {
+        struct fixture_lane f;
+        fixture_open(&f, FROZEN "state: {ttl: 1h}\n", 1, NULL, 100);
+        int64_t offset = 0;
+        for (int i = 0; i < wrong; i++)
+            fixture_feed(&f, offset++, "broken", START + (9000000 + i) * MINUTE, (double[]){1});
+        for (int i = 0; i < 300; i++) {
+            const struct eddy_result *r = fixture_feed(&f, offset++, i % 2 ? "a" : "b", START + i * MINUTE,
+                                                       (double[]){i});
+            if (i >= 2) cr_assert(isfinite(r->yhat[0]), "event %d", i);
+            if (i % 50 == 49) fixture_feed(&f, offset++, "broken", START + 9000000 * MINUTE, (double[]){1});
+        }
+        cr_assert_eq(stats_of(&f).expired, 0);
+        fixture_close(&f);
+    }
+}
+
+Test(lane, after_a_long_silence_of_the_whole_partition_keys_start_anew)
+{
+    struct fixture_lane f;
+    fixture_open(&f, FROZEN "state: {ttl: 1h}\n", 1, NULL, 100);
+    for (int i = 0; i < 60; i++) fixture_feed(&f, i, i % 2 ? "a" : "b", START + i * MINUTE, (double[]){i});
+    for (int i = 60; i < 90; i++) fixture_feed(&f, i, "a", START + (i + 10000) * MINUTE, (double[]){i});
+    cr_assert(isnan(fixture_feed(&f, 90, "b", START + 10090 * MINUTE, (double[]){1})->yhat[0]));
+    fixture_close(&f);
+}
+
 /* ---- other configurations over the same state ---- */
+
+/* Runs `first`, then `second` with state.on_change: reset over the same state; the results right after the change must
+ * claim nothing that was not forecast. */
+static void reset_to(const char *first, const char *second)
+{
+    char dir[] = "/tmp/eddy-test-XXXXXX", path[64], yaml[512];
+    struct eddy_error err = {0};
+    struct fixture_lane f;
+    cr_assert(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/s.db", dir);
+    fixture_open(&f, first, 1, path, 100);
+    for (int i = 0; i < 300; i++) fixture_feed(&f, i, "k", START + i * MINUTE, (double[]){1000 + i % 7});
+    cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
+    fixture_close(&f);
+    (void)snprintf(yaml, sizeof(yaml), "%sstate: {on_change: reset}\n", second);
+    fixture_open(&f, yaml, 1, path, 100);
+    for (int i = 300; i < 600; i++) {
+        const struct eddy_result *r = fixture_feed(&f, i, "k", START + i * MINUTE, (double[]){1000 + i % 7});
+        cr_assert(isnan(r->yhat[0]) || (r->yhat[0] > 900 && r->yhat[0] < 1100), "yhat %g at %d", r->yhat[0], i);
+        cr_assert_not(r->anomaly, "at %d", i);
+    }
+    struct lane_stats stats = stats_of(&f);
+    if (f.trainer) cr_assert_lt(stats.loss, 1, "trained on labels that never were: loss %g", stats.loss);
+    fixture_close(&f);
+    unlink(path);
+    rmdir(dir);
+}
+
+Test(lane, a_reset_to_other_horizons_forecasts_nothing_that_was_not_forecast)
+{
+    reset_to("forecast: {horizons: [1]}\ntrain: {mode: off}\n", "forecast: {horizons: [1, 4]}\ntrain: {mode: off}\n");
+}
+
+Test(lane, a_reset_to_another_window_learns_nothing_that_did_not_happen)
+{
+    reset_to("train: {mode: inline, every: 8, window: 8, epoch: 16}\n",
+             "train: {mode: inline, every: 8, window: 16, epoch: 16}\n");
+}
 
 static void reopen(const char *first, const char *second, eddy_status expected, const char *text)
 {
@@ -257,6 +327,20 @@ Test(lane, a_changed_network_is_reset_when_told_to)
            "forecast: {horizons: [1, 3], network: {layers: [{gru: {units: 9}}]}}\ntrain: {mode: off}\n"
            "state: {on_change: reset}\n",
            EDDY_OK, NULL);
+}
+
+Test(lane, other_horizons_of_the_same_number_and_sum_are_refused)
+{
+    reopen("forecast: {horizons: [1, 4]}\ntrain: {mode: off}\n", "forecast: {horizons: [2, 3]}\ntrain: {mode: off}\n",
+           EDDY_EMISMATCH, "bands");
+    reopen("forecast: {bands: [0.5, 0.9]}\ntrain: {mode: off}\n",
+           "forecast: {bands: [0.1, 0.2]}\ntrain: {mode: off}\n", EDDY_EMISMATCH, "bands");
+}
+
+Test(lane, fewer_training_windows_than_are_stored_are_no_damage)
+{
+    reopen(SMALL "train: {mode: inline, every: 1, window: 8, epoch: 8, windows: 64}\n",
+           SMALL "train: {mode: inline, every: 1, window: 8, epoch: 8, windows: 2}\n", EDDY_OK, NULL);
 }
 
 Test(lane, another_activation_is_another_network)
