@@ -96,6 +96,24 @@ check "and stays out of the text" bash -c "! grep -q hunter2 '$scratch/err' '$sc
 # ---- the harmless commands ----
 run check "$good"
 expect 0 "check explains topology, parts and sizes" "pipeline   flow" gru "per key" exceedance
+run check "$good" --json --set train.every=9 --values a,b
+check "check --json tells a program the same" python3 - "$scratch/out" <<'PYTHON'
+import json, sys
+c = json.load(open(sys.argv[1]))
+assert c["pipeline"] == "flow" and c["source"] == {"part": "file"} and c["sink"] == {"part": "file"}
+assert c["codec"] == "json" and c["dead_letter"] is None and c["tolerance"] == "all"
+assert c["horizons"] == [1, 3] and c["scope"] == "shared" and c["values"] == ["a", "b"]
+assert c["detect"] == {"threshold": 0.4, "warmup": 50, "detectors": ["exceedance"]}
+assert c["train"] == {"mode": "inline", "window": 16, "every": 9} and c["state"]["checkpoint_seconds"] == 10
+assert c["resident_bytes_per_key"] > 100 and c["parameters"] > 100
+PYTHON
+run check "$good" --json
+check "without known values they are null" python3 -c "import json; assert json.load(open('$scratch/out'))['values'] is None"
+run check "$good" --json --values a,a
+expect 1 "what fails leaves no half a document" a
+check "stdout stays empty then" test ! -s "$scratch/out"
+run check "$good" --json --print
+expect 2 "--json and --print exclude each other" "not both"
 run check "$good" --print --set train.every=9
 expect 0 "check --print writes the effective configuration" "every: 9"
 run estimate "$good" --keys 1000000

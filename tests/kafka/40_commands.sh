@@ -31,6 +31,7 @@ create_topic wide.scored 3
 args=("$config" --set sink.kafka.topic=wide.scored --set state.checkpoint=300ms)
 check "and explains what is right" says 0 "sensors (source): 3 partitions" check "${args[@]}" --connect
 check "and the group" grep -q "group      sensors: 0 members" "$scratch/out"
+check "and tells programs" says 0 '"topics":\[{"topic":"sensors","role":"source","partitions":3},.*"group_members":0}' check "${args[@]}" --connect --json
 EDDY_BROKERS=127.0.0.1:1 check "a broker that does not answer is named" says 1 "127.0.0.1:1" check "${args[@]}" --connect
 
 # ---- replay of a topic's past ----
