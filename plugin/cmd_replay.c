@@ -151,6 +151,11 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     }
     if (rc >= 0 && a->output) pipeline_write(p, a->output);
     if (rc < 0) return rc;
+    rc = pipeline_spare_inputs(p, a->metrics, err);
+    if (rc < 0) {
+        r->misused = true;
+        return rc;
+    }
 
     p->request.state = a->state ? DRIVER_STATE_KEPT : DRIVER_STATE_SCRATCH;
     p->request.state_path = a->state;

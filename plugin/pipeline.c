@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "connectors/codec/codecs.h"
+#include "connectors/files/file_clash.h"
 
 eddy_status pipeline_bare(struct pipeline *p, const struct settings *settings, struct eddy_error *err)
 {
@@ -93,6 +94,47 @@ void pipeline_dead_letters(struct pipeline *p, const char *path)
     if (!path) return;
     p->dead_letter = (struct file_sink_settings){.path = path};
     p->settings.errors.dead_letter = (struct eddy_choice){&sink_file.part, &p->dead_letter, "--dead-letter"};
+}
+
+/* ---- inputs that would be written to ---- */
+
+static eddy_status pipeline_spare(const struct file_source_settings *files, const char *option, const char *path,
+                                  struct eddy_error *err)
+{
+    const char *input = file_clash(files, path);
+    if (!input) return EDDY_OK;
+    return eddy_fail(err, EDDY_ECONFIG, "%s: %s belongs to what is read (%s); nothing may be written there", option,
+                     strcmp(path, "-") == 0 ? "standard output" : path,
+                     strcmp(input, "-") == 0 ? "standard input" : input);
+}
+
+static eddy_status pipeline_spare_from(const struct file_source_settings *files, const char *option,
+                                       const struct eddy_part *sink, const void *settings, struct eddy_error *err)
+{
+    if (sink == &sink_stdout.part) return pipeline_spare(files, option, "-", err);
+    if (sink != &sink_file.part) return EDDY_OK;
+    return pipeline_spare(files, option, ((const struct file_sink_settings *)settings)->path, err);
+}
+
+eddy_status pipeline_spare_inputs(const struct pipeline *p, const char *metrics, struct eddy_error *err)
+{
+    static const char *const standard[] = {"-"};
+    const struct driver_request *q = &p->request;
+    const struct eddy_choice *dead = &p->settings.errors.dead_letter;
+    struct file_source_settings files = {.paths = {1, standard}};
+    if (q->source == &source_file)
+        files = p->files;
+    else if (q->source != &source_stdin)
+        return EDDY_OK;
+
+    const struct eddy_choice *sink = &p->settings.sink;
+    bool configured = q->sink && sink->part == &q->sink->part && q->sink_settings == sink->settings;
+    const char *results = configured ? sink->where : q->sink == &sink_file ? "--output" : "results";
+    eddy_status rc = EDDY_OK;
+    if (q->sink) rc = pipeline_spare_from(&files, results, &q->sink->part, q->sink_settings, err);
+    if (rc >= 0 && dead->part) rc = pipeline_spare_from(&files, dead->where, dead->part, dead->settings, err);
+    if (rc >= 0 && metrics) rc = pipeline_spare(&files, "--metrics", metrics, err);
+    return rc;
 }
 
 void pipeline_free(struct pipeline *p)
