@@ -195,7 +195,7 @@ static eddy_status check_explain(struct check *c, struct eddy_error *err)
     eddy_status rc = c->values ? schema_from_text(&names, c->values, err)
                                : schema_from_codec(&names, c->settings, err);
     c->values_known = rc >= 0;
-    if (rc == EDDY_ENOTFOUND) rc = schema_from_text(&names, "value", err);
+    if (rc == EDDY_ENOTFOUND) rc = schema_unknown(&names, err);
     if (!c->json) print_topology(c->settings), print_work(c->settings);
     if (rc >= 0) rc = plan_open(c->settings, &names.schema, &c->plan, err);
     if (rc >= 0 && c->json) write_topology(c->json, c->settings), write_work(c->json, c->settings), write_sizes(c);

@@ -89,10 +89,17 @@ eddy_status schema_from_store(struct schema_names *s, struct store *store, struc
     return schema_finish(s, rc, n, err);
 }
 
+eddy_status schema_unknown(struct schema_names *s, struct eddy_error *err)
+{
+    eddy_status rc = schema_from_text(s, "value", err);
+    if (rc >= 0) s->names[0] = "";
+    return rc;
+}
+
 eddy_status schema_for_plan(struct schema_names *s, const char *list, const struct settings *settings,
                             struct eddy_error *err)
 {
     if (list) return schema_from_text(s, list, err);
     eddy_status rc = schema_from_codec(s, settings, err);
-    return rc == EDDY_ENOTFOUND ? schema_from_text(s, "value", err) : rc;
+    return rc == EDDY_ENOTFOUND ? schema_unknown(s, err) : rc;
 }

@@ -23,7 +23,9 @@ eddy_status schema_from_array(struct schema_names *, const char *const *names, s
 eddy_status schema_from_codec(struct schema_names *, const struct settings *, struct eddy_error *);
 /* What a state file was written for; EDDY_ENOTFOUND when it is new. */
 eddy_status schema_from_store(struct schema_names *, struct store *, struct eddy_error *);
-/* The list if given, else the codec's, else one value named "value": for sizes and plans without data. */
+/* One value whose name only the first record will tell (""): nothing in the configuration can be wrong for it. */
+eddy_status schema_unknown(struct schema_names *, struct eddy_error *);
+/* The list if given, else the codec's, else one unknown value: for sizes and plans without data. */
 eddy_status schema_for_plan(struct schema_names *, const char *list, const struct settings *, struct eddy_error *);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,17 @@ static int plan_policy(const char *word)
     return MISSING_LAST;
 }
 
+/* Names what there is instead: the option may come from a command line, and the values from the first record. */
+static eddy_status plan_no_value(const struct plan *p, const char *name, struct eddy_error *err)
+{
+    char known[256];
+    size_t len = 0;
+    for (int v = 0; v < p->n_values && len < sizeof(known); v++)
+        len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", v ? ", " : "", p->schema.names[v]);
+    return eddy_fail(err, EDDY_ECONFIG, "forecast.missing.%s: the series has no value of that name, only %s%s", name,
+                     known, len < sizeof(known) ? "" : " ..");
+}
+
 /* `forecast.missing`: a policy per value, `default` for the others. */
 static eddy_status plan_missing(struct plan *p, struct eddy_error *err)
 {
@@ -55,9 +67,8 @@ static eddy_status plan_missing(struct plan *p, struct eddy_error *err)
         while (v < p->n_values && strcmp(p->schema.names[v], map->item[i].name) != 0) v++;
         if (v < p->n_values)
             p->missing[v] = plan_policy(map->item[i].value);
-        else if (strcmp(map->item[i].name, "default") != 0)
-            return eddy_fail(err, EDDY_ECONFIG, "forecast.missing.%s: the series has no value of that name",
-                             map->item[i].name);
+        else if (strcmp(map->item[i].name, "default") != 0 && *p->schema.names[0])
+            return plan_no_value(p, map->item[i].name, err);
     }
     return EDDY_OK;
 }
