@@ -32,7 +32,9 @@ struct bench_run bench_pipeline(const char *yaml, struct driver_request request)
 /* Sorts `run` by CPU time per event and returns the median one. */
 struct bench_run bench_median(struct bench_run *run, int n);
 
-/* Prints one line of results; `extra` (may be "") is appended, e.g. ",\"bytes_per_key\":1200". */
+/* Prints one line of results: events per second of wall time and of CPU time, and CPU microseconds per event of the
+ * whole process, of the loop's thread, and of its stages (other_us: joining the group, the last checkpoint, ticks).
+ * `extra` (may be "") is appended, e.g. ",\"bytes_per_key\":1200". */
 void bench_print(const char *bench, const char *name, const struct bench_run *run, const char *extra);
 
 double bench_clock(int clock_id); /* seconds of a clock of clock_gettime() */
