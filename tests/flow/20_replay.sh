@@ -102,6 +102,39 @@ expect 2 "--from wants a time" "RFC 3339"
 run replay "$conf" --input x --from earliest
 expect 2 "--input and --from exclude each other"
 
+# ---- inputs are read, never written ----
+cp "$scratch/in.jsonl" "$scratch/before.jsonl"
+ln -s in.jsonl "$scratch/soft.jsonl"
+ln "$scratch/in.jsonl" "$scratch/hard.jsonl"
+for option in --output --metrics --dead-letter; do
+    for path in in.jsonl soft.jsonl hard.jsonl; do
+        run replay "$conf" --input "$scratch/in.jsonl" $option "$scratch/$path"
+        expect 2 "$option into the input, called $path, is refused" $option "$scratch/$path" "($scratch/in.jsonl)"
+    done
+done
+rc=0
+"$EDDY" replay "$conf" --input - --output "$scratch/in.jsonl" <"$scratch/in.jsonl" >"$scratch/out" 2>"$scratch/err" || rc=$?
+expect 2 "a file that comes by standard input is an input too" "$scratch/in.jsonl" "standard input"
+check "the input is unchanged" cmp "$scratch/in.jsonl" "$scratch/before.jsonl"
+cat "$scratch/dir/one.csv" "$scratch/dir/two.csv" >"$scratch/before.csv"
+run replay "$conf" --input "$scratch/dir" --output "$scratch/dir/two.csv"
+expect 2 "neither is a file of an input directory written to" "$scratch/dir/two.csv" "($scratch/dir)"
+run replay "$conf" --input "$scratch/dir" --output "$scratch/dir/new.jsonl"
+expect 2 "nor is one made that the next replay would read" "$scratch/dir/new.jsonl" "($scratch/dir)"
+check "the directory is unchanged" cmp <(cat "$scratch"/dir/*) "$scratch/before.csv"
+run replay "$conf" --input "$scratch/dir" --output - --metrics "$scratch/dir/m.json"
+expect 0 "a file that is no data may lie beside the data"
+rm "$scratch/dir/m.json"
+run replay "$conf" --input "$scratch/in.jsonl" --output /dev/null --dead-letter /dev/null --metrics /dev/null
+expect 0 "a device may be named more than once"
+
+# ---- options that only the data can judge ----
+run replay "$conf" --input "$scratch/in.jsonl" --set forecast.missing.w=last
+expect 78 "a policy for a value that the series does not have names the option and the values" \
+    "forecast.missing.w: " "only v"
+run check "$conf" --set forecast.missing.w=last
+expect 0 "check cannot know the values of the first record"
+
 # ---- state that is kept ----
 run replay "$conf" --input "$scratch/in.jsonl" --state "$scratch/kept" --metrics "$scratch/k.json"
 expect 0 "--state keeps the state"

@@ -62,6 +62,21 @@ if [ -w /dev/full ]; then
     expect 1 "a full stdout is a plain error" "No space left"
 fi
 
+# ---- what is read is never written ----
+cp "$scratch/in.jsonl" "$scratch/before.jsonl"
+run run "$conf" --set sink.file.path="$scratch/./in.jsonl"
+expect 78 "run does not append to its own input" sink.file "$scratch/./in.jsonl" "($scratch/in.jsonl)"
+run run "$conf" --set errors.dead_letter.file.path="$scratch/in.jsonl"
+expect 78 "nor do its dead letters" errors.dead_letter.file "$scratch/in.jsonl"
+check "and makes no state or results on the way" test ! -e "$scratch/state" -a ! -e "$scratch/scored.jsonl"
+filter --set errors.dead_letter.file.path="$scratch/in.jsonl" <"$scratch/in.jsonl"
+expect 78 "nor do the dead letters of a filter" errors.dead_letter.file "standard input"
+rc=0
+timeout 60 "$EDDY" filter "$conf" <"$scratch/in.jsonl" >>"$scratch/in.jsonl" 2>"$scratch/err" || rc=$?
+: >"$scratch/out"
+expect 78 "a filter does not feed itself" "standard output" "standard input"
+check "the input is unchanged" cmp "$scratch/in.jsonl" "$scratch/before.jsonl"
+
 # ---- run over a file ----
 run run "$conf"
 expect 0 "run over a file ends with it"

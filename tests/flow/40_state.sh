@@ -133,6 +133,15 @@ damaged "another network does not go over the old state by itself" on_change
 run run "$conf" --set state.path="$scratch/bad" "${extra[@]}" --set state.on_change=reset
 expect 0 "state.on_change: reset lets it"
 
+# ---- a partition without a good record ----
+printf 'one\n{"key":"k0"}\n[3]\n' >"$scratch/bad.jsonl"
+for _ in 1 2 3; do
+    run run "$conf" --set source.file.paths="[$scratch/bad.jsonl]" --set state.path="$scratch/bad-only" \
+        --set errors.dead_letter.file.path="$scratch/dead.jsonl"
+    expect 0 "bad records alone are no reason to fail"
+done
+check "three starts leave one dead letter per bad record" test "$(lines "$scratch/dead.jsonl")" -eq 3
+
 # ---- places that cannot be written ----
 if [ "$(id -u)" -ne 0 ]; then
     mkdir "$scratch/readonly" && chmod 500 "$scratch/readonly"
@@ -149,6 +158,7 @@ if mount -t tmpfs -o size=300k tmpfs "$scratch/small" 2>/dev/null; then
     rm -f "$scratch/scored.jsonl"
     run run "$conf" --set state.path="$scratch/small/state" --set state.checkpoint=1ms --set "forecast.network.layers=[{gru: {units: 200}}]"
     check "a full disk under the state: every record is still scored" test "$(lines "$scratch/scored.jsonl")" -eq 600
+    expect 1 "but the last checkpoint failed, and the exit says so" "$scratch/small/state"
     check "and the trouble is said" grep -q "checkpoint_failed\|full" "$scratch/err"
     umount "$scratch/small"
     mount -t tmpfs -o size=300k tmpfs "$scratch/small"
