@@ -43,11 +43,13 @@ static struct key_row *get(struct world *w, const char *key)
     return r;
 }
 
-/* Folds one event into a key: what a lane would do. */
+/* Folds one event into a key: what a lane would do.  The new row depends on all that was there before. */
 static void fold(struct world *w, const char *key, int64_t offset)
 {
     struct key_row *r = get(w, key);
-    fill_row(r->row, w->layout.row_bytes, (uint64_t)(offset + r->count * 31));
+    uint64_t seed = keyspace_hash((const char *)r->row, w->layout.row_bytes);
+    fill_row(r->row, w->layout.row_bytes,
+             (seed & 0xffff) + (uint64_t)(offset + r->count * 31 + r->time_ns % 7 + r->flags));
     r->count++;
     r->next_off = offset + 1;
     r->time_ns = offset * 1000;
@@ -122,34 +124,36 @@ Test(keyspace, keys_whose_hashes_are_equal_are_told_apart)
 
 Test(keyspace, an_evicted_row_comes_back_bit_identical)
 {
-    struct world w;
-    open_world(&w, 5, true);
+    struct world small, large; /* the second keeps all in memory */
     struct keyspace_stats stats;
+    open_world(&small, 5, true);
+    open_world(&large, 1000, true);
+    for (int i = 0; i < 300; i++) {
+        char key[32];
+        key_name(key, sizeof(key), (uint64_t)(i % 100));
+        fold(&small, key, i);
+        fold(&large, key, i);
+        keyspace_commit(small.ks);
+        keyspace_commit(large.ks);
+        cr_assert_leq(keyspace_resident(small.ks), 5);
+    }
     for (int i = 0; i < 100; i++) {
         char key[32];
         key_name(key, sizeof(key), (uint64_t)i);
-        fold(&w, key, i);
-        keyspace_commit(w.ks);
-        cr_assert_leq(keyspace_resident(w.ks), 5);
+        struct key_row *is = get(&small, key), *want = get(&large, key);
+        cr_assert_arr_eq(is->row, want->row, small.layout.row_bytes);
+        cr_assert_eq(is->count, 3);
+        cr_assert_eq(is->next_off, want->next_off);
+        cr_assert_eq(is->time_ns, want->time_ns);
+        cr_assert_eq(is->flags, want->flags);
+        keyspace_commit(small.ks);
     }
-    for (int i = 0; i < 100; i++) {
-        unsigned char want[256];
-        char key[32];
-        key_name(key, sizeof(key), (uint64_t)i);
-        struct key_row *r = get(&w, key);
-        fill_row(want, sizeof(want), (uint64_t)i);
-        cr_assert_arr_eq(r->row, want, sizeof(want));
-        cr_assert_eq(r->count, 1);
-        cr_assert_eq(r->next_off, i + 1);
-        cr_assert_eq(r->time_ns, i * 1000);
-        cr_assert_eq(r->flags, (uint32_t)i);
-        keyspace_commit(w.ks);
-    }
-    keyspace_stats(w.ks, &stats);
+    keyspace_stats(small.ks, &stats);
     cr_assert_eq(stats.created, 100);
-    cr_assert_geq(stats.evicted, 190);
-    cr_assert_geq(stats.restored, 95);
-    done(&w);
+    cr_assert_eq(stats.evicted, 395);
+    cr_assert_eq(stats.restored, 300);
+    done(&small);
+    done(&large);
 }
 
 Test(keyspace, the_least_recently_used_key_goes_first)
@@ -222,6 +226,106 @@ Test(keyspace, an_abort_undoes_changes_new_keys_resets_and_forgets)
     cr_assert_geq(keyspace_resident(w.ks), resident);
     fold(&w, "sensor-0000007", 104);
     cr_assert_eq(get(&w, "sensor-0000007")->count, 2);
+    done(&w);
+}
+
+struct kept {
+    int64_t next_off, time_ns, count;
+    uint32_t flags;
+    unsigned char row[256];
+};
+
+static struct kept keep(struct world *w, const char *key)
+{
+    const struct key_row *r = get(w, key);
+    struct kept k = {.next_off = r->next_off, .time_ns = r->time_ns, .count = r->count, .flags = r->flags};
+    memcpy(k.row, r->row, sizeof(k.row));
+    return k;
+}
+
+static void must_be_kept(struct world *w, const char *key, const struct kept *k)
+{
+    const struct key_row *r = get(w, key);
+    cr_assert_eq(r->next_off, k->next_off);
+    cr_assert_eq(r->time_ns, k->time_ns);
+    cr_assert_eq(r->count, k->count);
+    cr_assert_eq(r->flags, k->flags);
+    cr_assert_arr_eq(r->row, k->row, sizeof(k->row));
+}
+
+Test(keyspace, an_abort_puts_back_every_field_of_a_row_in_memory)
+{
+    struct eddy_error err = {0};
+    static const char *const keys[] = {"changed", "reset", "forgotten", "forgotten twice"};
+    struct world w;
+    struct kept kept[4];
+    struct keyspace_stats before, after;
+    for (int is_dirty = 0; is_dirty < 2; is_dirty++) {
+        open_world(&w, 10, true);
+        for (int i = 0; i < 4; i++) fold(&w, keys[i], 10 + i);
+        keyspace_commit(w.ks);
+        for (int i = 0; i < 4; i++) kept[i] = keep(&w, keys[i]);
+        keyspace_abort(w.ks);
+        if (!is_dirty) must(keyspace_flush(w.ks, &err));
+        keyspace_stats(w.ks, &before);
+
+        fold(&w, "changed", 20);
+        fold(&w, "new", 21);
+        must(keyspace_reset(w.ks, get(&w, "reset"), &err));
+        cr_assert_eq(keyspace_forget(w.ks, "forgotten", 9, &err), 1);
+        cr_assert_eq(keyspace_forget(w.ks, "forgotten twice", 15, &err), 1);
+        fold(&w, "forgotten twice", 22);
+        cr_assert_eq(keyspace_forget(w.ks, "forgotten twice", 15, &err), 1);
+        cr_assert_eq(keyspace_resident(w.ks), 3);
+        keyspace_abort(w.ks);
+
+        keyspace_stats(w.ks, &after);
+        cr_assert_eq(after.dirty, before.dirty);
+        cr_assert_eq(after.dirty, is_dirty ? 4 : 0);
+        cr_assert_eq(keyspace_resident(w.ks), 4);
+        for (int i = 0; i < 4; i++) must_be_kept(&w, keys[i], &kept[i]);
+        done(&w);
+    }
+}
+
+Test(keyspace, a_flush_after_an_abort_leaves_clean_rows_alone)
+{
+    struct eddy_error err = {0};
+    struct world w;
+    struct keyspace_stats stats;
+    open_world(&w, 10, true);
+    fold(&w, "clean", 1);
+    keyspace_commit(w.ks);
+    must(keyspace_flush(w.ks, &err));
+    fold(&w, "dirty", 2);
+    keyspace_commit(w.ks);
+    fold(&w, "clean", 3); /* used last, but what it did was taken back */
+    keyspace_abort(w.ks);
+    must(store_delete_row(w.store, "clean", 5, &err)); /* would be written again if it counted as dirty */
+    must(keyspace_flush(w.ks, &err));
+    struct stored_row stored;
+    cr_assert_eq(store_get_row(w.store, "clean", 5, &stored, &err), EDDY_ENOTFOUND);
+    must(store_get_row(w.store, "dirty", 5, &stored, &err));
+    keyspace_stats(w.ks, &stats);
+    cr_assert_eq(stats.dirty, 0);
+    done(&w);
+}
+
+Test(keyspace, forgotten_keys_take_no_memory_without_a_store)
+{
+    struct eddy_error err = {0};
+    struct world w;
+    char key[32];
+    open_world(&w, 0, false);
+    for (uint64_t i = 0; i < 20000; i++) {
+        size_t n = key_name(key, sizeof(key), i);
+        fold(&w, key, (int64_t)i);
+        keyspace_commit(w.ks);
+        cr_assert_eq(keyspace_forget(w.ks, key, n, &err), 1);
+        keyspace_commit(w.ks);
+    }
+    cr_assert_eq(keyspace_resident(w.ks), 0);
+    cr_assert_lt(keyspace_resident_bytes(w.ks), 1 << 20);
     done(&w);
 }
 

@@ -155,6 +155,34 @@ Test(store_foreign, an_empty_file_is_a_new_one)
     remove_directory(dir);
 }
 
+/* A crash while a new file gets its first page leaves the page and a journal that makes the file empty again. */
+Test(store_foreign, a_file_whose_creation_was_cut_off_is_a_new_one)
+{
+    static const unsigned char journal[512] = {
+        0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, /* mark */
+        0,    0,    0,    0,    1,    2,    3,    4,    /* records, nonce */
+        0,    0,    0,    0,    0,    0,    2,    0,    /* pages before, sector size */
+        0,    0,    0x10, 0};                           /* page size */
+    struct eddy_error err = {0};
+    struct store *s = NULL;
+    char *dir = fresh_directory(), *path = path_in(dir), beside[400];
+    a_saved_store(path);
+    cr_assert_eq(truncate(path, 4096), 0);
+    snprintf(beside, sizeof(beside), "%s-journal", path);
+    FILE *f = fopen(beside, "wb");
+    cr_assert_eq(fwrite(journal, 1, sizeof(journal), f), sizeof(journal));
+    fclose(f);
+    must(store_open(path, &an_identity, STORE_WRITE, &s, &err));
+    cr_assert(store_is_new(s));
+    must(store_commit(s, &err));
+    store_close(s);
+    must(store_open(path, &an_identity, STORE_READ_ONLY, &s, &err));
+    cr_assert_eq(store_count(s, &err), 0);
+    store_close(s);
+    free(path);
+    remove_directory(dir);
+}
+
 static bool becomes_nobody(void)
 {
     return geteuid() != 0 || setuid(65534) == 0; /* root may write everywhere */
