@@ -143,13 +143,17 @@ eddy_status store_begin(struct store *s, size_t bytes, struct eddy_error *err)
         s->writing = true;
     }
     size_t pages = bytes / (STORE_PAGE_BYTES - 512) + 1 + WRITE_OVERHEAD_PAGES;
-    if ((rc = store_reserve(s, (int64_t)(pages * STORE_FRAME_BYTES), err)) < 0) return rc;
-    if (s->marked_open) return EDDY_OK;
+    return store_reserve(s, (int64_t)(pages * STORE_FRAME_BYTES), err);
+}
 
-    /* Goes with the first changes of this session, so that a crash before them leaves a clean file. */
-    s->marked_open = true;
-    rc = store_write_meta(s, ".closed", "0", 1, err);
-    if (rc < 0) s->marked_open = false;
+/* Goes with the first changes of this session, so that a crash before them leaves a clean file.  It is the last of them:
+ * a page that went to the log early in a long transaction and changes again at its end makes SQLite read the whole log
+ * once more and write new checksums into every frame. */
+static eddy_status mark_open(struct store *s, struct eddy_error *err)
+{
+    eddy_status rc = s->marked_open ? EDDY_OK : store_begin(s, 1, err);
+    if (rc < 0 || s->marked_open) return rc;
+    if ((rc = store_write_meta(s, ".closed", "0", 1, err)) == EDDY_OK) s->marked_open = true;
     return rc;
 }
 
@@ -158,7 +162,7 @@ eddy_status store_commit(struct store *s, struct eddy_error *err)
     sqlite3_stmt *commit;
     eddy_status rc = store_statement(s, STORE_COMMIT, &commit, err);
     if (rc < 0 || !s->writing) return rc;
-    if ((rc = store_reserve(s, 0, err)) < 0) return rc;
+    if ((rc = mark_open(s, err)) < 0 || (rc = store_reserve(s, 0, err)) < 0) return rc;
     if ((rc = store_run(s, commit, "writing a checkpoint", err)) < 0) return rc;
 
     s->writing = false;

@@ -13,16 +13,6 @@
 
 enum { HEADER_BYTES = 100, APPLICATION_ID_AT = 68, MAX_BLOB_BYTES = 512 << 20, READER_WAIT_MS = 200 };
 
-static const char *const schema_sql[] = {
-    "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL)",
-    "CREATE TABLE model (version INTEGER PRIMARY KEY NOT NULL, bytes BLOB NOT NULL, wall_time_s INTEGER NOT NULL, "
-    "sum INTEGER NOT NULL)",
-    "CREATE TABLE rows (id INTEGER PRIMARY KEY NOT NULL, key BLOB NOT NULL UNIQUE, next_off INTEGER NOT NULL, "
-    "time_ns INTEGER NOT NULL, count INTEGER NOT NULL, flags INTEGER NOT NULL, sum INTEGER NOT NULL, "
-    "row BLOB NOT NULL)",
-};
-enum { N_TABLES = sizeof(schema_sql) / sizeof(schema_sql[0]) };
-
 /* Looks at the file before SQLite does: SQLite would follow links, and would take a foreign database as its own.
  * Returns 1 when the file holds something, 0 when it is absent or empty. */
 static eddy_status file_look(const char *path, struct eddy_error *err)
@@ -172,31 +162,6 @@ static eddy_status open_writer(struct store *s, struct eddy_error *err)
                       err);
 }
 
-eddy_status store_check_schema(struct store *s, struct eddy_error *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    eddy_status rc = EDDY_OK;
-    int n = 0, step;
-
-    /* Automatic indexes have no text of their own. */
-    if (sqlite3_prepare_v2(s->db, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name", -1,
-                           &stmt, NULL) != SQLITE_OK)
-        return store_fail(s, "reading its tables", err);
-    while ((step = sqlite3_step(stmt)) == SQLITE_ROW && rc == EDDY_OK) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        const char *sql = (const char *)sqlite3_column_text(stmt, 1);
-        if (n == N_TABLES || !sql || strcmp(sql, schema_sql[n]) != 0)
-            rc = eddy_fail(err, EDDY_ECORRUPT, "state file %s: \"%.60s\" is not as eddy creates it", s->path,
-                           name ? name : "");
-        n++;
-    }
-    if (rc == EDDY_OK && step != SQLITE_DONE) rc = store_fail(s, "reading its tables", err);
-    if (rc == EDDY_OK && n != N_TABLES)
-        rc = eddy_fail(err, EDDY_ECORRUPT, "state file %s: has %d tables instead of %d", s->path, n, N_TABLES);
-    sqlite3_finalize(stmt);
-    return rc;
-}
-
 /* name \0 topic \0 partition in decimal */
 static eddy_status identity_encode(const struct store_identity *id, struct eddy_buffer *out, struct eddy_error *err)
 {
@@ -210,22 +175,15 @@ static eddy_status identity_encode(const struct store_identity *id, struct eddy_
 }
 
 /* The tables of a new file belong to its first checkpoint: before that there is nothing. */
-static eddy_status create_schema(struct store *s, const struct store_identity *id, struct eddy_error *err)
+static eddy_status create_contents(struct store *s, const struct store_identity *id, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
-    char sql[64];
     eddy_status rc;
 
     if (!id) return eddy_fail(err, EDDY_EINVAL, "state file %s: a new file needs an identity", s->path);
     s->is_new = true;
-    s->marked_open = true; /* not before there is a table to mark it in */
-    if ((rc = store_begin(s, N_TABLES * (size_t)STORE_PAGE_BYTES, err)) < 0) return rc;
-    for (int i = 0; i < N_TABLES; i++)
-        if ((rc = store_exec(s, schema_sql[i], err)) < 0) return rc;
-    snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", STORE_SCHEMA_VERSION);
-    if ((rc = store_exec(s, sql, err)) < 0) return rc;
+    if ((rc = store_create_tables(s, err)) < 0) return rc;
     if ((rc = identity_encode(id, &b, err)) == EDDY_OK) rc = store_write_meta(s, ".identity", b.data, b.len, err);
-    if (rc == EDDY_OK) rc = store_write_meta(s, ".closed", "0", 1, err);
     eddy_buffer_free(&b);
     return rc;
 }
@@ -260,16 +218,11 @@ static eddy_status check_identity(struct store *s, const struct store_identity *
     return rc;
 }
 
-static eddy_status check_after_crash(struct store *s, struct eddy_error *err)
+/* A torn log may have left a mix of old and new pages, each of them good by itself. */
+static eddy_status check_pages(struct store *s, struct eddy_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    struct eddy_buffer closed = {0};
-    eddy_status rc = store_read_meta(s, ".closed", &closed, err);
-    bool was_closed = rc == EDDY_OK && closed.len == 1 && closed.data[0] == '1';
-    eddy_buffer_free(&closed);
-    if (rc < 0 || was_closed) return rc;
-
-    /* Not closed: a torn log may have left a mix of old and new pages, each of them good by itself. */
+    eddy_status rc = EDDY_OK;
     if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK ||
         sqlite3_step(stmt) != SQLITE_ROW) {
         rc = store_fail(s, "checking it after a crash", err);
@@ -283,19 +236,30 @@ static eddy_status check_after_crash(struct store *s, struct eddy_error *err)
     return rc;
 }
 
+static eddy_status check_after_crash(struct store *s, struct eddy_error *err)
+{
+    struct eddy_buffer closed = {0};
+    eddy_status rc = store_read_meta(s, ".closed", &closed, err);
+    bool was_closed = rc == EDDY_OK && closed.len == 1 && closed.data[0] == '1';
+    eddy_buffer_free(&closed);
+    return rc < 0 || was_closed ? rc : check_pages(s, err);
+}
+
 static eddy_status check_contents(struct store *s, const struct store_identity *id, struct eddy_error *err)
 {
+    int n_formats;
+    const struct store_format *formats = store_formats(&n_formats);
     int64_t version;
     eddy_status rc = store_query_int(s, "PRAGMA user_version", &version, err);
     if (rc < 0) return rc;
-    if (version == 0) return create_schema(s, id, err);
-    if (version != STORE_SCHEMA_VERSION)
-        return eddy_fail(err, EDDY_EVERSION,
-                         "state file %s: has format %" PRId64
-                         ", written by a newer eddy; this one reads formats 1 to %d",
-                         s->path, version, STORE_SCHEMA_VERSION);
-    if ((rc = store_check_schema(s, err)) < 0) return rc;
+    if (version == 0) return create_contents(s, id, err);
+
+    /* Pages first: rewriting a torn file would spread what is wrong with it. */
+    bool is_old = version < formats[n_formats - 1].version && s->mode == STORE_WRITE;
+    if (is_old && (rc = check_pages(s, err)) < 0) return rc;
+    if ((rc = store_adopt_format(s, formats, n_formats, version, err)) < 0) return rc;
     if ((rc = check_identity(s, id, err)) < 0) return rc;
+    if (is_old) return store_commit(s, err);
     return s->mode == STORE_WRITE ? check_after_crash(s, err) : EDDY_OK;
 }
 

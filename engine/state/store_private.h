@@ -1,7 +1,18 @@
 /* What the store's own files share; they alone see sqlite3.
- *   store_open.c  opens, checks and closes a file      store.c         statements, transactions, errors
- *   store_room.c  disk space before it is needed       store_rows.c    rows of keys
- *   store_meta.c  named blobs and model versions       store_verify.c  every check that can be made
+ *   store_open.c  opens, checks and closes a file      store_format.c  tables of every format, upgrades
+ *   store_room.c  disk space before it is needed       store.c         statements, transactions, errors
+ *   store_meta.c  named blobs and model versions       store_rows.c    rows of keys
+ *   store_list.c  files of a pipeline                  store_verify.c  every check that can be made
+ *
+ * Formats        Everything that is written down has a number of its own, raised when its bytes change their meaning:
+ *                  tables of the file       1      store_format.c, in PRAGMA user_version
+ *                  directory of the rows    EWL1   row_layout.c, the mark that it begins with
+ *                  a section of the row     each   flow/plan.c and eddy_detector.state_version, in the directory
+ *                  named blob "lane"        1      flow/lane_store.c          schema, network: text without a number
+ *                  named blob "train"       1      flow/lane_store.c
+ *                  weights                  1      train/weights_bytes.c
+ *                  export                   1      export_record.h
+ *                All numbers in them are little-endian, but for the sections: a row is stored as it lies in memory.
  *
  * Transactions   The first write opens one; store_commit() ends it.  SQLite takes a whole transaction back by itself when
  *                it runs out of disk in the middle, and rows that were evicted from memory would be gone with it.  So
@@ -17,7 +28,6 @@
 
 enum {
     STORE_APPLICATION_ID = 0x65646479, /* "eddy" */
-    STORE_SCHEMA_VERSION = 1,
     STORE_PAGE_BYTES = 4096,
     STORE_FRAME_BYTES = STORE_PAGE_BYTES + 24, /* a page in the log */
     STORE_KEY_TEXT = 100                       /* room for a key in a message */
@@ -74,8 +84,20 @@ void store_checkpoint_log(
     struct store *); /* moves the log into the file and empties it, when no reader is in the way */
 int64_t store_log_bytes(const struct store *);
 
-/* store_open.c: what every file of this schema version holds. */
-eddy_status store_check_schema(struct store *, struct eddy_error *);
+/* store_format.c: the tables of a file.  Formats are in ascending order; the last one is written. */
+struct store_format {
+    int version;
+    const char *const *sql; /* its tables in order of name, as their texts stand in the file; NULL ends them */
+    /* Makes the tables of the format before it into these, texts and all; within a transaction.  NULL in the first. */
+    eddy_status (*upgrade)(struct store *, struct eddy_error *);
+};
+const struct store_format *store_formats(int *n);
+eddy_status store_create_tables(struct store *, struct eddy_error *);
+eddy_status store_check_tables(struct store *, const struct store_format *, struct eddy_error *);
+/* Refuses what is none of `formats`; brings an older one up to the last in the open transaction, for the caller to
+ * commit. A reader changes nothing, so it refuses older formats, too. */
+eddy_status store_adopt_format(struct store *, const struct store_format *formats, int n, int64_t version,
+                               struct eddy_error *);
 
 /* store_room.c */
 eddy_status store_reserve(struct store *, int64_t bytes, struct eddy_error *);

@@ -84,9 +84,11 @@ static eddy_status verify_pages(struct store *s, struct eddy_error *err)
 int64_t store_verify(struct store *s, const struct row_layout *layout, struct eddy_error *err)
 {
     struct verification v = {.store = s, .layout = layout};
+    int n_formats;
+    const struct store_format *formats = store_formats(&n_formats);
     eddy_status rc = store_ready(s, err);
     if (rc == EDDY_OK) rc = verify_pages(s, err);
-    if (rc == EDDY_OK) rc = store_check_schema(s, err);
+    if (rc == EDDY_OK) rc = store_check_tables(s, &formats[n_formats - 1], err);
     if (rc == EDDY_OK) rc = store_list_meta(s, verify_meta, &v, err);
     if (rc == EDDY_OK) rc = store_list_models(s, verify_model, &v, err);
     if (rc == EDDY_OK) rc = store_scan(s, verify_row, &v, err);
