@@ -6,6 +6,8 @@
 
 #include "connectors/kafka/kafka_offsets.h"
 
+enum { PAUSE_MS = 100 };
+
 struct kafka_admin {
     struct kafka_client client;
     int timeout_ms;
@@ -49,6 +51,9 @@ static eddy_status admin_fail(struct kafka_admin *a, const char *what, rd_kafka_
     if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS || code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP ||
         code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)
         status = EDDY_EBUSY; /* brokers answer "unknown member" to a commit from outside while the group lives */
+    if (code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+        code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR)
+        status = EDDY_EAGAIN;
     (void)eddy_fail(err, status, "kafka %s: %s: %s", kafka_servers(a->client.properties), what,
                     text && *text ? text : rd_kafka_err2str(code));
     if (err) kafka_mask(a->client.properties, err->message);
@@ -106,7 +111,15 @@ eddy_status kafka_admin_create(struct kafka_admin *a, const char *topic, int n_p
     return rc;
 }
 
-eddy_status kafka_admin_members(struct kafka_admin *a, const char *group, struct eddy_error *err)
+/* A group's coordinator is not there for a moment on a broker that is new to the group: true after a pause. */
+static bool admin_ask_again(struct kafka_admin *a, eddy_status rc, int64_t end_ms)
+{
+    if (rc != EDDY_EAGAIN || kafka_now_ms() >= end_ms) return false;
+    (void)rd_kafka_poll(a->client.rk, PAUSE_MS);
+    return true;
+}
+
+static eddy_status admin_ask_members(struct kafka_admin *a, const char *group, struct eddy_error *err)
 {
     eddy_status rc;
     size_t n = 0;
@@ -131,9 +144,18 @@ eddy_status kafka_admin_members(struct kafka_admin *a, const char *group, struct
     return rc;
 }
 
+eddy_status kafka_admin_members(struct kafka_admin *a, const char *group, struct eddy_error *err)
+{
+    int64_t end_ms = kafka_now_ms() + a->timeout_ms;
+    eddy_status rc;
+    do rc = admin_ask_members(a, group, err);
+    while (admin_ask_again(a, rc, end_ms));
+    return rc == EDDY_EAGAIN ? EDDY_EIO : rc;
+}
+
 /* Fills `committed`; offsets that were never committed stay -1. */
-static eddy_status admin_committed(struct kafka_admin *a, const char *group, struct kafka_group_position *positions,
-                                   int n, struct eddy_error *err)
+static eddy_status admin_ask_committed(struct kafka_admin *a, const char *group,
+                                       struct kafka_group_position *positions, int n, struct eddy_error *err)
 {
     eddy_status rc;
     size_t n_groups = 0;
@@ -166,6 +188,16 @@ static eddy_status admin_committed(struct kafka_admin *a, const char *group, str
     rd_kafka_ListConsumerGroupOffsets_destroy(request);
     rd_kafka_topic_partition_list_destroy(list);
     return rc;
+}
+
+static eddy_status admin_committed(struct kafka_admin *a, const char *group, struct kafka_group_position *positions,
+                                   int n, struct eddy_error *err)
+{
+    int64_t end_ms = kafka_now_ms() + a->timeout_ms;
+    eddy_status rc;
+    do rc = admin_ask_committed(a, group, positions, n, err);
+    while (admin_ask_again(a, rc, end_ms));
+    return rc == EDDY_EAGAIN ? EDDY_EIO : rc;
 }
 
 static eddy_status admin_places(struct kafka_admin *a, const struct eddy_strings *topics, struct kafka_place **out,
