@@ -131,20 +131,25 @@ install: all $(BUILD)/eddy.pc ## PREFIX, DESTDIR: program, library, headers, pkg
 
 # ---- Test programs --------------------------------------------------------------------------------------------------
 
-# tests/unit/GROUP/*.c become one Criterion program; NEEDS_GROUP names the directories that it links.
-NEEDS_config = config
-NEEDS_codec  = connectors/codec config
-NEEDS_files  = connectors/files connectors/codec config
-NEEDS_kafka  = connectors/kafka config
-NEEDS_model  = engine/train engine/model engine/math config
-NEEDS_state  = engine/state config
-NEEDS_flow   = engine/flow engine/train engine/detect engine/forecast engine/model engine/state engine/math \
-               connectors/codec connectors/files config
-NEEDS_plugin = $(DIRS)
-GROUPS = config codec files kafka model state flow plugin
+# tests/unit/GROUP/*.c become one Criterion program; NEEDS_GROUP names the directories that it links, WITH_GROUP what it
+# takes from another group.
+NEEDS_config   = config
+NEEDS_codec    = connectors/codec config
+NEEDS_files    = connectors/files connectors/codec config
+NEEDS_kafka    = connectors/kafka config
+NEEDS_model    = engine/model engine/math config
+NEEDS_forecast = engine/forecast engine/math config
+NEEDS_detect   = engine/detect engine/math config
+NEEDS_train    = engine/train engine/model engine/math config
+WITH_train     = tests/unit/model/fixture.c
+NEEDS_state    = engine/state config
+NEEDS_flow     = engine/flow engine/train engine/detect engine/forecast engine/model engine/state engine/math \
+                 connectors/codec connectors/files config
+NEEDS_plugin   = $(DIRS)
+GROUPS = config codec files kafka model forecast detect train state flow plugin
 
 define unit
-$(BUILD)/test-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c)) $(foreach d,$(NEEDS_$(1)),$(call lib,$(d)))
+$(BUILD)/test-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(WITH_$(1))) $(foreach d,$(NEEDS_$(1)),$(call lib,$(d)))
 	$$(link) -lcriterion
 unit-$(1): $(BUILD)/test-$(1)
 	$$<
@@ -155,7 +160,7 @@ $(foreach g,$(GROUPS),$(eval $(call unit,$(g))))
 # (activations from the C library, dgemm for sgemm; -w because headers that name float complain).
 DOUBLE = $(filter-out engine/math/kernels_avx%.c,$(wildcard engine/math/*.c engine/model/*.c)) \
          $(addprefix engine/train/,tbptt.c optimiser.c scratch.c window.c) config/error.c config/buffer.c \
-         $(addprefix tests/unit/model/,networks.c test_gradient.c test_golden.c)
+         tests/unit/model/fixture.c $(addprefix tests/unit/train/,fixture.c gradient_test.c golden_test.c)
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc  ,$< (double))$(CC) $(CFLAGS_) -w -Dfloat=double -DMATH_DOUBLE -c $< -o $@

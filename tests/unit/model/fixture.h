@@ -1,9 +1,8 @@
-/* Networks and windows for the tests of this directory.  Any failure to make them fails the test. */
-#ifndef TESTS_UNIT_MODEL_NETWORKS_H
-#define TESTS_UNIT_MODEL_NETWORKS_H
+/* Networks for the tests of layers and of training.  Any failure to make them fails the test. */
+#ifndef TESTS_UNIT_MODEL_FIXTURE_H
+#define TESTS_UNIT_MODEL_FIXTURE_H
 
 #include "engine/model/stack.h"
-#include "engine/train/tbptt.h"
 
 enum { MAX_TEST_LAYERS = 8 };
 
@@ -27,8 +26,5 @@ void test_fill(float *to, size_t n, uint64_t seed, float scale);
 
 /* Pointers to the rows of a matrix: row b at data + b * stride. */
 float **test_rows(float *data, int n, size_t stride);
-
-/* n windows with random states and inputs; targets random, three in ten of them missing. */
-float *test_windows(const struct window_shape *, int n, uint64_t seed);
 
 #endif

@@ -1,6 +1,6 @@
 /* A scripted source and sink: what a broker may do to the driver, step by step and without a broker. */
-#ifndef TESTS_UNIT_FLOW_SCRIPT_H
-#define TESTS_UNIT_FLOW_SCRIPT_H
+#ifndef TESTS_UNIT_FLOW_FIXTURE_SCRIPT_H
+#define TESTS_UNIT_FLOW_FIXTURE_SCRIPT_H
 
 #include "config/config.h"
 #include "engine/flow/driver.h"

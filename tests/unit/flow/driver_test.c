@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "script.h"
+#include "fixture_script.h"
 
 #define LEARNING "train: {mode: inline, every: 4, window: 8, epoch: 64, windows: 8, batch: 4}\n"
 #define OFTEN    "state: {checkpoint: 1ms}\n"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/train/trainer.h"
-#include "tests/unit/model/networks.h"
+#include "tests/unit/train/fixture.h"
 
 enum { N_WINDOWS = 10, LONG_MS = 60000 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/model/networks.h"
+#include "tests/unit/model/fixture.h"
 
 /* Serves one step of n rows and returns outputs [n, n_out]; states [n, n_state] move on. */
 static float *serve(const struct network *net, const float *packed, float *states, const float *x, int n)

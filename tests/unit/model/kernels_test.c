@@ -5,7 +5,7 @@
 
 #include "engine/math/kernels.h"
 #include "engine/math/matmul.h"
-#include "tests/unit/model/networks.h"
+#include "tests/unit/model/fixture.h"
 
 static const char *const names[] = {"portable", "avx2", "avx512"};
 enum { N_NAMES = 3 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/model/networks.h"
+#include "tests/unit/train/fixture.h"
 
 static const char path[] = "tests/golden/networks.txt";
 

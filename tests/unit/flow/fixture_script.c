@@ -1,4 +1,4 @@
-#include "script.h"
+#include "fixture_script.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

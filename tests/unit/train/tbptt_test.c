@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/model/networks.h"
+#include "tests/unit/train/fixture.h"
 
 /* A network with all that a training step needs. */
 struct training {

@@ -5,7 +5,7 @@
 #include <xxhash.h>
 
 #include "engine/train/weights.h"
-#include "tests/unit/model/networks.h"
+#include "tests/unit/train/fixture.h"
 
 static struct weights *some_weights(const struct network *net)
 {

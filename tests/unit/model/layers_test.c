@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/model/networks.h"
+#include "tests/unit/model/fixture.h"
 
 struct layer_case {
     char layer[24];

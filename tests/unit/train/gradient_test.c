@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/model/networks.h"
+#include "tests/unit/train/fixture.h"
 
 /* Relative to the derivative itself or, where that is small, to `floor` times the largest one. */
 struct precision {

@@ -1,0 +1,11 @@
+/* Windows for the tests of training, beside the networks of tests/unit/model.  Any failure to make them fails the test. */
+#ifndef TESTS_UNIT_TRAIN_FIXTURE_H
+#define TESTS_UNIT_TRAIN_FIXTURE_H
+
+#include "engine/train/tbptt.h"
+#include "tests/unit/model/fixture.h"
+
+/* n windows with random states and inputs; targets random, three in ten of them missing. */
+float *test_windows(const struct window_shape *, int n, uint64_t seed);
+
+#endif
