@@ -1,5 +1,5 @@
 #include "engine/state/export.h"
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 static const struct store_identity odd_identity = {.name = "plant-7", .topic = "a b/\xc3\xa4%.csv", .partition = 12};
 

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_SANITIZER 1

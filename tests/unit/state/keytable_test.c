@@ -1,6 +1,6 @@
 #include "engine/state/keytable.h"
 #include "engine/state/slab.h"
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 static bool holds(const struct keytable *t, uint64_t hash, uint32_t slot)
 {

@@ -1,7 +1,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 static char *path_of(const char *topic, int32_t partition)
 {

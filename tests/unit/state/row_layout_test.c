@@ -1,4 +1,4 @@
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 Test(row_layout, offsets_are_aligned_and_in_the_order_of_adding)
 {

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 static char *path_in(const char *dir)
 {

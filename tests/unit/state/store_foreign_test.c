@@ -3,7 +3,7 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 static char *path_in(const char *dir)
 {

@@ -6,7 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "engine/state/store_private.h"
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 enum { ROW = 1024 };
 

@@ -1,4 +1,4 @@
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 struct open_store {
     char *dir, *path;

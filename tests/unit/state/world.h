@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_STATE_WORLD_H
 #define TESTS_UNIT_STATE_WORLD_H
 
-#include "tests/unit/state/helpers.h"
+#include "tests/unit/state/fixture.h"
 
 struct world {
     struct row_layout layout;

@@ -1,6 +1,6 @@
 /* What the tests of the state share: a directory of their own, a layout, and rows whose bytes can be told from the key. */
-#ifndef TESTS_UNIT_STATE_HELPERS_H
-#define TESTS_UNIT_STATE_HELPERS_H
+#ifndef TESTS_UNIT_STATE_FIXTURE_H
+#define TESTS_UNIT_STATE_FIXTURE_H
 
 #include <criterion/criterion.h>
 #include <ftw.h>
