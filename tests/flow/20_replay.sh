@@ -113,6 +113,7 @@ for option in --output --metrics --dead-letter; do
     done
 done
 rc=0
+# shellcheck disable=SC2094 # the point of it
 "$EDDY" replay "$conf" --input - --output "$scratch/in.jsonl" <"$scratch/in.jsonl" >"$scratch/out" 2>"$scratch/err" || rc=$?
 expect 2 "a file that comes by standard input is an input too" "$scratch/in.jsonl" "standard input"
 check "the input is unchanged" cmp "$scratch/in.jsonl" "$scratch/before.jsonl"

@@ -72,6 +72,7 @@ check "and makes no state or results on the way" test ! -e "$scratch/state" -a !
 filter --set errors.dead_letter.file.path="$scratch/in.jsonl" <"$scratch/in.jsonl"
 expect 78 "nor do the dead letters of a filter" errors.dead_letter.file "standard input"
 rc=0
+# shellcheck disable=SC2094 # the point of it
 timeout 60 "$EDDY" filter "$conf" <"$scratch/in.jsonl" >>"$scratch/in.jsonl" 2>"$scratch/err" || rc=$?
 : >"$scratch/out"
 expect 78 "a filter does not feed itself" "standard output" "standard input"
