@@ -1,4 +1,5 @@
-/* Files and pipes as sources and sinks.  What a command may set beyond the configuration is in file_source.h. */
+/* Files and pipes as sources and sinks.  Their options are in file_source.c and file_sink.c; what a command may set
+ * beyond the configuration is in file_source.h. */
 #ifndef CONNECTORS_FILES_FILES_H
 #define CONNECTORS_FILES_FILES_H
 

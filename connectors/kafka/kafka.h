@@ -1,4 +1,5 @@
-/* Kafka: a source and a sink over a consumer group, and a bounded reader of a topic's past.
+/* Kafka: a source and a sink over a consumer group, and a bounded reader of a topic's past.  The options of both are in
+ * kafka_settings.c, the settings that they fill below.
  *
  * Source   cooperative-sticky group member.  Every assigned partition keeps its own fetch queue, which poll() drains in
  *          turn; pausing a partition is leaving its queue alone, so nothing that was fetched is thrown away, lost or

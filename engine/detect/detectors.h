@@ -1,4 +1,7 @@
-/* The detectors that come with eddy.  A new one is a file beside these and a row in plugin/registry.c. */
+/* The detectors that come with eddy.
+ * A new one is a file beside exceedance.c, which holds its options and the calls of eddy_detector.h; a line here; a row
+ * in plugin/registry.c; and `make options`, which writes its options into config/OPTIONS.md.  Tests of the lane list
+ * the parts that they use in tests/unit/flow/fixture.c. */
 #ifndef ENGINE_DETECT_DETECTORS_H
 #define ENGINE_DETECT_DETECTORS_H
 
