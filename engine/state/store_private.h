@@ -1,8 +1,8 @@
 /* What the store's own files share; they alone see sqlite3.
  *   store_open.c  opens, checks and closes a file      store_format.c  tables of every format, upgrades
- *   store_room.c  disk space before it is needed       store.c         statements, transactions, errors
- *   store_meta.c  named blobs and model versions       store_rows.c    rows of keys
- *   store_list.c  files of a pipeline                  store_verify.c  every check that can be made
+ *   store_room.c  disk space before it is needed       store_rows.c    rows of keys
+ *   store_meta.c  named blobs and model versions       store_verify.c  every check that can be made
+ *   store.c       statements, transactions, errors
  *
  * Formats        Everything that is written down has a number of its own, raised when its bytes change their meaning:
  *                  tables of the file       1      store_format.c, in PRAGMA user_version
