@@ -6,7 +6,7 @@
 
 #include <xxhash.h>
 
-#include "engine/state/little_endian.h"
+#include "config/little_endian.h"
 
 #define EXPORT_MAGIC "eddy-state"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/state/little_endian.h"
+#include "config/little_endian.h"
 
 enum {
     ROW_ALIGN = 64,

@@ -3,8 +3,8 @@
 
 #include <xxhash.h>
 
+#include "config/little_endian.h"
 #include "engine/state/keyspace.h"
-#include "engine/state/little_endian.h"
 
 struct state_hash {
     XXH3_state_t *xxh;

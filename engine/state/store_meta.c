@@ -4,7 +4,7 @@
 
 #include <xxhash.h>
 
-#include "engine/state/little_endian.h"
+#include "config/little_endian.h"
 #include "engine/state/store_private.h"
 
 static uint64_t meta_sum(const char *name, const void *bytes, size_t n)

@@ -4,7 +4,7 @@
 
 #include <xxhash.h>
 
-#include "engine/state/little_endian.h"
+#include "config/little_endian.h"
 #include "engine/state/store_private.h"
 
 /* Over all columns: a flipped bit in next_off would do as much harm as one in the row. */

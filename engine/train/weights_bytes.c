@@ -7,75 +7,19 @@
  * The packed weights are made again on reading. */
 #include "engine/train/weights.h"
 
-#include <endian.h>
 #include <math.h>
-#include <string.h>
 #include <xxhash.h>
 
+#include "config/little_endian.h"
+
 enum { MAGIC = 0x57594445 /* "EDYW" */, FORMAT = 1, HEADER_BYTES = 56, CHECKSUM_BYTES = 8, ARRAYS = 4 };
-
-static char *put32(char *to, uint32_t v)
-{
-    v = htole32(v);
-    memcpy(to, &v, sizeof(v));
-    return to + sizeof(v);
-}
-
-static char *put64(char *to, uint64_t v)
-{
-    v = htole64(v);
-    memcpy(to, &v, sizeof(v));
-    return to + sizeof(v);
-}
-
-static char *put_double(char *to, double v)
-{
-    uint64_t u;
-    memcpy(&u, &v, sizeof(u));
-    return put64(to, u);
-}
-
-static char *put_floats(char *to, const float *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, &v[i], sizeof(u));
-        to = put32(to, u);
-    }
-    return to;
-}
-
-static uint32_t get32(const char *from)
-{
-    uint32_t v;
-    memcpy(&v, from, sizeof(v));
-    return le32toh(v);
-}
-
-static uint64_t get64(const char *from)
-{
-    uint64_t v;
-    memcpy(&v, from, sizeof(v));
-    return le64toh(v);
-}
-
-static double get_double(const char *from)
-{
-    uint64_t u = get64(from);
-    double v;
-    memcpy(&v, &u, sizeof(v));
-    return v;
-}
 
 /* False when one of them is not finite. */
 static bool get_floats(const char *from, float *v, size_t n)
 {
     bool finite = true;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u = get32(from + i * sizeof(u));
-        memcpy(&v[i], &u, sizeof(u));
-        finite &= isfinite(v[i]) != 0;
-    }
+    le_get_floats(v, from, n);
+    for (size_t i = 0; i < n; i++) finite &= isfinite(v[i]) != 0;
     return finite;
 }
 
@@ -85,20 +29,21 @@ eddy_status weights_encode(const struct weights *w, struct eddy_buffer *out, str
     const size_t n = HEADER_BYTES + floats * sizeof(float) + CHECKSUM_BYTES;
     if (eddy_buffer_reserve(out, n) < 0)
         return eddy_fail(err, EDDY_ENOMEM, "out of memory for the bytes of %zu weights", w->n_params);
-    char *start = out->data + out->len, *to = start;
-    to = put32(to, MAGIC);
-    to = put32(to, FORMAT);
-    to = put64(to, w->version);
-    to = put64(to, w->n_params);
-    to = put64(to, (uint64_t)w->steps);
-    to = put64(to, (uint64_t)w->refused);
-    to = put_double(to, w->loss);
-    to = put_double(to, w->grad_norm);
-    to = put_floats(to, w->master, w->n_params);
-    to = put_floats(to, w->moment, w->n_params);
-    to = put_floats(to, w->variance, w->n_params);
-    to = put_floats(to, w->ema, w->n_params);
-    to = put64(to, XXH3_64bits(start, (size_t)(to - start)));
+    char *bytes = out->data + out->len, *arrays = bytes + HEADER_BYTES;
+    const size_t array_bytes = w->n_params * sizeof(float);
+    le_put_u32(bytes, MAGIC);
+    le_put_u32(bytes + 4, FORMAT);
+    le_put_u64(bytes + 8, w->version);
+    le_put_u64(bytes + 16, w->n_params);
+    le_put_u64(bytes + 24, (uint64_t)w->steps);
+    le_put_u64(bytes + 32, (uint64_t)w->refused);
+    le_put_f64(bytes + 40, w->loss);
+    le_put_f64(bytes + 48, w->grad_norm);
+    le_put_floats(arrays, w->master, w->n_params);
+    le_put_floats(arrays + array_bytes, w->moment, w->n_params);
+    le_put_floats(arrays + 2 * array_bytes, w->variance, w->n_params);
+    le_put_floats(arrays + 3 * array_bytes, w->ema, w->n_params);
+    le_put_u64(bytes + n - CHECKSUM_BYTES, XXH3_64bits(bytes, n - CHECKSUM_BYTES));
     out->len += n;
     return EDDY_OK;
 }
@@ -108,18 +53,19 @@ static eddy_status weights_check(const struct network *net, const char *bytes, s
 {
     if (n < HEADER_BYTES + CHECKSUM_BYTES)
         return eddy_fail(err, EDDY_ECORRUPT, "stored weights: %zu bytes are too few", n);
-    if (get32(bytes) != MAGIC) return eddy_fail(err, EDDY_ECORRUPT, "stored weights: these bytes are something else");
-    if (get32(bytes + 4) > FORMAT)
+    if (le_get_u32(bytes) != MAGIC)
+        return eddy_fail(err, EDDY_ECORRUPT, "stored weights: these bytes are something else");
+    if (le_get_u32(bytes + 4) > FORMAT)
         return eddy_fail(err, EDDY_EVERSION, "stored weights: format %u is newer than this program's %d",
-                         get32(bytes + 4), FORMAT);
-    if (get64(bytes + n - CHECKSUM_BYTES) != XXH3_64bits(bytes, n - CHECKSUM_BYTES))
+                         le_get_u32(bytes + 4), FORMAT);
+    if (le_get_u64(bytes + n - CHECKSUM_BYTES) != XXH3_64bits(bytes, n - CHECKSUM_BYTES))
         return eddy_fail(err, EDDY_ECORRUPT, "stored weights: the checksum does not fit the %zu bytes", n);
     const size_t stored = (n - HEADER_BYTES - CHECKSUM_BYTES) / (ARRAYS * sizeof(float));
-    const uint64_t n_params = get64(bytes + 16);
+    const uint64_t n_params = le_get_u64(bytes + 16);
     if (n_params != stored || n != HEADER_BYTES + ARRAYS * sizeof(float) * stored + CHECKSUM_BYTES ||
-        get32(bytes + 4) != FORMAT)
+        le_get_u32(bytes + 4) != FORMAT)
         return eddy_fail(err, EDDY_ECORRUPT, "stored weights: %zu bytes do not hold format %u with %llu weights", n,
-                         get32(bytes + 4), (unsigned long long)n_params);
+                         le_get_u32(bytes + 4), (unsigned long long)n_params);
     if (stored != net->n_params)
         return eddy_fail(err, EDDY_EMISMATCH, "stored weights: %zu were stored, the configured network has %zu",
                          stored, net->n_params);
@@ -139,11 +85,11 @@ eddy_status weights_decode(const struct network *net, const void *data, size_t n
     const struct train_state s = weights_train_state(w);
     const size_t array_bytes = net->n_params * sizeof(float);
     const char *arrays = bytes + HEADER_BYTES;
-    w->version = get64(bytes + 8);
-    w->steps = (int64_t)get64(bytes + 24);
-    w->refused = (int64_t)get64(bytes + 32);
-    w->loss = get_double(bytes + 40);
-    w->grad_norm = get_double(bytes + 48);
+    w->version = le_get_u64(bytes + 8);
+    w->steps = (int64_t)le_get_u64(bytes + 24);
+    w->refused = (int64_t)le_get_u64(bytes + 32);
+    w->loss = le_get_f64(bytes + 40);
+    w->grad_norm = le_get_f64(bytes + 48);
     bool good = w->steps >= 0 && w->refused >= 0;
     good &= get_floats(arrays, s.master, net->n_params);
     good &= get_floats(arrays + array_bytes, s.moment, net->n_params);
