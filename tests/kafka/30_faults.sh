@@ -46,11 +46,12 @@ state_hash() { "$EDDY" state "${args[@]}" hash --positions; }
 
 missing_things() {
     fresh missing 1
+    args+=(--set source.kafka.connect_timeout=3s --set sink.kafka.connect_timeout=3s)
     check "a missing input topic is named, with the broker" \
         fails 1 "nowhere.*$BROKERS\|$BROKERS.*nowhere" "${args[@]}" --set 'source.kafka.topics=[nowhere]'
     check "a missing output topic is named" fails 1 "elsewhere" "${args[@]}" --set sink.kafka.topic=elsewhere
     EDDY_BROKERS=127.0.0.1:1 check "a refused connection is named" \
-        fails 1 "127.0.0.1:1" "${args[@]}" --set source.kafka.connect_timeout=3s
+        fails 1 "127.0.0.1:1" "${args[@]}"
     create_topic narrow 1
     create_topic wide 3
     check "an output topic with too few partitions is refused" \
