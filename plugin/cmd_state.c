@@ -81,7 +81,7 @@ static eddy_status do_show(struct state_work *w, struct eddy_error *err)
 static eddy_status do_hash(struct state_work *w, struct eddy_error *err)
 {
     w->found++;
-    return store_state_hash(w->store, &w->file->identity, w->settings, w->args->positions, w->hash, err);
+    return lane_stored_hash(w->store, &w->file->identity, w->settings, w->args->positions, w->hash, err);
 }
 
 static eddy_status do_verify(struct state_work *w, struct eddy_error *err)

@@ -5,16 +5,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/little_endian.h"
 #include "engine/flow/lane_private.h"
 
-enum { MODELS_KEPT = 4 };
-static const uint32_t TRAIN_FORMAT = 1;
+/* Named blobs are a u32 format and then numbers one after another, all little-endian; directory, names and network have
+ * formats of their own. */
+enum { MODELS_KEPT = 4, LANE_FORMAT = 1, TRAIN_FORMAT = 1 };
 
-/* ---- small blobs: fixed-size little-endian numbers one after another ---- */
+/* ---- small blobs ---- */
 
-static eddy_status blob_put(struct eddy_buffer *b, const void *bytes, size_t n, eddy_status before)
+static eddy_status blob_u32(struct eddy_buffer *b, uint32_t v, eddy_status before)
 {
-    return before < 0 ? before : eddy_buffer_append(b, bytes, n);
+    unsigned char bytes[4];
+    le_put_u32(bytes, v);
+    return before < 0 ? before : eddy_buffer_append(b, bytes, sizeof(bytes));
+}
+
+static eddy_status blob_u64(struct eddy_buffer *b, uint64_t v, eddy_status before)
+{
+    unsigned char bytes[8];
+    le_put_u64(bytes, v);
+    return before < 0 ? before : eddy_buffer_append(b, bytes, sizeof(bytes));
+}
+
+static eddy_status blob_i64(struct eddy_buffer *b, int64_t v, eddy_status before)
+{
+    return blob_u64(b, (uint64_t)v, before);
+}
+
+static eddy_status blob_floats(struct eddy_buffer *b, const float *v /* [n] */, size_t n, eddy_status before)
+{
+    eddy_status rc = before < 0 ? before : eddy_buffer_reserve(b, n * sizeof(float));
+    if (rc < 0) return rc;
+    le_put_floats(b->data + b->len, v, n);
+    b->len += n * sizeof(float);
+    return EDDY_OK;
 }
 
 struct blob_reader {
@@ -22,24 +47,70 @@ struct blob_reader {
     size_t left;
 };
 
-static bool blob_get(struct blob_reader *r, void *out, size_t n)
+static const char *blob_take(struct blob_reader *r, size_t n)
 {
-    if (r->left < n) return false;
-    memcpy(out, r->at, n);
+    const char *at = r->at;
+    if (r->left < n) return NULL;
     r->at += n;
     r->left -= n;
-    return true;
+    return at;
+}
+
+static bool blob_get_u32(struct blob_reader *r, uint32_t *v)
+{
+    const char *at = blob_take(r, 4);
+    if (at) *v = le_get_u32(at);
+    return at;
+}
+
+static bool blob_get_u64(struct blob_reader *r, uint64_t *v)
+{
+    const char *at = blob_take(r, 8);
+    if (at) *v = le_get_u64(at);
+    return at;
+}
+
+static bool blob_get_i64(struct blob_reader *r, int64_t *v)
+{
+    const char *at = blob_take(r, 8);
+    if (at) *v = (int64_t)le_get_u64(at);
+    return at;
+}
+
+static bool blob_get_floats(struct blob_reader *r, float *v /* [n] */, size_t n)
+{
+    const char *at = blob_take(r, n * sizeof(float));
+    if (at) le_get_floats(v, at, n);
+    return at;
+}
+
+static eddy_status blob_newer(const char *name, uint32_t format, int known, struct eddy_error *err)
+{
+    return eddy_fail(err, EDDY_EVERSION,
+                     "state: the stored \"%s\" has format %u, written by a newer eddy; this one reads up to %d", name,
+                     format, known);
 }
 
 /* ---- reading ---- */
 
+static bool position_get(struct blob_reader *r, struct lane_position *at)
+{
+    return blob_get_i64(r, &at->next) && blob_get_i64(r, &at->start) && blob_get_i64(r, &at->clock.now) &&
+           blob_get_i64(r, &at->clock.ahead) && blob_get_i64(r, &at->clock.n_ahead) && blob_get_i64(r, &at->epoch) &&
+           blob_get_i64(r, &at->epoch_length) && blob_get_u64(r, &at->model) && r->left == 0;
+}
+
 eddy_status lane_stored_position(struct store *store, struct lane_position *out, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
+    uint32_t format = 0;
     eddy_status rc = store_get_meta(store, "lane", &b, err);
-    if (rc >= 0 && b.len != sizeof(*out))
-        rc = eddy_fail(err, EDDY_ECORRUPT, "state: the stored position has %zu bytes, not %zu", b.len, sizeof(*out));
-    if (rc >= 0) memcpy(out, b.data, sizeof(*out));
+    struct blob_reader r = {b.data, b.len};
+    bool good = rc >= 0 && blob_get_u32(&r, &format);
+    if (good && format > LANE_FORMAT) rc = blob_newer("lane", format, LANE_FORMAT, err);
+    if (rc >= 0 && !(good && format == LANE_FORMAT && position_get(&r, out)))
+        rc = eddy_fail(err, EDDY_ECORRUPT, "state: the stored position (%zu bytes, format %u) is damaged", b.len,
+                       format);
     eddy_buffer_free(&b);
     return rc < 0 ? rc : EDDY_OK;
 }
@@ -69,7 +140,8 @@ eddy_status lane_stored_schema(struct store *store, struct eddy_buffer *names, i
 static eddy_status lane_schema_blob(const struct plan *p, struct eddy_buffer *b)
 {
     eddy_status rc = EDDY_OK;
-    for (int i = 0; i < p->n_values; i++) rc = blob_put(b, p->schema.names[i], strlen(p->schema.names[i]) + 1, rc);
+    for (int i = 0; i < p->n_values && rc >= 0; i++)
+        rc = eddy_buffer_append(b, p->schema.names[i], strlen(p->schema.names[i]) + 1);
     return rc;
 }
 
@@ -81,9 +153,11 @@ static eddy_status hash_checkpoint(struct store *store, const struct store_ident
 {
     int64_t expired = lane_expired_before(&at->clock, ttl);
     if (positions) {
+        unsigned char numbers[12];
+        le_put_u32(numbers, (uint32_t)id->partition);
+        le_put_u64(numbers + 4, (uint64_t)at->next);
         state_hash_add(h, id->topic, strlen(id->topic) + 1);
-        state_hash_add(h, &id->partition, sizeof(id->partition));
-        state_hash_add(h, &at->next, sizeof(at->next));
+        state_hash_add(h, numbers, sizeof(numbers));
     }
     eddy_status rc = state_hash_rows(store, expired, positions, h, err);
     if (rc < 0) return rc;
@@ -91,7 +165,7 @@ static eddy_status hash_checkpoint(struct store *store, const struct store_ident
     return EDDY_OK;
 }
 
-eddy_status store_state_hash(struct store *store, const struct store_identity *id, const struct settings *settings,
+eddy_status lane_stored_hash(struct store *store, const struct store_identity *id, const struct settings *settings,
                              bool positions, struct state_hash *h, struct eddy_error *err)
 {
     struct lane_position at;
@@ -123,41 +197,55 @@ eddy_status lane_hash(struct lane *l, bool positions, struct state_hash *h, stru
 
 /* ---- writing ---- */
 
+static eddy_status lane_position_blob(const struct lane_position *at, struct eddy_buffer *b)
+{
+    eddy_status rc = blob_u32(b, LANE_FORMAT, EDDY_OK);
+    rc = blob_i64(b, at->next, rc);
+    rc = blob_i64(b, at->start, rc);
+    rc = blob_i64(b, at->clock.now, rc);
+    rc = blob_i64(b, at->clock.ahead, rc);
+    rc = blob_i64(b, at->clock.n_ahead, rc);
+    rc = blob_i64(b, at->epoch, rc);
+    rc = blob_i64(b, at->epoch_length, rc);
+    return blob_u64(b, at->model, rc);
+}
+
 /* Windows in training: those of candidates not adopted yet, and the sample of the current epoch. */
 static eddy_status lane_train_blob(const struct lane *l, struct eddy_buffer *b)
 {
-    uint64_t floats = window_floats(&l->plan->window);
-    uint32_t n_jobs = (uint32_t)l->n_jobs, n_windows = (uint32_t)l->windows.n;
-    eddy_status rc = blob_put(b, &TRAIN_FORMAT, sizeof(TRAIN_FORMAT), EDDY_OK);
-    rc = blob_put(b, &floats, sizeof(floats), rc);
-    rc = blob_put(b, &n_jobs, sizeof(n_jobs), rc);
+    size_t floats = window_floats(&l->plan->window);
+    eddy_status rc = blob_u32(b, TRAIN_FORMAT, EDDY_OK);
+    rc = blob_u64(b, floats, rc);
+    rc = blob_u32(b, (uint32_t)l->n_jobs, rc);
     for (int i = 0; i < l->n_jobs; i++) {
         int n;
         const float *windows = train_job_windows(l->jobs[i].job, &n);
-        uint32_t count = (uint32_t)n;
-        rc = blob_put(b, &l->jobs[i].boundary, sizeof(l->jobs[i].boundary), rc);
-        rc = blob_put(b, &count, sizeof(count), rc);
-        rc = blob_put(b, windows, count * floats * sizeof(float), rc);
+        rc = blob_i64(b, l->jobs[i].boundary, rc);
+        rc = blob_u32(b, (uint32_t)n, rc);
+        rc = blob_floats(b, windows, (size_t)n * floats, rc);
     }
-    rc = blob_put(b, &n_windows, sizeof(n_windows), rc);
+    rc = blob_u32(b, (uint32_t)l->windows.n, rc);
     for (int i = 0; i < l->windows.n; i++) {
         const struct lane_window *w = &l->windows.item[i];
-        int32_t channel = w->channel;
-        rc = blob_put(b, &w->rank, sizeof(w->rank), rc);
-        rc = blob_put(b, &w->offset, sizeof(w->offset), rc);
-        rc = blob_put(b, &channel, sizeof(channel), rc);
-        rc = blob_put(b, w->block, floats * sizeof(float), rc);
+        rc = blob_u64(b, w->rank, rc);
+        rc = blob_i64(b, w->offset, rc);
+        rc = blob_u32(b, (uint32_t)w->channel, rc);
+        rc = blob_floats(b, w->block, floats, rc);
     }
     return rc;
 }
 
-/* Builds a blob with `make` and stores it under `name`. */
+static eddy_status lane_no_memory(const struct lane *l, const char *what, struct eddy_error *err)
+{
+    return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for %s", l->topic, (int)l->request.partition, what);
+}
+
+/* Stores `b` under `name` when it was `made`, and empties it for the next one. */
 static eddy_status lane_put_blob(struct lane *l, const char *name, eddy_status made, struct eddy_buffer *b,
                                  struct eddy_error *err)
 {
     eddy_status rc = made;
-    if (rc == EDDY_ENOMEM)
-        rc = eddy_fail(err, rc, "%s[%d]: out of memory at a checkpoint", l->topic, (int)l->request.partition);
+    if (rc == EDDY_ENOMEM) rc = lane_no_memory(l, "a checkpoint", err);
     if (rc >= 0) rc = store_put_meta(l->store, name, b->data, b->len, err);
     b->len = 0;
     return rc;
@@ -186,7 +274,7 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
         int64_t swept = keyspace_sweep(l->keys, expired, err);
         rc = swept < 0 ? (eddy_status)swept : EDDY_OK;
     }
-    if (rc >= 0) rc = lane_put_blob(l, "lane", eddy_buffer_append(&b, &at, sizeof(at)), &b, err);
+    if (rc >= 0) rc = lane_put_blob(l, "lane", lane_position_blob(&at, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "schema", lane_schema_blob(l->plan, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "layout", row_layout_encode(&l->plan->layout, &b, err), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "network", plan_fingerprint(l->plan, &b), &b, err);
@@ -224,7 +312,7 @@ static eddy_status restore_rows(struct lane *l, bool *same_values, struct eddy_e
     struct row_layout stored = {0};
     struct eddy_buffer names = {0};
     eddy_status rc = lane_stored_layout(l->store, &stored, err), differ = EDDY_OK;
-    if (rc >= 0) rc = lane_schema_blob(l->plan, &names);
+    if (rc >= 0 && lane_schema_blob(l->plan, &names) < 0) rc = lane_no_memory(l, "the names of its values", err);
     if (rc >= 0) rc = lane_same_blob(l, "schema", &names, same_values, err);
     if (rc >= 0) {
         differ = row_layout_compare(&stored, &l->plan->layout, err);
@@ -251,7 +339,8 @@ static eddy_status restore_model(struct lane *l, const struct lane_position *at,
 {
     struct eddy_buffer b = {0};
     struct weights *weights = NULL;
-    eddy_status rc = plan_fingerprint(l->plan, &b);
+    eddy_status rc = plan_fingerprint(l->plan, &b) < 0 ? lane_no_memory(l, "the network's description", err)
+                                                       : EDDY_OK;
     if (rc >= 0) rc = lane_same_blob(l, "network", &b, kept, err);
     b.len = 0;
     if (rc >= 0 && !*kept && l->plan->settings->state.on_change == ON_CHANGE_REFUSE)
@@ -272,38 +361,43 @@ static eddy_status restore_model(struct lane *l, const struct lane_position *at,
     return rc;
 }
 
-/* Hands the stored windows to the trainer again, and fills the current sample. */
+/* Hands the windows of one job to the trainer again. */
+static eddy_status restore_job(struct lane *l, struct blob_reader *r, bool *good, struct eddy_error *err)
+{
+    size_t floats = window_floats(&l->plan->window);
+    int64_t boundary;
+    uint32_t n;
+    *good = blob_get_i64(r, &boundary) && blob_get_u32(r, &n) && n <= INT32_MAX / 2 &&
+            r->left / (floats * sizeof(float)) >= n;
+    if (!*good) return EDDY_OK;
+    float *windows = malloc(n * floats * sizeof(float) + 1); /* train.windows may have been larger then */
+    if (!windows) return lane_no_memory(l, "training windows", err);
+    (void)blob_get_floats(r, windows, n * floats);
+    eddy_status rc = lane_submit(l, boundary, windows, (int)n, err);
+    free(windows);
+    return rc;
+}
+
+/* Candidates in training, and the sample of the current epoch. */
 static eddy_status restore_windows(struct lane *l, struct blob_reader *r, bool *good, struct eddy_error *err)
 {
-    size_t bytes = window_floats(&l->plan->window) * sizeof(float);
-    uint32_t format, n_jobs, n;
+    size_t now = window_floats(&l->plan->window);
+    uint32_t n_jobs, n;
     uint64_t floats;
-    *good = blob_get(r, &format, sizeof(format)) && blob_get(r, &floats, sizeof(floats)) &&
-            blob_get(r, &n_jobs, sizeof(n_jobs)) && format == TRAIN_FORMAT;
-    if (*good && floats * sizeof(float) != bytes) return EDDY_OK; /* other windows now: these are of no use */
+    *good = blob_get_u64(r, &floats) && blob_get_u32(r, &n_jobs);
+    if (*good && floats != now) return EDDY_OK; /* other windows now: these are of no use */
 
     eddy_status rc = EDDY_OK;
-    for (uint32_t i = 0; *good && rc >= 0 && i < n_jobs; i++) {
-        int64_t boundary;
-        *good = blob_get(r, &boundary, sizeof(boundary)) && blob_get(r, &n, sizeof(n)) && n <= INT32_MAX / 2 &&
-                r->left / bytes >= n;
-        if (!*good) break;
-        float *windows = malloc(n * bytes + 1); /* train.windows may have been larger then */
-        if (windows && blob_get(r, windows, n * bytes))
-            rc = lane_submit(l, boundary, windows, (int)n, err);
-        else
-            rc = eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for training windows", l->topic,
-                           (int)l->request.partition);
-        free(windows);
-    }
-    *good = *good && rc >= 0 && blob_get(r, &n, sizeof(n));
+    for (uint32_t i = 0; *good && rc >= 0 && i < n_jobs; i++) rc = restore_job(l, r, good, err);
+    *good = *good && rc >= 0 && blob_get_u32(r, &n);
     for (uint32_t i = 0; *good && rc >= 0 && i < n; i++) {
         struct lane_window w = {0};
-        int32_t channel = 0;
-        *good = blob_get(r, &w.rank, sizeof(w.rank)) && blob_get(r, &w.offset, sizeof(w.offset)) &&
-                blob_get(r, &channel, sizeof(channel)) && blob_get(r, l->gathered, bytes);
-        w.channel = channel;
-        if (*good) rc = lane_keep_window(l, w, l->gathered, err);
+        uint32_t channel;
+        *good = blob_get_u64(r, &w.rank) && blob_get_i64(r, &w.offset) && blob_get_u32(r, &channel) &&
+                channel < (uint32_t)l->plan->n_channels && blob_get_floats(r, l->gathered, now);
+        if (!*good) break;
+        w.channel = (int)channel;
+        rc = lane_keep_window(l, w, l->gathered, err);
     }
     return rc;
 }
@@ -311,10 +405,12 @@ static eddy_status restore_windows(struct lane *l, struct blob_reader *r, bool *
 static eddy_status restore_training(struct lane *l, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
-    bool good = true;
+    uint32_t format = 0;
     eddy_status rc = store_get_meta(l->store, "train", &b, err);
     struct blob_reader reader = {b.data, b.len};
-    if (rc >= 0) rc = restore_windows(l, &reader, &good, err);
+    bool good = rc >= 0 && blob_get_u32(&reader, &format) && format > 0;
+    if (good && format > TRAIN_FORMAT) rc = blob_newer("train", format, TRAIN_FORMAT, err);
+    if (rc >= 0 && good) rc = restore_windows(l, &reader, &good, err);
     if (rc >= 0 && !good)
         rc = eddy_fail(err, EDDY_ECORRUPT, "%s[%d]: the stored training windows are damaged", l->topic,
                        (int)l->request.partition);

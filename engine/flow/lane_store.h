@@ -28,7 +28,7 @@ struct lane_position {
 eddy_status lane_stored_position(struct store *, struct lane_position *, struct eddy_error *);
 eddy_status lane_stored_layout(struct store *, struct row_layout *, struct eddy_error *);
 /* Adds the checkpoint to a hash: rows, then the model's bytes; with `positions` topic, partition and offsets. */
-eddy_status store_state_hash(struct store *, const struct store_identity *, const struct settings *, bool positions,
+eddy_status lane_stored_hash(struct store *, const struct store_identity *, const struct settings *, bool positions,
                              struct state_hash *, struct eddy_error *);
 
 #endif

@@ -1,0 +1,149 @@
+/* What a lane writes into its store, byte by byte, and what it makes of bytes that it did not write. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/little_endian.h"
+#include "engine/flow/lane_store.h"
+#include "tests/unit/flow/fixture.h"
+
+#define MINUTE   60000000000
+#define START    1700000000000000000
+#define LEARNING "train: {mode: inline, every: 1, window: 8, epoch: 64, lag: 2, windows: 8}\n"
+
+struct world {
+    char dir[32], path[64];
+    struct fixture_lane f;
+};
+
+/* A lane that has folded `n` events of key "k" and written its checkpoint. */
+static void world_open(struct world *w, const char *yaml, int n)
+{
+    struct eddy_error err = {0};
+    (void)snprintf(w->dir, sizeof(w->dir), "/tmp/eddy-test-XXXXXX");
+    cr_assert(mkdtemp(w->dir));
+    (void)snprintf(w->path, sizeof(w->path), "%s/s.db", w->dir);
+    fixture_open(&w->f, yaml, 1, w->path, 100);
+    lane_seek(w->f.lane, 1000);
+    for (int i = 0; i < n; i++) fixture_feed(&w->f, 1000 + i, "k", START + i * MINUTE, (double[]){sin(i) + .01 * i});
+    cr_assert_geq(lane_checkpoint(w->f.lane, &err), 0, "%s", err.message);
+}
+
+static void world_close(struct world *w)
+{
+    fixture_close(&w->f);
+    unlink(w->path);
+    rmdir(w->dir);
+}
+
+static void blob(struct world *w, const char *name, struct eddy_buffer *b)
+{
+    struct eddy_error err = {0};
+    cr_assert_geq(store_get_meta(w->f.store, name, b, &err), 0, "%s", err.message);
+}
+
+static eddy_status position_of(struct world *w, const void *bytes, size_t n, struct lane_position *at,
+                               struct eddy_error *err)
+{
+    cr_assert_geq(store_put_meta(w->f.store, "lane", bytes, n, err), 0, "%s", err->message);
+    return lane_stored_position(w->f.store, at, err);
+}
+
+Test(lane_store, a_position_is_a_format_and_eight_numbers_in_little_endian)
+{
+    struct world w;
+    struct eddy_buffer b = {0};
+    world_open(&w, LEARNING, 200);
+    blob(&w, "lane", &b);
+    cr_assert_eq(b.len, 4 + 8 * 8);
+    cr_assert_eq(b.data[0], 1);
+    cr_assert_arr_eq(b.data + 1, "\0\0\0", 3);
+    cr_assert_arr_eq(b.data + 4, "\xb0\x04\0\0\0\0\0\0", 8, "next is 1200");
+    cr_assert_arr_eq(b.data + 12, "\xe8\x03\0\0\0\0\0\0", 8, "start is 1000");
+    cr_assert_eq(le_get_u64(b.data + 52), 64, "the length of an epoch");
+
+    struct lane_position at;
+    struct eddy_error err = {0};
+    cr_assert_geq(lane_stored_position(w.f.store, &at, &err), 0, "%s", err.message);
+    cr_assert_eq(at.next, 1200);
+    cr_assert_eq(at.start, 1000);
+    cr_assert_eq(at.clock.now, (int64_t)le_get_u64(b.data + 20));
+    cr_assert(at.clock.now > START + 190 * MINUTE && at.clock.now <= START + 199 * MINUTE);
+    cr_assert_eq(at.epoch, 1200 / 64);
+    cr_assert_eq(at.epoch_length, 64);
+    cr_assert_gt(at.model, 0);
+    eddy_buffer_free(&b);
+    world_close(&w);
+}
+
+Test(lane_store, a_position_that_was_cut_or_prolonged_is_damaged)
+{
+    struct world w;
+    struct eddy_buffer b = {0};
+    struct lane_position at;
+    world_open(&w, LEARNING, 20);
+    blob(&w, "lane", &b);
+    for (size_t n = 0; n < b.len; n++) {
+        struct eddy_error err = {0};
+        cr_assert_eq(position_of(&w, b.data, n, &at, &err), EDDY_ECORRUPT, "%zu bytes: %s", n, err.message);
+    }
+    struct eddy_error err = {0};
+    cr_assert_geq(eddy_buffer_append(&b, "x", 1), 0);
+    cr_assert_eq(position_of(&w, b.data, b.len, &at, &err), EDDY_ECORRUPT);
+    cr_assert_eq(position_of(&w, b.data, b.len - 1, &at, &err), EDDY_OK);
+    eddy_buffer_free(&b);
+    world_close(&w);
+}
+
+Test(lane_store, a_position_of_a_newer_format_is_refused_by_its_number)
+{
+    struct world w;
+    struct eddy_buffer b = {0};
+    struct lane_position at;
+    struct eddy_error err = {0};
+    world_open(&w, LEARNING, 20);
+    blob(&w, "lane", &b);
+    le_put_u32(b.data, 3);
+    cr_assert_eq(position_of(&w, b.data, b.len, &at, &err), EDDY_EVERSION);
+    cr_assert(strstr(err.message, "format 3, written by a newer eddy"), "%s", err.message);
+    le_put_u32(b.data, 0);
+    cr_assert_eq(position_of(&w, b.data, b.len, &at, &err), EDDY_ECORRUPT);
+    eddy_buffer_free(&b);
+    world_close(&w);
+}
+
+/* Opens the lane of `w` again, over a "train" blob of these bytes. */
+static eddy_status reopen_with(struct world *w, const void *bytes, size_t n, struct eddy_error *err)
+{
+    struct lane *lane = NULL;
+    cr_assert_geq(store_put_meta(w->f.store, "train", bytes, n, err), 0, "%s", err->message);
+    const struct lane_request request = {w->f.plan, "topic", 0, w->f.store, w->f.trainer, 100};
+    eddy_status rc = lane_open(&request, &lane, err);
+    lane_close(lane);
+    return rc;
+}
+
+Test(lane_store, training_windows_that_were_cut_off_are_damaged)
+{
+    struct world w;
+    struct eddy_buffer b = {0};
+    world_open(&w, LEARNING, 250); /* two candidates wait for their epoch, and there is a sample */
+    blob(&w, "train", &b);
+    cr_assert_eq(le_get_u32(b.data), 1);
+    cr_assert_gt(le_get_u32(b.data + 12), 0, "no candidate waits");
+    for (size_t n = 0; n < b.len; n += n < 40 ? 1 : b.len / 29) {
+        struct eddy_error err = {0};
+        cr_assert_eq(reopen_with(&w, b.data, n, &err), EDDY_ECORRUPT, "%zu bytes: %s", n, err.message);
+        cr_assert(strstr(err.message, "topic[0]: the stored training windows are damaged"), "%s", err.message);
+    }
+    struct eddy_error err = {0};
+    cr_assert_eq(reopen_with(&w, b.data, b.len, &err), EDDY_OK, "%s", err.message);
+    le_put_u32(b.data, 2);
+    cr_assert_eq(reopen_with(&w, b.data, b.len, &err), EDDY_EVERSION);
+    cr_assert(strstr(err.message, "\"train\" has format 2"), "%s", err.message);
+    eddy_buffer_free(&b);
+    world_close(&w);
+}
