@@ -56,7 +56,7 @@ Test(lane_store, a_position_is_a_format_and_eight_numbers_in_little_endian)
 {
     struct world w;
     struct eddy_buffer b = {0};
-    world_open(&w, LEARNING, 200);
+    world_open(&w, LEARNING "state: {ttl: 1d}\n", 200);
     blob(&w, "lane", &b);
     cr_assert_eq(b.len, 4 + 8 * 8);
     cr_assert_eq(b.data[0], 1);
