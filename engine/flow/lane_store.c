@@ -306,53 +306,63 @@ static eddy_status lane_same_blob(struct lane *l, const char *name, const struct
     return rc;
 }
 
+/* What the stored state has in common with the configuration. */
+struct restore_same {
+    bool values, network;
+};
+
+static eddy_status restore_compare(struct lane *l, struct restore_same *same, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    eddy_status rc = lane_schema_blob(l->plan, &b);
+    if (rc < 0) rc = lane_no_memory(l, "the names of its values", err);
+    if (rc >= 0) rc = lane_same_blob(l, "schema", &b, &same->values, err);
+    b.len = 0;
+    if (rc >= 0 && plan_fingerprint(l->plan, &b) < 0) rc = lane_no_memory(l, "the network's description", err);
+    if (rc >= 0) rc = lane_same_blob(l, "network", &b, &same->network, err);
+    eddy_buffer_free(&b);
+    return rc;
+}
+
+static eddy_status restore_refuse(const struct lane *l, const struct eddy_error *why, struct eddy_error *err)
+{
+    struct eddy_error what = why ? *why : (struct eddy_error){0};
+    return eddy_fail(err, EDDY_EMISMATCH,
+                     "%s[%d]: the stored state was made by another configuration: %.600s (state.on_change: reset "
+                     "resets what changed and keeps the rest)",
+                     l->topic, (int)l->request.partition, what.message);
+}
+
 /* Rows of another configuration: refused, or what changed is reset and the rest kept. */
-static eddy_status restore_rows(struct lane *l, bool *same_values, struct eddy_error *err)
+static eddy_status restore_rows(struct lane *l, const struct restore_same *same, struct eddy_error *err)
 {
     struct row_layout stored = {0};
-    struct eddy_buffer names = {0};
-    eddy_status rc = lane_stored_layout(l->store, &stored, err), differ = EDDY_OK;
-    if (rc >= 0 && lane_schema_blob(l->plan, &names) < 0) rc = lane_no_memory(l, "the names of its values", err);
-    if (rc >= 0) rc = lane_same_blob(l, "schema", &names, same_values, err);
+    eddy_status rc = lane_stored_layout(l->store, &stored, err);
     if (rc >= 0) {
-        differ = row_layout_compare(&stored, &l->plan->layout, err);
-        if (differ >= 0 && !*same_values) differ = eddy_fail(err, EDDY_EMISMATCH, "the series has other values");
+        eddy_status differ = row_layout_compare(&stored, &l->plan->layout, err);
+        if (differ >= 0 && !same->values) differ = eddy_fail(err, EDDY_EMISMATCH, "the series has other values");
+        if (differ >= 0 && !same->network)
+            differ = eddy_fail(err, EDDY_EMISMATCH, "another network of the same size");
         if (differ < 0 && l->plan->settings->state.on_change == ON_CHANGE_REFUSE) {
-            struct eddy_error what = err ? *err : (struct eddy_error){0};
-            rc = eddy_fail(
-                err, EDDY_EMISMATCH,
-                "%s[%d]: the stored state was made by another configuration: %.600s (state.on_change: reset "
-                "resets what changed and keeps the rest)",
-                l->topic, (int)l->request.partition, what.message);
+            rc = restore_refuse(l, err, err);
         } else if (differ < 0) {
-            if (!*same_values) stored.n = 0; /* other values: no section means the same any more */
+            if (!same->values) stored.n = 0; /* other values: no section means the same any more */
+            if (!same->network) plan_forget_network(&stored);
             rc = store_migrate(l->store, &stored, &l->plan->layout, plan_prepare_row, (void *)(uintptr_t)l->plan,
                                err);
         }
     }
     row_layout_free(&stored);
-    eddy_buffer_free(&names);
     return rc;
 }
 
-static eddy_status restore_model(struct lane *l, const struct lane_position *at, bool *kept, struct eddy_error *err)
+static eddy_status restore_model(struct lane *l, const struct lane_position *at, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
     struct weights *weights = NULL;
-    eddy_status rc = plan_fingerprint(l->plan, &b) < 0 ? lane_no_memory(l, "the network's description", err)
-                                                       : EDDY_OK;
-    if (rc >= 0) rc = lane_same_blob(l, "network", &b, kept, err);
-    b.len = 0;
-    if (rc >= 0 && !*kept && l->plan->settings->state.on_change == ON_CHANGE_REFUSE)
-        rc = eddy_fail(
-            err, EDDY_EMISMATCH,
-            "%s[%d]: the stored weights belong to another network (state.on_change: reset starts new ones)", l->topic,
-            (int)l->request.partition);
-    if (rc >= 0 && *kept) {
-        rc = store_get_model(l->store, at->model, &b, err);
-        if (rc >= 0) rc = weights_decode(l->plan->network, b.data, b.len, &weights, err);
-    }
-    if (rc >= 0 && weights) {
+    eddy_status rc = store_get_model(l->store, at->model, &b, err);
+    if (rc >= 0) rc = weights_decode(l->plan->network, b.data, b.len, &weights, err);
+    if (rc >= 0) {
         weights_unref(l->weights);
         l->weights = weights;
         l->model_stored = weights->version;
@@ -421,12 +431,13 @@ static eddy_status restore_training(struct lane *l, struct eddy_error *err)
 eddy_status lane_restore(struct lane *l, struct eddy_error *err)
 {
     struct lane_position at;
-    bool same_values, same_network = true;
+    struct restore_same same = {0};
     if (store_is_new(l->store)) return EDDY_OK;
     eddy_status rc = lane_stored_position(l->store, &at, err);
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;
-    if (rc >= 0) rc = restore_rows(l, &same_values, err);
-    if (rc >= 0) rc = restore_model(l, &at, &same_network, err);
+    if (rc >= 0) rc = restore_compare(l, &same, err);
+    if (rc >= 0) rc = restore_rows(l, &same, err);
+    if (rc >= 0 && same.network) rc = restore_model(l, &at, err);
     if (rc < 0) return rc;
 
     int64_t epoch = l->plan->settings->train.epoch;
@@ -436,5 +447,5 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
     l->clock = at.clock;
     l->epoch = same_epochs ? at.epoch : at.epoch < 0 ? -1 : at.next / epoch;
     l->checkpointed = at.next;
-    return l->in_epochs && same_epochs && same_values && same_network ? restore_training(l, err) : EDDY_OK;
+    return l->in_epochs && same_epochs && same.values && same.network ? restore_training(l, err) : EDDY_OK;
 }

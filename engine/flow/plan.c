@@ -223,6 +223,12 @@ void plan_close(struct plan *p)
     free(p);
 }
 
+void plan_forget_network(struct row_layout *stored)
+{
+    static const char *const names[] = {"network.state", "train.starts", "network.weights", "optimiser"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) row_layout_remove(stored, names[i]);
+}
+
 eddy_status plan_fingerprint(const struct plan *p, struct eddy_buffer *out)
 {
     eddy_status rc = network_fingerprint(p->network, out);

@@ -57,6 +57,8 @@ eddy_status plan_open(const struct settings *, const struct eddy_schema *, struc
 void plan_close(struct plan *); /* NULL is fine */
 /* What stored weights must agree with to be used again: the network, and the horizons that its outputs mean. */
 eddy_status plan_fingerprint(const struct plan *, struct eddy_buffer *);
+/* Takes what only the network that made it can read out of a stored directory: its state, and weights of a key's own. */
+void plan_forget_network(struct row_layout *stored);
 /* Makes a zeroed row that of a new key; `plan` is a struct plan *, as keyspaces and stores hand it on. */
 void plan_prepare_row(void *plan, unsigned char *row);
 

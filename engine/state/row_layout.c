@@ -34,6 +34,15 @@ const struct section *row_layout_find(const struct row_layout *l, const char *na
     return NULL;
 }
 
+void row_layout_remove(struct row_layout *l, const char *name)
+{
+    int at = 0;
+    while (at < l->n && strcmp(l->sections[at].name, name) != 0) at++;
+    if (at == l->n) return;
+    l->n--;
+    memmove(&l->sections[at], &l->sections[at + 1], (size_t)(l->n - at) * sizeof(*l->sections));
+}
+
 /* The first byte after all sections; row_bytes is this, rounded up. */
 static uint64_t layout_end(const struct row_layout *l)
 {

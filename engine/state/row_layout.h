@@ -29,6 +29,8 @@ void row_layout_free(struct row_layout *);
 int64_t row_layout_add(struct row_layout *, const char *name, int type, uint32_t version, size_t bytes,
                        struct eddy_error *);
 const struct section *row_layout_find(const struct row_layout *, const char *name);
+/* Takes a section out, if it is there; the others and the row stay where they are, so nothing may be added after it. */
+void row_layout_remove(struct row_layout *, const char *name);
 
 eddy_status row_layout_encode(const struct row_layout *, struct eddy_buffer *, struct eddy_error *);
 eddy_status row_layout_decode(const void *bytes, size_t n, struct row_layout *out, struct eddy_error *);

@@ -8,6 +8,7 @@
 
 #include "config/little_endian.h"
 #include "engine/flow/lane_store.h"
+#include "engine/forecast/scale.h"
 #include "tests/unit/flow/fixture.h"
 
 #define MINUTE   60000000000
@@ -145,5 +146,87 @@ Test(lane_store, training_windows_that_were_cut_off_are_damaged)
     cr_assert_eq(reopen_with(&w, b.data, b.len, &err), EDDY_EVERSION);
     cr_assert(strstr(err.message, "\"train\" has format 2"), "%s", err.message);
     eddy_buffer_free(&b);
+    world_close(&w);
+}
+
+/* ---- state.on_change: reset ---- */
+
+static void all_are(const unsigned char *row, int64_t at, size_t n_floats, bool zero, const char *what)
+{
+    static const unsigned char zeros[4096];
+    cr_assert_geq(at, 0, "there is no %s", what);
+    cr_assert_leq(n_floats * 4, sizeof(zeros));
+    cr_assert_eq(memcmp(row + at, zeros, n_floats * 4) == 0, zero, "%s is %s", what, zero ? "kept" : "empty");
+}
+
+/* The stored row of "k"; borrowed until the next call on the store. */
+static const unsigned char *stored_row(struct world *w)
+{
+    struct eddy_error err = {0};
+    struct stored_row r;
+    cr_assert_geq(store_get_row(w->f.store, "k", 1, &r, &err), 0, "%s", err.message);
+    cr_assert_eq(r.row_bytes, w->f.plan->layout.row_bytes);
+    return r.row;
+}
+
+static void world_change(struct world *w, const char *yaml)
+{
+    char text[512];
+    (void)snprintf(text, sizeof(text), "%sstate: {on_change: reset}\n", yaml);
+    fixture_close(&w->f);
+    fixture_open(&w->f, text, 1, w->path, 100);
+}
+
+#define NETWORK(layer) "forecast: {network: {layers: [{" layer "}]}}\n" LEARNING
+
+Test(lane_store, a_reset_to_another_network_of_the_same_size_starts_from_an_empty_state)
+{
+    struct world w;
+    world_open(&w, NETWORK("lstm: {units: 8}"), 200);
+    size_t bytes = w.f.plan->layout.row_bytes, n = w.f.plan->network->n_state;
+    size_t starts = n * (size_t)w.f.plan->n_starts;
+    all_are(stored_row(&w), w.f.plan->at_state, n, false, "the state");
+    all_are(stored_row(&w), w.f.plan->at_starts, starts, false, "the starts of windows");
+
+    world_change(&w, NETWORK("gru: {units: 16}"));
+    cr_assert_eq(w.f.plan->layout.row_bytes, bytes, "the test is about equal sizes");
+    cr_assert_eq(w.f.plan->network->n_state, n, "the test is about equal sizes");
+    all_are(stored_row(&w), w.f.plan->at_state, n, true, "the state");
+    all_are(stored_row(&w), w.f.plan->at_starts, starts, true, "the starts of windows");
+    all_are(stored_row(&w), w.f.plan->at_scale, sizeof(struct scale) / 4, false, "the scale");
+    struct lane_stats stats;
+    lane_stats(w.f.lane, &stats);
+    cr_assert_eq(stats.model, 0, "weights of the other network");
+    cr_assert_eq(lane_next(w.f.lane), 1200);
+    world_close(&w);
+}
+
+Test(lane_store, a_reset_to_another_network_of_the_same_size_drops_weights_of_a_keys_own)
+{
+    struct world w;
+    world_open(&w, "forecast: {scope: key, network: {layers: [{dense: {units: 4, activation: relu}}]}}\n" LEARNING,
+               200);
+    size_t bytes = w.f.plan->layout.row_bytes, n = 4 * w.f.plan->network->n_params;
+    all_are(stored_row(&w), w.f.plan->at_weights, n, false, "the weights");
+    all_are(stored_row(&w), w.f.plan->at_optimiser, 2, false, "the optimiser");
+
+    world_change(&w, "forecast: {scope: key, network: {layers: [{dense: {units: 4, activation: tanh}}]}}\n" LEARNING);
+    cr_assert_eq(w.f.plan->layout.row_bytes, bytes, "the test is about equal sizes");
+    all_are(stored_row(&w), w.f.plan->at_weights, n, true, "the weights");
+    all_are(stored_row(&w), w.f.plan->at_optimiser, 2, true, "the optimiser");
+    all_are(stored_row(&w), w.f.plan->at_scale, sizeof(struct scale) / 4, false, "the scale");
+    const struct eddy_result *r = fixture_feed(&w.f, 1200, "k", START + 200 * MINUTE, (double[]){2});
+    cr_assert(isfinite(r->forecast[0]));
+    world_close(&w);
+}
+
+Test(lane_store, the_same_network_keeps_its_state_through_a_reset_of_something_else)
+{
+    struct world w;
+    unsigned char state[64];
+    world_open(&w, NETWORK("gru: {units: 8}"), 200);
+    memcpy(state, stored_row(&w) + w.f.plan->at_state, 32);
+    world_change(&w, "forecast: {bands: [0.8], network: {layers: [{gru: {units: 8}}]}}\n" LEARNING);
+    cr_assert_arr_eq(stored_row(&w) + w.f.plan->at_state, state, 32);
     world_close(&w);
 }

@@ -123,3 +123,28 @@ Test(row_layout, a_copy_takes_equal_sections_and_leaves_the_others)
     row_layout_free(&was);
     row_layout_free(&is);
 }
+
+Test(row_layout, a_section_taken_out_is_not_copied_and_the_others_stay_in_place)
+{
+    struct row_layout from, to;
+    unsigned char was[256], is[256] = {0}, zeros[256] = {0};
+    a_layout(&from);
+    a_layout(&to);
+    fill_row(was, sizeof(was), 7);
+    const struct section *state = row_layout_find(&to, "network.main.state"),
+                         *last = row_layout_find(&to, "detect.0");
+    row_layout_remove(&from, "nothing of that name");
+    cr_assert_eq(from.n, 3);
+    row_layout_remove(&from, "network.main.state");
+    cr_assert_eq(from.n, 2);
+    cr_assert_eq(from.row_bytes, 256);
+    row_layout_copy(&from, was, &to, is);
+    cr_assert_arr_eq(is, was, 24);
+    cr_assert_arr_eq(is + state->offset, zeros, state->bytes);
+    cr_assert_arr_eq(is + last->offset, was + last->offset, last->bytes);
+    row_layout_remove(&from, "detect.0");
+    row_layout_remove(&from, "header");
+    cr_assert_eq(from.n, 0);
+    row_layout_free(&from);
+    row_layout_free(&to);
+}
