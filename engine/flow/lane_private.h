@@ -57,6 +57,7 @@ struct lane {
 
     int64_t next, start, epoch, checkpointed;
     struct lane_clock clock;
+    int64_t swept;         /* keys idle since before this event time have left the store; INT64_MIN = not yet */
     uint64_t model_stored; /* version that the store holds; UINT64_MAX = none */
     struct lane_job *jobs; /* [cap_jobs] the first n_adopted were adopted in this batch */
     int n_jobs, n_adopted, cap_jobs;

@@ -10,7 +10,7 @@
 
 /* Named blobs are a u32 format and then numbers one after another, all little-endian; directory, names and network have
  * formats of their own. */
-enum { MODELS_KEPT = 4, LANE_FORMAT = 1, TRAIN_FORMAT = 1 };
+enum { MODELS_KEPT = 4, SWEEPS_PER_TTL = 64, LANE_FORMAT = 1, TRAIN_FORMAT = 1 };
 
 /* ---- small blobs ---- */
 
@@ -261,19 +261,26 @@ static eddy_status lane_put_model(struct lane *l, struct eddy_buffer *b, struct 
     return rc;
 }
 
+/* A sweep may read the whole file, so the next one waits until a part of the ttl has gone by.  A key that expired in
+ * between counts as unknown all the same: its turn, the hash and this look at its time. */
+static eddy_status lane_sweep(struct lane *l, struct eddy_error *err)
+{
+    int64_t ttl = l->plan->settings->state.ttl, expired = lane_expired_before(&l->clock, ttl);
+    if (expired == INT64_MIN || (l->swept != INT64_MIN && expired < l->swept + ttl / SWEEPS_PER_TTL)) return EDDY_OK;
+    int64_t n = keyspace_sweep(l->keys, expired, err);
+    if (n >= 0) l->swept = expired;
+    return n < 0 ? (eddy_status)n : EDDY_OK;
+}
+
 eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
 {
     if (l->mark.set)
         return eddy_fail(err, EDDY_EINVAL, "%s[%d]: checkpoint inside a batch", l->topic, (int)l->request.partition);
     struct eddy_buffer b = {0};
     struct lane_position at = lane_position(l);
-    int64_t expired = lane_expired_before(&l->clock, l->plan->settings->state.ttl);
 
     eddy_status rc = keyspace_flush(l->keys, err);
-    if (rc >= 0 && expired > INT64_MIN) {
-        int64_t swept = keyspace_sweep(l->keys, expired, err);
-        rc = swept < 0 ? (eddy_status)swept : EDDY_OK;
-    }
+    if (rc >= 0) rc = lane_sweep(l, err);
     if (rc >= 0) rc = lane_put_blob(l, "lane", lane_position_blob(&at, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "schema", lane_schema_blob(l->plan, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "layout", row_layout_encode(&l->plan->layout, &b, err), &b, err);
@@ -432,6 +439,7 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
 {
     struct lane_position at;
     struct restore_same same = {0};
+    l->swept = INT64_MIN;
     if (store_is_new(l->store)) return EDDY_OK;
     eddy_status rc = lane_stored_position(l->store, &at, err);
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;

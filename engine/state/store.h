@@ -81,7 +81,7 @@ eddy_status store_scan(struct store *,
                        eddy_status (*each)(void *context, const struct stored_row *, struct eddy_error *),
                        void *context, struct eddy_error *);
 int64_t store_count(struct store *, struct eddy_error *);
-/* Forgets rows whose time_ns < before. Returns how many. */
+/* Forgets rows whose time_ns < before. Returns how many.  Reads all rows, unless it knows that none can be that old. */
 int64_t store_sweep(struct store *, int64_t before, struct eddy_error *);
 
 /* Model versions, at most INT64_MAX; put_model() dates them with the wall clock. */

@@ -182,6 +182,7 @@ static eddy_status create_contents(struct store *s, const struct store_identity 
 
     if (!id) return eddy_fail(err, EDDY_EINVAL, "state file %s: a new file needs an identity", s->path);
     s->is_new = true;
+    s->oldest_ns = INT64_MAX;
     if ((rc = store_create_tables(s, err)) < 0) return rc;
     if ((rc = identity_encode(id, &b, err)) == EDDY_OK) rc = store_write_meta(s, ".identity", b.data, b.len, err);
     eddy_buffer_free(&b);
@@ -271,6 +272,7 @@ eddy_status store_open(const char *path, const struct store_identity *id, enum s
     if (!s) return eddy_fail(err, EDDY_ENOMEM, "state file %s: out of memory", path);
     s->mode = (int)mode;
     s->log_fd = -1;
+    s->oldest_ns = INT64_MIN;
     s->path = strdup(mode == STORE_MEMORY ? ":memory:" : path);
     if (!s->path) {
         rc = eddy_fail(err, EDDY_ENOMEM, "state file %s: out of memory", path);

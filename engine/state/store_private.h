@@ -64,6 +64,7 @@ struct store {
     bool changed;        /* something was committed since opening */
     int log_fd;          /* of <path>-wal, for reserving; -1 before the first write */
     int64_t room_bytes;  /* reserved and not yet asked for */
+    int64_t oldest_ns;   /* no row has an earlier time_ns; INT64_MIN = nobody has looked */
     int64_t dirty_bytes; /* upper bound of the log that the open transaction may still write */
 };
 

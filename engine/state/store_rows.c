@@ -90,6 +90,7 @@ eddy_status store_put_row(struct store *s, const struct stored_row *r, struct ed
     sqlite3_bind_int64(put, 5, r->flags);
     sqlite3_bind_int64(put, 6, (int64_t)row_sum(r));
     bind_bytes(put, 7, r->row, r->row_bytes);
+    if (r->time_ns < s->oldest_ns) s->oldest_ns = r->time_ns;
     return store_run(s, put, "writing a row", err);
 }
 
@@ -141,7 +142,8 @@ int64_t store_sweep(struct store *s, int64_t before, struct eddy_error *err)
 {
     sqlite3_stmt *find, *del;
     int64_t id = INT64_MIN, n = 0;
-    eddy_status rc;
+    eddy_status rc = store_ready(s, err);
+    if (rc < 0 || before <= s->oldest_ns) return rc;
 
     while ((rc = store_statement(s, STORE_ROW_EXPIRED, &find, err)) == EDDY_OK) {
         sqlite3_bind_int64(find, 1, id);
@@ -157,7 +159,9 @@ int64_t store_sweep(struct store *s, int64_t before, struct eddy_error *err)
         if ((rc = store_run(s, del, "deleting an expired row", err)) < 0) break;
         n++;
     }
-    return rc < 0 ? rc : n;
+    if (rc < 0) return rc;
+    s->oldest_ns = before;
+    return n;
 }
 
 struct migration {

@@ -149,6 +149,29 @@ Test(lane_store, training_windows_that_were_cut_off_are_damaged)
     world_close(&w);
 }
 
+/* Feeds "k" every ten minutes up to `until` minutes, writes a checkpoint, and counts the keys that are stored. */
+static int64_t keys_after(struct world *w, int *minute, int until)
+{
+    struct eddy_error err = {0};
+    for (; *minute <= until; *minute += 10)
+        fixture_feed(&w->f, lane_next(w->f.lane), "k", START + *minute * MINUTE, (double[]){1});
+    cr_assert_geq(lane_checkpoint(w->f.lane, &err), 0, "%s", err.message);
+    return store_count(w->f.store, &err);
+}
+
+Test(lane_store, expired_keys_leave_the_file_when_a_part_of_the_ttl_has_gone_by)
+{
+    struct world w;
+    int minute = 40;
+    world_open(&w, "train: {mode: off}\nstate: {ttl: 64h}\n", 1); /* so a sweep every hour */
+    fixture_feed(&w.f, 1001, "first", START + 10 * MINUTE, (double[]){1});
+    fixture_feed(&w.f, 1002, "second", START + 30 * MINUTE, (double[]){1});
+    cr_assert_eq(keys_after(&w, &minute, 64 * 60 + 5), 3);
+    cr_assert_eq(keys_after(&w, &minute, 64 * 60 + 25), 3, "swept again after 20 minutes");
+    cr_assert_eq(keys_after(&w, &minute, 65 * 60 + 5), 1);
+    world_close(&w);
+}
+
 /* ---- state.on_change: reset ---- */
 
 static void all_are(const unsigned char *row, int64_t at, size_t n_floats, bool zero, const char *what)

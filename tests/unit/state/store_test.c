@@ -1,3 +1,4 @@
+#include "engine/state/store_private.h"
 #include "tests/unit/state/fixture.h"
 
 struct open_store {
@@ -260,6 +261,41 @@ Test(store, a_sweep_forgets_what_is_older_and_counts_it)
     cr_assert_eq(store_count(o.s, &err), 30);
     cr_assert_eq(store_get_row(o.s, "sensor-0000019", 14, &got, &err), EDDY_ENOTFOUND);
     must(store_get_row(o.s, "sensor-0000020", 14, &got, &err));
+    done(&o);
+}
+
+/* Pages that were asked for since the last call. */
+static int pages_read(struct store *s)
+{
+    int hits = 0, misses = 0, peak = 0;
+    sqlite3_db_status(s->db, SQLITE_DBSTATUS_CACHE_HIT, &hits, &peak, 1);
+    sqlite3_db_status(s->db, SQLITE_DBSTATUS_CACHE_MISS, &misses, &peak, 1);
+    return hits + misses;
+}
+
+Test(store, a_sweep_reads_no_row_when_none_can_be_that_old)
+{
+    struct eddy_error err = {0};
+    struct open_store o = a_store();
+    for (uint64_t i = 0; i < 500; i++) put_numbered(o.s, i, 100 + (int64_t)(i % 7), 256);
+    must(store_commit(o.s, &err));
+    (void)pages_read(o.s);
+    cr_assert_eq(store_sweep(o.s, 100000, &err), 0);
+    cr_assert_eq(pages_read(o.s), 0);
+
+    put_numbered(o.s, 500, 99, 256); /* the oldest comes last */
+    cr_assert_eq(store_sweep(o.s, 100000, &err), 1);
+    (void)pages_read(o.s);
+    cr_assert_eq(store_sweep(o.s, 100000, &err), 0);
+    cr_assert_eq(pages_read(o.s), 0);
+    put_numbered(o.s, 501, 50, 256);
+    must(store_commit(o.s, &err));
+
+    reopen(&o); /* nobody has looked yet */
+    cr_assert_eq(store_sweep(o.s, 100000, &err), 1);
+    cr_assert_gt(pages_read(o.s), 10);
+    cr_assert_eq(store_sweep(o.s, 101000, &err), 72);
+    cr_assert_eq(store_count(o.s, &err), 428);
     done(&o);
 }
 
