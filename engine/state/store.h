@@ -26,7 +26,8 @@ struct store_identity {
 enum store_mode {
     STORE_WRITE,     /* create or open */
     STORE_READ_ONLY, /* ENOTFOUND when absent; never locks out a running pipeline; sees one checkpoint throughout */
-    STORE_MEMORY     /* nothing on disk */
+    STORE_MEMORY,    /* nothing on disk */
+    STORE_SCRATCH    /* create or open a file that nobody needs after a crash: no log, nothing is synced */
 };
 
 /* The fixed part of a key's row as stored. */

@@ -156,6 +156,9 @@ static eddy_status open_writer(struct store *s, struct eddy_error *err)
     if (sqlite3_db_readonly(s->db, "main") == 1)
         return eddy_fail(err, EDDY_EIO, "state file %s: may not be written: check its owner and mode", s->path);
     if ((rc = harden(s, err)) < 0 || (rc = sign_if_empty(s, err)) < 0) return rc;
+    /* The journal keeps what a rollback needs; new pages, the bulk of them, go straight into the file. */
+    if (s->mode == STORE_SCRATCH)
+        return store_exec(s, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF", err);
     return store_exec(s,
                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;"
                       "PRAGMA secure_delete = FAST",

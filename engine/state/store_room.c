@@ -58,13 +58,13 @@ static int log_extend(const struct store *s, int64_t bytes)
 eddy_status store_reserve(struct store *s, int64_t bytes, struct eddy_error *err)
 {
     int cached = 0, peak = 0;
-    if (s->mode != STORE_WRITE) return EDDY_OK;
+    if (s->mode != STORE_WRITE && s->mode != STORE_SCRATCH) return EDDY_OK;
     if (bytes && s->room_bytes >= bytes) {
         s->room_bytes -= bytes;
         s->dirty_bytes += bytes;
         return EDDY_OK;
     }
-    if (s->log_fd < 0) s->log_fd = log_open(s);
+    if (s->log_fd < 0 && s->mode == STORE_WRITE) s->log_fd = log_open(s);
 
     sqlite3_db_status(s->db, SQLITE_DBSTATUS_CACHE_USED, &cached, &peak, 0);
     int64_t dirty = s->dirty_bytes < cached ? s->dirty_bytes : cached;

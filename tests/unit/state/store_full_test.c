@@ -217,3 +217,33 @@ Test(store_full, a_transaction_that_was_taken_back_makes_every_later_call_fail)
     free(path);
     remove_directory(dir);
 }
+
+Test(store_full, a_scratch_file_on_a_full_disk_refuses_rows_and_loses_none)
+{
+    struct eddy_error err = {0};
+    struct store *s = NULL;
+    char *dir = fresh_directory(), *path = path_in(dir), filler[400];
+    uint64_t n = 0, refused = 0;
+    if (!small_disk(dir)) cr_skip_test("needs the right to mount");
+    snprintf(filler, sizeof(filler), "%s/filler", dir);
+    fill_disk(dir, "filler");
+    cr_assert_eq(truncate(filler, 6 << 20), 0);
+
+    must(store_open(path, &an_identity, STORE_SCRATCH, &s, &err));
+    cr_assert_lt(put_until_full(s, 100000, 1, &n), 100000);
+    cr_assert_gt(n, 4000, "18 MB hold more than %" PRIu64 " rows of 1 KB", n);
+    cr_assert_eq(store_commit(s, &err), EDDY_EFULL);
+    must_hold(s, n, 1);
+    cr_assert_eq(unlink(filler), 0);
+    must(store_commit(s, &err));
+
+    fill_disk(dir, "filler");
+    cr_assert_lt(put_until_full(s, n, 2, &refused), n);
+    store_close(s); /* a rollback needs no room */
+    must(store_open(path, &an_identity, STORE_SCRATCH, &s, &err));
+    must_hold(s, n, 1);
+    store_close(s);
+    umount2(dir, MNT_DETACH);
+    free(path);
+    remove_directory(dir);
+}

@@ -384,3 +384,30 @@ Test(store, the_file_is_private)
     cr_assert_eq(st.st_mode & 0777, 0600);
     done(&o);
 }
+
+Test(store, a_scratch_file_is_kept_in_order_without_a_log)
+{
+    struct eddy_error err = {0};
+    struct open_store o = {.dir = fresh_directory()};
+    char log[400];
+    o.path = store_path(o.dir, &an_identity);
+    (void)snprintf(log, sizeof(log), "%s-wal", o.path);
+    must(store_open(o.path, &an_identity, STORE_SCRATCH, &o.s, &err));
+    for (uint64_t i = 0; i < 20000; i++) put_numbered(o.s, i, 1, 1024); /* more than the cache holds */
+    cr_assert_neq(access(log, F_OK), 0);
+    must(store_commit(o.s, &err));
+    for (uint64_t i = 0; i < 20000; i += 3) put_numbered(o.s, i, 2, 1024);
+    cr_assert_eq(store_sweep(o.s, 1500, &err), 13333);
+    store_close(o.s); /* takes back what was not committed */
+
+    must(store_open(o.path, &an_identity, STORE_SCRATCH, &o.s, &err));
+    cr_assert_eq(store_verify(o.s, NULL, &err), 20000, "%s", err.message);
+    for (uint64_t i = 0; i < 20000; i += 3) put_numbered(o.s, i, 2, 1024);
+    must(store_commit(o.s, &err));
+    cr_assert_eq(store_sweep(o.s, 1500, &err), 13333);
+    must(store_commit(o.s, &err));
+    store_close(o.s);
+    must(store_open(o.path, &an_identity, STORE_READ_ONLY, &o.s, &err));
+    cr_assert_eq(store_count(o.s, &err), 6667);
+    done(&o);
+}
