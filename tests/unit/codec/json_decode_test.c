@@ -307,12 +307,12 @@ Test(json_decode, many_schemas_in_turn_do_not_mix)
 {
     struct bench b;
     struct eddy_schema mine;
-    char name[16][8];
+    char name[16];
     bench_open(&b, &codec_json, &plain, "");
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < 16; i++) { /* more than are kept; always at the same address */
-            (void)snprintf(name[0], sizeof(name[0]), "v%d", i);
-            const char *one = name[0];
+            (void)snprintf(name, sizeof(name), "v%d", i);
+            const char *one = name;
             mine = (struct eddy_schema){1, &one};
             b.schema = mine;
             expect_good(&b, "{\"key\":\"a\",\"ts\":\"2020-01-01\",\"v0\":0,\"v1\":1,\"v2\":2,\"v3\":3,\"v4\":4,"
