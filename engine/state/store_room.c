@@ -3,6 +3,7 @@
  * SQLite appends changed pages to the log <path>-wal, some when its cache overflows, the rest at the commit, and rolls
  * the whole transaction back when a write fails.  fallocate() with KEEP_SIZE lays the log's next blocks on the disk
  * without changing the file, so a full disk shows here, where nothing has been touched and all can be tried again.
+ * A scratch file has no log; what is free on its disk must do.
  *
  *   still to be written  <=  dirty pages now  +  pages made dirty later
  *   dirty pages now      <=  min(page cache, what was asked for in this transaction) */
