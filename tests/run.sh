@@ -17,6 +17,11 @@ export BUILD=$build EDDY=${EDDY:-$(cd "$build" && pwd)/eddy}
 limit_s=${TEST_TIMEOUT:-1500} # a suite that hangs must not hang the rest
 passed=0 failed=0 skipped=0
 
+# What a suite leaves behind when it is killed goes with this directory.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/eddy-tests.XXXXXX") || exit 1
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+
 # Prints "passed failed skipped" from the lines of a TAP or shell log.
 count() {
     awk '/^skip - / || /^ok .*# SKIP/ { s++; next } /^ok( |$)/ { p++ } /^not ok( |$)/ { f++ }
