@@ -137,7 +137,7 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
     if (!dl->topic || !dl->path)
         return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
 
-    eddy_status rc = store_open(dl->path, &id, STORE_WRITE, &dl->store, err);
+    eddy_status rc = store_open(dl->path, &id, d->scratch_path ? STORE_SCRATCH : STORE_WRITE, &dl->store, err);
     if (rc >= 0) rc = assign_start(d, dl, p, err);
     if (rc < 0) return rc;
     if (d->request.schema) return driver_open_lane(d, dl, d->request.schema, err);
