@@ -15,7 +15,14 @@ extern "C" {
 
 #define EDDY_PART_ABI 1u
 
-enum eddy_part_kind { EDDY_PART_SOURCE = 1, EDDY_PART_SINK, EDDY_PART_CODEC, EDDY_PART_LAYER, EDDY_PART_DETECTOR };
+enum eddy_part_kind {
+    EDDY_PART_SOURCE = 1,
+    EDDY_PART_SINK,
+    EDDY_PART_CODEC,
+    EDDY_PART_LAYER,
+    EDDY_PART_DETECTOR,
+    EDDY_PART_EXPERT
+};
 
 struct eddy_part {
     uint32_t struct_size;              /* sizeof the outer struct */

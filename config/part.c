@@ -18,6 +18,7 @@ const char *eddy_part_kind_text(int kind)
     case EDDY_PART_CODEC: return "codec";
     case EDDY_PART_LAYER: return "layer";
     case EDDY_PART_DETECTOR: return "detector";
+    case EDDY_PART_EXPERT: return "expert";
     default: return "part";
     }
 }

@@ -8,6 +8,7 @@
 #include "connectors/kafka/kafka.h"
 #include "eddy_codec.h"
 #include "eddy_detector.h"
+#include "eddy_expert.h"
 #include "eddy_layer.h"
 #include "engine/detect/detectors.h"
 #include "engine/flow/sink.h"
@@ -15,12 +16,11 @@
 #include "engine/model/layers.h"
 #include "plugin/loader.h"
 
-/* A new built-in part is a row here. */
+/* A new built-in part is a row here; layers have a table of their own, engine/model/layers.h. */
 static const struct eddy_part *const built_in[] = {
     &source_kafka.part,        &source_file.part, &source_stdin.part, /* sources */
     &sink_kafka.part,          &sink_file.part,   &sink_stdout.part,  /* sinks */
     &codec_json.part,          &codec_csv.part,                       /* codecs */
-    &layer_dense.part,         &layer_gru.part,   &layer_lstm.part,   /* layers */
     &detector_exceedance.part,                                        /* detectors */
 };
 enum { N_BUILT_IN = sizeof(built_in) / sizeof(*built_in) };
@@ -34,6 +34,7 @@ static const struct part_kind {
     {EDDY_PART_CODEC, sizeof(struct eddy_codec), sizeof(struct eddy_codec)},
     {EDDY_PART_LAYER, sizeof(struct eddy_layer), sizeof(struct eddy_layer)},
     {EDDY_PART_DETECTOR, sizeof(struct eddy_detector), sizeof(struct eddy_detector)},
+    {EDDY_PART_EXPERT, sizeof(struct eddy_expert), sizeof(struct eddy_expert)},
 };
 
 struct registry {
@@ -66,12 +67,12 @@ eddy_status registry_open(struct registry **out, struct eddy_error *err)
     *out = NULL;
     struct registry *r = calloc(1, sizeof(*r));
     if (!r) return eddy_fail(err, EDDY_ENOMEM, "parts: out of memory");
-    for (int i = 0; i < N_BUILT_IN; i++) {
-        eddy_status rc = registry_append(r, built_in[i], err);
-        if (rc < 0) {
-            registry_close(r);
-            return rc;
-        }
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < N_BUILT_IN && rc >= 0; i++) rc = registry_append(r, built_in[i], err);
+    for (int i = 0; layers_built_in[i] && rc >= 0; i++) rc = registry_append(r, layers_built_in[i], err);
+    if (rc < 0) {
+        registry_close(r);
+        return rc;
     }
     *out = r;
     return EDDY_OK;
@@ -115,6 +116,10 @@ static bool part_is_complete(const struct eddy_part *part)
     case EDDY_PART_DETECTOR: {
         const struct eddy_detector *d = (const struct eddy_detector *)part;
         return d->state_bytes && d->judge;
+    }
+    case EDDY_PART_EXPERT: {
+        const struct eddy_expert *e = (const struct eddy_expert *)part;
+        return e->state_bytes && e->fold;
     }
     default: return false;
     }

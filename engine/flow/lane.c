@@ -228,7 +228,7 @@ static void lane_sort_waves(struct lane *l, int n, int n_waves)
 static void lane_step_wave(struct lane *l, const int *order, int n)
 {
     const struct plan *p = l->plan;
-    struct eddy_rows rows = {0, l->wave_x, l->wave_state, l->wave_elapsed, l->wave_y, NULL};
+    struct eddy_rows rows = {.x = l->wave_x, .state = l->wave_state, .elapsed_s = l->wave_elapsed, .y = l->wave_y};
     for (int k = 0; k < n; k++) {
         if (!l->items[order[k]].stepped) continue;
         for (int c = 0; c < p->n_channels; c++) {

@@ -97,7 +97,8 @@ static eddy_status plan_network(struct plan *p, struct eddy_error *err)
                          "%d values x %d horizons are %lld outputs of one network; at most %d (channels: independent "
                          "gives each value its own)",
                          p->n_dims, p->outlook.n_horizons, (long long)n_out, MAX_NETWORK_OUTPUTS);
-    eddy_status rc = network_open(&s->forecast.network, n_in, (int)n_out, &p->network, err);
+    const struct network_shape shape = {.n_in = n_in, .n_dims = p->n_dims, .n_horizons = p->outlook.n_horizons};
+    eddy_status rc = network_open(&s->forecast.network, &shape, &p->network, err);
     if (rc < 0) return rc;
 
     /* A window must reach from an origin to the label of the largest horizon, and start where a state was kept. */

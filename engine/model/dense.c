@@ -18,9 +18,11 @@ static const struct eddy_option dense_options[] = {
      "identity|tanh|relu|sigmoid", "Function applied to each output; relu does not saturate.", NULL, 0, false},
     {0}};
 
-static eddy_status dense_plan(const void *settings, int n_in, struct eddy_layer_plan *out, struct eddy_error *err)
+static eddy_status dense_plan(const void *settings, const struct eddy_layer_place *place, struct eddy_layer_plan *out,
+                              struct eddy_error *err)
 {
     const struct layer_dense_settings *s = settings;
+    const int n_in = place->n_in;
     if (n_in < 1 || s->units < 1 || s->units > 1 << 20)
         return eddy_fail(err, EDDY_ECONFIG, "dense: %lld units on %d inputs cannot be", (long long)s->units, n_in);
     const int n_out = (int)s->units;

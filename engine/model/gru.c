@@ -21,8 +21,12 @@
 
 enum { GATES = 3, SUMS = 4 /* r, z, W_n x + b_n, U_n h + c_n */ };
 
+struct gru_settings {
+    int64_t units;
+};
+
 static const struct eddy_option gru_options[] = {
-    {"units", EDDY_OPT_INT, offsetof(struct layer_gru_settings, units), "32", 1, 1024, "",
+    {"units", EDDY_OPT_INT, offsetof(struct gru_settings, units), "32", 1, 1024, "",
      "Width of the output h, which is also the state kept per key.", NULL, 0, false},
     {0}};
 
@@ -50,9 +54,11 @@ static struct gru_panels gru_packed(int n_in, int units)
     return (struct gru_panels){both, 2 * both, nh, nh + panels_floats(units, units)};
 }
 
-static eddy_status gru_plan(const void *settings, int n_in, struct eddy_layer_plan *out, struct eddy_error *err)
+static eddy_status gru_plan(const void *settings, const struct eddy_layer_place *place, struct eddy_layer_plan *out,
+                            struct eddy_error *err)
 {
-    const struct layer_gru_settings *s = settings;
+    const struct gru_settings *s = settings;
+    const int n_in = place->n_in;
     if (n_in < 1 || s->units < 1 || s->units > 1024)
         return eddy_fail(err, EDDY_ECONFIG, "gru: %lld units on %d inputs cannot be", (long long)s->units, n_in);
     const size_t units = (size_t)s->units;
@@ -175,7 +181,7 @@ const struct eddy_layer layer_gru = {
              .name = "gru",
              .summary = "Gated recurrent unit: fewer weights than an LSTM, one state.",
              .options = gru_options,
-             .settings_size = sizeof(struct layer_gru_settings)},
+             .settings_size = sizeof(struct gru_settings)},
     .plan = gru_plan,
     .init = gru_init,
     .pack = gru_pack,

@@ -20,10 +20,15 @@
 
 enum { GATES = 4 };
 
+struct lstm_settings {
+    int64_t units;
+    double forget_bias; /* where the forget gate's bias starts */
+};
+
 static const struct eddy_option lstm_options[] = {
-    {"units", EDDY_OPT_INT, offsetof(struct layer_lstm_settings, units), "32", 1, 1024, "",
+    {"units", EDDY_OPT_INT, offsetof(struct lstm_settings, units), "32", 1, 1024, "",
      "Width of the output h; the state kept per key is twice that, h and c.", NULL, 0, false},
-    {"forget_bias", EDDY_OPT_REAL, offsetof(struct layer_lstm_settings, forget_bias), "1", -10, 10, "",
+    {"forget_bias", EDDY_OPT_REAL, offsetof(struct lstm_settings, forget_bias), "1", -10, 10, "",
      "Where the forget gate's bias starts; above 0 a new network remembers.", NULL, 0, false},
     {0}};
 
@@ -39,9 +44,11 @@ static struct lstm_params lstm_places(const struct eddy_layer_plan *plan)
     return (struct lstm_params){0, u, u + gates * (size_t)plan->n_out};
 }
 
-static eddy_status lstm_plan(const void *settings, int n_in, struct eddy_layer_plan *out, struct eddy_error *err)
+static eddy_status lstm_plan(const void *settings, const struct eddy_layer_place *place, struct eddy_layer_plan *out,
+                             struct eddy_error *err)
 {
-    const struct layer_lstm_settings *s = settings;
+    const struct lstm_settings *s = settings;
+    const int n_in = place->n_in;
     if (n_in < 1 || s->units < 1 || s->units > 1024)
         return eddy_fail(err, EDDY_ECONFIG, "lstm: %lld units on %d inputs cannot be", (long long)s->units, n_in);
     const size_t units = (size_t)s->units;
@@ -62,7 +69,7 @@ static eddy_status lstm_plan(const void *settings, int n_in, struct eddy_layer_p
 
 static void lstm_init(const struct eddy_layer_plan *plan, uint64_t seed, float *params)
 {
-    const struct layer_lstm_settings *s = plan->settings;
+    const struct lstm_settings *s = plan->settings;
     const struct lstm_params at = lstm_places(plan);
     const size_t units = (size_t)plan->n_out;
     initial_weights(seed, 0, at.u, plan->n_in, params);
@@ -151,7 +158,7 @@ const struct eddy_layer layer_lstm = {
              .name = "lstm",
              .summary = "Long short-term memory: gated cell with a state h and a memory c.",
              .options = lstm_options,
-             .settings_size = sizeof(struct layer_lstm_settings)},
+             .settings_size = sizeof(struct lstm_settings)},
     .plan = lstm_plan,
     .init = lstm_init,
     .pack = lstm_pack,

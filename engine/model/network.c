@@ -25,13 +25,18 @@ static size_t network_round_up(size_t n, size_t multiple)
 }
 
 /* Plans `layer` on top of what is there. */
-static eddy_status network_push(struct network *net, const struct eddy_layer *layer, const void *settings,
-                                struct eddy_error *err)
+static eddy_status network_push(struct network *net, const struct network_shape *shape,
+                                const struct eddy_layer *layer, const void *settings, struct eddy_error *err)
 {
     const struct network_layer *below = net->n_layers > 0 ? &net->layers[net->n_layers - 1] : NULL;
     struct network_layer *l = &net->layers[net->n_layers];
     const int n_in = below ? below->plan.n_out : net->n_in;
-    eddy_status rc = layer->plan(settings, n_in, &l->plan, err);
+    const struct eddy_layer_place place = {.n_in = n_in,
+                                           .n_categories = below ? 0 : shape->n_categories,
+                                           .n_dims = shape->n_dims,
+                                           .n_horizons = shape->n_horizons,
+                                           .above = below != NULL};
+    eddy_status rc = layer->plan(settings, &place, &l->plan, err);
     if (rc < 0) return rc;
     if (l->plan.lag != 0 || l->plan.stride != 1 || l->plan.n_in != n_in || l->plan.n_out < 1)
         return eddy_fail(
@@ -67,12 +72,13 @@ static size_t network_work(const struct network *net)
     return 2 * STEP_ROWS * network_width(net) + layer_work;
 }
 
-eddy_status network_open(const struct network_settings *settings, int n_in, int n_out, struct network **out,
-                         struct eddy_error *err)
+eddy_status network_open(const struct network_settings *settings, const struct network_shape *shape,
+                         struct network **out, struct eddy_error *err)
 {
     *out = NULL;
-    if (n_in < 1 || n_out < 1)
-        return eddy_fail(err, EDDY_EINVAL, "a network of %d inputs and %d outputs cannot be", n_in, n_out);
+    const int n_out = shape->n_dims * shape->n_horizons;
+    if (shape->n_in < 1 || n_out < 1)
+        return eddy_fail(err, EDDY_EINVAL, "a network of %d inputs and %d outputs cannot be", shape->n_in, n_out);
     const int n_layers = settings->layers.n;
     struct network_block *block = calloc(1, sizeof(*block));
     struct network_layer *layers = calloc((size_t)n_layers + 1, sizeof(*layers));
@@ -83,15 +89,15 @@ eddy_status network_open(const struct network_settings *settings, int n_in, int 
         return eddy_fail(err, EDDY_ENOMEM, "out of memory while planning a network of %d layers", n_layers);
     }
     struct network *net = &block->network;
-    net->n_in = n_in;
+    net->n_in = shape->n_in;
     net->n_out = n_out;
     net->layers = layers;
     for (int i = 0; i < n_layers && rc >= 0; i++) {
         const struct eddy_choice *choice = &settings->layers.item[i];
-        rc = network_push(net, (const struct eddy_layer *)(const void *)choice->part, choice->settings, err);
+        rc = network_push(net, shape, (const struct eddy_layer *)(const void *)choice->part, choice->settings, err);
     }
     block->head = (struct layer_dense_settings){n_out, ACTIVATION_IDENTITY};
-    if (rc >= 0) rc = network_push(net, &layer_dense, &block->head, err);
+    if (rc >= 0) rc = network_push(net, shape, &layer_dense, &block->head, err);
     if (rc < 0) {
         network_close(net);
         return rc;
@@ -135,7 +141,7 @@ static void network_step_some(const struct network *net, const float *packed, co
     float *state[STEP_ROWS], *y[STEP_ROWS];
     const float *x[STEP_ROWS];
     const size_t width = network_width(net), half = STEP_ROWS * width;
-    struct eddy_rows now = {rows->n, rows->x, state, rows->elapsed_s, y, NULL};
+    struct eddy_rows now = {.n = rows->n, .x = rows->x, .state = state, .elapsed_s = rows->elapsed_s, .y = y};
     for (int i = 0; i <= net->n_layers; i++) {
         const struct network_layer *l = &net->layers[i];
         for (int b = 0; b < rows->n; b++) {
@@ -153,7 +159,8 @@ void network_step(const struct network *net, const float *packed, const struct e
     for (int first = 0; first < rows->n; first += STEP_ROWS) {
         const int n = rows->n - first < STEP_ROWS ? rows->n - first : STEP_ROWS;
         const float *elapsed_s = rows->elapsed_s ? rows->elapsed_s + first : NULL;
-        const struct eddy_rows some = {n, rows->x + first, rows->state + first, elapsed_s, rows->y + first, NULL};
+        const struct eddy_rows some = {
+            .n = n, .x = rows->x + first, .state = rows->state + first, .elapsed_s = elapsed_s, .y = rows->y + first};
         network_step_some(net, packed, &some, work);
     }
 }

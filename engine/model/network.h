@@ -15,13 +15,20 @@
 #include "eddy_buffer.h"
 #include "eddy_layer.h"
 
+/* What a network reads and forecasts. */
+struct network_shape {
+    int n_in; /* inputs, of which the last n_categories hold category numbers */
+    int n_categories;
+    int n_dims, n_horizons; /* n_out = n_horizons * n_dims, horizon by horizon */
+};
+
 struct network {
     int n_in, n_out, n_layers;
     size_t n_params, n_packed, n_state, n_work; /* floats; n_work for EDDY_LAYER_MAX_ROWS rows */
     struct network_layer *layers;               /* [n_layers + 1], the head last (a dense layer) */
 };
 
-eddy_status network_open(const struct network_settings *, int n_in, int n_out, struct network **out,
+eddy_status network_open(const struct network_settings *, const struct network_shape *, struct network **out,
                          struct eddy_error *);
 void network_close(struct network *);
 

@@ -134,7 +134,13 @@ static void batch_step(struct batch *b, int layer, int t)
             y[i] = run->y + (cell + (size_t)i) * (size_t)l->plan.n_out;
             state[i] = b->state + (size_t)(first + i) * l->plan.n_state;
         }
-        const struct eddy_rows rows = {n, x, state, b->elapsed_s + cell, y, run->tape + cell * l->plan.n_tape};
+        const struct eddy_rows rows = {.n = n,
+                                       .x = x,
+                                       .state = state,
+                                       .elapsed_s = b->elapsed_s + cell,
+                                       .y = y,
+                                       .tape = run->tape + cell * l->plan.n_tape,
+                                       .step = t};
         l->layer->step(&l->plan, b->packed + l->first_packed, &rows, b->work);
     }
 }

@@ -25,9 +25,11 @@ static const struct eddy_option options[] = {
     {0},
 };
 
-static eddy_status leaky_plan(const void *settings, int n_in, struct eddy_layer_plan *out, struct eddy_error *err)
+static eddy_status leaky_plan(const void *settings, const struct eddy_layer_place *place, struct eddy_layer_plan *out,
+                              struct eddy_error *err)
 {
     const struct leaky_settings *s = settings;
+    const int n_in = place->n_in;
     size_t units = (size_t)s->units, in = (size_t)n_in;
     if (n_in < 1) return eddy_fail(err, EDDY_ECONFIG, "leaky: needs at least one input");
     *out = (struct eddy_layer_plan){.n_in = n_in,

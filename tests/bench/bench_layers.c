@@ -6,18 +6,19 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/config.h"
 #include "engine/math/kernels.h"
-#include "engine/model/layers.h"
 #include "engine/train/tbptt.h"
+#include "plugin/registry.h"
 
 enum { ROUNDS = 15, N_IN = 8, MAX_ROWS = 64, WINDOW_STEPS = 32, ROUND_ROW_STEPS = 16384 };
 
 struct bench_case {
-    const char *name;
-    const struct eddy_layer *layer;
-    const void *settings;
+    const char *name, *layers; /* YAML */
     int n_rows;
     bool training;
+
+    struct config *config;
 
     struct network *net;
     struct train_state state;
@@ -27,9 +28,6 @@ struct bench_case {
     struct window_shape shape;
     double ns[ROUNDS];
 };
-
-static const struct layer_gru_settings gru32 = {32}, gru64 = {64};
-static const struct layer_lstm_settings lstm32 = {32, 1}, lstm64 = {64, 1};
 
 static double cpu_ns(void)
 {
@@ -46,12 +44,23 @@ static float *floats(size_t n)
     return p;
 }
 
-static void case_open(struct bench_case *c)
+static void must(eddy_status rc, const struct eddy_error *err)
 {
-    const struct eddy_choice layer = {&c->layer->part, c->settings, "bench"};
-    const struct network_settings settings = {{1, &layer}};
+    if (rc >= 0) return;
+    (void)fprintf(stderr, "bench_layers: %s\n", err->message);
+    exit(1);
+}
+
+static void case_open(struct bench_case *c, const struct eddy_parts *parts)
+{
+    char text[400];
     struct eddy_error err;
-    if (network_open(&settings, N_IN, 1, &c->net, &err) < 0) exit(1);
+    (void)snprintf(text, sizeof(text), "name: bench\nforecast: {network: {layers: [%s]}}\n", c->layers);
+    const struct config_request request = {
+        .text = text, .parts = parts, .source_optional = true, .sink_optional = true};
+    must(config_open(&request, &c->config, &err), &err);
+    const struct network_shape shape = {.n_in = N_IN, .n_dims = 1, .n_horizons = 1};
+    must(network_open(&config_settings(c->config)->forecast.network, &shape, &c->net, &err), &err);
     const size_t n = c->net->n_params;
     c->params = floats(4 * n);
     c->state = (struct train_state){c->params, c->params + n, c->params + 2 * n, c->params + 3 * n, &c->steps};
@@ -80,7 +89,7 @@ static double case_serve(struct bench_case *c)
         x[b] = row + c->net->n_state;
         y[b] = row + c->net->n_state + N_IN;
     }
-    const struct eddy_rows rows = {c->n_rows, x, state, elapsed_s, y, NULL};
+    const struct eddy_rows rows = {.n = c->n_rows, .x = x, .state = state, .elapsed_s = elapsed_s, .y = y};
     const int steps = ROUND_ROW_STEPS / c->n_rows;
     const double start = cpu_ns();
     for (int i = 0; i < steps; i++) network_step(c->net, c->packed, &rows, c->work);
@@ -104,6 +113,7 @@ static double case_train(struct bench_case *c, struct train_scratch *scratch)
 static void case_close(struct bench_case *c)
 {
     network_close(c->net);
+    config_close(c->config);
     free(c->params);
     free(c->packed);
     free(c->work);
@@ -133,26 +143,24 @@ int main(int argc, char **argv)
 {
     const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     static const struct {
-        const char *name;
-        const struct eddy_layer *layer;
-        const void *settings;
-    } networks[] = {{"gru-32", &layer_gru, &gru32},
-                    {"gru-64", &layer_gru, &gru64},
-                    {"lstm-32", &layer_lstm, &lstm32},
-                    {"lstm-64", &layer_lstm, &lstm64}};
+        const char *name, *layers;
+    } networks[] = {{"gru-32", "{gru: {units: 32}}"},
+                    {"gru-64", "{gru: {units: 64}}"},
+                    {"lstm-32", "{lstm: {units: 32}}"},
+                    {"lstm-64", "{lstm: {units: 64}}"}};
     static const int batches[] = {1, 16, 64};
     struct bench_case cases[24] = {0};
     int n = 0;
+    struct registry *registry;
+    struct eddy_error err;
+    must(registry_open(&registry, &err), &err);
     struct train_scratch *scratch = train_scratch_open();
     if (!scratch) return 1;
     for (size_t l = 0; l < 4; l++)
         for (size_t b = 0; b < 6; b++)
-            cases[n++] = (struct bench_case){.name = networks[l].name,
-                                             .layer = networks[l].layer,
-                                             .settings = networks[l].settings,
-                                             .n_rows = batches[b % 3],
-                                             .training = b >= 3};
-    for (int i = 0; i < n; i++) case_open(&cases[i]);
+            cases[n++] = (struct bench_case){
+                .name = networks[l].name, .layers = networks[l].layers, .n_rows = batches[b % 3], .training = b >= 3};
+    for (int i = 0; i < n; i++) case_open(&cases[i], registry_parts(registry));
     for (int round = 0; round < ROUNDS; round++)
         for (int i = 0; i < n; i++)
             cases[i].ns[round] = cases[i].training ? case_train(&cases[i], scratch) : case_serve(&cases[i]);
@@ -163,5 +171,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < n; i++) case_print(&cases[i], json);
     for (int i = 0; i < n; i++) case_close(&cases[i]);
     train_scratch_close(scratch);
+    registry_close(registry);
     return 0;
 }

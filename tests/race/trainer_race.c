@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
 #include "engine/model/layers.h"
 #include "engine/train/trainer.h"
 
@@ -99,14 +100,17 @@ static void run(struct lane *lanes, int mode, struct weights *initial)
 
 int main(void)
 {
-    const struct layer_gru_settings five = {5};
-    const struct eddy_choice layer = {&layer_gru.part, &five, "race"};
+    double defaults[16]; /* room and alignment for the settings of one layer */
+    must(layer_gru.part.settings_size <= sizeof(defaults), "room");
+    must(config_part_defaults(&layer_gru.part, defaults, NULL) == EDDY_OK, "settings");
+    const struct eddy_choice layer = {&layer_gru.part, defaults, "race"};
+    const struct network_shape network_shape = {.n_in = 2, .n_dims = 1, .n_horizons = 1};
     const struct network_settings settings = {{1, &layer}};
     struct network *net;
     struct weights *initial;
     struct lane lanes[LANES];
     struct weights *inline_results[LANES];
-    must(network_open(&settings, 2, 1, &net, NULL) == EDDY_OK, "network");
+    must(network_open(&settings, &network_shape, &net, NULL) == EDDY_OK, "network");
     must(weights_initial(net, 1, &initial, NULL) == EDDY_OK, "weights");
     for (int i = 0; i < LANES; i++) lane_open(&lanes[i], net, 10 + (uint64_t)i);
 

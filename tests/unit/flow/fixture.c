@@ -46,9 +46,9 @@ static const struct eddy_detector primed = {
     .init = primed_init,
     .judge = primed_judge};
 
-static const struct eddy_part *const parts[] = {&primed.part,     &no_source.part,           &no_sink.part,
-                                                &codec_json.part, &layer_dense.part,         &layer_gru.part,
-                                                &layer_lstm.part, &detector_exceedance.part, NULL};
+static const struct eddy_part *const parts[] = {
+    &primed.part,     &no_source.part,           &no_sink.part,
+    &codec_json.part, &detector_exceedance.part, LAYERS(LAYERS_PART) NULL};
 const struct eddy_parts fixture_parts = {parts};
 
 struct config *fixture_config(const char *yaml)

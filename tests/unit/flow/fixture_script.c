@@ -236,9 +236,9 @@ const struct eddy_sink script_letters = {
     .outstanding = letters_outstanding,
     .close = sink_close};
 
-static const struct eddy_part *const parts[] = {&script_source.part, &script_sink.part,         &script_letters.part,
-                                                &codec_json.part,    &layer_dense.part,         &layer_gru.part,
-                                                &layer_lstm.part,    &detector_exceedance.part, NULL};
+static const struct eddy_part *const parts[] = {&script_source.part,       &script_sink.part,
+                                                &script_letters.part,      &codec_json.part,
+                                                &detector_exceedance.part, LAYERS(LAYERS_PART) NULL};
 const struct eddy_parts script_parts = {parts};
 
 /* ---- lives ---- */

@@ -1,47 +1,74 @@
 #include "tests/unit/model/fixture.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const activations[] = {"identity", "tanh", "relu", "sigmoid"};
+/* What every configuration must name, without anything in it. */
+static const struct eddy_part json = {.struct_size = sizeof(json), .kind = EDDY_PART_CODEC, .name = "json"};
+static const struct eddy_part exceedance = {
+    .struct_size = sizeof(exceedance), .kind = EDDY_PART_DETECTOR, .name = "exceedance"};
+static const struct eddy_part *const list[] = {&json, &exceedance, LAYERS(LAYERS_PART) NULL};
+static const struct eddy_parts parts = {list};
 
-/* Fills the choice for one word "KIND:UNITS". */
-static void test_layer(struct test_network *t, int i, const char *word)
+/* "lstm:5 dense_relu:6" as YAML: a dense layer's activation stands behind its name. */
+static void words_to_yaml(const char *layers, char *yaml, size_t room)
 {
-    const char *colon = strchr(word, ':');
-    cr_assert(colon && i < MAX_TEST_LAYERS);
-    const int64_t units = atoi(colon + 1);
-    const struct eddy_layer *layer = &layer_dense;
-    if (strncmp(word, "gru", 3) == 0) {
-        layer = &layer_gru;
-        t->settings[i].gru = (struct layer_gru_settings){units};
-    } else if (strncmp(word, "lstm", 4) == 0) {
-        layer = &layer_lstm;
-        t->settings[i].lstm = (struct layer_lstm_settings){units, 1};
-    } else {
-        int a = 0;
-        while (a < 3 && strncmp(word + strlen("dense_"), activations[a], strlen(activations[a])) != 0) a++;
-        t->settings[i].dense = (struct layer_dense_settings){units, a};
+    char words[200], *rest = NULL;
+    size_t len = (size_t)snprintf(yaml, room, "[");
+    cr_assert_lt(strlen(layers), sizeof(words));
+    strcpy(words, layers);
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        char *units = strchr(word, ':');
+        cr_assert(units, "%s", word);
+        *units++ = 0;
+        char *activation = strchr(word, '_');
+        if (activation) *activation++ = 0;
+        len += (size_t)snprintf(yaml + len, room - len, "%s{%s: {units: %s%s%s}}", len > 1 ? ", " : "", word, units,
+                                activation ? ", activation: " : "", activation ? activation : "");
+        cr_assert_lt(len, room);
     }
-    t->choices[i] = (struct eddy_choice){&layer->part, &t->settings[i], "test"};
+    (void)snprintf(yaml + len, room - len, "]");
+}
+
+const struct network_settings *test_network_settings(struct test_network *t, const char *layers)
+{
+    static const struct network_settings head_alone = {{0, NULL}}; /* not to be had from a configuration */
+    char yaml[1000], text[1200];
+    struct eddy_error err = {0};
+    t->config = NULL;
+    if (!*layers) return &head_alone;
+    if (*layers == '[')
+        (void)snprintf(yaml, sizeof(yaml), "%s", layers);
+    else if (strstr(layers, ": "))
+        (void)snprintf(yaml, sizeof(yaml), "[{%s}]", layers);
+    else
+        words_to_yaml(layers, yaml, sizeof(yaml));
+    (void)snprintf(text, sizeof(text), "name: test\nforecast: {network: {layers: %s}}\n", yaml);
+    const struct config_request request = {
+        .text = text, .parts = &parts, .source_optional = true, .sink_optional = true};
+    cr_assert_eq(config_open(&request, &t->config, &err), EDDY_OK, "%s: %s", layers, err.message);
+    return &config_settings(t->config)->forecast.network;
+}
+
+void test_network_open_shape(struct test_network *t, const char *layers, const struct network_shape *shape)
+{
+    struct eddy_error err = {0};
+    const struct network_settings *settings = test_network_settings(t, layers);
+    cr_assert_eq(network_open(settings, shape, &t->net, &err), EDDY_OK, "%s: %s", layers, err.message);
 }
 
 void test_network_open(struct test_network *t, const char *layers, int n_in, int n_out)
 {
-    char words[200], *rest = NULL;
-    struct eddy_error err = {0};
-    int n = 0;
-    cr_assert_lt(strlen(layers), sizeof(words));
-    strcpy(words, layers);
-    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) test_layer(t, n++, word);
-    const struct network_settings settings = {{n, t->choices}};
-    cr_assert_eq(network_open(&settings, n_in, n_out, &t->net, &err), EDDY_OK, "%s", err.message);
+    const struct network_shape shape = {.n_in = n_in, .n_dims = n_out, .n_horizons = 1};
+    test_network_open_shape(t, layers, &shape);
 }
 
 void test_network_close(struct test_network *t)
 {
     network_close(t->net);
+    config_close(t->config);
 }
 
 float *test_floats(size_t n)
@@ -56,6 +83,16 @@ float *test_floats(size_t n)
 void test_fill(float *to, size_t n, uint64_t seed, float scale)
 {
     for (size_t i = 0; i < n; i++) to[i] = scale * eddy_random_normal(seed, i);
+}
+
+void test_inputs(float *x, size_t n_cells, int n_in, int n_categories, uint64_t seed)
+{
+    test_fill(x, n_cells * (size_t)n_in, seed, 1);
+    for (size_t cell = 0; cell < n_cells; cell++)
+        for (int c = n_in - n_categories; c < n_in; c++) {
+            const size_t i = cell * (size_t)n_in + (size_t)c;
+            x[i] = (float)(eddy_random_bits(seed + 1, i) % 4);
+        }
 }
 
 float **test_rows(float *data, int n, size_t stride)

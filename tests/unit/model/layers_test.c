@@ -5,18 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/model/cases.h"
 #include "tests/unit/model/fixture.h"
 
-struct layer_case {
-    char layer[24];
-    int n_in, n_rows;
-};
-
-static struct layer_case cases[] = {{"dense_tanh:1", 1, 1},     {"dense_relu:33", 5, 7}, {"dense_sigmoid:16", 3, 50},
-                                    {"dense_identity:9", 2, 3}, {"gru:1", 1, 2},         {"gru:16", 4, 25},
-                                    {"gru:33", 7, 13},          {"lstm:1", 1, 2},        {"lstm:32", 4, 50},
-                                    {"lstm:19", 6, 13},         {"gru:32", 10, 256}};
-enum { STEPS = 4 };
+enum { WARM_STEPS = 9, STEPS = 4, N_CASES = sizeof(layer_cases) / sizeof(layer_cases[0]) };
 
 /* One layer over STEPS steps of B rows. */
 struct layer_run_test {
@@ -27,9 +19,13 @@ struct layer_run_test {
     int n_rows;
 };
 
+static void run_step(struct layer_run_test *r, int t, int first, int n, bool with_tape);
+
+/* Opened on the states that some steps have left. */
 static void run_open(struct layer_run_test *r, const struct layer_case *c)
 {
-    test_network_open(&r->t, c->layer, c->n_in, 1);
+    const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
+    test_network_open_shape(&r->t, c->layer, &shape);
     r->layer = r->t.net->layers[0].layer;
     r->plan = &r->t.net->layers[0].plan;
     r->n_rows = c->n_rows;
@@ -43,8 +39,12 @@ static void run_open(struct layer_run_test *r, const struct layer_case *c)
     r->tape = test_floats(cells * r->plan->n_tape);
     r->layer->init(r->plan, 5, r->params);
     r->layer->pack(r->plan, r->params, r->packed);
-    test_fill(r->x, cells * (size_t)c->n_in, 6, 1);
-    test_fill(r->state, (size_t)c->n_rows * r->plan->n_state, 7, 0.5f);
+    for (uint64_t i = 0; i < WARM_STEPS; i++) {
+        test_inputs(r->x, (size_t)c->n_rows, c->n_in, c->n_categories, 100 + i);
+        run_step(r, 0, 0, c->n_rows, false);
+    }
+    test_inputs(r->x, cells, c->n_in, c->n_categories, 6);
+    memset(r->y, 0, cells * (size_t)r->plan->n_out * sizeof(float));
 }
 
 static void run_close(struct layer_run_test *r)
@@ -61,9 +61,15 @@ static void run_step(struct layer_run_test *r, int t, int first, int n, bool wit
     const size_t n_in = (size_t)r->plan->n_in, n_out = (size_t)r->plan->n_out;
     float **x = test_rows(r->x + cell * n_in, n, n_in), **y = test_rows(r->y + cell * n_out, n, n_out);
     float **state = test_rows(r->state + (size_t)first * r->plan->n_state, n, r->plan->n_state);
-    float elapsed_s[EDDY_LAYER_MAX_ROWS] = {0};
-    const struct eddy_rows rows = {
-        n, (const float *const *)x, state, elapsed_s, y, with_tape ? r->tape + cell * r->plan->n_tape : NULL};
+    float elapsed_s[EDDY_LAYER_MAX_ROWS];
+    for (int b = 0; b < n; b++) elapsed_s[b] = (float)((t + first + b) % 5) * 0.5f;
+    const struct eddy_rows rows = {.n = n,
+                                   .x = (const float *const *)x,
+                                   .state = state,
+                                   .elapsed_s = elapsed_s,
+                                   .y = y,
+                                   .tape = with_tape ? r->tape + cell * r->plan->n_tape : NULL,
+                                   .step = t};
     r->layer->step(r->plan, r->packed, &rows, r->work);
     free(x);
     free(y);
@@ -79,7 +85,7 @@ static void assert_same_results(const struct layer_run_test *a, const struct lay
 
 ParameterizedTestParameters(layers, a_batch_equals_single_rows_bit_for_bit)
 {
-    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+    return cr_make_param_array(struct layer_case, layer_cases, N_CASES);
 }
 ParameterizedTest(struct layer_case *c, layers, a_batch_equals_single_rows_bit_for_bit)
 {
@@ -97,7 +103,7 @@ ParameterizedTest(struct layer_case *c, layers, a_batch_equals_single_rows_bit_f
 
 ParameterizedTestParameters(layers, with_tape_equals_without_bit_for_bit)
 {
-    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+    return cr_make_param_array(struct layer_case, layer_cases, N_CASES);
 }
 ParameterizedTest(struct layer_case *c, layers, with_tape_equals_without_bit_for_bit)
 {
@@ -115,7 +121,7 @@ ParameterizedTest(struct layer_case *c, layers, with_tape_equals_without_bit_for
 
 ParameterizedTestParameters(layers, a_state_saved_and_restored_changes_nothing)
 {
-    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+    return cr_make_param_array(struct layer_case, layer_cases, N_CASES);
 }
 ParameterizedTest(struct layer_case *c, layers, a_state_saved_and_restored_changes_nothing)
 {
@@ -138,7 +144,7 @@ ParameterizedTest(struct layer_case *c, layers, a_state_saved_and_restored_chang
 
 ParameterizedTestParameters(layers, stays_within_the_sizes_that_it_planned)
 {
-    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+    return cr_make_param_array(struct layer_case, layer_cases, N_CASES);
 }
 ParameterizedTest(struct layer_case *c, layers, stays_within_the_sizes_that_it_planned)
 {
@@ -165,13 +171,14 @@ ParameterizedTest(struct layer_case *c, layers, stays_within_the_sizes_that_it_p
 
 ParameterizedTestParameters(layers, its_tensors_cover_the_parameters_exactly)
 {
-    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+    return cr_make_param_array(struct layer_case, layer_cases, N_CASES);
 }
 ParameterizedTest(struct layer_case *c, layers, its_tensors_cover_the_parameters_exactly)
 {
     struct test_network t;
     struct eddy_tensor_info tensor;
-    test_network_open(&t, c->layer, c->n_in, 1);
+    const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
+    test_network_open_shape(&t, c->layer, &shape);
     const struct network_layer *l = &t.net->layers[0];
     size_t next = 0;
     for (int i = 0; l->layer->tensor(&l->plan, i, &tensor); i++) {
@@ -213,14 +220,19 @@ Test(layers, a_new_lstm_remembers_and_biases_start_at_zero)
 
 Test(layers, sizes_that_cannot_be_are_refused_by_name)
 {
-    const struct layer_gru_settings none = {0}, huge = {1025};
-    const struct layer_lstm_settings negative = {-1, 1};
+    struct test_network t;
     struct eddy_layer_plan plan;
     struct eddy_error err;
-    cr_assert_eq(layer_gru.plan(&none, 3, &plan, &err), EDDY_ECONFIG);
-    cr_assert(strstr(err.message, "gru"));
-    cr_assert_eq(layer_gru.plan(&huge, 3, &plan, &err), EDDY_ECONFIG);
-    cr_assert_eq(layer_lstm.plan(&negative, 3, &plan, &err), EDDY_ECONFIG);
-    cr_assert_eq(layer_gru.plan(&(struct layer_gru_settings){4}, 0, &plan, &err), EDDY_ECONFIG);
-    cr_assert_eq(layer_dense.plan(&(struct layer_dense_settings){0, 0}, 3, &plan, &err), EDDY_ECONFIG);
+    const struct network_settings *settings = test_network_settings(&t, "gru:3 lstm:3 dense:3");
+    const struct eddy_layer_place no_input = {.n_dims = 1, .n_horizons = 1};
+    for (int i = 0; i < settings->layers.n; i++) {
+        const struct eddy_choice *choice = &settings->layers.item[i];
+        const struct eddy_layer *layer = (const struct eddy_layer *)(const void *)choice->part;
+        cr_assert_eq(layer->plan(choice->settings, &no_input, &plan, &err), EDDY_ECONFIG);
+        cr_assert(strstr(err.message, choice->part->name));
+    }
+    const struct layer_dense_settings none = {0};
+    const struct eddy_layer_place place = {.n_in = 3, .n_dims = 1, .n_horizons = 1};
+    cr_assert_eq(layer_dense.plan(&none, &place, &plan, &err), EDDY_ECONFIG);
+    config_close(t.config);
 }

@@ -113,7 +113,8 @@ ParameterizedTest(struct golden_case *c, golden, serving_gives_the_golden_output
         float *window = g.windows + (size_t)b * window_floats(&g.shape), *state = window_start(&g.shape, window);
         for (int t = 0; t < g.shape.n_steps; t++) {
             const float *x = window_x(&g.shape, window) + (size_t)t * n_in;
-            const struct eddy_rows rows = {1, &x, &state, window_elapsed(&g.shape, window), &y, NULL};
+            const struct eddy_rows rows = {
+                .n = 1, .x = &x, .state = &state, .elapsed_s = window_elapsed(&g.shape, window), .y = &y};
             network_step(net, packed, &rows, work);
             near("output", y, g.outputs + (size_t)(b * g.shape.n_steps + t) * n_out, n_out, tolerance);
         }

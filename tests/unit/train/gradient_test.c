@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/model/cases.h"
 #include "tests/unit/train/fixture.h"
 
 /* Relative to the derivative itself or, where that is small, to `floor` times the largest one. */
@@ -56,14 +57,14 @@ enum { STEPS = 5, ROWS = 3 };
 struct layer_loss {
     const struct eddy_layer *layer;
     const struct eddy_layer_plan *plan;
-    float *params, *packed, *work, *x, *start, *state, *y, *tape, *c;
+    float *params, *packed, *work, *x, *start, *state, *y, *tape, *c, *elapsed_s, *target;
+    uint64_t draws[ROWS];
 };
 
 static double layer_loss(void *context)
 {
     struct layer_loss *l = context;
     const size_t n_in = (size_t)l->plan->n_in, n_out = (size_t)l->plan->n_out;
-    const float elapsed_s[ROWS] = {0};
     double sum = 0;
     float **state = test_rows(l->state, ROWS, l->plan->n_state);
     memcpy(l->state, l->start, ROWS * l->plan->n_state * sizeof(float));
@@ -71,25 +72,68 @@ static double layer_loss(void *context)
     for (size_t t = 0; t < STEPS; t++) {
         float **x = test_rows(l->x + t * ROWS * n_in, ROWS, n_in),
               **y = test_rows(l->y + t * ROWS * n_out, ROWS, n_out);
-        const struct eddy_rows rows = {
-            ROWS, (const float *const *)x, state, elapsed_s, y, l->tape + t * ROWS * l->plan->n_tape};
+        float **target = test_rows(l->target + t * ROWS * n_out, ROWS, n_out);
+        const struct eddy_rows rows = {.n = ROWS,
+                                       .x = (const float *const *)x,
+                                       .state = state,
+                                       .elapsed_s = l->elapsed_s + t * ROWS,
+                                       .y = y,
+                                       .tape = l->tape + t * ROWS * l->plan->n_tape,
+                                       .target = (const float *const *)target,
+                                       .draws = l->draws,
+                                       .step = (int)t};
         l->layer->step(l->plan, l->packed, &rows, l->work);
         free(x);
         free(y);
+        free(target);
     }
     for (size_t i = 0; i < STEPS * ROWS * n_out; i++) sum += (double)l->c[i] * (double)l->y[i];
     free(state);
     return sum;
 }
 
-struct layer_case {
-    char layer[24];
-    int n_in;
-};
-static struct layer_case cases[] = {{"dense_identity:4", 3}, {"dense_tanh:5", 3}, {"dense_relu:4", 3},
-                                    {"dense_sigmoid:6", 2},  {"gru:1", 1},        {"gru:5", 3},
-                                    {"gru:17", 2},           {"lstm:1", 1},       {"lstm:5", 3},
-                                    {"lstm:17", 2}};
+static struct eddy_tape layer_tape(const struct layer_loss *l, float *d_x)
+{
+    return (struct eddy_tape){.n_steps = STEPS,
+                              .n_rows = ROWS,
+                              .x = l->x,
+                              .y = l->y,
+                              .tape = l->tape,
+                              .d_y = l->c,
+                              .d_x = d_x,
+                              .start = l->start,
+                              .elapsed_s = l->elapsed_s,
+                              .target = l->target,
+                              .draws = l->draws};
+}
+
+/* The states that some steps have left on a new key, and the outputs at 0 where the layer does not fire. */
+static void layer_start(struct layer_loss *l, const struct layer_case *c)
+{
+    const size_t cells = STEPS * ROWS, n_in = (size_t)l->plan->n_in, n_out = (size_t)l->plan->n_out;
+    float *x = test_floats(cells * n_in);
+    memcpy(x, l->x, cells * n_in * sizeof(float));
+    for (uint64_t i = 0; i < 2; i++) {
+        test_inputs(l->x, cells, c->n_in, c->n_categories, 20 + i);
+        (void)layer_loss(l);
+        memcpy(l->start, l->state, ROWS * l->plan->n_state * sizeof(float));
+    }
+    memcpy(l->x, x, cells * n_in * sizeof(float));
+    memset(l->y, 0, cells * n_out * sizeof(float));
+    free(x);
+}
+
+/* Category numbers have no neighbours: their gradient is 0. */
+static void check_inputs(const struct layer_case *c, struct layer_loss *l, float *d_x)
+{
+    const size_t cells = STEPS * ROWS, n_in = (size_t)l->plan->n_in, numbers = n_in - (size_t)c->n_categories;
+    float *x = l->x;
+    for (size_t cell = 0; cell < cells; cell++)
+        for (size_t k = numbers; k < n_in; k++) cr_assert_eq(d_x[cell * n_in + k], 0);
+    if (numbers == n_in) check("input", layer_loss, l, x, d_x, cells * n_in);
+    for (size_t cell = 0; numbers < n_in && numbers > 0 && cell < cells; cell++)
+        check("input", layer_loss, l, x + cell * n_in, d_x + cell * n_in, numbers);
+}
 
 static void layer_check(const struct layer_case *c, struct layer_loss *l)
 {
@@ -97,15 +141,14 @@ static void layer_check(const struct layer_case *c, struct layer_loss *l)
     float *d_x = test_floats(cells * n_in), *d_params = test_floats(l->plan->n_params);
     float *back = test_floats(cells * l->plan->n_back);
     (void)layer_loss(l);
-    const struct eddy_tape tape = {STEPS, ROWS, l->x, l->y, l->tape, l->c, d_x};
+    const struct eddy_tape tape = layer_tape(l, d_x), no_input = layer_tape(l, NULL);
     l->layer->backward(l->plan, l->params, &tape, d_params, back);
-    check("parameter", layer_loss, l, l->params, d_params, l->plan->n_params);
-    check("input", layer_loss, l, l->x, d_x, cells * n_in);
+    if (l->plan->n_params > 0) check("parameter", layer_loss, l, l->params, d_params, l->plan->n_params);
+    check_inputs(c, l, d_x);
 
     /* Gradients are added to what is there; without d_x the rest is the same. */
     float *again = test_floats(l->plan->n_params);
     for (size_t i = 0; i < l->plan->n_params; i++) again[i] = 1;
-    const struct eddy_tape no_input = {STEPS, ROWS, l->x, l->y, l->tape, l->c, NULL};
     (void)layer_loss(l);
     l->layer->backward(l->plan, l->params, &no_input, again, back);
     for (size_t i = 0; i < l->plan->n_params; i++)
@@ -116,12 +159,13 @@ static void layer_check(const struct layer_case *c, struct layer_loss *l)
 
 ParameterizedTestParameters(gradient, of_every_parameter_and_input_of_a_layer)
 {
-    return cr_make_param_array(struct layer_case, cases, sizeof(cases) / sizeof(cases[0]));
+    return cr_make_param_array(struct layer_case, layer_cases, sizeof(layer_cases) / sizeof(layer_cases[0]));
 }
 ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_of_a_layer)
 {
     struct test_network t;
-    test_network_open(&t, c->layer, c->n_in, 1);
+    const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
+    test_network_open_shape(&t, c->layer, &shape);
     const struct eddy_layer_plan *plan = &t.net->layers[0].plan;
     const size_t cells = STEPS * ROWS, n_in = (size_t)plan->n_in, n_out = (size_t)plan->n_out;
     struct layer_loss l = {.layer = t.net->layers[0].layer,
@@ -134,16 +178,21 @@ ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_o
                            .state = test_floats(ROWS * plan->n_state),
                            .y = test_floats(cells * n_out),
                            .tape = test_floats(cells * plan->n_tape),
-                           .c = test_floats(cells * n_out)};
+                           .c = test_floats(cells * n_out),
+                           .elapsed_s = test_floats(cells),
+                           .target = test_floats(cells * n_out),
+                           .draws = {11, 12, 13}};
     test_fill(l.params, plan->n_params, 1, 0.5f);
-    test_fill(l.x, cells * n_in, 2, 0.7f);
-    test_fill(l.start, ROWS * plan->n_state, 3, 0.5f);
+    test_inputs(l.x, cells, c->n_in, c->n_categories, 2);
     test_fill(l.c, cells * n_out, 4, 1);
-    if (strstr(c->layer, "relu")) /* its kink must stay out of reach of the differences */
+    test_fill(l.target, cells * n_out, 5, 1);
+    for (size_t i = 0; i < cells; i++) l.elapsed_s[i] = (float)(i % 7) * 0.4f;
+    layer_start(&l, c);
+    if (c->small_biases) /* its kink must stay out of reach of the differences */
         for (size_t i = 0; i < plan->n_params; i++)
             l.params[i] = i < n_in * n_out ? 0.1f * l.params[i] : (i % 2 ? 2.0f : -2.0f);
     layer_check(c, &l);
-    float *all[] = {l.params, l.packed, l.work, l.x, l.start, l.state, l.y, l.tape, l.c};
+    float *all[] = {l.params, l.packed, l.work, l.x, l.start, l.state, l.y, l.tape, l.c, l.elapsed_s, l.target};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
     test_network_close(&t);
 }

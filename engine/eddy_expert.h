@@ -1,0 +1,50 @@
+/* Experts: each forecasts one value of a key by itself, from the value's own past.
+ *
+ * An expert keeps plain data in the key's row, one state per value (aligned to 8 bytes, all bytes 0 for a new key unless
+ * init() says otherwise), and is called once per event of the key: it takes the value in, then says what it expects.
+ *
+ * Units    values as they come in the event, no scaling; `sigma` is the value's robust scale of differences, for limits.
+ * Memory   never allocates and keeps no pointer; the state is saved, moved and restored as bytes.
+ * Threads  reentrant.
+ * Errors   only check() fails (struct eddy_part); everything else was checked when the pipeline was opened.
+ * Numbers  x may be missing (NaN), never infinite; nothing non-finite may be written to the state; a forecast that is not
+ *          known yet is NaN.  Equal inputs give equal bits: no function of the C library whose last digit may differ
+ *          (exp, log, pow); sqrt and the functions of engine/math are fine. */
+#ifndef EDDY_EXPERT_H
+#define EDDY_EXPERT_H
+
+#include "eddy_part.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct eddy_expert_shape {
+    int n_horizons;
+    const int *horizons; /* [n_horizons] steps ahead, ascending */
+    int season;          /* steps of a season; 0 = none is known */
+};
+
+struct eddy_expert_event {
+    double x;         /* the value; NaN = missing: the step counts, the value does not */
+    double sigma;     /* > 0, after this value */
+    double elapsed_s; /* since the key's last event, >= 0 */
+    int64_t count;    /* steps of this value before this one */
+};
+
+struct eddy_expert {
+    struct eddy_part part;  /* kind EDDY_PART_EXPERT */
+    uint32_t state_version; /* raise it when the meaning of the state's bytes changes */
+    /* What the table of options cannot say about these horizons and this season; may be NULL. */
+    eddy_status (*plan)(const void *settings, const struct eddy_expert_shape *, struct eddy_error *);
+    size_t (*state_bytes)(const void *settings, const struct eddy_expert_shape *);     /* per value */
+    void (*init)(const void *settings, const struct eddy_expert_shape *, void *state); /* may be NULL */
+    /* Takes the event in and forecasts: forecast [n_horizons]. */
+    void (*fold)(const void *settings, const struct eddy_expert_shape *, void *state,
+                 const struct eddy_expert_event *, double *forecast);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,28 @@
+/* Every layer, with the options that change its arithmetic: one row runs the rules of eddy_layer.h (layers_test.c) and
+ * the numeric gradients (train/gradient_test.c).  Its golden values are made by tests/golden/layers_*.py. */
+#ifndef TESTS_UNIT_MODEL_CASES_H
+#define TESTS_UNIT_MODEL_CASES_H
+
+struct layer_case {
+    char layer[120]; /* YAML of one entry of `layers` */
+    int n_in, n_rows;
+    int n_categories;  /* the last inputs are category numbers 0 .. 3 */
+    int n_horizons;    /* 0 = 1 */
+    bool small_biases; /* a relu's kink must stay out of reach of the differences: see gradient_test.c */
+};
+
+static struct layer_case layer_cases[] = {
+    {"dense: {units: 1, activation: tanh}", 1, 1, 0, 0, false},
+    {"dense: {units: 33, activation: relu}", 5, 7, 0, 0, true},
+    {"dense: {units: 16, activation: sigmoid}", 3, 50, 0, 0, false},
+    {"dense: {units: 9, activation: identity}", 2, 3, 0, 0, false},
+    {"gru: {units: 1}", 1, 2, 0, 0, false},
+    {"gru: {units: 16}", 4, 25, 0, 0, false},
+    {"gru: {units: 33}", 7, 13, 0, 0, false},
+    {"gru: {units: 32}", 10, 256, 0, 0, false},
+    {"lstm: {units: 1}", 1, 2, 0, 0, false},
+    {"lstm: {units: 32}", 4, 50, 0, 0, false},
+    {"lstm: {units: 19}", 6, 13, 0, 0, false},
+};
+
+#endif
