@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define EDDY_PART_ABI 1u
+#define EDDY_PART_ABI 2u
 
 enum eddy_part_kind {
     EDDY_PART_SOURCE = 1,

@@ -16,7 +16,25 @@ const char *const missing_policy_words[] = {
 
 static const struct eddy_option network_options[] = {
     {"layers", EDDY_OPT_PARTS, AT(network, layers), "[{gru: {units: 32}}]", 0, 0, "",
-     "The recurrent network, bottom to top. Its output head is added by eddy.", NULL, EDDY_PART_LAYER, false},
+     "The layers of the network, bottom to top. Its output head is added by eddy.", NULL, EDDY_PART_LAYER, false},
+    {"residual", EDDY_OPT_BOOL, AT(network, residual), "false", 0, 0, "",
+     "Add the input of a layer to its output wherever both are equally wide.", NULL, 0, false},
+    {"bias", EDDY_OPT_BOOL, AT(network, bias), "true", 0, 0, "", "Whether the output head has a bias.", NULL, 0,
+     false},
+    {"loss", EDDY_OPT_ENUM, AT(network, loss), "huber", 0, 0,
+     "huber|squared|gaussian|student_t|quantiles|sigmoid|softmax",
+     "What is minimised, and with it what the head says: huber and squared a point; gaussian and student_t a "
+     "location "
+     "and a scale; quantiles the bands themselves; sigmoid and softmax the probabilities of classes.",
+     NULL, 0, false},
+    {"delta", EDDY_OPT_REAL, AT(network, delta), "1", 1e-6, 1e6, "scales",
+     "Loss huber: errors beyond this count in proportion, no longer squared.", NULL, 0, false},
+    {"freedom", EDDY_OPT_REAL, AT(network, freedom), "5", 1, 1e6, "degrees",
+     "Loss student_t: degrees of freedom; few of them expect outliers.", NULL, 0, false},
+    {"quantiles", EDDY_OPT_REALS, AT(network, quantiles), "[0.05, 0.25, 0.5, 0.75, 0.95]", 1e-4, 0.9999, "levels",
+     "Loss quantiles: the levels that the head forecasts, ascending, 0.5 among them.", NULL, 0, false},
+    {"classes", EDDY_OPT_STRINGS, AT(network, classes), "", 0, 0, "labels",
+     "Losses sigmoid (two of them: no and yes) and softmax: the labels to tell apart.", NULL, 0, false},
     {0},
 };
 

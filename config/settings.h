@@ -22,7 +22,14 @@ enum missing_policy {
 extern const char *const missing_policy_words[]; /* as users write them, by enum missing_policy; NULL-terminated */
 
 struct network_settings {
-    struct eddy_choices layers; /* of kind EDDY_PART_LAYER, bottom to top */
+    struct eddy_choices layers;  /* of kind EDDY_PART_LAYER, bottom to top */
+    bool residual;               /* a layer's input is added to its output where both are equally wide */
+    bool bias;                   /* the head has one */
+    int loss;                    /* enum loss_kind (engine/model/loss.h) */
+    double delta;                /* of loss huber */
+    double freedom;              /* of loss student_t */
+    struct eddy_reals quantiles; /* of loss quantiles: levels, ascending */
+    struct eddy_strings classes; /* of losses sigmoid and softmax: the names of the labels */
 };
 
 struct forecast_settings {

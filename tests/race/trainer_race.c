@@ -105,7 +105,7 @@ int main(void)
     must(config_part_defaults(&layer_gru.part, defaults, NULL) == EDDY_OK, "settings");
     const struct eddy_choice layer = {&layer_gru.part, defaults, "race"};
     const struct network_shape network_shape = {.n_in = 2, .n_dims = 1, .n_horizons = 1};
-    const struct network_settings settings = {{1, &layer}};
+    const struct network_settings settings = {.layers = {1, &layer}};
     struct network *net;
     struct weights *initial;
     struct lane lanes[LANES];

@@ -137,7 +137,7 @@ Test(network, fingerprint_tells_networks_apart)
 
 Test(network, bad_sizes_are_refused_and_close_takes_null)
 {
-    const struct network_settings none = {{0, NULL}};
+    const struct network_settings none = {.layers = {0, NULL}};
     const struct network_shape no_input = {0, 0, 1, 1}, no_output = {1, 0, 0, 1};
     struct network *net;
     struct eddy_error err;
