@@ -26,8 +26,8 @@ Test(print, defaults_are_written_out)
               "name: plant\nseed: 1\nsource:\n  kafka:\n    topics: [a]\n    start: earliest\n    properties: {}\n");
     expect_in(text, "codec:\n  json:\n    key: \"$key\"\n    time: ts\n    time_unit: iso8601\n    values: []\n");
     expect_in(text, "forecast:\n  horizons: [1-48, 60, 70, 71]\n  channels: independent\n");
-    expect_in(text,
-              "  network:\n    layers:\n      - gru:\n          units: 32\n  bands: [0.5, 0.9]\n  calendar: true\n");
+    expect_in(text, "  network:\n    layers:\n      - gru:\n          units: 32\n    residual: false\n");
+    expect_in(text, "  bands: [0.5, 0.9]\n  calendar: true\n");
     expect_in(text, "  detectors:\n    - exceedance: {}\n");
     expect_in(text, "  learning_rate: 0.002\n");
     expect_in(text, "  checkpoint: 10s\n  memory: 1GiB\n  max_keys: 0\n  ttl: 0\n");
