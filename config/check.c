@@ -1,10 +1,12 @@
 #include "config/check.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "config/option.h"
+#include "config/unit.h"
 
-enum { MAX_HORIZONS = 512, MAX_NAME = 100, MAX_LAYERS = 16 };
+enum { MAX_HORIZONS = 512, MAX_NAME = 100, MAX_LAYERS = 16, MAX_NETWORKS = 8 };
 
 struct checking {
     struct reading *reading;
@@ -61,12 +63,67 @@ static void check_bands(const struct checking *c)
     }
 }
 
-static void check_layers(const struct checking *c)
+static void check_network(const struct checking *c, const char *path, const struct network_settings *s)
 {
-    int n = c->settings->forecast.network.layers.n;
-    if (n > MAX_LAYERS)
-        reading_problem(c->reading, place_of(c, "forecast.network.layers"), "forecast.network.layers",
-                        "has %d layers; at most %d are allowed", n, MAX_LAYERS);
+    const char *layers = reading_format(c->reading, "%s.layers", path);
+    if (layers && s->layers.n > MAX_LAYERS)
+        reading_problem(c->reading, place_of(c, layers), layers, "has %d layers; at most %d are allowed", s->layers.n,
+                        MAX_LAYERS);
+    const char *inputs = reading_format(c->reading, "%s.inputs", path);
+    for (int i = 0; inputs && i < s->inputs.n; i++) {
+        bool known = false;
+        for (const char *const *word = network_input_words; *word; word++)
+            known = known || strcmp(*word, s->inputs.item[i]) == 0;
+        const struct node *list = node_at(c->root, inputs);
+        const struct node *at = list->kind == NODE_LIST && i < list->n ? list->item[i] : list;
+        if (!known)
+            option_not_one_of(c->reading, inputs, at, reading_quote(c->reading, s->inputs.item[i]),
+                              network_input_words);
+    }
+}
+
+static void check_networks(const struct checking *c)
+{
+    const struct forecast_settings *f = &c->settings->forecast;
+    const struct node *forecast = node_get(c->root, "forecast");
+    if (f->networks.n > 0 && forecast && node_get(forecast, "network"))
+        reading_problem(c->reading, place_of(c, "forecast.network"), "forecast.network",
+                        "stands beside forecast.networks: move it in there under a name of its own");
+    if (f->networks.n > MAX_NETWORKS)
+        reading_problem(c->reading, place_of(c, "forecast.networks"), "forecast.networks",
+                        "has %d networks; at most %d are allowed", f->networks.n, MAX_NETWORKS);
+    check_network(c, "forecast.network", &f->network);
+    for (int i = 0; i < f->networks.n; i++) {
+        const char *path = reading_format(c->reading, "forecast.networks.%s", f->networks.item[i].name);
+        if (path && f->networks.item[i].settings) check_network(c, path, f->networks.item[i].settings);
+    }
+}
+
+static void check_anchor(const struct checking *c)
+{
+    if (c->settings->forecast.anchor == ANCHOR_NONE && c->settings->forecast.scaling.kind != SCALING_FIXED)
+        reading_problem(c->reading, place_of(c, "forecast.anchor"), "forecast.anchor",
+                        "none needs a mean that stands still: say scaling: {kind: fixed}");
+}
+
+static void check_scaling_map(const struct checking *c, const char *path, const struct eddy_map *map, double above)
+{
+    for (int i = 0; i < map->n; i++) {
+        double value = 0;
+        const char *wrong = parse_real(map->item[i].value, &value);
+        const char *name = reading_format(c->reading, "%s.%s", path, map->item[i].name);
+        if (!name || (!wrong && value > above)) continue;
+        const struct node *at = node_get(node_at(c->root, path), map->item[i].name);
+        reading_problem(c->reading, at ? at->place : place_of(c, path), name, "%s %s",
+                        reading_quote(c->reading, map->item[i].value), wrong ? wrong : "is not above 0");
+    }
+}
+
+static void check_scaling(const struct checking *c)
+{
+    const struct scaling_settings *s = &c->settings->forecast.scaling;
+    check_scaling_map(c, "forecast.scaling.mean", &s->mean, -HUGE_VAL);
+    check_scaling_map(c, "forecast.scaling.deviation", &s->deviation, 0);
 }
 
 static void check_scope(const struct checking *c)
@@ -101,7 +158,9 @@ static const struct rule rules[] = {
     {check_name, {"name"}},
     {check_horizons, {"forecast.horizons"}},
     {check_bands, {"forecast.bands"}},
-    {check_layers, {"forecast.network.layers"}},
+    {check_networks, {"forecast.network", "forecast.networks"}},
+    {check_anchor, {"forecast.anchor", "forecast.scaling.kind"}},
+    {check_scaling, {"forecast.scaling"}},
     {check_scope, {"forecast.scope", "train.mode"}},
     {check_missing, {"forecast.missing"}},
 };

@@ -32,7 +32,8 @@ enum eddy_option_type {
     EDDY_OPT_MAP,      /* struct eddy_map            an open map from name to scalar, in file order */
     EDDY_OPT_GROUP,    /* a struct at `offset`       filled by the table `sub` */
     EDDY_OPT_PART,     /* struct eddy_choice         {name: {options}} or just name; a part of kind `kind` */
-    EDDY_OPT_PARTS     /* struct eddy_choices        a list of those */
+    EDDY_OPT_PARTS,    /* struct eddy_choices        a list of those */
+    EDDY_OPT_GROUPS    /* struct eddy_groups         a map from names of the user's own to groups filled by `sub` */
 };
 
 struct eddy_part;
@@ -45,9 +46,9 @@ struct eddy_option {
     double min, max;  /* inclusive range of numbers, durations (ns), sizes (bytes), list items; both 0 = any */
     const char *unit; /* for people ("steps", "per event"); for EDDY_OPT_ENUM the allowed words "a|b|c" */
     const char *help; /* one or two sentences */
-    const struct eddy_option *sub; /* EDDY_OPT_GROUP: the group's own table */
-    int kind;                      /* EDDY_OPT_PART(S): enum eddy_part_kind */
-    bool secret;                   /* never printed: `eddy check` shows ***** instead */
+    const struct eddy_option *sub; /* EDDY_OPT_GROUP(S): the group's own table */
+    int kind;    /* EDDY_OPT_PART(S): enum eddy_part_kind; EDDY_OPT_GROUPS: bytes of a group's struct */
+    bool secret; /* never printed: `eddy check` shows ***** instead */
 };
 
 struct eddy_strings {
@@ -78,6 +79,15 @@ struct eddy_choice {
 struct eddy_choices {
     int n;
     const struct eddy_choice *item;
+};
+struct eddy_group {
+    const char *name;     /* letters, digits, dash and underscore, at most 32 */
+    const void *settings; /* option->kind bytes, filled from option->sub */
+    const char *where;    /* "file:line: path.to.option" */
+};
+struct eddy_groups {
+    int n;
+    const struct eddy_group *item;
 };
 
 #ifdef __cplusplus

@@ -36,6 +36,7 @@ const struct option_type *option_type(enum eddy_option_type type)
         [EDDY_OPT_GROUP] = {"group", "a map of options", false},
         [EDDY_OPT_PART] = {"part", "a name, or {name: {options}}", false},
         [EDDY_OPT_PARTS] = {"list of parts", "a list of names or {name: {options}}", false},
+        [EDDY_OPT_GROUPS] = {"named groups", "a map of names and groups of options", false},
     };
     bool known = (size_t)type < sizeof(types) / sizeof(types[0]);
     return &types[known ? type : EDDY_OPT_END];
@@ -67,6 +68,48 @@ static void group_fill(struct reading *r, const struct slot *slot, const struct 
         options_fill(r, slot->option->sub, node, slot->path, slot->at);
     else
         option_expected(r, slot, node);
+}
+
+static bool name_is_good(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    enum { MAX_NAME = 32 };
+    size_t len = strlen(name);
+    return len > 0 && len <= MAX_NAME && strspn(name, allowed) == len;
+}
+
+static void one_group(struct reading *r, const struct slot *slot, const char *name, const struct node *node,
+                      struct eddy_group *out)
+{
+    const char *path = path_join(r, slot->path, name);
+    if (!name_is_good(name)) {
+        reading_problem(r, node->place, slot->path,
+                        "%s is no name: expected letters, digits, dash and underscore, at most 32",
+                        reading_quote(r, name));
+        return;
+    }
+    void *settings = reading_take(r, (size_t)slot->option->kind);
+    out->name = name;
+    out->settings = settings;
+    out->where = node->place.line ? reading_format(r, "%s:%d: %s", node->place.source, node->place.line, path)
+                                  : reading_format(r, "%s: %s", node->place.source, path);
+    const struct node *options = node_is_empty(node) ? node_new(r, NODE_MAP, node->place) : node;
+    if (!settings || !out->where || !options || options->kind == NODE_BAD) return;
+    if (options->kind == NODE_MAP)
+        options_fill(r, slot->option->sub, options, path, settings);
+    else
+        reading_problem(r, node->place, path, "expected a map of options, got %s", node_kind_text(options));
+}
+
+static void groups_fill(struct reading *r, const struct slot *slot, const struct node *node)
+{
+    if (node->kind != NODE_MAP) {
+        option_expected(r, slot, node);
+        return;
+    }
+    struct eddy_group *list = reading_take(r, (size_t)(node->n + 1) * sizeof(*list));
+    for (int i = 0; list && i < node->n && !r->oom; i++) one_group(r, slot, node->name[i], node->item[i], &list[i]);
+    if (list) *(struct eddy_groups *)slot->at = (struct eddy_groups){node->n, list};
 }
 
 static bool is_optional(const struct reading *r, const char *path)
@@ -106,6 +149,7 @@ void option_fill(struct reading *r, const struct slot *slot, const struct node *
     case EDDY_OPT_GROUP: group_fill(r, slot, node); break;
     case EDDY_OPT_PART: choice_fill(r, slot, node); break;
     case EDDY_OPT_PARTS: choices_fill(r, slot, node); break;
+    case EDDY_OPT_GROUPS: groups_fill(r, slot, node); break;
     default: value_fill(r, slot, node); break;
     }
 }

@@ -121,6 +121,18 @@ static void into_list(struct descent *d, struct node *list, const struct eddy_op
     }
 }
 
+static void into_groups(struct descent *d, struct node *map, const struct eddy_option *table)
+{
+    const char *name = next_name(d);
+    if (!name) return;
+    if (!*d->rest) {
+        (void)node_set(d->reading, map, name, d->value);
+        return;
+    }
+    struct node *group = map_in(d, map, name);
+    if (group) into_table(d, group, table);
+}
+
 static void into_option(struct descent *d, struct node *map, const struct eddy_option *option)
 {
     struct node *child;
@@ -143,6 +155,10 @@ static void into_option(struct descent *d, struct node *map, const struct eddy_o
     case EDDY_OPT_PARTS:
         child = as_list(d, node_get(map, option->name), option);
         if (child && node_set(d->reading, map, option->name, child)) into_list(d, child, option);
+        break;
+    case EDDY_OPT_GROUPS:
+        child = map_in(d, map, option->name);
+        if (child) into_groups(d, child, option->sub);
         break;
     default: refuse(d, "is a single value, so there is nothing inside it to set"); break;
     }

@@ -154,6 +154,19 @@ static void print_choices(const struct printer *p, const struct eddy_choices *li
     }
 }
 
+static void print_groups(const struct printer *p, const struct eddy_option *o, const struct eddy_groups *list,
+                         const char *path, int indent)
+{
+    (void)fputs(list->n ? "\n" : " {}\n", p->out);
+    for (int i = 0; i < list->n; i++) {
+        char inside[PATH_BYTES];
+        path_write(inside, path, list->item[i].name);
+        print_indent(p, indent + 2);
+        (void)fprintf(p->out, "%s:\n", list->item[i].name);
+        print_table(p, o->sub, list->item[i].settings, inside, indent + 4);
+    }
+}
+
 static void print_number(const struct printer *p, const struct eddy_option *o, const void *at)
 {
     char text[UNIT_TEXT_BYTES];
@@ -186,6 +199,7 @@ static bool is_unset(const struct eddy_option *o, const void *at)
     case EDDY_OPT_DURATION:
     case EDDY_OPT_SIZE: return no_default && memcmp(at, zero, sizeof(zero)) == 0;
     case EDDY_OPT_PART: return !((const struct eddy_choice *)at)->part;
+    case EDDY_OPT_PARTS: return no_default && ((const struct eddy_choices *)at)->n == 0;
     default: return false;
     }
 }
@@ -224,6 +238,7 @@ static void print_option(const struct printer *p, const struct eddy_option *o, c
         print_choice(p, at, path, indent + 2);
         break;
     case EDDY_OPT_PARTS: print_choices(p, at, path, indent); break;
+    case EDDY_OPT_GROUPS: print_groups(p, o, at, path, indent); break;
     default: print_number(p, o, at); break;
     }
 }

@@ -14,6 +14,11 @@
 const char *const missing_policy_words[] = {
     [MISSING_LAST] = "last", [MISSING_FORECAST] = "forecast", [MISSING_SKIP] = "skip", NULL};
 
+const char *const network_input_words[] = {[INPUT_LEVEL] = "level",           [INPUT_DIFFERENCE] = "difference",
+                                           [INPUT_KNOWN] = "known",           [INPUT_ELAPSED] = "elapsed",
+                                           [INPUT_CALENDAR] = "calendar",     [INPUT_CHANNEL] = "channel",
+                                           [INPUT_CATEGORIES] = "categories", NULL};
+
 static const struct eddy_option network_options[] = {
     {"layers", EDDY_OPT_PARTS, AT(network, layers), "[{gru: {units: 32}}]", 0, 0, "",
      "The layers of the network, bottom to top. Its output head is added by eddy.", NULL, EDDY_PART_LAYER, false},
@@ -35,6 +40,33 @@ static const struct eddy_option network_options[] = {
      "Loss quantiles: the levels that the head forecasts, ascending, 0.5 among them.", NULL, 0, false},
     {"classes", EDDY_OPT_STRINGS, AT(network, classes), "", 0, 0, "labels",
      "Losses sigmoid (two of them: no and yes) and softmax: the labels to tell apart.", NULL, 0, false},
+    {"horizons", EDDY_OPT_RANGES, AT(network, horizons), "", 1, 1024, "steps ahead",
+     "Some of forecast.horizons, if this network does not forecast all of them.", NULL, 0, false},
+    {"inputs", EDDY_OPT_STRINGS, AT(network, inputs), "", 0, 0, "words",
+     "What the network reads: some of level, difference, known, elapsed, calendar, channel, categories. Unset: all "
+     "that "
+     "there is; a network with a lag reads no difference, which would tell it the value that it must not see.",
+     NULL, 0, false},
+    {"scope", EDDY_OPT_ENUM, AT(network, scope), "forecast", 0, 0, "forecast|shared|key",
+     "Whose weights: as forecast.scope says, one set for all keys, or one per key.", NULL, 0, false},
+    {"score", EDDY_OPT_ENUM, AT(network, score), "apart", 0, 0, "apart|reconstruction",
+     "A network with a lag (bidirectional, masked_encoder): its verdict on the event that it looks back at rides in "
+     "the "
+     "record as smoothed.score (apart), or enters the record's score as well (reconstruction).",
+     NULL, 0, false},
+    {0},
+};
+
+static const struct eddy_option scaling_options[] = {
+    {"kind", EDDY_OPT_ENUM, AT(scaling, kind), "robust", 0, 0, "robust|fixed",
+     "robust follows each key's own level and differences; fixed uses `mean` and `deviation` as they are given.",
+     NULL, 0, false},
+    {"mean", EDDY_OPT_MAP, AT(scaling, mean), "", 0, 0, "",
+     "Kind fixed: what is subtracted, by value name, or `default` for all others; 0 where nothing is said.", NULL, 0,
+     false},
+    {"deviation", EDDY_OPT_MAP, AT(scaling, deviation), "", 0, 0, "",
+     "Kind fixed: what is divided by, by value name, or `default` for all others; 1 where nothing is said.", NULL, 0,
+     false},
     {0},
 };
 
@@ -51,6 +83,21 @@ static const struct eddy_option forecast_options[] = {
      NULL, 0, false},
     {"network", EDDY_OPT_GROUP, AT(forecast, network), "", 0, 0, "", "The network that forecasts.", network_options,
      0, false},
+    {"networks", EDDY_OPT_GROUPS, AT(forecast, networks), "", 0, 0, "",
+     "Several networks instead of one: a map from names to what `network` takes. Experts and detectors refer to them "
+     "by "
+     "name.",
+     network_options, sizeof(struct network_settings), false},
+    {"experts", EDDY_OPT_PARTS, AT(forecast, experts), "", 0, 0, "",
+     "Who forecasts; several are mixed per value, by how well they have done. Unset: the networks.", NULL,
+     EDDY_PART_EXPERT, false},
+    {"scaling", EDDY_OPT_GROUP, AT(forecast, scaling), "", 0, 0, "", "How values are scaled for the networks.",
+     scaling_options, 0, false},
+    {"anchor", EDDY_OPT_ENUM, AT(forecast, anchor), "last", 0, 0, "last|none",
+     "What a network's outputs are added to: the last value, or with scaling fixed the mean alone (none), as in "
+     "models "
+     "that were trained elsewhere.",
+     NULL, 0, false},
     {"bands", EDDY_OPT_REALS, AT(forecast, bands), "[0.5, 0.9]", 0, 1, "share of values inside",
      "Prediction bands: central coverages above 0 and below 1, ascending. The widest is written out.", NULL, 0,
      false},

@@ -7,6 +7,26 @@
 
 enum channels { CHANNELS_INDEPENDENT, CHANNELS_JOINT };
 enum scope { SCOPE_SHARED, SCOPE_KEY };
+enum network_scope {
+    NETWORK_SCOPE_FORECAST,
+    NETWORK_SCOPE_SHARED,
+    NETWORK_SCOPE_KEY
+}; /* the first: forecast.scope */
+enum scaling { SCALING_ROBUST, SCALING_FIXED };
+enum anchor { ANCHOR_LAST, ANCHOR_NONE };
+enum smoothed_score { SMOOTHED_SCORE_APART, SMOOTHED_SCORE_RECONSTRUCTION };
+/* What a network can read, as users write it; the order is that of the inputs. */
+enum network_input {
+    INPUT_LEVEL,      /* value minus its mean, in scales */
+    INPUT_DIFFERENCE, /* value minus the one before, in scales */
+    INPUT_KNOWN,      /* 1, or 0 for a missing value */
+    INPUT_ELAPSED,    /* time since the last event against the usual one */
+    INPUT_CALENDAR,   /* hour of day and day of week */
+    INPUT_CHANNEL,    /* which value of the record it is, one-hot */
+    INPUT_CATEGORIES, /* the record's categories */
+    N_NETWORK_INPUTS
+};
+extern const char *const network_input_words[]; /* by enum network_input; NULL-terminated */
 enum train_mode { TRAIN_BACKGROUND, TRAIN_INLINE, TRAIN_OFF };
 enum on_change { ON_CHANGE_REFUSE, ON_CHANGE_RESET };
 enum missing_state { MISSING_STATE_REBUILD, MISSING_STATE_REFUSE };
@@ -30,13 +50,27 @@ struct network_settings {
     double freedom;              /* of loss student_t */
     struct eddy_reals quantiles; /* of loss quantiles: levels, ascending */
     struct eddy_strings classes; /* of losses sigmoid and softmax: the names of the labels */
+    struct eddy_ints horizons;   /* none = those of `forecast` */
+    struct eddy_strings inputs;  /* some of network_input_words; none = all that make sense */
+    int scope;                   /* enum network_scope */
+    int score;                   /* enum smoothed_score; of networks with a lag */
+};
+
+/* How values become inputs and outputs become values. */
+struct scaling_settings {
+    int kind;                        /* enum scaling */
+    struct eddy_map mean, deviation; /* fixed: per value, and `default` */
 };
 
 struct forecast_settings {
-    struct eddy_ints horizons; /* steps ahead, ascending */
-    int channels;              /* enum channels */
-    int scope;                 /* enum scope */
-    struct network_settings network;
+    struct eddy_ints horizons;       /* steps ahead, ascending */
+    int channels;                    /* enum channels */
+    int scope;                       /* enum scope */
+    struct network_settings network; /* the only one, named "network", unless `networks` names others */
+    struct eddy_groups networks;     /* of struct network_settings */
+    struct eddy_choices experts;     /* of kind EDDY_PART_EXPERT; none = the networks that forecast */
+    struct scaling_settings scaling;
+    int anchor;              /* enum anchor */
     struct eddy_reals bands; /* central coverages in (0, 1), ascending */
     bool calendar;           /* hour of day and day of week as inputs */
     struct eddy_map missing; /* per value, and `default`: one of missing_policy_words */
