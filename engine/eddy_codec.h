@@ -34,11 +34,23 @@ struct eddy_record {
     void *handle;        /* the source's own */
 };
 
-/* The values of a series, in their fixed order. */
+/* The values of a series and its categories, each in their fixed order. */
 struct eddy_schema {
     int n_values;
-    const char *const *names;
+    const char *const *names; /* [n_values] */
+    int n_categories;
+    const char *const
+        *categories; /* [n_categories] names of fields that hold text or a code, such as a machine's type */
 };
+
+/* A category's text as a number: XXH3_64bits(text) mod 2^20, which every float holds exactly; layers reduce it further,
+ * modulo their buckets.  Missing is the empty text, so it has a number of its own. */
+EDDY_API float eddy_category(const char *text, size_t len);
+
+/* Labels say what class an event was of.  They come with the event, or later, in a record of the same topic and
+ * partition that has the key, the time and the label of the event, but none of its values: then `label_only` is set and
+ * x is missing throughout.  Such a record is folded where it stands, like any other: a lane's state depends on what the
+ * partition holds in which order, and on nothing else. */
 
 struct eddy_event {
     const char *key;
@@ -47,9 +59,32 @@ struct eddy_event {
     const char *time_text; /* the time as it was written, for `time_format: as_input`; NULL when not from text */
     size_t time_text_len;
     double *x; /* [n_values] given by the caller, filled by decode; NaN = missing, never infinite */
+    /* [n_categories] given by the caller, filled by decode with numbers of eddy_category(); a codec that knows no
+     * categories leaves it alone, and NULL means that the caller wants none. */
+    float *category;
+    const char *label; /* the label's text, of at least one byte; NULL = none.  The engine finds the class */
+    size_t label_len;
+    bool label_only; /* a late label: no value field is there at all (one that is null counts as there) */
 };
 
 enum eddy_key_state { EDDY_STATE_WARMUP, EDDY_STATE_OK, EDDY_STATE_FROZEN, EDDY_STATE_STALE };
+
+/* What the smoother, looking back, makes of an event that lies some steps behind. */
+struct eddy_smoothed {
+    bool known;           /* false: all else is undefined */
+    int64_t time_ns;      /* of that event */
+    const double *y;      /* [n_values] its values, smoothed; NaN = unknown */
+    const double *actual; /* [n_values] its values as they came; NaN = missing */
+    double score;         /* its score in the light of what followed, 0..1 */
+};
+
+/* What class the event is of, as told before its own label was used. */
+struct eddy_classes {
+    int n_classes;            /* 0: no network classifies */
+    const char *const *names; /* [n_classes] */
+    const double *p;          /* [n_classes] probabilities, sum 1; NaN throughout while unknown */
+    const char *label;        /* name of the most probable one; NULL while unknown */
+};
 
 /* What eddy says about one event; everything borrowed until the encode call returns.  NaN stands for null. */
 struct eddy_result {
@@ -80,6 +115,10 @@ struct eddy_result {
     const double *coverages;  /* [n_bands] ascending; the last one is the widest band above */
     const double *band_lower; /* [n_bands, n_horizons, n_values] */
     const double *band_upper; /* [n_bands, n_horizons, n_values] */
+    struct eddy_smoothed smoothed;
+    struct eddy_classes classes;
+    const char *label; /* the event's own label; NULL = none.  For measuring; it is not written out */
+    size_t label_len;
 };
 
 struct eddy_limits {
@@ -97,6 +136,9 @@ struct eddy_codec {
     /* Appends one result, without a line end. */
     eddy_status (*encode)(void *codec, const struct eddy_result *, struct eddy_buffer *out, struct eddy_error *);
     void (*close)(void *codec); /* NULL is fine */
+    /* The categories that the settings name, written as discover() writes names; returns their count, 0 = none.  May be
+     * NULL: none. */
+    eddy_status (*categories)(void *codec, struct eddy_buffer *names, struct eddy_error *);
 };
 
 #ifdef __cplusplus

@@ -26,7 +26,7 @@ static eddy_status schema_index(struct schema_names *s, int n, struct eddy_error
                 return eddy_fail(err, EDDY_EINVAL, "values: \"%s\" stands there twice", at);
         at += strlen(at) + 1;
     }
-    s->schema = (struct eddy_schema){n, s->names};
+    s->schema = (struct eddy_schema){.n_values = n, .names = s->names};
     return EDDY_OK;
 }
 

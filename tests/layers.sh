@@ -28,7 +28,7 @@ plugin/examples       public
 foreign='
 cblas\.h|openblas.*           ^engine/math/matmul\.c$
 sqlite3\.h                    ^engine/state/(store_private\.h|store[a-z_]*\.c)$
-xxhash\.h                     ^engine/(state|train)/
+xxhash\.h                     ^(engine/(state|train)/|connectors/codec/category\.c$)
 yaml\.h                       ^config/yaml\.c$
 jansson\.h                    ^connectors/codec/json_general\.c$
 librdkafka/.*                 ^connectors/kafka/

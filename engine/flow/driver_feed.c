@@ -116,7 +116,7 @@ static eddy_status feed_discover(struct driver *d, struct driver_lane *dl, const
     const char *at = d->names.data;
     for (int i = 0; i < n; i++, at += strlen(at) + 1) names[i] = at;
     dl->next = r->offset;
-    eddy_status rc = driver_open_lane(d, dl, &(struct eddy_schema){n, names}, err);
+    eddy_status rc = driver_open_lane(d, dl, &(struct eddy_schema){.n_values = n, .names = names}, err);
     free((void *)names);
     return rc;
 }

@@ -149,7 +149,7 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
     if (!names) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
     const char *at = d->names.data;
     for (int i = 0; i < n_values; i++, at += strlen(at) + 1) names[i] = at;
-    rc = driver_open_lane(d, dl, &(struct eddy_schema){n_values, names}, err);
+    rc = driver_open_lane(d, dl, &(struct eddy_schema){.n_values = n_values, .names = names}, err);
     free((void *)names);
     return rc;
 }

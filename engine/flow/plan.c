@@ -18,18 +18,34 @@ static eddy_status plan_no_memory(struct eddy_error *err)
     return eddy_fail(err, EDDY_ENOMEM, "out of memory while planning the pipeline");
 }
 
-static eddy_status plan_schema(struct plan *p, const struct eddy_schema *schema, struct eddy_error *err)
+/* Copies n names.  *count says how many there are to free, also when memory runs out. */
+static eddy_status plan_names(const char *const *from, int n, const char *const **to, int *count,
+                              struct eddy_error *err)
 {
-    char **names = calloc((size_t)schema->n_values, sizeof(*names));
+    char **names = calloc((size_t)n + 1, sizeof(*names));
     if (!names) return plan_no_memory(err);
-    p->schema.names = (const char *const *)names;
-    for (int i = 0; i < schema->n_values; i++) {
-        names[i] = strdup(schema->names[i]);
-        p->schema.n_values = i + 1;
+    *to = (const char *const *)names;
+    for (int i = 0; i < n; i++) {
+        names[i] = strdup(from[i]);
+        *count = i + 1;
         if (!names[i]) return plan_no_memory(err);
     }
-    p->n_values = schema->n_values;
     return EDDY_OK;
+}
+
+static void plan_free_names(const char *const *names, int n)
+{
+    for (int i = 0; i < n; i++) free((char *)(uintptr_t)names[i]);
+    free((void *)(uintptr_t)names);
+}
+
+static eddy_status plan_schema(struct plan *p, const struct eddy_schema *from, struct eddy_error *err)
+{
+    struct eddy_schema *s = &p->schema;
+    p->n_values = from->n_values;
+    eddy_status rc = plan_names(from->names, from->n_values, &s->names, &s->n_values, err);
+    if (rc >= 0) rc = plan_names(from->categories, from->n_categories, &s->categories, &s->n_categories, err);
+    return rc;
 }
 
 /* The configuration was checked: only settings made in another way hold an unknown word. */
@@ -214,8 +230,8 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
 void plan_close(struct plan *p)
 {
     if (!p) return;
-    for (int i = 0; i < p->schema.n_values; i++) free((char *)(uintptr_t)p->schema.names[i]);
-    free((void *)(uintptr_t)p->schema.names);
+    plan_free_names(p->schema.names, p->schema.n_values);
+    plan_free_names(p->schema.categories, p->schema.n_categories);
     free((void *)(uintptr_t)p->outlook.first);
     free(p->missing);
     free(p->at_detector);

@@ -156,7 +156,7 @@ static eddy_status kv_decode(void *codec, const struct eddy_schema *schema, cons
     (void)arena;
     if (r->payload_len > (size_t)c->limits.record)
         return eddy_fail_record(err, "too_large", "the record is too long");
-    *out = (struct eddy_event){.x = out->x};
+    *out = (struct eddy_event){.x = out->x, .category = out->category};
     for (int v = 0; v < schema->n_values; v++) out->x[v] = (double)NAN;
     while (rc >= 0 && next_word(&at, end, &w, &rc, err)) rc = kv_take(c, schema, &w, out, &has_time, err);
     if (rc < 0) return rc;

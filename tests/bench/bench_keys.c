@@ -29,7 +29,7 @@ static struct bench_run measure(const void *argument)
 static struct plan_estimate estimate(void)
 {
     const char *const names[] = {"temperature"};
-    const struct eddy_schema schema = {1, names};
+    const struct eddy_schema schema = {.n_values = 1, .names = names};
     struct registry *registry;
     struct config *config;
     struct plan *plan;

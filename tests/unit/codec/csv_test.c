@@ -99,7 +99,7 @@ Test(csv, the_context_of_a_file_goes_before_the_settings)
 {
     static const int role[] = {0, CSV_IGNORE, CSV_TIME};
     static const char *const values[] = {"flow"}, *const everything[] = {"level", "flow"};
-    static const struct eddy_schema all = {2, everything};
+    static const struct eddy_schema all = {.n_values = 2, .names = everything};
     static const struct csv_columns file = {
         .n_columns = 3, .role = role, .n_values = 1, .values = values, .all = &all};
     char out[64];

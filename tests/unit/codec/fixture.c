@@ -17,7 +17,8 @@ static int split_names(const char *values, char text[NAMES_BYTES], const char **
 void bench_open(struct bench *b, const struct eddy_codec *type, const void *settings, const char *values)
 {
     *b = (struct bench){.type = type, .limits = {1 << 20, 1024, 32, 1024}};
-    b->schema = (struct eddy_schema){split_names(values, b->text, b->names), b->names};
+    b->schema.n_values = split_names(values, b->text, b->names);
+    b->schema.names = b->names;
     b->record = (struct eddy_record){.topic = "t", .time_ns = EDDY_NO_TIME, .offset = 7};
     b->event.x = b->x;
     cr_assert_eq(type->open(settings, &b->limits, &b->codec, &b->err), EDDY_OK, "%s", b->err.message);
@@ -84,7 +85,8 @@ const char *bench_discover(struct bench *b, const char *payload, char *out, size
 void sample_make(struct sample *s, const char *values, int n_horizons)
 {
     *s = (struct sample){.horizons = {1, 12, 48, 96}};
-    s->schema = (struct eddy_schema){split_names(values, s->text, s->names), s->names};
+    s->schema.n_values = split_names(values, s->text, s->names);
+    s->schema.names = s->names;
     int n = s->schema.n_values;
     for (int i = 0; i < n; i++) {
         s->y[i] = 1.5 + i;

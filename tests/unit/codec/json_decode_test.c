@@ -313,7 +313,7 @@ Test(json_decode, many_schemas_in_turn_do_not_mix)
         for (int i = 0; i < 16; i++) { /* more than are kept; always at the same address */
             (void)snprintf(name, sizeof(name), "v%d", i);
             const char *one = name;
-            mine = (struct eddy_schema){1, &one};
+            mine = (struct eddy_schema){.n_values = 1, .names = &one};
             b.schema = mine;
             expect_good(&b, "{\"key\":\"a\",\"ts\":\"2020-01-01\",\"v0\":0,\"v1\":1,\"v2\":2,\"v3\":3,\"v4\":4,"
                             "\"v5\":5,\"v6\":6,\"v7\":7,"

@@ -246,7 +246,7 @@ static const struct eddy_limits limits = {1 << 20, 1024, 1000, 100000};
 Test(json_differential, scanner_and_jansson_agree_on_generated_documents)
 {
     static const char *const names[] = {"v", "w"};
-    static const struct eddy_schema schema = {2, names};
+    static const struct eddy_schema schema = {.n_values = 2, .names = names};
     struct pair p;
     struct text t;
     uint64_t seed = 42;
@@ -267,7 +267,7 @@ Test(json_differential, scanner_and_jansson_agree_on_generated_documents)
 Test(json_differential, scanner_and_jansson_agree_on_every_one_and_two_byte_value)
 {
     static const char *const names[] = {"v"};
-    static const struct eddy_schema schema = {1, names};
+    static const struct eddy_schema schema = {.n_values = 1, .names = names};
     struct pair p;
     pair_open(&p, &settings, &limits, &schema);
     for (int a = 0; a < 256; a++)

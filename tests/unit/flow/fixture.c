@@ -83,7 +83,7 @@ void fixture_open(struct fixture_lane *f, const char *yaml, int n_values, const 
                   int64_t max_resident)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
-    const struct eddy_schema schema = {n_values, names};
+    const struct eddy_schema schema = {.n_values = n_values, .names = names};
     const struct store_identity id = {"test", "topic", 0};
     struct eddy_error err = {0};
     *f = (struct fixture_lane){.config = fixture_config(yaml)};

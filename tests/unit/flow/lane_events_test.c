@@ -298,7 +298,7 @@ static void reopen(const char *first, const char *second, eddy_status expected, 
     struct store *store;
     struct trainer *trainer;
     const struct store_identity id = {"test", "topic", 0};
-    const struct eddy_schema schema = {1, names};
+    const struct eddy_schema schema = {.n_values = 1, .names = names};
     cr_assert_geq(plan_open(config_settings(config), &schema, &plan, &err), 0);
     cr_assert_geq(trainer_open(TRAIN_INLINE, &trainer, &err), 0);
     cr_assert_geq(store_open(path, &id, STORE_WRITE, &store, &err), 0, "%s", err.message);

@@ -27,7 +27,7 @@ static void add(struct metrics *m, const char *topic, int32_t partition, const c
                 double f2)
 {
     static const char *const names[] = {"v"};
-    static const struct eddy_schema schema = {1, names};
+    static const struct eddy_schema schema = {.n_values = 1, .names = names};
     static const int horizons[] = {1, 2};
     const double forecast[] = {f1, f2};
     const double lower[] = {f1 - 0.5, f2 - 0.5, f1 - 1, f2 - 1}, upper[] = {f1 + 0.5, f2 + 0.5, f1 + 1, f2 + 1};
