@@ -39,8 +39,7 @@ struct eddy_schema {
     int n_values;
     const char *const *names; /* [n_values] */
     int n_categories;
-    const char *const
-        *categories; /* [n_categories] names of fields that hold text or a code, such as a machine's type */
+    const char *const *categories; /* [n_categories] fields that hold a word or a code, such as a machine's type */
 };
 
 /* A category's text as a number: XXH3_64bits(text) mod 2^20, which every float holds exactly; layers reduce it further,
@@ -64,18 +63,20 @@ struct eddy_event {
     float *category;
     const char *label; /* the label's text, of at least one byte; NULL = none.  The engine finds the class */
     size_t label_len;
-    bool label_only; /* a late label: no value field is there at all (one that is null counts as there) */
+    /* A late label: there is a label, and no value at all.  A JSON value that is null counts as there, and so does a
+     * CSV cell that says NA, NaN or null; an empty cell does not. */
+    bool label_only;
 };
 
 enum eddy_key_state { EDDY_STATE_WARMUP, EDDY_STATE_OK, EDDY_STATE_FROZEN, EDDY_STATE_STALE };
 
-/* What the smoother, looking back, makes of an event that lies some steps behind. */
+/* What the smoother, looking back, makes of an event of the key that lies some steps behind. */
 struct eddy_smoothed {
-    bool known;           /* false: all else is undefined */
-    int64_t time_ns;      /* of that event */
-    const double *y;      /* [n_values] its values, smoothed; NaN = unknown */
+    const double *y;      /* [n_values] its values, smoothed; NaN = unknown; NULL: nothing is smoothed */
     const double *actual; /* [n_values] its values as they came; NaN = missing */
-    double score;         /* its score in the light of what followed, 0..1 */
+    bool known;           /* false: there is no such event yet, and what y, actual and the rest hold means nothing */
+    int64_t time_ns;      /* of that event */
+    double score;         /* its score in the light of what followed, 0..1; NaN = unknown */
 };
 
 /* What class the event is of, as told before its own label was used. */

@@ -132,11 +132,55 @@ static eddy_status take_time(const struct json_codec *j, const struct json_value
 static eddy_status take_head(const struct json_codec *j, const struct json_fields *fields,
                              const struct eddy_record *r, struct eddy_event *out, struct eddy_error *err)
 {
-    const struct json_value *key = NULL, *time = NULL;
-    for (int i = fields->n_values; i < fields->n; i++)
-        *(fields->item[i].role == JSON_ROLE_KEY ? &key : &time) = &j->values[i];
+    const struct json_value *key = fields->key >= 0 ? &j->values[fields->key] : NULL;
+    const struct json_value *time = fields->time >= 0 ? &j->values[fields->time] : NULL;
     eddy_status rc = take_key(j, key, r, out, err);
     return rc < 0 ? rc : take_time(j, time, r, out, err);
+}
+
+/* What a field says as text; the empty text when it is missing. */
+static eddy_status take_text(const struct json_field *field, const struct json_value *value, const char **text,
+                             size_t *len, struct eddy_error *err)
+{
+    *text = "";
+    *len = 0;
+    if (value->type == JSON_TYPE_ABSENT || value->type == JSON_TYPE_NULL) return EDDY_OK;
+    if (value->type == JSON_TYPE_OBJECT || value->type == JSON_TYPE_ARRAY)
+        return eddy_fail_record(err, "wrong_type", "field \"%s\", a %s, is %s", field->name,
+                                field->role == JSON_ROLE_LABEL ? "label" : "category", json_type_text(value->type));
+    *text = value->text;
+    *len = value->len;
+    return EDDY_OK;
+}
+
+static eddy_status take_categories(const struct json_fields *fields, const struct json_value *values,
+                                   float *category /* [n_categories] or NULL */, struct eddy_error *err)
+{
+    for (int i = 0; i < fields->n_categories && category; i++) {
+        const char *text;
+        size_t len;
+        int at = fields->n_values + i;
+        eddy_status rc = take_text(&fields->item[at], &values[at], &text, &len, err);
+        if (rc < 0) return rc;
+        category[i] = eddy_category(text, len);
+    }
+    return EDDY_OK;
+}
+
+static eddy_status take_label(const struct json_fields *fields, const struct json_value *values,
+                              struct eddy_event *out, struct eddy_error *err)
+{
+    out->label = NULL;
+    out->label_len = 0;
+    out->label_only = false;
+    if (fields->label < 0) return EDDY_OK;
+    eddy_status rc = take_text(&fields->item[fields->label], &values[fields->label], &out->label, &out->label_len,
+                               err);
+    if (out->label_len == 0) out->label = NULL;
+    out->label_only = out->label && fields->n_values > 0;
+    for (int i = 0; i < fields->n_values && out->label_only; i++)
+        out->label_only = values[i].type == JSON_TYPE_ABSENT;
+    return rc;
 }
 
 static eddy_status take_values(const struct json_fields *fields, const struct json_value *values, double *x,
@@ -166,6 +210,8 @@ static eddy_status json_decode(void *codec, const struct eddy_schema *schema, co
     rc = read_fields(j, fields, r, arena, err);
     if (rc >= 0) rc = take_head(j, fields, r, out, err);
     if (rc >= 0) rc = take_values(fields, j->values, out->x, err);
+    if (rc >= 0) rc = take_categories(fields, j->values, out->category, err);
+    if (rc >= 0) rc = take_label(fields, j->values, out, err);
     return rc;
 }
 
@@ -199,12 +245,17 @@ static eddy_status json_discover(void *codec, const struct eddy_record *r, struc
     if (rc >= 0) rc = json_scan(&j->scanner, fields, r->payload, r->payload_len, &arena, j->values, &found, &n, err);
     if (rc >= 0 && n == 0)
         rc = eddy_fail_record(err, "no_values",
-                              "no field but key and time is a number; name the values in codec.json.values");
+                              "no field is a number and nothing else already; name the values in codec.json.values");
     if (rc >= 0 && eddy_buffer_append(names, found.data, found.len) < 0)
         rc = eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
     eddy_buffer_free(&found);
     eddy_arena_free(&arena);
     return rc < 0 ? rc : n;
+}
+
+static eddy_status json_categories(void *codec, struct eddy_buffer *names, struct eddy_error *err)
+{
+    return append_names(&((struct json_codec *)codec)->settings->categories, names, err);
 }
 
 /* ---- encode ---- */
@@ -223,22 +274,38 @@ static eddy_status json_encode(void *codec, const struct eddy_result *result, st
 
 /* ---- the part ---- */
 
+/* A name for `what` may be neither the key nor the time, nor (where `label` is given) the label, nor one of the first n
+ * categories. */
+static eddy_status check_name(const struct json_settings *s, const char *what, const char *name, const char *label,
+                              int n_categories, struct eddy_error *err)
+{
+    const char *taken = strcmp(name, s->key) == 0           ? "the key"
+                        : strcmp(name, s->time) == 0        ? "the time"
+                        : label && strcmp(name, label) == 0 ? "the label"
+                                                            : NULL;
+    for (int i = 0; i < n_categories && !taken; i++)
+        if (strcmp(name, s->categories.item[i]) == 0) taken = "a category";
+    if (!*name) return eddy_fail(err, EDDY_ECONFIG, "%s: a name is empty", what);
+    if (taken) return eddy_fail(err, EDDY_ECONFIG, "%s: \"%s\" is %s already", what, name, taken);
+    return EDDY_OK;
+}
+
 static eddy_status json_check(const void *settings, struct eddy_error *err)
 {
     const struct json_settings *s = settings;
     if (!*s->key || !*s->time) return eddy_fail(err, EDDY_ECONFIG, "key and time must not be empty");
     if (strcmp(s->key, s->time) == 0) return eddy_fail(err, EDDY_ECONFIG, "key and time are both \"%s\"", s->key);
-    for (int i = 0; i < s->values.n; i++) {
+    eddy_status rc = s->label ? check_name(s, "label", s->label, NULL, 0, err) : EDDY_OK;
+    for (int i = 0; i < s->categories.n && rc >= 0; i++)
+        rc = check_name(s, "categories", s->categories.item[i], s->label, i, err);
+    for (int i = 0; i < s->values.n && rc >= 0; i++) {
         const char *name = s->values.item[i];
-        if (!*name) return eddy_fail(err, EDDY_ECONFIG, "values: a name is empty");
-        if (strcmp(name, s->key) == 0 || strcmp(name, s->time) == 0)
-            return eddy_fail(err, EDDY_ECONFIG, "values: \"%s\" is the %s already", name,
-                             strcmp(name, s->key) == 0 ? "key" : "time");
-        for (int k = 0; k < i; k++)
+        rc = check_name(s, "values", name, s->label, s->categories.n, err);
+        for (int k = 0; k < i && rc >= 0; k++)
             if (strcmp(name, s->values.item[k]) == 0)
-                return eddy_fail(err, EDDY_ECONFIG, "values: \"%s\" is given twice", name);
+                rc = eddy_fail(err, EDDY_ECONFIG, "values: \"%s\" is given twice", name);
     }
-    return EDDY_OK;
+    return rc;
 }
 
 static const struct eddy_option json_options[] = {
@@ -266,7 +333,20 @@ static const struct eddy_option json_options[] = {
      .offset = offsetof(struct json_settings, values),
      .default_text = "",
      .help =
-         "The fields to score. Unset: every numeric field of the first good record that is not the key or the time."},
+         "The fields to score. Unset: every numeric field of the first good record that is not key, time, label or "
+         "category."},
+    {.name = "label",
+     .type = EDDY_OPT_STRING,
+     .offset = offsetof(struct json_settings, label),
+     .default_text = "",
+     .help = "The field with the class of the event, for networks that classify. It may come later, in a record with "
+             "key, "
+             "time and label alone. Unset: events have none."},
+    {.name = "categories",
+     .type = EDDY_OPT_STRINGS,
+     .offset = offsetof(struct json_settings, categories),
+     .default_text = "",
+     .help = "Fields with a word or a code, such as a machine's type, which a network takes as input."},
     {.name = "time_format",
      .type = EDDY_OPT_ENUM,
      .offset = offsetof(struct json_settings, time_format),
@@ -288,4 +368,5 @@ const struct eddy_codec codec_json = {
     .decode = json_decode,
     .encode = json_encode,
     .close = json_close,
+    .categories = json_categories,
 };

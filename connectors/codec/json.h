@@ -6,6 +6,8 @@
  *           before a path.
  * Values    a number; null or absent = missing.
  * Key       a string, or a number, which counts as its text.
+ * Label     a string; a number, true and false count as their text; null, absent and the empty string = none.
+ * Category  the same; null and absent count as the empty text.
  * Refused   what RFC 8259 does not allow, wanted fields given twice (with paths: any name given twice in one object),
  *           numbers that no double can hold (anywhere), NUL in a name. */
 #ifndef CONNECTORS_CODEC_JSON_H
@@ -20,7 +22,9 @@
 struct json_settings {
     const char *key, *time;
     int time_unit, time_format; /* enum time_unit, enum time_format */
-    struct eddy_strings values; /* empty: every numeric field of the first good record but key and time */
+    struct eddy_strings values; /* empty: every numeric field of the first good record that is nothing else */
+    const char *label;          /* NULL = none */
+    struct eddy_strings categories;
 };
 
 #endif

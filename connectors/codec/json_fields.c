@@ -32,7 +32,7 @@ static void fields_free(struct json_fields *f)
     free(f);
 }
 
-static void fields_add(struct json_fields *f, const char *name, int role, char **text)
+static int fields_add(struct json_fields *f, const char *name, int role, char **text)
 {
     size_t len = strlen(name);
     struct json_field *field = &f->item[f->n];
@@ -49,55 +49,91 @@ static void fields_add(struct json_fields *f, const char *name, int role, char *
     f->paths |= strchr(name, '.') != NULL;
     uint32_t at = field->hash & f->mask;
     while (f->bucket[at] >= 0) at = (at + 1) & f->mask;
-    f->bucket[at] = f->n++;
+    f->bucket[at] = f->n;
+    return f->n++;
+}
+
+/* The fields that are wanted; a name that is NULL is not. */
+struct wanted {
+    int n_values, n_categories;
+    const char *const *values, *const *categories;
+    const char *key, *time, *label;
+};
+
+static struct wanted fields_wanted(const struct json_settings *s, const struct eddy_schema *schema)
+{
+    struct wanted w = {.n_categories = s->categories.n, .categories = s->categories.item, .label = s->label};
+    if (schema) {
+        w.n_values = schema->n_values;
+        w.values = schema->names;
+        w.n_categories = schema->n_categories;
+        w.categories = schema->categories;
+    }
+    if (strcmp(s->key, JSON_RECORD_KEY) != 0) w.key = s->key;
+    if (strcmp(s->time, JSON_RECORD_TIME) != 0) w.time = s->time;
+    return w;
+}
+
+/* Room for all names and for the values' quoted ones. */
+static size_t fields_bytes(const struct wanted *w)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < w->n_values; i++)
+        bytes += 1 + strlen(w->values[i]) + json_text_bound(strlen(w->values[i])) + 1;
+    for (int i = 0; i < w->n_categories; i++) bytes += 1 + strlen(w->categories[i]);
+    const char *const others[] = {w->key, w->time, w->label};
+    for (int i = 0; i < 3; i++) bytes += others[i] ? 1 + strlen(others[i]) : 0;
+    return bytes;
 }
 
 static struct json_fields *fields_open(const struct json_settings *settings, const struct eddy_schema *schema)
 {
-    bool has_key = strcmp(settings->key, JSON_RECORD_KEY) != 0,
-         has_time = strcmp(settings->time, JSON_RECORD_TIME) != 0;
-    int n_values = schema ? schema->n_values : 0, n = n_values + has_key + has_time;
-    size_t bytes = strlen(settings->key) + strlen(settings->time) + 2, buckets = 4;
-    for (int i = 0; i < n_values; i++)
-        bytes += 1 + strlen(schema->names[i]) + json_text_bound(strlen(schema->names[i])) + 1;
-    while (buckets < 2 * (size_t)n) buckets *= 2;
+    const struct wanted w = fields_wanted(settings, schema);
+    size_t n = (size_t)w.n_values + (size_t)w.n_categories + 3, buckets = 4;
+    while (buckets < 2 * n) buckets *= 2;
 
     struct json_fields *f = calloc(1, sizeof(*f));
     if (!f) return NULL;
-    f->item = calloc((size_t)n + 1, sizeof(*f->item));
+    f->item = calloc(n, sizeof(*f->item));
     f->bucket = malloc(buckets * sizeof(*f->bucket));
-    f->text = malloc(bytes);
+    f->text = malloc(fields_bytes(&w) + 1);
     if (!f->item || !f->bucket || !f->text) {
         fields_free(f);
         return NULL;
     }
     f->mask = (uint32_t)buckets - 1;
     memset(f->bucket, 0xFF, buckets * sizeof(*f->bucket));
-    f->n_values = n_values;
+    f->n_values = w.n_values;
+    f->n_categories = w.n_categories;
     char *text = f->text;
-    for (int i = 0; i < n_values; i++) fields_add(f, schema->names[i], i, &text);
-    if (has_key) fields_add(f, settings->key, JSON_ROLE_KEY, &text);
-    if (has_time) fields_add(f, settings->time, JSON_ROLE_TIME, &text);
+    for (int i = 0; i < w.n_values; i++) (void)fields_add(f, w.values[i], i, &text);
+    for (int i = 0; i < w.n_categories; i++) (void)fields_add(f, w.categories[i], JSON_ROLE_CATEGORY, &text);
+    f->key = w.key ? fields_add(f, w.key, JSON_ROLE_KEY, &text) : -1;
+    f->time = w.time ? fields_add(f, w.time, JSON_ROLE_TIME, &text) : -1;
+    f->label = w.label ? fields_add(f, w.label, JSON_ROLE_LABEL, &text) : -1;
     return f;
 }
 
-static bool fields_are(const struct json_fields *f, const struct eddy_schema *schema)
+static bool fields_are(const struct json_fields *f, const struct json_settings *settings,
+                       const struct eddy_schema *schema)
 {
-    int n = schema ? schema->n_values : 0;
-    if (f->n_values != n) return false;
-    for (int i = 0; i < n; i++)
-        if (strcmp(f->item[i].name, schema->names[i]) != 0) return false;
+    const struct wanted w = fields_wanted(settings, schema);
+    if (f->n_values != w.n_values || f->n_categories != w.n_categories) return false;
+    for (int i = 0; i < w.n_values; i++)
+        if (strcmp(f->item[i].name, w.values[i]) != 0) return false;
+    for (int i = 0; i < w.n_categories; i++)
+        if (strcmp(f->item[w.n_values + i].name, w.categories[i]) != 0) return false;
     return true;
 }
 
 const struct json_fields *json_fields_get(struct json_fields_cache *cache, const struct eddy_schema *schema)
 {
-    if (cache->kept[cache->last] && fields_are(cache->kept[cache->last], schema)) return cache->kept[cache->last];
-    for (int i = 0; i < JSON_FIELDS_KEPT; i++)
-        if (cache->kept[i] && fields_are(cache->kept[i], schema)) {
-            cache->last = i;
-            return cache->kept[i];
-        }
+    for (int k = 0; k < JSON_FIELDS_KEPT; k++) {
+        int i = (cache->last + k) % JSON_FIELDS_KEPT;
+        if (!cache->kept[i] || !fields_are(cache->kept[i], cache->settings, schema)) continue;
+        cache->last = i;
+        return cache->kept[i];
+    }
 
     struct json_fields *f = fields_open(cache->settings, schema);
     if (!f) return NULL;

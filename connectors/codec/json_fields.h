@@ -10,7 +10,7 @@
 #include "connectors/codec/json.h"
 
 /* What a field is for; 0 and above: the value of that index. */
-enum json_role { JSON_ROLE_KEY = -1, JSON_ROLE_TIME = -2 };
+enum json_role { JSON_ROLE_KEY = -1, JSON_ROLE_TIME = -2, JSON_ROLE_LABEL = -3, JSON_ROLE_CATEGORY = -4 };
 
 struct json_field {
     const char *name;
@@ -21,9 +21,10 @@ struct json_field {
     size_t quoted_len;
 };
 
-/* Item i < n_values is value i; key and time follow when they are fields. */
+/* Item i < n_values is value i, the categories follow, then key, time and label when they are fields. */
 struct json_fields {
-    int n, n_values;
+    int n, n_values, n_categories;
+    int key, time, label; /* index into item, or -1 */
     struct json_field *item;
     int *bucket; /* [mask + 1] index into item, or -1 */
     uint32_t mask;
@@ -39,7 +40,7 @@ struct json_fields_cache {
     int last, oldest;
 };
 
-/* The set for a schema (NULL: no values yet); NULL when memory is short. */
+/* The set for a schema (NULL: no values yet, and the settings' categories); NULL when memory is short. */
 const struct json_fields *json_fields_get(struct json_fields_cache *, const struct eddy_schema *);
 void json_fields_free(struct json_fields_cache *);
 

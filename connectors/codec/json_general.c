@@ -99,7 +99,11 @@ static eddy_status keep(struct json_value *value, const struct json_field *field
         value->type = JSON_TYPE_NUMBER;
         value->number = json_number_value(node) + 0.0; /* there is no -0 among measurements */
         return field->role >= 0 ? EDDY_OK : keep_number(value, node, arena, err);
-    default: value->type = JSON_TYPE_BOOL; return EDDY_OK;
+    default:
+        value->type = JSON_TYPE_BOOL;
+        value->text = json_is_true(node) ? "true" : "false";
+        value->len = strlen(value->text);
+        return EDDY_OK;
     }
 }
 

@@ -192,6 +192,14 @@ static bool scan_word(struct cursor *c, const char *word, size_t len)
     return true;
 }
 
+static bool scan_bool(struct cursor *c, const char *word, size_t len, struct json_value *value)
+{
+    value->type = JSON_TYPE_BOOL;
+    value->text = word;
+    value->len = len;
+    return scan_word(c, word, len);
+}
+
 static bool scan_number(struct cursor *c, struct json_value *value)
 {
     const char *begin = c->p, *rest = number_parse(begin, c->end, &value->number);
@@ -211,8 +219,8 @@ static bool scan_scalar(struct cursor *c, bool keep, struct json_value *value)
     if (c->p == c->end) return refuse_json(c, "");
     switch (*c->p) {
     case '"': value->type = JSON_TYPE_STRING; return scan_string(c, keep ? &value->text : NULL, &value->len);
-    case 't': value->type = JSON_TYPE_BOOL; return scan_word(c, "true", 4);
-    case 'f': value->type = JSON_TYPE_BOOL; return scan_word(c, "false", 5);
+    case 't': return scan_bool(c, "true", 4, value);
+    case 'f': return scan_bool(c, "false", 5, value);
     case 'n': value->type = JSON_TYPE_NULL; return scan_word(c, "null", 4);
     case '-':
     case '0':

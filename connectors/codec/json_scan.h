@@ -24,7 +24,8 @@ const char *json_type_text(int type); /* "a string", .. */
 /* A wanted field's value. */
 struct json_value {
     int type;         /* enum json_type */
-    const char *text; /* a string's characters, a number as it is written: in the record or in the arena */
+    const char *text; /* a string's characters, a number as it is written, true, false: in the record, the arena or
+                         constant */
     size_t len;
     double number;
 };

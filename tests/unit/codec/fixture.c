@@ -20,8 +20,13 @@ void bench_open(struct bench *b, const struct eddy_codec *type, const void *sett
     b->schema.n_values = split_names(values, b->text, b->names);
     b->schema.names = b->names;
     b->record = (struct eddy_record){.topic = "t", .time_ns = EDDY_NO_TIME, .offset = 7};
-    b->event.x = b->x;
     cr_assert_eq(type->open(settings, &b->limits, &b->codec, &b->err), EDDY_OK, "%s", b->err.message);
+}
+
+void bench_want(struct bench *b, const char *categories)
+{
+    b->schema.n_categories = split_names(categories, b->category_text, b->categories);
+    b->schema.categories = b->categories;
 }
 
 void bench_close(struct bench *b)
@@ -36,7 +41,8 @@ eddy_status bench_decode_bytes(struct bench *b, const char *payload, size_t len)
     record.payload = payload;
     record.payload_len = len;
     eddy_arena_reset(&b->arena);
-    b->event = (struct eddy_event){.x = b->x};
+    b->event = (struct eddy_event){.x = b->x, .category = b->schema.n_categories ? b->category : NULL};
+    for (int i = 0; i < b->schema.n_categories; i++) b->category[i] = -1;
     b->err = (struct eddy_error){0};
     return b->type->decode(b->codec, &b->schema, &record, &b->arena, &b->event, &b->err);
 }
@@ -59,6 +65,25 @@ void bench_expect_key(const struct bench *b, const char *key)
     cr_expect_eq(b->event.key_len, strlen(key));
     cr_expect(b->event.key_len == strlen(key) && memcmp(b->event.key, key, strlen(key)) == 0, "%.*s is not %s",
               (int)b->event.key_len, b->event.key, key);
+}
+
+void bench_expect_label(const struct bench *b, const char *label, bool only)
+{
+    const struct eddy_event *e = &b->event;
+    cr_expect_eq(e->label_only, only, "%s", label ? label : "no label");
+    if (!label) {
+        cr_expect_null(e->label);
+        cr_expect_eq(e->label_len, 0);
+        return;
+    }
+    cr_assert_not_null(e->label, "%s is missing", label);
+    cr_expect(e->label_len == strlen(label) && memcmp(e->label, label, strlen(label)) == 0, "%.*s is not %s",
+              (int)e->label_len, e->label, label);
+}
+
+void bench_expect_category(const struct bench *b, int i, const char *text)
+{
+    cr_expect_eq(b->category[i], eddy_category(text, strlen(text)), "%d is not %s", i, text);
 }
 
 const char *bench_discover(struct bench *b, const char *payload, char *out, size_t room)

@@ -13,18 +13,21 @@ struct bench {
     void *codec;
     struct eddy_limits limits;
     struct eddy_schema schema;
-    const char *names[MOST_VALUES];
-    char text[NAMES_BYTES];    /* of the names */
-    struct eddy_record record; /* what decode() starts from: key, time, context */
+    const char *names[MOST_VALUES], *categories[MOST_VALUES];
+    char text[NAMES_BYTES], category_text[NAMES_BYTES]; /* of the names */
+    struct eddy_record record;                          /* what decode() starts from: key, time, context */
     struct eddy_arena arena;
     struct eddy_event event;
     double x[MOST_VALUES];
+    float category[MOST_VALUES];
     struct eddy_error err;
 };
 
 /* `values` are separated by blanks; "" = none. */
 void bench_open(struct bench *, const struct eddy_codec *, const void *settings, const char *values);
 void bench_close(struct bench *);
+/* Makes the schema's categories these; what decode() finds goes into bench->category. */
+void bench_want(struct bench *, const char *categories);
 
 /* Decodes a payload into bench->event and bench->x. */
 eddy_status bench_decode(struct bench *, const char *payload);
@@ -32,6 +35,9 @@ eddy_status bench_decode_bytes(struct bench *, const char *payload, size_t len);
 /* Decodes and fails the test unless the record is refused for this reason. */
 void bench_expect_refusal(struct bench *, const char *payload, const char *reason);
 void bench_expect_key(const struct bench *, const char *key);
+void bench_expect_label(const struct bench *, const char *label, bool only); /* NULL = none */
+/* Fails the test unless the i-th category is the number of this text. */
+void bench_expect_category(const struct bench *, int i, const char *text);
 /* The names that discover() finds, with blanks between; the reason of its refusal in angle brackets. */
 const char *bench_discover(struct bench *, const char *payload, char *out, size_t room);
 

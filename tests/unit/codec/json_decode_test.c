@@ -329,7 +329,14 @@ Test(json_decode, settings_that_contradict_themselves_are_refused)
     const struct json_settings bad[] = {{.key = "", .time = "ts"},
                                         {.key = "x", .time = "x"},
                                         {.key = "key", .time = "ts", .values = {2, twice}},
-                                        {.key = "key", .time = "ts", .values = {1, key}}};
+                                        {.key = "key", .time = "ts", .values = {1, key}},
+                                        {.key = "key", .time = "ts", .label = "ts"},
+                                        {.key = "key", .time = "ts", .label = ""},
+                                        {.key = "key", .time = "ts", .label = "a", .categories = {1, twice}},
+                                        {.key = "key", .time = "ts", .label = "a", .values = {1, twice}},
+                                        {.key = "key", .time = "ts", .categories = {2, twice}},
+                                        {.key = "key", .time = "ts", .categories = {1, key}},
+                                        {.key = "key", .time = "ts", .categories = {1, twice}, .values = {1, twice}}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct eddy_error err = {0};
         cr_expect_eq(codec_json.part.check(&bad[i], &err), EDDY_ECONFIG);
