@@ -5,10 +5,17 @@
 #include <string.h>
 
 #include "connectors/codec/codecs.h"
+#include "connectors/codec/csv_map.h"
 #include "connectors/codec/csv_write.h"
 #include "connectors/codec/json.h"
 #include "connectors/codec/number.h"
 #include "connectors/codec/utf8.h"
+
+/* What the columns of results depend on. */
+struct header_shape {
+    int n_values, n_horizons, n_classes;
+    bool smoothed;
+};
 
 struct csv_codec {
     const struct csv_settings *settings;
@@ -18,14 +25,9 @@ struct csv_codec {
     struct csv_cell *cells; /* [cap_cells] */
     int cap_cells;
 
-    /* Where the values of `mapped` go in the schema with the names `mapped_names`. */
-    const struct csv_columns *mapped;
-    int *slot; /* [mapped->n_values] index in the schema, or -1 */
-    struct eddy_buffer mapped_names;
-    int mapped_n;
-
+    struct csv_map map;
     bool header_written;
-    int header_values, header_horizons;
+    struct header_shape written;
 };
 
 static void csv_close(void *codec)
@@ -35,8 +37,7 @@ static void csv_close(void *codec)
     free(c->own_role);
     free((void *)c->own.values);
     free(c->cells);
-    free(c->slot);
-    eddy_buffer_free(&c->mapped_names);
+    csv_map_free(&c->map);
     free(c);
 }
 
@@ -49,28 +50,45 @@ static int column_index(const struct eddy_strings *columns, const char *name)
     return -1;
 }
 
+/* What a column of the settings is, unless it is a value. */
+static int own_role(const struct csv_settings *s, const char *name)
+{
+    int category = column_index(&s->categories, name);
+    if (strcmp(name, s->key) == 0) return CSV_KEY;
+    if (strcmp(name, s->time) == 0) return CSV_TIME;
+    if (s->label && strcmp(name, s->label) == 0) return CSV_LABEL;
+    return category >= 0 ? CSV_CATEGORY - category : CSV_IGNORE;
+}
+
 /* The columns that the settings name, for records without a context. */
 static eddy_status own_columns(struct csv_codec *c, struct eddy_error *err)
 {
     const struct csv_settings *s = c->settings;
+    struct csv_columns *own = &c->own;
     int n = s->columns.n;
     if (n == 0) return EDDY_OK;
     const char **values = calloc((size_t)n, sizeof(*values));
-    c->own.values = values;
+    own->values = values;
     c->own_role = calloc((size_t)n, sizeof(*c->own_role));
     if (!values || !c->own_role) return eddy_fail(err, EDDY_ENOMEM, "csv: out of memory");
 
-    int key = column_index(&s->columns, s->key), time = column_index(&s->columns, s->time);
+    *own = (struct csv_columns){.n_columns = n,
+                                .role = c->own_role,
+                                .values = values,
+                                .n_categories = s->categories.n,
+                                .categories = s->categories.item,
+                                .time_unit = s->time_unit,
+                                .clock = CSV_CLOCK_RECORD};
     for (int i = 0; i < n; i++) {
-        bool wanted = s->values.n == 0 || column_index(&s->values, s->columns.item[i]) >= 0;
-        c->own_role[i] = i == key ? CSV_KEY : i == time ? CSV_TIME : wanted ? c->own.n_values : CSV_IGNORE;
-        if (c->own_role[i] >= 0) values[c->own.n_values++] = s->columns.item[i];
+        const char *name = s->columns.item[i];
+        int role = own_role(s, name);
+        if (role == CSV_IGNORE && (s->values.n == 0 || column_index(&s->values, name) >= 0)) role = own->n_values;
+        if (role >= 0) values[own->n_values++] = name;
+        if (role == CSV_TIME) own->clock = CSV_CLOCK_COLUMN;
+        own->has_key |= role == CSV_KEY;
+        own->has_label |= role == CSV_LABEL;
+        c->own_role[i] = role;
     }
-    c->own.n_columns = n;
-    c->own.role = c->own_role;
-    c->own.time_unit = s->time_unit;
-    c->own.has_key = key >= 0;
-    c->own.clock = time >= 0 ? CSV_CLOCK_COLUMN : CSV_CLOCK_RECORD;
     return EDDY_OK;
 }
 
@@ -99,37 +117,6 @@ static eddy_status columns_of(struct csv_codec *c, const struct eddy_record *r, 
     *columns = r->context ? r->context : &c->own;
     if ((*columns)->n_columns > 0) return EDDY_OK;
     return eddy_fail(err, EDDY_ECONFIG, "%s: codec.csv.columns must name the columns of these records", r->topic);
-}
-
-static bool schema_is_mapped(const struct csv_codec *c, const struct eddy_schema *schema)
-{
-    if (c->mapped_n != schema->n_values) return false;
-    const char *name = c->mapped_names.data;
-    for (int i = 0; i < schema->n_values; i++, name += strlen(name) + 1)
-        if (strcmp(name, schema->names[i]) != 0) return false;
-    return true;
-}
-
-static eddy_status map_values(struct csv_codec *c, const struct csv_columns *columns,
-                              const struct eddy_schema *schema, struct eddy_error *err)
-{
-    if (c->mapped == columns && schema_is_mapped(c, schema)) return EDDY_OK;
-    c->mapped = NULL;
-    c->mapped_names.len = 0;
-    c->mapped_n = schema->n_values;
-    int *slot = realloc(c->slot, ((size_t)columns->n_values + 1) * sizeof(*slot));
-    if (!slot) return eddy_fail(err, EDDY_ENOMEM, "csv: out of memory");
-    c->slot = slot;
-    for (int i = 0; i < schema->n_values; i++)
-        if (eddy_buffer_append(&c->mapped_names, schema->names[i], strlen(schema->names[i]) + 1) < 0)
-            return eddy_fail(err, EDDY_ENOMEM, "csv: out of memory");
-    for (int i = 0; i < columns->n_values; i++) {
-        slot[i] = -1;
-        for (int k = 0; k < schema->n_values && slot[i] < 0; k++)
-            if (strcmp(columns->values[i], schema->names[k]) == 0) slot[i] = k;
-    }
-    c->mapped = columns;
-    return EDDY_OK;
 }
 
 /* The record's cells into c->cells. */
@@ -239,27 +226,69 @@ static eddy_status take_value(const struct csv_columns *columns, int i, const st
     return EDDY_OK;
 }
 
+static eddy_status take_values(const struct csv_codec *c, const struct csv_columns *columns,
+                               const struct eddy_schema *schema, double *x /* [n_values] */, struct eddy_error *err)
+{
+    for (int i = 0; i < schema->n_values; i++) x[i] = NAN; /* other files have columns that this one has not */
+    for (int i = 0; i < columns->n_columns; i++) {
+        double value;
+        if (columns->role[i] < 0) continue;
+        eddy_status rc = take_value(columns, i, &c->cells[i], &value, err);
+        if (rc < 0) return rc;
+        if (c->map.value[columns->role[i]] >= 0) x[c->map.value[columns->role[i]]] = value;
+    }
+    return EDDY_OK;
+}
+
+static void take_categories(const struct csv_codec *c, const struct csv_columns *columns,
+                            const struct eddy_schema *schema, float *category /* [n_categories] or NULL */)
+{
+    const char *text = "";
+    for (int i = 0; i < schema->n_categories && category; i++) category[i] = eddy_category(text, 0);
+    for (int i = 0; i < columns->n_columns && category && columns->n_categories > 0; i++) {
+        int slot = columns->role[i] <= CSV_CATEGORY ? c->map.category[CSV_CATEGORY - columns->role[i]] : -1;
+        if (slot < 0) continue;
+        size_t len = csv_text(&c->cells[i], &text);
+        category[slot] = eddy_category(text, len);
+    }
+}
+
+/* A label comes late when all cells of values are empty, or when there is none of them. */
+static void take_label(const struct csv_codec *c, const struct csv_columns *columns, struct eddy_event *out)
+{
+    bool empty = true;
+    out->label = NULL;
+    out->label_len = 0;
+    for (int i = 0; i < columns->n_columns && columns->has_label; i++) {
+        if (columns->role[i] == CSV_LABEL) out->label_len = csv_text(&c->cells[i], &out->label);
+        if (columns->role[i] >= 0) empty = empty && csv_is_empty(&c->cells[i]);
+    }
+    out->label_only = out->label && empty;
+}
+
 static eddy_status csv_decode(void *codec, const struct eddy_schema *schema, const struct eddy_record *r,
                               struct eddy_arena *arena, struct eddy_event *out, struct eddy_error *err)
 {
     struct csv_codec *c = codec;
     const struct csv_columns *columns;
     eddy_status rc = columns_of(c, r, &columns, err);
-    if (rc >= 0) rc = map_values(c, columns, schema, err);
+    if (rc >= 0) rc = csv_map(&c->map, columns, schema, err);
     if (rc >= 0) rc = read_cells(c, columns, r, arena, err);
     if (rc >= 0) rc = take_key(c, columns, r, out, err);
     if (rc >= 0) rc = take_time(c, columns, r, out, err);
+    if (rc >= 0) rc = take_values(c, columns, schema, out->x, err);
     if (rc < 0) return rc;
-
-    for (int i = 0; i < schema->n_values; i++) out->x[i] = NAN; /* other files have columns that this one has not */
-    for (int i = 0; i < columns->n_columns; i++) {
-        double x;
-        if (columns->role[i] < 0) continue;
-        rc = take_value(columns, i, &c->cells[i], &x, err);
-        if (rc < 0) return rc;
-        if (c->slot[columns->role[i]] >= 0) out->x[c->slot[columns->role[i]]] = x;
-    }
+    take_categories(c, columns, schema, out->category);
+    take_label(c, columns, out);
     return EDDY_OK;
+}
+
+static eddy_status append_names(const char *const *item, int n, struct eddy_buffer *names, struct eddy_error *err)
+{
+    for (int i = 0; i < n; i++)
+        if (eddy_buffer_append(names, item[i], strlen(item[i]) + 1) < 0)
+            return eddy_fail(err, EDDY_ENOMEM, "csv: out of memory");
+    return n;
 }
 
 static eddy_status csv_discover(void *codec, const struct eddy_record *r, struct eddy_buffer *names,
@@ -271,10 +300,14 @@ static eddy_status csv_discover(void *codec, const struct eddy_record *r, struct
     if (rc < 0) return rc;
     int n = columns->all ? columns->all->n_values : columns->n_values;
     const char *const *item = columns->all ? columns->all->names : columns->values;
-    for (int i = 0; i < n; i++)
-        if (eddy_buffer_append(names, item[i], strlen(item[i]) + 1) < 0)
-            return eddy_fail(err, EDDY_ENOMEM, "csv: out of memory");
-    return n > 0 ? n : eddy_fail_record(err, "no_values", "no column but key and time");
+    if (n == 0) return eddy_fail_record(err, "no_values", "no column is a value");
+    return append_names(item, n, names, err);
+}
+
+static eddy_status csv_categories(void *codec, struct eddy_buffer *names, struct eddy_error *err)
+{
+    const struct eddy_strings *s = &((struct csv_codec *)codec)->settings->categories;
+    return append_names(s->item, s->n, names, err);
 }
 
 /* ---- encode ---- */
@@ -283,18 +316,20 @@ static eddy_status csv_encode(void *codec, const struct eddy_result *result, str
                               struct eddy_error *err)
 {
     struct csv_codec *c = codec;
-    int n_values = result->schema->n_values;
+    const struct header_shape shape = {result->schema->n_values, result->n_horizons, result->classes.n_classes,
+                                       result->smoothed.y != NULL};
     if (c->settings->header && !c->header_written) {
         eddy_status rc = csv_header(result, out, err);
         if (rc < 0) return rc;
         if (eddy_buffer_append(out, "\n", 1) < 0) return eddy_fail(err, EDDY_ENOMEM, "csv: out of memory");
         c->header_written = true;
-        c->header_values = n_values;
-        c->header_horizons = result->n_horizons;
+        c->written = shape;
     }
-    if (c->settings->header && (c->header_values != n_values || c->header_horizons != result->n_horizons))
+    const struct header_shape *w = &c->written;
+    if (c->settings->header && (shape.n_values != w->n_values || shape.n_horizons != w->n_horizons ||
+                                shape.n_classes != w->n_classes || shape.smoothed != w->smoothed))
         return eddy_fail(err, EDDY_EUNSUPPORTED, "csv: %s has %d values, but the header was written for %d",
-                         result->topic, n_values, c->header_values);
+                         result->topic, shape.n_values, w->n_values);
     return csv_write(result, c->settings->time_format, out, err);
 }
 
@@ -307,6 +342,21 @@ static eddy_status check_column(const struct csv_settings *s, const char *what, 
     return eddy_fail(err, EDDY_ECONFIG, "%s: \"%s\" is not among the columns", what, name);
 }
 
+/* A column for `what` may be neither the key nor the time, nor (where `label` is given) the label, nor one of the first
+ * n categories. */
+static eddy_status check_use(const struct csv_settings *s, const char *what, const char *name, const char *label,
+                             int n_categories, struct eddy_error *err)
+{
+    const char *taken = strcmp(name, s->key) == 0           ? "the key"
+                        : strcmp(name, s->time) == 0        ? "the time"
+                        : label && strcmp(name, label) == 0 ? "the label"
+                                                            : NULL;
+    const struct eddy_strings before = {n_categories, s->categories.item};
+    if (column_index(&before, name) >= 0) taken = "a category";
+    if (taken) return eddy_fail(err, EDDY_ECONFIG, "%s: \"%s\" is %s already", what, name, taken);
+    return check_column(s, what, name, NULL, err);
+}
+
 static eddy_status csv_check(const void *settings, struct eddy_error *err)
 {
     const struct csv_settings *s = settings;
@@ -317,12 +367,11 @@ static eddy_status csv_check(const void *settings, struct eddy_error *err)
     if (strcmp(s->key, s->time) == 0) return eddy_fail(err, EDDY_ECONFIG, "key and time are both \"%s\"", s->key);
     eddy_status rc = check_column(s, "key", s->key, JSON_RECORD_KEY, err);
     if (rc >= 0) rc = check_column(s, "time", s->time, JSON_RECORD_TIME, err);
-    for (int i = 0; i < s->values.n && rc >= 0; i++) {
-        const char *name = s->values.item[i];
-        rc = check_column(s, "values", name, NULL, err);
-        if (rc >= 0 && (strcmp(name, s->key) == 0 || strcmp(name, s->time) == 0))
-            rc = eddy_fail(err, EDDY_ECONFIG, "values: \"%s\" is the key or the time already", name);
-    }
+    if (rc >= 0 && s->label) rc = check_use(s, "label", s->label, NULL, 0, err);
+    for (int i = 0; i < s->categories.n && rc >= 0; i++)
+        rc = check_use(s, "categories", s->categories.item[i], s->label, i, err);
+    for (int i = 0; i < s->values.n && rc >= 0; i++)
+        rc = check_use(s, "values", s->values.item[i], s->label, s->categories.n, err);
     return rc;
 }
 
@@ -353,7 +402,19 @@ static const struct eddy_option csv_options[] = {
      .type = EDDY_OPT_STRINGS,
      .offset = offsetof(struct csv_settings, values),
      .default_text = "",
-     .help = "The columns to score. Unset: all but key and time."},
+     .help = "The columns to score. Unset: all but key, time, label and categories."},
+    {.name = "label",
+     .type = EDDY_OPT_STRING,
+     .offset = offsetof(struct csv_settings, label),
+     .default_text = "",
+     .help =
+         "The column with the class of the event, for networks that classify. It may come later, in a line with key, "
+         "time and label whose other cells are empty. Unset: events have none."},
+    {.name = "categories",
+     .type = EDDY_OPT_STRINGS,
+     .offset = offsetof(struct csv_settings, categories),
+     .default_text = "",
+     .help = "Columns with a word or a code, such as a machine's type, which a network takes as input."},
     {.name = "time_format",
      .type = EDDY_OPT_ENUM,
      .offset = offsetof(struct csv_settings, time_format),
@@ -380,4 +441,5 @@ const struct eddy_codec codec_csv = {
     .decode = csv_decode,
     .encode = csv_encode,
     .close = csv_close,
+    .categories = csv_categories,
 };

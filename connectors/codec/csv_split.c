@@ -59,16 +59,38 @@ eddy_status csv_split(const char *line, size_t len, struct eddy_arena *arena, st
     }
 }
 
-bool csv_is_missing(const struct csv_cell *cell)
+/* The text of a cell without blanks around it. */
+static size_t trim(const struct csv_cell *cell, const char **text)
 {
     const char *p = cell->text, *end = p + cell->len;
     while (p < end && (*p == ' ' || *p == '\t')) p++;
     while (end > p && (end[-1] == ' ' || end[-1] == '\t')) end--;
-    switch (end - p) {
+    *text = p;
+    return (size_t)(end - p);
+}
+
+bool csv_is_empty(const struct csv_cell *cell)
+{
+    const char *text;
+    return trim(cell, &text) == 0;
+}
+
+bool csv_is_missing(const struct csv_cell *cell)
+{
+    const char *text;
+    switch (trim(cell, &text)) {
     case 0: return true;
-    case 2: return strncasecmp(p, "na", 2) == 0;
-    case 3: return strncasecmp(p, "nan", 3) == 0;
-    case 4: return strncasecmp(p, "null", 4) == 0;
+    case 2: return strncasecmp(text, "na", 2) == 0;
+    case 3: return strncasecmp(text, "nan", 3) == 0;
+    case 4: return strncasecmp(text, "null", 4) == 0;
     default: return false;
     }
+}
+
+size_t csv_text(const struct csv_cell *cell, const char **text)
+{
+    if (csv_is_missing(cell)) return 0;
+    if (!cell->quoted) return trim(cell, text);
+    *text = cell->text;
+    return cell->len;
 }

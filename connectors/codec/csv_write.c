@@ -45,18 +45,44 @@ static char *write_numbers(char *p, const double *x, int n)
     return p;
 }
 
+static char *write_instant(char *p, int64_t time_ns, int format)
+{
+    if (format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(time_ns, p);
+    return p + timestamp_write(time_ns, p);
+}
+
 static char *write_time(char *p, const struct eddy_result *r, int format)
 {
-    if (format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(r->time_ns, p);
     if (format == TIME_FORMAT_AS_INPUT && r->time_text) return write_text(p, r->time_text, r->time_text_len);
-    return p + timestamp_write(r->time_ns, p);
+    return write_instant(p, r->time_ns, format);
+}
+
+/* Cells stay empty until there is a smoothed event. */
+static char *write_smoothed(char *p, const struct eddy_result *r, int format)
+{
+    const struct eddy_smoothed *s = &r->smoothed;
+    if (!s->y) return p;
+    *p++ = ',';
+    if (s->known) p = write_instant(p, s->time_ns, format);
+    for (int i = 0; i < r->schema->n_values; i++) p = write_number(p, s->known ? s->y[i] : (double)NAN);
+    return write_number(p, s->known ? s->score : (double)NAN);
+}
+
+static char *write_classes(char *p, const struct eddy_classes *c)
+{
+    if (c->n_classes == 0) return p;
+    *p++ = ',';
+    if (c->label) p = write_text(p, c->label, strlen(c->label));
+    return write_numbers(p, c->p, c->n_classes);
 }
 
 static size_t row_bound(const struct eddy_result *r)
 {
     enum { FIXED_BYTES = 512 };
-    size_t n_numbers = (5 + 3 * (size_t)r->n_horizons) * (size_t)r->schema->n_values;
-    return FIXED_BYTES + 2 * (r->key_len + r->time_text_len + strlen(r->topic)) + n_numbers * (NUMBER_TEXT_BYTES + 1);
+    size_t n_numbers = (6 + 3 * (size_t)r->n_horizons) * (size_t)r->schema->n_values + (size_t)r->classes.n_classes;
+    size_t n_letters = r->key_len + r->time_text_len + strlen(r->topic);
+    if (r->classes.label) n_letters += strlen(r->classes.label);
+    return FIXED_BYTES + 2 * n_letters + n_numbers * (NUMBER_TEXT_BYTES + 1);
 }
 
 eddy_status csv_write(const struct eddy_result *r, int time_format, struct eddy_buffer *out, struct eddy_error *err)
@@ -83,6 +109,8 @@ eddy_status csv_write(const struct eddy_result *r, int time_format, struct eddy_
         p = write_numbers(p, r->lower + row, n);
         p = write_numbers(p, r->upper + row, n);
     }
+    p = write_smoothed(p, r, time_format);
+    p = write_classes(p, &r->classes);
     *p++ = ',';
     p = write_text(p, r->topic, strlen(r->topic));
     *p++ = ',';
@@ -123,6 +151,31 @@ static eddy_status add_names(struct eddy_buffer *out, const char *stem, const st
     return rc;
 }
 
+static eddy_status add_forecasts(struct eddy_buffer *line, const struct eddy_result *r)
+{
+    static const char *const series[] = {"yhat", "yhat_lower", "yhat_upper"};
+    eddy_status rc = EDDY_OK;
+    for (int h = 0; h < r->n_horizons; h++)
+        for (size_t i = 0; i < sizeof(series) / sizeof(*series) && rc >= 0; i++)
+            rc = add_names(line, series[i], r->schema, r->horizons[h]);
+    return rc;
+}
+
+static eddy_status add_smoothed(struct eddy_buffer *line, const struct eddy_result *r)
+{
+    if (!r->smoothed.y) return EDDY_OK;
+    eddy_status rc = add_name(line, "smoothed_ts", NULL, 0);
+    if (rc >= 0) rc = add_names(line, "smoothed", r->schema, 0);
+    return rc < 0 ? rc : add_name(line, "smoothed_score", NULL, 0);
+}
+
+static eddy_status add_classes(struct eddy_buffer *line, const struct eddy_classes *c)
+{
+    eddy_status rc = c->n_classes ? add_name(line, "class", NULL, 0) : EDDY_OK;
+    for (int k = 0; k < c->n_classes && rc >= 0; k++) rc = add_name(line, "p", c->names[k], 0);
+    return rc;
+}
+
 eddy_status csv_header(const struct eddy_result *r, struct eddy_buffer *out, struct eddy_error *err)
 {
     static const char *const series[] = {"y", "yhat", "yhat_lower", "yhat_upper"};
@@ -137,9 +190,9 @@ eddy_status csv_header(const struct eddy_result *r, struct eddy_buffer *out, str
     for (size_t i = 0; i < sizeof(verdict) / sizeof(*verdict) && rc >= 0; i++)
         rc = add_name(&line, verdict[i], NULL, 0);
     if (rc >= 0 && s->n_values > 1) rc = add_names(&line, "attribution", s, 0);
-    for (int h = 0; h < r->n_horizons; h++)
-        for (size_t i = 1; i < sizeof(series) / sizeof(*series) && rc >= 0; i++)
-            rc = add_names(&line, series[i], s, r->horizons[h]);
+    if (rc >= 0) rc = add_forecasts(&line, r);
+    if (rc >= 0) rc = add_smoothed(&line, r);
+    if (rc >= 0) rc = add_classes(&line, &r->classes);
     for (size_t i = 0; i < sizeof(origin) / sizeof(*origin) && rc >= 0; i++) rc = add_name(&line, origin[i], NULL, 0);
     if (rc >= 0) rc = eddy_buffer_append(out, line.data, line.len);
     eddy_buffer_free(&line);

@@ -14,15 +14,22 @@ const char *json_state_text(int state)
     return text[state];
 }
 
+static size_t classes_bound(const struct eddy_classes *c)
+{
+    size_t bytes = 0;
+    for (int k = 0; k < c->n_classes; k++) bytes += json_text_bound(strlen(c->names[k])) + NUMBER_TEXT_BYTES + 2;
+    return bytes + (c->label ? json_text_bound(strlen(c->label)) : 0);
+}
+
 /* What one result can take at most, so that the writers below need not look. */
 static size_t result_bound(const struct eddy_result *r, const struct json_fields *fields)
 {
-    enum { FIXED_BYTES = 512, HORIZON_BYTES = 96 };
+    enum { FIXED_BYTES = 640, HORIZON_BYTES = 96 };
     size_t n_values = (size_t)r->schema->n_values, n_horizons = (size_t)r->n_horizons;
     size_t value_bytes = NUMBER_TEXT_BYTES + 1 + (fields && r->schema->n_values > 1 ? fields->quoted_max : 0);
     return FIXED_BYTES + json_text_bound(r->key_len) + json_text_bound(strlen(r->topic)) +
-           json_text_bound(r->time_text_len) + n_horizons * HORIZON_BYTES +
-           (5 + 3 * n_horizons) * n_values * value_bytes;
+           json_text_bound(r->time_text_len) + n_horizons * HORIZON_BYTES + classes_bound(&r->classes) +
+           (6 + 3 * n_horizons) * n_values * value_bytes;
 }
 
 /* Copies a literal. */
@@ -55,9 +62,17 @@ static char *write_attribution(char *p, const struct json_fields *fields, const 
     return p;
 }
 
+static char *write_instant(char *p, int64_t time_ns, int format)
+{
+    if (format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(time_ns, p);
+    *p++ = '"';
+    p += timestamp_write(time_ns, p);
+    *p++ = '"';
+    return p;
+}
+
 static char *write_time(char *p, const struct eddy_result *r, int format)
 {
-    if (format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(r->time_ns, p);
     if (format == TIME_FORMAT_AS_INPUT && r->time_text) {
         const char *end = r->time_text + r->time_text_len;
         struct number_decimal number;
@@ -66,10 +81,7 @@ static char *write_time(char *p, const struct eddy_result *r, int format)
         memcpy(p, r->time_text, r->time_text_len);
         return p + r->time_text_len;
     }
-    *p++ = '"';
-    p += timestamp_write(r->time_ns, p);
-    *p++ = '"';
-    return p;
+    return write_instant(p, r->time_ns, format);
 }
 
 static char *write_forecast(char *p, const struct eddy_result *r, const struct json_fields *fields)
@@ -91,6 +103,34 @@ static char *write_forecast(char *p, const struct eddy_result *r, const struct j
     }
     *p++ = ']';
     return p;
+}
+
+static char *write_smoothed(char *p, const struct eddy_result *r, const struct json_fields *fields, int time_format)
+{
+    const struct eddy_smoothed *s = &r->smoothed;
+    if (!s->y || !s->known) return p;
+    p = LITERAL(p, ",\"smoothed\":{\"ts\":");
+    p = write_instant(p, s->time_ns, time_format);
+    p = LITERAL(p, ",\"y\":");
+    p = write_values(p, fields, s->y, r->schema->n_values);
+    p = LITERAL(p, ",\"score\":");
+    p += number_write(s->score, p);
+    *p++ = '}';
+    return p;
+}
+
+static char *write_classes(char *p, const struct eddy_classes *c)
+{
+    if (c->n_classes == 0) return p;
+    p = LITERAL(p, ",\"classes\":");
+    for (int k = 0; k < c->n_classes; k++) {
+        *p++ = k ? ',' : '{';
+        p += json_text_quote(p, c->names[k], strlen(c->names[k]));
+        *p++ = ':';
+        p += number_write(c->p[k], p);
+    }
+    p = LITERAL(p, "},\"class\":");
+    return c->label ? p + json_text_quote(p, c->label, strlen(c->label)) : LITERAL(p, "null");
 }
 
 static char *write_verdict(char *p, const struct eddy_result *r)
@@ -145,6 +185,8 @@ eddy_status json_write(const struct eddy_result *r, const struct json_fields *fi
     p = write_verdict(p, r);
     if (n > 1) p = write_attribution(p, fields, r->attribution, n);
     p = write_forecast(p, r, fields);
+    p = write_smoothed(p, r, fields, time_format);
+    p = write_classes(p, &r->classes);
     p = write_origin(p, r);
     out->len += (size_t)(p - begin);
     return EDDY_OK;

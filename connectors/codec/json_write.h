@@ -1,8 +1,10 @@
 /* A result as one line of JSON: the output record of eddy.
  *   {"key","ts","y","yhat","yhat_lower","yhat_upper","score","evidence","score_ratio","anomaly","state","model",
- *    "attribution","forecast":[{"h","yhat","lower","upper"}],"src":{"topic","partition","offset"}}
- * With several values y, yhat, yhat_lower, yhat_upper and the forecast's numbers are objects by value name, and there is
- * an attribution.  NaN is null.
+ *    "attribution","forecast":[{"h","yhat","lower","upper"}],"smoothed":{"ts","y","score"},
+ *    "classes":{"NAME":p},"class","src":{"topic","partition","offset"}}
+ * With several values y, yhat, yhat_lower, yhat_upper, the forecast's numbers and the smoothed y are objects by value
+ * name, and there is an attribution.  NaN is null.  `smoothed` is there when there is a smoothed event (whose time is
+ * RFC 3339 also where times come back as they came in), `classes` and `class` when a network classifies.
  * Memory   grows the buffer once per result. */
 #ifndef CONNECTORS_CODEC_JSON_WRITE_H
 #define CONNECTORS_CODEC_JSON_WRITE_H

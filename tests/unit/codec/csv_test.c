@@ -175,13 +175,22 @@ Test(csv, the_record_brings_key_and_time_when_told)
 
 Test(csv, settings_that_contradict_themselves_are_refused)
 {
-    static const char *const twice[] = {"a", "a"}, *const other[] = {"pressure"}, *const key[] = {"key"};
-    const struct csv_settings bad[] = {{.columns = {2, twice}, .key = "$key", .time = "$timestamp"},
-                                       {.columns = {4, cells}, .key = "id", .time = "ts"},
-                                       {.columns = {4, cells}, .key = "key", .time = "when"},
-                                       {.columns = {4, cells}, .key = "key", .time = "key"},
-                                       {.columns = {4, cells}, .key = "key", .time = "ts", .values = {1, other}},
-                                       {.columns = {4, cells}, .key = "key", .time = "ts", .values = {1, key}}};
+    static const char *const twice[] = {"a", "a"}, *const other[] = {"pressure"}, *const key[] = {"key"},
+                             *const load[] = {"load", "load"};
+    const struct csv_settings bad[] = {
+        {.columns = {2, twice}, .key = "$key", .time = "$timestamp"},
+        {.columns = {4, cells}, .key = "id", .time = "ts"},
+        {.columns = {4, cells}, .key = "key", .time = "when"},
+        {.columns = {4, cells}, .key = "key", .time = "key"},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .values = {1, other}},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .values = {1, key}},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .label = "ts"},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .label = "state"},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .categories = {1, other}},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .categories = {2, load}},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .label = "load", .categories = {1, load}},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .label = "load", .values = {1, load}},
+        {.columns = {4, cells}, .key = "key", .time = "ts", .categories = {1, load}, .values = {1, load}}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct eddy_error err = {0};
         cr_expect_eq(codec_csv.part.check(&bad[i], &err), EDDY_ECONFIG, "%zu", i);
@@ -240,6 +249,53 @@ Test(csv, several_values_give_columns_by_name)
     bench_close(&b);
 }
 
+Test(csv, what_was_smoothed_and_the_classes_are_columns_before_the_origin)
+{
+    struct sample s;
+    struct bench b;
+    struct eddy_buffer out = {0};
+    sample_make(&s, "temp load", 0);
+    sample_extend(&s);
+    s.classes[1] = s.result.classes.label = "wear,tear";
+    bench_open(&b, &codec_csv, &none, "");
+    cr_assert_eq(csv_header(&s.result, &out, &b.err), EDDY_OK);
+    cr_assert_eq(eddy_buffer_append(&out, "", 1), EDDY_OK);
+    cr_expect(strstr(out.data, ",attribution_load,smoothed_ts,smoothed_temp,smoothed_load,smoothed_score,class,p_ok,"
+                               "\"p_wear,tear\",topic"),
+              "%s", out.data);
+    cr_expect(strstr(sample_encode(&b, &s, &out),
+                     ",0.5,0.5,2023-11-14T22:12:20Z,3.25,4.25,0.125,\"wear,tear\",0.75,0.25,sensors,3,42"),
+              "%s", out.data);
+    s.result.smoothed.known = false;
+    s.result.classes.label = NULL;
+    s.p[0] = s.p[1] = NAN;
+    cr_expect(strstr(sample_encode(&b, &s, &out), ",0.5,0.5,,,,,,,,sensors,3,42"), "%s", out.data);
+    eddy_buffer_free(&out);
+    bench_close(&b);
+}
+
+Test(csv, a_result_with_other_columns_than_the_header_is_refused)
+{
+    static const struct csv_settings named = {.key = "$key", .time = "ts", .header = true};
+    struct sample s, other;
+    struct bench b;
+    struct eddy_buffer out = {0};
+    sample_make(&s, "temp", 1);
+    sample_extend(&s);
+    bench_open(&b, &codec_csv, &named, "");
+    (void)sample_encode(&b, &s, &out);
+    s.result.smoothed.known = false; /* its columns stay */
+    (void)sample_encode(&b, &s, &out);
+    other = s;
+    other.result.smoothed.y = NULL;
+    cr_expect_eq(codec_csv.encode(b.codec, &other.result, &out, &b.err), EDDY_EUNSUPPORTED);
+    other = s;
+    other.result.classes.n_classes = 0;
+    cr_expect_eq(codec_csv.encode(b.codec, &other.result, &out, &b.err), EDDY_EUNSUPPORTED);
+    eddy_buffer_free(&out);
+    bench_close(&b);
+}
+
 Test(csv, header_and_row_have_the_same_number_of_cells)
 {
     struct csv_cell cell;
@@ -252,6 +308,7 @@ Test(csv, header_and_row_have_the_same_number_of_cells)
         for (int h = 0; h <= 4; h++) {
             struct sample s;
             sample_make(&s, shapes[i], h);
+            if (h % 2) sample_extend(&s);
             out.len = 0;
             cr_assert_eq(csv_header(&s.result, &out, &b.err), EDDY_OK);
             int n_names = csv_split(out.data, out.len, &arena, &cell, 1, NULL);

@@ -146,6 +146,18 @@ void sample_make(struct sample *s, const char *values, int n_horizons)
                                      .upper = s->ahead};
 }
 
+void sample_extend(struct sample *s)
+{
+    for (int i = 0; i < s->schema.n_values; i++) s->smooth[i] = 3.25 + i;
+    s->result.smoothed = (struct eddy_smoothed){
+        .y = s->smooth, .actual = s->y, .known = true, .time_ns = s->result.time_ns - 60000000000, .score = 0.125};
+    s->p[0] = 0.75;
+    s->p[1] = 0.25;
+    s->classes[0] = "ok";
+    s->classes[1] = "fault";
+    s->result.classes = (struct eddy_classes){.n_classes = 2, .names = s->classes, .p = s->p, .label = s->classes[0]};
+}
+
 const char *sample_encode(struct bench *b, const struct sample *s, struct eddy_buffer *out)
 {
     out->len = 0;

@@ -47,11 +47,15 @@ struct sample {
     const char *names[MOST_VALUES];
     char text[NAMES_BYTES]; /* of the names */
     double y[MOST_VALUES], yhat[MOST_VALUES], lower[MOST_VALUES], upper[MOST_VALUES], ahead[4 * MOST_VALUES];
+    double smooth[MOST_VALUES], p[2];
+    const char *classes[2];
     float share[MOST_VALUES];
     int horizons[4];
     struct eddy_result result;
 };
 void sample_make(struct sample *, const char *values, int n_horizons);
+/* Adds what a smoother says about the event a minute earlier, and the classes "ok" (0.75) and "fault". */
+void sample_extend(struct sample *);
 /* The encoded text, NUL-terminated, in `out`. */
 const char *sample_encode(struct bench *, const struct sample *, struct eddy_buffer *out);
 

@@ -74,6 +74,43 @@ static const char *part_of(const struct json_settings *settings, const struct sa
     return out;
 }
 
+Test(json_write, what_was_smoothed_and_the_classes_stand_before_the_origin)
+{
+    char out[256];
+    struct sample s;
+    sample_make(&s, "temp", 0);
+    sample_extend(&s);
+    cr_expect_str_eq(part_of(&plain, &s, ",\"forecast\"", ",\"src\"", out, sizeof(out)),
+                     ",\"forecast\":[],\"smoothed\":{\"ts\":\"2023-11-14T22:12:20Z\",\"y\":3.25,\"score\":0.125},"
+                     "\"classes\":{\"ok\":0.75,\"fault\":0.25},\"class\":\"ok\"");
+    sample_make(&s, "temp lo\"ad", 0);
+    sample_extend(&s);
+    s.classes[1] = "fa\"ult";
+    s.result.classes.label = s.classes[1];
+    s.smooth[1] = s.result.smoothed.score = NAN;
+    cr_expect_str_eq(part_of(&plain, &s, ",\"smoothed\"", ",\"src\"", out, sizeof(out)),
+                     ",\"smoothed\":{\"ts\":\"2023-11-14T22:12:20Z\",\"y\":{\"temp\":3.25,\"lo\\\"ad\":null},"
+                     "\"score\":null},\"classes\":{\"ok\":0.75,\"fa\\\"ult\":0.25},\"class\":\"fa\\\"ult\"");
+}
+
+Test(json_write, without_a_smoothed_event_there_is_none_and_unknown_classes_are_null)
+{
+    static const struct json_settings ms = {.key = "key", .time = "ts", .time_format = TIME_FORMAT_EPOCH_MS};
+    char out[256];
+    struct sample s;
+    sample_make(&s, "temp", 0);
+    sample_extend(&s);
+    s.result.smoothed.known = false;
+    s.p[0] = s.p[1] = NAN;
+    s.result.classes.label = NULL;
+    cr_expect_str_eq(part_of(&plain, &s, ",\"forecast\"", ",\"src\"", out, sizeof(out)),
+                     ",\"forecast\":[],\"classes\":{\"ok\":null,\"fault\":null},\"class\":null");
+    s.result.classes.n_classes = 0;
+    s.result.smoothed.known = true;
+    cr_expect_str_eq(part_of(&ms, &s, ",\"forecast\"", ",\"y\"", out, sizeof(out)),
+                     ",\"forecast\":[],\"smoothed\":{\"ts\":1699999940000");
+}
+
 Test(json_write, keys_and_topics_are_escaped)
 {
     char out[256];
@@ -122,6 +159,10 @@ Test(json_write, the_longest_result_fits_into_what_was_reserved)
     s.result.offset = s.result.time_ns = INT64_MIN + 1;
     s.result.partition = INT32_MIN;
     s.result.model = INT64_MAX;
+    sample_extend(&s);
+    s.result.smoothed.time_ns = INT64_MIN + 1;
+    s.result.smoothed.score = s.smooth[0] = s.p[0] = s.p[1] = -1.23456789e-300;
+    s.classes[0] = s.classes[1] = s.result.classes.label = "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01";
     static const struct json_settings as_input = {.key = "key", .time = "ts", .time_format = TIME_FORMAT_AS_INPUT};
     bench_open(&b, &codec_json, &as_input, "");
     cr_assert_eq(codec_json.encode(b.codec, &s.result, &out, &b.err), EDDY_OK);

@@ -164,6 +164,79 @@ Test(json_labels, neither_is_discovered_as_a_value)
     bench_close(&b);
 }
 
+/* ---- CSV ---- */
+
+static const char *const cells[] = {"key", "ts", "v", "w", "state", "type", "site"};
+static const struct csv_settings lines = {
+    .columns = {7, cells}, .key = "key", .time = "ts", .label = "state", .categories = {2, fields}};
+
+Test(csv_labels, a_label_and_categories_are_cells)
+{
+    struct bench b;
+    bench_open(&b, &codec_csv, &lines, "v w");
+    bench_want(&b, "site type");
+    expect_good(&b, "a,2020-01-01,1,2, fault ,press,7");
+    bench_expect_label(&b, "fault", false);
+    bench_expect_category(&b, 0, "7");
+    bench_expect_category(&b, 1, "press");
+    expect_good(&b, "a,2020-01-01,1,2,\" fa,\"\"ult\",\" press\",");
+    bench_expect_label(&b, " fa,\"ult", false);
+    bench_expect_category(&b, 0, "");
+    bench_expect_category(&b, 1, " press");
+    expect_good(&b, "a,2020-01-01,1,2,NA,null,NaN");
+    bench_expect_label(&b, NULL, false);
+    bench_expect_category(&b, 0, "");
+    bench_expect_category(&b, 1, "");
+    bench_close(&b);
+}
+
+Test(csv_labels, a_label_whose_value_cells_are_all_empty_comes_late)
+{
+    struct bench b;
+    bench_open(&b, &codec_csv, &lines, "v w");
+    expect_good(&b, "a,2020-01-01,, ,ok,press,");
+    bench_expect_label(&b, "ok", true);
+    cr_expect(isnan(b.x[0]) && isnan(b.x[1]));
+    expect_good(&b, "a,2020-01-01,,NA,ok,,");
+    bench_expect_label(&b, "ok", false);
+    expect_good(&b, "a,2020-01-01,,,,,");
+    bench_expect_label(&b, NULL, false);
+    bench_close(&b);
+}
+
+Test(csv_labels, the_columns_of_a_file_bring_their_own)
+{
+    static const int role[] = {CSV_LABEL, CSV_CATEGORY - 1, CSV_TIME, CSV_CATEGORY};
+    static const char *const mine[] = {"site", "type"};
+    static const struct csv_columns file = {
+        .n_columns = 4, .role = role, .n_categories = 2, .categories = mine, .has_label = true};
+    struct bench b;
+    bench_open(&b, &codec_csv, &lines, "v");
+    bench_want(&b, "type other");
+    b.record.context = &file;
+    b.record.key = "k";
+    b.record.key_len = 1;
+    expect_good(&b, "ok,press,2020-01-01,7"); /* a file of labels alone */
+    bench_expect_label(&b, "ok", true);
+    bench_expect_category(&b, 0, "press");
+    bench_expect_category(&b, 1, "");
+    bench_want(&b, "site");
+    expect_good(&b, "ok,press,2020-01-01,7");
+    bench_expect_category(&b, 0, "7");
+    bench_close(&b);
+}
+
+Test(csv_labels, neither_is_discovered_as_a_value)
+{
+    char out[64];
+    struct bench b;
+    bench_open(&b, &codec_csv, &lines, "");
+    cr_expect_str_eq(bench_discover(&b, "a,2020-01-01,1,2,3,4,5", out, sizeof(out)), "v w");
+    bench_close(&b);
+}
+
+/* ---- both ---- */
+
 static void expect_categories(const struct eddy_codec *type, const void *settings, int n, const char *joined,
                               size_t len)
 {
@@ -176,8 +249,9 @@ static void expect_categories(const struct eddy_codec *type, const void *setting
     bench_close(&b);
 }
 
-Test(json_labels, the_codec_tells_its_categories)
+Test(labels, a_codec_tells_its_categories)
 {
     expect_categories(&codec_json, &labelled, 2, "type\0site", 10);
     expect_categories(&codec_json, &plain, 0, NULL, 0);
+    expect_categories(&codec_csv, &lines, 2, "type\0site", 10);
 }
