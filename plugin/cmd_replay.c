@@ -15,7 +15,8 @@
 struct args {
     struct command_list sets, inputs;
     const char *from, *to, *output, *metrics, *state, *dead_letter;
-    const char *time_column, *key_column, *values, *time, *start, *interval, *time_unit;
+    const char *time_column, *key_column, *values, *label_column, *category_columns;
+    const char *time, *start, *interval, *time_unit;
     bool no_header, json;
 };
 
@@ -32,6 +33,9 @@ static const struct command_option options[] = {
     {"time-column", COMMAND_TEXT, offsetof(struct args, time_column), "NAME", "CSV: the column of the time"},
     {"key-column", COMMAND_TEXT, offsetof(struct args, key_column), "NAME", "CSV: the column of the key"},
     {"values", COMMAND_TEXT, offsetof(struct args, values), "a,b", "CSV: the columns that are values"},
+    {"label-column", COMMAND_TEXT, offsetof(struct args, label_column), "NAME", "CSV: the column of the class"},
+    {"category-columns", COMMAND_TEXT, offsetof(struct args, category_columns), "a,b",
+     "CSV: columns with words or codes"},
     {"no-header", COMMAND_FLAG, offsetof(struct args, no_header), NULL, "CSV: no line of names; they are c0, c1, .."},
     {"time", COMMAND_TEXT, offsetof(struct args, time), "none", "CSV: no column of the time, rows are numbered"},
     {"start", COMMAND_TEXT, offsetof(struct args, start), "T", "with --time none: time of the first row"},
@@ -48,8 +52,8 @@ struct replay {
     struct pipeline pipeline;
     struct progress progress;
     struct metrics *metrics;
-    struct schema_names values; /* --values */
-    bool misused;               /* the error is one of the command line */
+    struct schema_names values, categories; /* --values, --category-columns */
+    bool misused;                           /* the error is one of the command line */
 };
 
 static void replay_result(void *context, const struct eddy_result *result)
@@ -74,12 +78,28 @@ static void replay_bad(void *context, const struct eddy_record *record, const st
 /* ---- the command line ---- */
 
 /* NULL = fine, else the complaint. */
+static const char *replay_columns(struct replay *r, struct file_csv_settings *csv, struct eddy_error *err)
+{
+    const struct args *a = r->args;
+    csv->key_column = a->key_column;
+    csv->label_column = a->label_column;
+    if (a->values) {
+        if (schema_from_text(&r->values, a->values, err) < 0) return err->message;
+        csv->values = (struct eddy_strings){r->values.schema.n_values, r->values.names};
+    }
+    if (a->category_columns) {
+        if (schema_from_text(&r->categories, a->category_columns, err) < 0)
+            return "--category-columns takes names of columns with commas between, none empty and none twice";
+        csv->category_columns = (struct eddy_strings){r->categories.schema.n_values, r->categories.names};
+    }
+    return NULL;
+}
+
 static const char *replay_csv(struct replay *r, struct file_csv_settings *csv, struct eddy_error *err)
 {
     static const char *const units[] = {"iso8601", "s", "ms", "us", "ns"};
     const struct args *a = r->args;
     csv->time_column = a->time_column;
-    csv->key_column = a->key_column;
     csv->header = !a->no_header;
     csv->start = a->start;
     if (a->time && strcmp(a->time, "none") != 0) return "--time knows only none; name a column with --time-column";
@@ -98,11 +118,7 @@ static const char *replay_csv(struct replay *r, struct file_csv_settings *csv, s
             return "--time-unit is one of s, ms, us, ns";
         csv->time_unit = unit;
     }
-    if (a->values) {
-        if (schema_from_text(&r->values, a->values, err) < 0) return err->message;
-        csv->values = (struct eddy_strings){r->values.schema.n_values, r->values.names};
-    }
-    return NULL;
+    return replay_columns(r, csv, err);
 }
 
 static bool replay_is_time(const char *text)
@@ -119,8 +135,8 @@ static const char *replay_arguments(const struct args *a)
     if (!a->inputs.n && !past) return "--input PATH is needed, or --from T for the topic's past";
     if (!replay_is_time(a->from) || !replay_is_time(a->to))
         return "--from and --to take earliest, latest or RFC 3339";
-    bool csv = a->time_column || a->key_column || a->values || a->no_header || a->time || a->start || a->interval ||
-               a->time_unit;
+    bool csv = a->time_column || a->key_column || a->values || a->label_column || a->category_columns ||
+               a->no_header || a->time || a->start || a->interval || a->time_unit;
     if (past && csv) return "the flags of CSV files go with --input";
     if (a->json && a->output && strcmp(a->output, "-") == 0) return "--json and --output - both want stdout";
     return NULL;
@@ -253,6 +269,7 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     pipeline_free(&replay.pipeline);
     metrics_close(replay.metrics);
     schema_free(&replay.values);
+    schema_free(&replay.categories);
     config_close(config);
     return rc;
 }

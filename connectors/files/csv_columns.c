@@ -20,10 +20,11 @@ struct guess {
     struct csv_cell *cells;  /* [n] */
     char **names;            /* [n] */
     int *role;               /* [n] */
-    int n, n_open;
+    int n, n_open, n_categories;
 };
 
-enum { ROLE_OPEN = -4, ROLE_VALUE = -5 }; /* beside enum csv_role, while guessing */
+/* While guessing, beside enum csv_role and below all categories. */
+enum { ROLE_OPEN = CSV_CATEGORY - MAX_COLUMNS, ROLE_VALUE = ROLE_OPEN - 1 };
 
 static eddy_status no_memory(const struct guess *g, struct eddy_error *err)
 {
@@ -113,12 +114,31 @@ static eddy_status no_column(const struct guess *g, const char *option, const ch
 
 /* ---- roles ---- */
 
-/* The column called by one of the usual names, in their order; -1 when there is none. */
+static const char *role_text(int role)
+{
+    switch (role) {
+    case CSV_TIME: return "the time";
+    case CSV_KEY: return "the key";
+    case CSV_LABEL: return "the label";
+    default: return "a category";
+    }
+}
+
+static eddy_status give_role(struct guess *g, int i, int role, const char *option, struct eddy_error *err)
+{
+    if (g->role[i] != ROLE_OPEN)
+        return eddy_fail(err, EDDY_EINVAL, "%s: %s \"%s\" is %s already", g->request->path, option, g->names[i],
+                         role_text(g->role[i]));
+    g->role[i] = role;
+    return EDDY_OK;
+}
+
+/* The column called by one of the usual names, in their order, that is nothing else; -1 when there is none. */
 static int usual_column(const struct guess *g, const char *const *usual)
 {
     for (; *usual; usual++)
         for (int i = 0; i < g->n; i++)
-            if (strcasecmp(g->names[i], *usual) == 0) return i;
+            if (g->role[i] == ROLE_OPEN && strcasecmp(g->names[i], *usual) == 0) return i;
     return -1;
 }
 
@@ -150,31 +170,46 @@ static eddy_status find_key(const struct guess *g, int *at, struct eddy_error *e
     return name && *at < 0 ? no_column(g, "key column", name, err) : EDDY_OK;
 }
 
-static eddy_status give_roles(struct guess *g, struct eddy_error *err)
+/* What the settings name goes first, so that a usual name does not take it.  Not every file needs to have it. */
+static eddy_status give_labels(struct guess *g, struct eddy_error *err)
 {
     const struct file_csv_settings *s = g->request->settings;
-    int time = -1, key = -1;
-    eddy_status rc = find_time(g, &time, err);
-    if (rc >= 0) rc = find_key(g, &key, err);
-    if (rc < 0) return rc;
-    if (time >= 0 && time == key)
-        return eddy_fail(err, EDDY_EINVAL, "%s: column \"%s\" cannot be both time and key", g->request->path,
-                         g->names[key]);
-    bool key_counts = s->key_column || !g->request->one_series;
+    int i = s->label_column ? find_column(g, s->label_column) : -1;
+    eddy_status rc = i >= 0 ? give_role(g, i, CSV_LABEL, "label column", err) : EDDY_OK;
+    for (int k = 0; k < s->category_columns.n && rc >= 0; k++) {
+        i = find_column(g, s->category_columns.item[k]);
+        if (i >= 0) rc = give_role(g, i, CSV_CATEGORY - g->n_categories++, "category column", err);
+    }
+    return rc;
+}
+
+/* Where the settings list the values, they are these and no others. */
+static eddy_status give_values(struct guess *g, struct eddy_error *err)
+{
+    const struct eddy_strings *values = &g->request->settings->values;
     for (int i = 0; i < g->n; i++) {
-        g->role[i] = i == time ? CSV_TIME : i == key ? (key_counts ? CSV_KEY : CSV_IGNORE) : ROLE_OPEN;
-        if (s->values.n == 0) {
-            g->n_open += g->role[i] == ROLE_OPEN;
-            continue;
-        }
         bool wanted = false;
-        for (int k = 0; k < s->values.n && !wanted; k++) wanted = strcmp(s->values.item[k], g->names[i]) == 0;
-        if (wanted && (i == time || (i == key && key_counts)))
-            return eddy_fail(err, EDDY_EINVAL, "%s: column \"%s\" is %s already", g->request->path, g->names[i],
-                             i == time ? "the time" : "the key");
-        if (g->role[i] == ROLE_OPEN || wanted) g->role[i] = wanted ? ROLE_VALUE : CSV_IGNORE;
+        for (int k = 0; k < values->n && !wanted; k++) wanted = strcmp(values->item[k], g->names[i]) == 0;
+        if (wanted && g->role[i] == CSV_IGNORE) g->role[i] = ROLE_OPEN; /* would be the key, but for its directory */
+        eddy_status rc = wanted ? give_role(g, i, ROLE_VALUE, "column", err) : EDDY_OK;
+        if (rc < 0) return rc;
+        if (values->n > 0 && g->role[i] == ROLE_OPEN) g->role[i] = CSV_IGNORE;
+        g->n_open += g->role[i] == ROLE_OPEN;
     }
     return EDDY_OK;
+}
+
+static eddy_status give_roles(struct guess *g, struct eddy_error *err)
+{
+    int time = -1, key = -1;
+    bool key_counts = g->request->settings->key_column || !g->request->one_series;
+    for (int i = 0; i < g->n; i++) g->role[i] = ROLE_OPEN;
+    eddy_status rc = give_labels(g, err);
+    if (rc >= 0) rc = find_time(g, &time, err);
+    if (rc >= 0 && time >= 0) rc = give_role(g, time, CSV_TIME, "time column", err);
+    if (rc >= 0) rc = find_key(g, &key, err);
+    if (rc >= 0 && key >= 0) rc = give_role(g, key, key_counts ? CSV_KEY : CSV_IGNORE, "key column", err);
+    return rc < 0 ? rc : give_values(g, err);
 }
 
 /* Decides the columns that have a cell in this line; a line that is broken decides nothing. */
@@ -207,29 +242,41 @@ static eddy_status set_clock(const struct guess *g, struct csv_columns *c, struc
     return EDDY_OK;
 }
 
+/* Hands the names of values and categories over to the columns. */
+static void take_columns(struct guess *g, struct csv_columns *c, int *role, char **values, char **categories)
+{
+    for (int i = 0; i < g->n; i++) {
+        bool value = g->role[i] == ROLE_VALUE || g->role[i] == ROLE_OPEN; /* still open: missing throughout */
+        bool category = !value && g->role[i] <= CSV_CATEGORY;
+        c->has_key |= g->role[i] == CSV_KEY;
+        c->has_label |= g->role[i] == CSV_LABEL;
+        role[i] = value ? c->n_values : g->role[i];
+        if (value) values[c->n_values++] = g->names[i];
+        if (category) categories[CSV_CATEGORY - role[i]] = g->names[i];
+        if (value || category) g->names[i] = NULL;
+    }
+    c->n_categories = g->n_categories;
+}
+
 static eddy_status make_columns(struct guess *g, struct csv_columns **out, struct eddy_error *err)
 {
     struct csv_columns *c = calloc(1, sizeof(*c));
     int *role = calloc((size_t)g->n, sizeof(*role));
     char **values = calloc((size_t)g->n + 1, sizeof(*values));
-    if (!c || !role || !values) {
+    char **categories = calloc((size_t)g->n_categories + 1, sizeof(*categories));
+    if (!c || !role || !values || !categories) {
         free(c);
         free(role);
         free(values);
+        free(categories);
         return no_memory(g, err);
     }
     c->role = role;
     c->values = (const char *const *)values;
+    c->categories = (const char *const *)categories;
     c->n_columns = g->n;
     c->time_unit = g->request->settings->time_unit;
-    for (int i = 0; i < g->n; i++) {
-        c->has_key |= g->role[i] == CSV_KEY;
-        role[i] = g->role[i];
-        if (g->role[i] != ROLE_VALUE && g->role[i] != ROLE_OPEN) continue;
-        role[i] = c->n_values; /* still open: missing throughout */
-        values[c->n_values++] = g->names[i];
-        g->names[i] = NULL;
-    }
+    take_columns(g, c, role, values, categories);
     eddy_status rc = set_clock(g, c, err);
     if (rc < 0) {
         csv_columns_free(c);
@@ -243,7 +290,9 @@ void csv_columns_free(struct csv_columns *c)
 {
     if (!c) return;
     for (int i = 0; i < c->n_values; i++) free((void *)c->values[i]);
+    for (int i = 0; i < c->n_categories; i++) free((void *)c->categories[i]);
     free((void *)c->values);
+    free((void *)c->categories);
     free((void *)c->role);
     free(c);
 }

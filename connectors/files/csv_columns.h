@@ -5,6 +5,7 @@
  *           are numbered by `start` and `interval`.
  * Key       `key_column`; else the first of key, id, unique_id, symbol, sensor, item; else the series' name.  Below a
  *           directory each file is one series: there only `key_column` makes a key.
+ * Label     `label_column`, and categories: `category_columns`, as far as the file has them.
  * Values    those of `values` that the file has; else every other column whose first cell that is not missing is a
  *           number, or that is missing throughout. */
 #ifndef CONNECTORS_FILES_CSV_COLUMNS_H

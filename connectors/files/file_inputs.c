@@ -24,6 +24,7 @@ void file_inputs_close(struct file_inputs *inputs)
     for (int i = 0; i < inputs->n; i++) input_free(&inputs->item[i]);
     free(inputs->item);
     free((void *)inputs->names);
+    free((void *)inputs->categories);
     free(inputs);
 }
 
@@ -88,50 +89,94 @@ static eddy_status look_at(struct file_inputs *inputs, struct file_input *in, co
     return rc;
 }
 
-/* ---- the values of all files ---- */
+/* ---- the columns of all files ---- */
 
-static eddy_status add_value(struct file_inputs *inputs, const char *name, struct eddy_error *err)
+static eddy_status add_name(const char ***names, int *n, const char *name, struct eddy_error *err)
 {
-    struct eddy_schema *s = &inputs->schema;
-    for (int i = 0; i < s->n_values; i++)
-        if (strcmp(s->names[i], name) == 0) return EDDY_OK;
-    const char **names = realloc((void *)inputs->names, ((size_t)s->n_values + 1) * sizeof(*names));
-    if (!names) return eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", name);
-    inputs->names = names;
-    names[s->n_values++] = name;
-    s->names = names;
+    for (int i = 0; i < *n; i++)
+        if (strcmp((*names)[i], name) == 0) return EDDY_OK;
+    const char **more = realloc((void *)*names, ((size_t)*n + 1) * sizeof(*more));
+    if (!more) return eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", name);
+    *names = more;
+    more[(*n)++] = name;
     return EDDY_OK;
+}
+
+static const char *first_csv(const struct file_inputs *inputs)
+{
+    for (int i = 0; i < inputs->n; i++)
+        if (inputs->item[i].columns) return inputs->item[i].path;
+    return NULL;
+}
+
+static eddy_status nowhere(const struct file_inputs *inputs, const char *name, const char *option,
+                           struct eddy_error *err)
+{
+    return eddy_fail(err, EDDY_EINVAL, "%s: there is no column \"%s\" (%s)%s", first_csv(inputs), name, option,
+                     inputs->n > 1 ? ", nor in the other files" : "");
+}
+
+/* The first column of that name among the files' values or categories; NULL when there is none. */
+static const char *find_name(const struct file_inputs *inputs, const char *name, bool category)
+{
+    for (int i = 0; i < inputs->n; i++) {
+        const struct csv_columns *c = inputs->item[i].columns;
+        if (!c) continue;
+        const char *const *names = category ? c->categories : c->values;
+        int n = category ? c->n_categories : c->n_values;
+        for (int k = 0; k < n; k++)
+            if (strcmp(names[k], name) == 0) return names[k];
+    }
+    return NULL;
 }
 
 /* By first appearance; values that were asked for come in the order they were asked in, and must be somewhere. */
 static eddy_status collect_values(struct file_inputs *inputs, const struct file_csv_settings *csv,
                                   struct eddy_error *err)
 {
+    struct eddy_schema *s = &inputs->schema;
     eddy_status rc = EDDY_OK;
-    const char *first = NULL;
-    for (int i = inputs->n - 1; i >= 0; i--)
-        if (inputs->item[i].columns) first = inputs->item[i].path;
-    if (!first) return EDDY_OK;
     for (int k = 0; k < csv->values.n && rc >= 0; k++) {
-        const char *name = csv->values.item[k], *found = NULL;
-        for (int i = 0; i < inputs->n && !found; i++) {
-            const struct csv_columns *c = inputs->item[i].columns;
-            for (int v = 0; c && v < c->n_values && !found; v++)
-                if (strcmp(c->values[v], name) == 0) found = c->values[v];
-        }
-        if (!found)
-            return eddy_fail(err, EDDY_EINVAL, "%s: there is no column \"%s\" (values)%s", first, name,
-                             inputs->n > 1 ? ", nor in the other files" : "");
-        rc = add_value(inputs, found, err);
+        const char *found = find_name(inputs, csv->values.item[k], false);
+        if (!found) return nowhere(inputs, csv->values.item[k], "values", err);
+        rc = add_name(&inputs->names, &s->n_values, found, err);
     }
     for (int i = 0; i < inputs->n && rc >= 0; i++) {
         struct csv_columns *c = inputs->item[i].columns;
-        for (int v = 0; c && v < c->n_values && rc >= 0; v++) rc = add_value(inputs, c->values[v], err);
-        if (c) c->all = &inputs->schema;
+        for (int v = 0; c && v < c->n_values && rc >= 0; v++)
+            rc = add_name(&inputs->names, &s->n_values, c->values[v], err);
+        if (c) c->all = s;
     }
-    if (rc >= 0 && inputs->schema.n_values == 0)
-        rc = eddy_fail(err, EDDY_EINVAL, "%s: no column with numbers but time and key", first);
+    s->names = inputs->names;
+    if (rc >= 0 && s->n_values == 0)
+        rc = eddy_fail(err, EDDY_EINVAL, "%s: no column with numbers but time and key", first_csv(inputs));
     return rc;
+}
+
+/* In the order they were asked in; each must be somewhere, and so must the label. */
+static eddy_status collect_labels(struct file_inputs *inputs, const struct file_csv_settings *csv,
+                                  struct eddy_error *err)
+{
+    struct eddy_schema *s = &inputs->schema;
+    bool labelled = false;
+    for (int i = 0; i < inputs->n; i++) labelled |= inputs->item[i].columns && inputs->item[i].columns->has_label;
+    if (csv->label_column && !labelled) return nowhere(inputs, csv->label_column, "label column", err);
+    eddy_status rc = EDDY_OK;
+    for (int k = 0; k < csv->category_columns.n && rc >= 0; k++) {
+        const char *found = find_name(inputs, csv->category_columns.item[k], true);
+        if (!found) return nowhere(inputs, csv->category_columns.item[k], "category columns", err);
+        rc = add_name(&inputs->categories, &s->n_categories, found, err);
+    }
+    s->categories = inputs->categories;
+    return rc;
+}
+
+static eddy_status collect_columns(struct file_inputs *inputs, const struct file_csv_settings *csv,
+                                   struct eddy_error *err)
+{
+    if (!first_csv(inputs)) return EDDY_OK;
+    eddy_status rc = collect_values(inputs, csv, err);
+    return rc < 0 ? rc : collect_labels(inputs, csv, err);
 }
 
 /* ---- opening ---- */
@@ -166,7 +211,7 @@ eddy_status file_inputs_open(const struct file_source_settings *settings, const 
     }
     if (rc >= 0) inputs->n = kept;
     if (rc >= 0 && kept == 0) rc = eddy_fail(err, EDDY_EINVAL, "%s: all files are empty", settings->paths.item[0]);
-    if (rc >= 0) rc = collect_values(inputs, &settings->csv, err);
+    if (rc >= 0) rc = collect_columns(inputs, &settings->csv, err);
     if (rc < 0) {
         file_inputs_close(inputs);
         return rc;

@@ -19,8 +19,9 @@ struct file_inputs {
     int n, cap;
     struct file_input *item;
     struct eddy_schema schema;
-    const char **names; /* [schema.n_values] borrowed from the files' columns or from the settings */
-    size_t max_len;     /* limits.record */
+    const char **names;      /* [schema.n_values] borrowed from the files' columns */
+    const char **categories; /* [schema.n_categories] the same */
+    size_t max_len;          /* limits.record */
 };
 
 /* Standard input as JSON lines, not looked at. */

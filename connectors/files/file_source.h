@@ -21,10 +21,12 @@ struct file_csv_settings {
     const char *time_column;    /* NULL = by name; "none" = rows are numbered by `start` and `interval` */
     const char *key_column;     /* NULL = by name */
     struct eddy_strings values; /* empty = every column that is numeric */
-    bool header;                /* the first line holds names; else they are c0, c1, .. */
-    const char *start;          /* time of each file's first row; NULL = 1970-01-01 */
-    int64_t interval;           /* ns between rows */
-    int time_unit;              /* enum time_unit */
+    const char *label_column;   /* NULL = none */
+    struct eddy_strings category_columns;
+    bool header;       /* the first line holds names; else they are c0, c1, .. */
+    const char *start; /* time of each file's first row; NULL = 1970-01-01 */
+    int64_t interval;  /* ns between rows */
+    int time_unit;     /* enum time_unit */
 };
 
 struct file_inputs;
@@ -41,7 +43,7 @@ struct file_source_settings {
  * Errors   EDDY_ENOTFOUND, EDDY_EIO, EDDY_EINVAL (no data, no time column, ..) naming file and line. */
 eddy_status file_inputs_open(const struct file_source_settings *, const struct eddy_limits *, struct file_inputs **,
                              struct eddy_error *);
-/* The values of all CSV inputs by first appearance; NULL when no input is CSV. */
+/* The values of all CSV inputs by first appearance, and the categories; NULL when no input is CSV. */
 const struct eddy_schema *file_inputs_schema(const struct file_inputs *);
 void file_inputs_close(struct file_inputs *); /* after the source that uses them; NULL is fine */
 

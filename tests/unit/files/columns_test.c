@@ -62,16 +62,28 @@ Test(csv_columns, values_can_be_named)
     folder_remove(&f);
 }
 
-/* Decodes all rows: "key@seconds=x,x;" each, or "!reason;". */
+static size_t add_labels(const struct eddy_event *event, const struct eddy_schema *schema, char *out, size_t room)
+{
+    int n = 0;
+    for (int i = 0; i < schema->n_categories; i++)
+        n += snprintf(out + n, room - (size_t)n, "/%.0f", (double)event->category[i]);
+    if (event->label)
+        n += snprintf(out + n, room - (size_t)n, "%s%.*s", event->label_only ? "#late " : "#", (int)event->label_len,
+                      event->label);
+    return (size_t)n;
+}
+
+/* Decodes all rows: "key@seconds=x,x/category#label;" each, or "!reason;". */
 static const char *decoded(struct reading *r)
 {
     static char out[512];
     static const struct csv_settings none = {.key = "$key", .time = "ts"};
     double x[8];
+    float categories[8];
     void *codec;
     struct source_batch batch;
     struct eddy_arena arena = {0};
-    struct eddy_event event = {.x = x};
+    struct eddy_event event = {.x = x, .category = categories};
     *out = '\0';
     cr_assert_eq(reading_open(r), EDDY_OK, "%s", r->err.message);
     cr_assert_eq(codec_csv.open(&none, &r->limits, &codec, &r->err), EDDY_OK);
@@ -91,6 +103,7 @@ static const char *decoded(struct reading *r)
             for (int k = 0; k < schema->n_values; k++)
                 n += isnan(x[k]) ? snprintf(end + n, room - (size_t)n, "%s-", k ? "," : "")
                                  : snprintf(end + n, room - (size_t)n, "%s%g", k ? "," : "", x[k]);
+            (void)add_labels(&event, schema, end + n, room - (size_t)n - 1);
             strcat(end, ";");
         }
         source_file.release(r->source);
@@ -126,6 +139,99 @@ Test(csv_columns, a_key_column_is_found_by_its_name_in_a_file_but_not_below_a_di
     reading_set(&r, &f, "d", NULL);
     r.settings.csv.key_column = "id";
     cr_expect_str_eq(decoded(&r), "7@0=1;8@0=2;");
+    folder_remove(&f);
+}
+
+/* The numbers of categories: "", a, b. */
+static const char *numbered(const char *text)
+{
+    static char out[512];
+    char *end = out;
+    for (; *text; text++) {
+        bool category = text[0] == '/' && text[1] != '\0';
+        if (category)
+            end += snprintf(end, 16, "/%.0f", (double)eddy_category(text + 1, text[1] == '-' ? 0 : 1));
+        else
+            *end++ = *text;
+        text += category;
+    }
+    *end = '\0';
+    return out;
+}
+
+Test(csv_columns, labels_and_categories_are_columns_that_are_named)
+{
+    static const char *const categories[] = {"site", "type"};
+    struct folder f;
+    struct reading r;
+    folder_make(&f);
+    folder_write(&f, "a.csv", "key,ts,type,v,state,site\nk,1970-01-01,a,1,ok,b\nk,1970-01-02,,2,,NA\n");
+    folder_write(&f, "b.csv", "key,ts,state\nk,1970-01-02,bad\n");
+    reading_set(&r, &f, "a.csv", "b.csv");
+    r.settings.csv.label_column = "state";
+    r.settings.csv.category_columns = (struct eddy_strings){2, categories};
+    cr_expect_str_eq(decoded(&r), numbered("k@0=1/b/a#ok;k@86400=2/-/-;k@86400=-/-/-#late bad;"));
+    reading_set(&r, &f, "a.csv", NULL);
+    cr_expect_str_eq(decoded(&r), "k@0=1;k@86400=2;");
+    folder_remove(&f);
+}
+
+Test(csv_columns, a_numeric_label_or_category_is_no_value)
+{
+    static const char *const categories[] = {"unit"};
+    struct folder f;
+    struct reading r;
+    folder_make(&f);
+    folder_write(&f, "a.csv", "ts,unit,v,state\n1970-01-01,1,2,3\n");
+    reading_set(&r, &f, "a.csv", NULL);
+    cr_expect_str_eq(values_of(&r), "unit v state");
+    reading_set(&r, &f, "a.csv", NULL);
+    r.settings.csv.label_column = "state";
+    r.settings.csv.category_columns = (struct eddy_strings){1, categories};
+    cr_expect_str_eq(values_of(&r), "v");
+    folder_remove(&f);
+}
+
+Test(csv_columns, a_usual_name_that_is_a_label_or_category_is_neither_key_nor_time)
+{
+    static const char *const categories[] = {"sensor"};
+    struct folder f;
+    struct reading r;
+    folder_make(&f);
+    folder_write(&f, "a.csv", "sensor,time,item,date,v\na,ok,k,1970-01-01,1\n");
+    reading_set(&r, &f, "a.csv", NULL);
+    r.settings.csv.label_column = "time";
+    r.settings.csv.category_columns = (struct eddy_strings){1, categories};
+    cr_expect_str_eq(decoded(&r), numbered("k@0=1/a#ok;"));
+    folder_remove(&f);
+}
+
+Test(csv_columns, labels_and_categories_that_make_no_sense_are_refused_by_name)
+{
+    static const char *const odd[] = {"color"}, *const time[] = {"ts"}, *const twice[] = {"site", "site"},
+                             *const value[] = {"v"};
+    static const struct {
+        const char *label;
+        struct eddy_strings categories, values;
+        const char *part;
+    } bad[] = {{"status", {0, NULL}, {0, NULL}, "a.csv: there is no column \"status\" (label column)"},
+               {NULL, {1, odd}, {0, NULL}, "a.csv: there is no column \"color\" (category columns)"},
+               {"site", {2, twice}, {0, NULL}, "category column \"site\" is the label already"},
+               {NULL, {2, twice}, {0, NULL}, "category column \"site\" is a category already"},
+               {NULL, {1, time}, {0, NULL}, "time column \"ts\" is a category already"},
+               {"v", {0, NULL}, {1, value}, "column \"v\" is the label already"}};
+    struct folder f;
+    struct reading r;
+    folder_make(&f);
+    folder_write(&f, "a.csv", "ts,site,v,w\n1970-01-01,a,1,2\n");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        reading_set(&r, &f, "a.csv", NULL);
+        r.settings.csv.time_column = "ts";
+        r.settings.csv.label_column = bad[i].label;
+        r.settings.csv.category_columns = bad[i].categories;
+        r.settings.csv.values = bad[i].values;
+        expect_refusal(&r, EDDY_EINVAL, bad[i].part);
+    }
     folder_remove(&f);
 }
 
@@ -221,7 +327,7 @@ Test(csv_columns, what_makes_no_sense_is_refused_by_name)
     expect_refusal(&r, EDDY_EINVAL, "no column \"time\" (time column); its columns are ts, v");
     r.settings.csv.time_column = "ts";
     r.settings.csv.key_column = "ts";
-    expect_refusal(&r, EDDY_EINVAL, "cannot be both time and key");
+    expect_refusal(&r, EDDY_EINVAL, "a.csv: key column \"ts\" is the time already");
     folder_remove(&f);
 }
 
