@@ -149,6 +149,7 @@ Test(json_write, the_longest_result_fits_into_what_was_reserved)
     struct eddy_buffer out = {0};
     char key[300];
     sample_make(&s, "a \x01\x02\x03\x04\x05\x06\x07 c d e f g h i j k l m n o", 4);
+    sample_extend(&s);
     memset(key, 1, sizeof(key)); /* every byte takes six */
     s.result.key = s.result.time_text = key;
     s.result.key_len = s.result.time_text_len = sizeof(key);
@@ -159,7 +160,6 @@ Test(json_write, the_longest_result_fits_into_what_was_reserved)
     s.result.offset = s.result.time_ns = INT64_MIN + 1;
     s.result.partition = INT32_MIN;
     s.result.model = INT64_MAX;
-    sample_extend(&s);
     s.result.smoothed.time_ns = INT64_MIN + 1;
     s.result.smoothed.score = s.smooth[0] = s.p[0] = s.p[1] = -1.23456789e-300;
     s.classes[0] = s.classes[1] = s.result.classes.label = "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01";
