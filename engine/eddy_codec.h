@@ -79,7 +79,8 @@ struct eddy_smoothed {
     double score;         /* its score in the light of what followed, 0..1; NaN = unknown */
 };
 
-/* What class the event is of, as told before its own label was used. */
+/* What class the event is of, as told before its own label was used; with a late label, what was told of the event that
+ * it labels, as far as that is still known. */
 struct eddy_classes {
     int n_classes;            /* 0: no network classifies */
     const char *const *names; /* [n_classes] */
@@ -120,6 +121,8 @@ struct eddy_result {
     struct eddy_classes classes;
     const char *label; /* the event's own label; NULL = none.  For measuring; it is not written out */
     size_t label_len;
+    bool
+        label_only; /* a late label, not an event: of all the above only key, time, origin, label and classes count */
 };
 
 struct eddy_limits {

@@ -210,8 +210,19 @@ static const void *embed_keep(struct eddy *e, const void *bytes, size_t n, bool 
     return copy;
 }
 
+static void embed_copy_labels(struct eddy *e, const struct eddy_result *from, struct eddy_output *to, bool *full)
+{
+    size_t values = (size_t)e->plan->n_values, classes = (size_t)from->classes.n_classes;
+    if (from->smoothed.y) {
+        to->smoothed.y = embed_keep(e, from->smoothed.y, values * sizeof(double), full);
+        to->smoothed.actual = embed_keep(e, from->smoothed.actual, values * sizeof(double), full);
+    }
+    if (classes > 0) to->classes.p = embed_keep(e, from->classes.p, classes * sizeof(double), full);
+    if (from->label) to->label = embed_keep(e, from->label, from->label_len, full);
+}
+
 /* The lane's results end with its next turn; the caller's live until the eddy's next call.  What is not copied here
- * (schema, horizons, coverages) belongs to the plan. */
+ * (schema, horizons, coverages, names of classes) belongs to the plan. */
 static eddy_status embed_copy(struct eddy *e, const struct eddy_result *from, struct eddy_output *to,
                               struct eddy_error *err)
 {
@@ -231,6 +242,7 @@ static eddy_status embed_copy(struct eddy *e, const struct eddy_result *from, st
     to->upper = embed_keep(e, from->upper, ahead * sizeof(double), &full);
     to->band_lower = embed_keep(e, from->band_lower, bands * sizeof(double), &full);
     to->band_upper = embed_keep(e, from->band_upper, bands * sizeof(double), &full);
+    embed_copy_labels(e, from, to, &full);
     return full ? embed_no_memory(err) : EDDY_OK;
 }
 

@@ -57,6 +57,7 @@ void metrics_close(struct metrics *m)
     free(m->bands);
     for (int v = 0; v < m->n_values; v++) free(m->names[v]);
     free(m->names);
+    metrics_classes_free(&m->classes);
     eddy_buffer_free(&m->scratch);
     free(m);
 }
@@ -228,7 +229,10 @@ static void metrics_keep(const struct metrics *m, const struct eddy_result *r, i
 void metrics_add(struct metrics *m, const struct eddy_result *r)
 {
     if (m->failed) return;
+    if (!metrics_classes_add(&m->classes, r)) goto fail;
+    if (r->label_only) return;
     if (!m->horizons && !metrics_shape(m, r)) goto fail;
+    metrics_smoothed_add(&m->smoothed, r);
     struct metrics_key *k;
     eddy_status rc = metrics_find(m, r, &k);
     m->unmeasured += rc == EDDY_ELIMIT;

@@ -10,6 +10,11 @@
  *          mse / persistence_mse, in which every series counts the same (series whose persistence never errs, or that
  *          are never wrong, are left out; `series` says how many counted).  `mase` is the mean over series of mae
  *          divided by the mean absolute step of that series.
+ * Classes  are judged where the label and the probabilities are known: `accuracy` of the most probable class (the first
+ *          of equals), `log_loss` the mean of -ln p of the true class, p no smaller than 1e-15, `brier` the mean of the
+ *          squared distance between the probabilities and the truth (0..2), `base_rate_brier` the same for the shares of
+ *          the classes among these labels, known in hindsight.  Labels that name no class of the network do not count.
+ * Smoothed values are judged against the values as they came; `smoothed` pools all series in their raw units.
  * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands) x sum of horizons) for what is outstanding and 48 bytes per
  *          horizon for the sums, up to `max_bytes` in all: keys that come later are not measured, and `unmeasured`
  *          counts their events.

@@ -125,6 +125,8 @@ eddy_status metrics_write(const struct metrics *m, const struct metrics_run *run
     json_int(j, "late", s->late);
     json_int(j, "duplicates", s->duplicates);
     write_forecast(m, j);
+    metrics_classes_write(&m->classes, j);
+    metrics_smoothed_write(&m->smoothed, j);
     json_open(j, "detect", '{');
     json_real(j, "threshold", m->settings->detect.threshold);
     json_int(j, "alerts", s->alerts);
@@ -174,6 +176,8 @@ eddy_status metrics_print(const struct metrics *m, const struct metrics_run *run
     fprintf(out, "alerts     %lld at threshold %s\n", (long long)s->alerts, number(m->settings->detect.threshold, a));
     fprintf(out, "training   %lld updates, %lld refused, loss %s, model v%llu\n", (long long)s->updates,
             (long long)s->refused, number(s->loss, a), (unsigned long long)s->model);
+    metrics_classes_print(&m->classes, out);
+    metrics_smoothed_print(&m->smoothed, out);
     if (run->state_hash) fprintf(out, "state      %s\n", run->state_hash);
     if (m->unmeasured)
         fprintf(out, "unmeasured %lld events of keys beyond the memory of these figures\n", (long long)m->unmeasured);

@@ -248,6 +248,113 @@ Test(metrics, a_band_that_was_never_known_is_null)
     metrics_close(m);
 }
 
+/* A result with two classes; label NULL = none. */
+static void add_class(struct metrics *m, double p_ok, double p_fault, const char *label, bool late)
+{
+    static const char *const names[] = {"v"}, *const classes[] = {"ok", "fault"};
+    static const struct eddy_schema schema = {.n_values = 1, .names = names};
+    const double y = NAN, p[] = {p_ok, p_fault};
+    const struct eddy_result r = {.key = "a",
+                                  .key_len = 1,
+                                  .topic = "f",
+                                  .schema = &schema,
+                                  .y = &y,
+                                  .classes = {.n_classes = 2, .names = classes, .p = p},
+                                  .label = label,
+                                  .label_len = label ? strlen(label) : 0,
+                                  .label_only = late};
+    metrics_add(m, &r);
+}
+
+Test(metrics, classes_are_judged_where_label_and_probabilities_are_known)
+{
+    static const char *const parts[] = {
+        "\"classes\":{\"n\":4,\"accuracy\":0.75,\"log_loss\":",
+        "\"brier\":0.33,\"base_rate_brier\":0.5,", /* (0.08 + 0.72 + 0.02 + 0.5) / 4, 1 - 1/4 - 1/4 */
+        "\"ok\":{\"n\":2,\"precision\":0.666666667,\"recall\":1}",
+        "\"fault\":{\"n\":2,\"precision\":1,\"recall\":0.5}"};
+    char text[8192] = "";
+    struct metrics *m = opened(false);
+    add_class(m, 0.8, 0.2, "ok", false);
+    add_class(m, 0.6, 0.4, "fault", false);
+    add_class(m, 0.1, 0.9, "fault", true);
+    add_class(m, 0.5, 0.5, "ok", false);    /* of equals the first counts */
+    add_class(m, NAN, NAN, "ok", false);    /* nothing is known yet */
+    add_class(m, 0.8, 0.2, "broken", true); /* no such class */
+    add_class(m, 0.8, 0.2, NULL, false);
+    write_text(m, text);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        cr_expect(strstr(text, parts[i]), "%s is missing in %s", parts[i], text);
+    const char *loss = strstr(text, "\"log_loss\":");
+    cr_assert_not_null(loss);
+    cr_expect_float_eq(atof(loss + strlen("\"log_loss\":")), -(log(0.8) + log(0.4) + log(0.9) + log(0.5)) / 4, 1e-8);
+    metrics_close(m);
+}
+
+Test(metrics, a_certain_mistake_costs_a_finite_loss)
+{
+    char text[8192] = "";
+    struct metrics *m = opened(false);
+    add_class(m, 1, 0, "fault", false);
+    write_text(m, text);
+    cr_expect(strstr(text, "\"log_loss\":34.5387764,\"brier\":2,\"base_rate_brier\":0,"), "%s", text); /* 15 ln 10 */
+    metrics_close(m);
+}
+
+Test(metrics, a_late_label_is_no_step_of_its_key)
+{
+    struct metrics *m = opened(false);
+    struct metrics_horizon h;
+    add_class(m, 0.5, 0.5, "ok", true);
+    add(m, "f", 0, "a", 1, 2, 4);
+    add_class(m, 0.5, 0.5, "ok", true);
+    add(m, "f", 0, "a", 3, 5, 7);
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_expect_eq(h.n, 1);
+    NEAR(h.mse, 1.0);
+    metrics_close(m);
+}
+
+static void add_smoothed(struct metrics *m, bool known, const double *y /* [2] */, const double *actual /* [2] */)
+{
+    static const char *const names[] = {"v", "w"};
+    static const struct eddy_schema schema = {.n_values = 2, .names = names};
+    const double own[] = {NAN, NAN};
+    const struct eddy_result r = {.key = "a",
+                                  .key_len = 1,
+                                  .topic = "f",
+                                  .schema = &schema,
+                                  .y = own,
+                                  .smoothed = {.y = y, .actual = actual, .known = known}};
+    metrics_add(m, &r);
+}
+
+Test(metrics, smoothed_values_are_judged_against_those_that_came)
+{
+    char text[8192] = "";
+    struct metrics *m = opened(false);
+    add_smoothed(m, true, (const double[]){1, 5}, (const double[]){2, 8});     /* errors 1 and 3 */
+    add_smoothed(m, true, (const double[]){1, NAN}, (const double[]){NAN, 8}); /* no pair */
+    add_smoothed(m, true, (const double[]){4, 0}, (const double[]){2, NAN});   /* 2 */
+    add_smoothed(m, false, (const double[]){9, 9}, (const double[]){0, 0});    /* nothing yet */
+    add_smoothed(m, false, NULL, NULL);
+    write_text(m, text);
+    cr_expect(strstr(text, "\"smoothed\":{\"n\":3,\"mse\":4.66666667,\"mae\":2}"), "%s", text);
+    cr_expect_null(strstr(text, "\"classes\""), "%s", text);
+    metrics_close(m);
+}
+
+Test(metrics, without_labels_and_smoothing_there_are_no_such_figures)
+{
+    char text[8192] = "";
+    struct metrics *m = opened(false);
+    add_class(m, 0.5, 0.5, NULL, false);
+    write_text(m, text);
+    cr_expect_null(strstr(text, "\"classes\""), "%s", text);
+    cr_expect_null(strstr(text, "\"smoothed\""), "%s", text);
+    metrics_close(m);
+}
+
 Test(json_out, hostile_text_stays_json)
 {
     char text[128] = "";
