@@ -121,8 +121,7 @@ struct eddy_result {
     struct eddy_classes classes;
     const char *label; /* the event's own label; NULL = none.  For measuring; it is not written out */
     size_t label_len;
-    bool
-        label_only; /* a late label, not an event: of all the above only key, time, origin, label and classes count */
+    bool label_only; /* a late label, not an event: numbers are NaN or 0, and only the classes mean something */
 };
 
 struct eddy_limits {
