@@ -43,8 +43,9 @@ struct eddy_schema {
 };
 
 /* A category's text as a number: XXH3_64bits(text) mod 2^20, which every float holds exactly; layers reduce it further,
- * modulo their buckets.  Missing is the empty text, so it has a number of its own. */
+ * modulo their buckets.  Missing counts as the empty text, so that it has a number of its own. */
 EDDY_API float eddy_category(const char *text, size_t len);
+#define EDDY_NO_CATEGORY 234690.0f /* eddy_category("", 0) */
 
 /* Labels say what class an event was of.  They come with the event, or later, in a record of the same topic and
  * partition that has the key, the time and the label of the event, but none of its values: then `label_only` is set and
@@ -58,8 +59,8 @@ struct eddy_event {
     const char *time_text; /* the time as it was written, for `time_format: as_input`; NULL when not from text */
     size_t time_text_len;
     double *x; /* [n_values] given by the caller, filled by decode; NaN = missing, never infinite */
-    /* [n_categories] given by the caller, filled by decode with numbers of eddy_category(); a codec that knows no
-     * categories leaves it alone, and NULL means that the caller wants none. */
+    /* [n_categories] given by the caller with EDDY_NO_CATEGORY throughout, filled by decode with eddy_category() of the
+     * texts; NULL = not wanted. */
     float *category;
     const char *label; /* the label's text, of at least one byte; NULL = none.  The engine finds the class */
     size_t label_len;

@@ -63,6 +63,15 @@ static eddy_status embed_find_schema(struct eddy *e, const char *const *values, 
     return rc;
 }
 
+static eddy_status embed_no_categories(struct eddy *e, struct eddy_error *err)
+{
+    int n = e->plan->schema.n_categories;
+    e->no_categories = calloc((size_t)n + 1, sizeof(*e->no_categories));
+    if (!e->no_categories) return eddy_fail(err, EDDY_ENOMEM, "eddy: out of memory");
+    for (int i = 0; i < n; i++) e->no_categories[i] = EDDY_NO_CATEGORY;
+    return EDDY_OK;
+}
+
 static eddy_status embed_open_engine(struct eddy *e, const char *const *values, struct eddy_error *err)
 {
     const struct settings *s = config_settings(e->config);
@@ -72,6 +81,7 @@ static eddy_status embed_open_engine(struct eddy *e, const char *const *values, 
     if (rc >= 0) rc = embed_open_store(e, err);
     if (rc >= 0) rc = embed_find_schema(e, values, err);
     if (rc >= 0) rc = plan_open(s, &e->names.schema, &e->plan, err);
+    if (rc >= 0) rc = embed_no_categories(e, err);
     if (rc >= 0 && s->train.mode != TRAIN_OFF) rc = trainer_open(s->train.mode, &e->trainer, err);
     if (rc >= 0) rc = embed_open_lane(e, e->store, &e->lane, err);
     return rc;
@@ -141,6 +151,7 @@ void eddy_close(struct eddy *e)
     registry_close(e->registry);
     eddy_arena_free(&e->arena);
     eddy_buffer_free(&e->text);
+    free(e->no_categories);
     free(e->events);
     free(e->results);
     free(e);
@@ -261,7 +272,8 @@ static eddy_status embed_turns(struct eddy *e, const struct eddy_input *inputs, 
             .event = {.key = inputs[i].key,
                       .key_len = inputs[i].key_len,
                       .time_ns = inputs[i].time_ns,
-                      .x = (double *)(uintptr_t)x},
+                      .x = (double *)(uintptr_t)x,
+                      .category = e->no_categories},
         };
     }
     for (int done = 0; done < n;) {

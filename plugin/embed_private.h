@@ -26,6 +26,7 @@ struct eddy {
     void *open_codec;
     struct eddy_buffer text;     /* eddy_format */
     struct eddy_arena arena;     /* what the last eddy_feed returned */
+    float *no_categories;        /* [n_categories] EDDY_NO_CATEGORY: what is fed has none */
     struct lane_event *events;   /* [cap] */
     struct eddy_result *results; /* [cap] */
     int cap;

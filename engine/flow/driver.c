@@ -334,6 +334,6 @@ void driver_close(struct driver *d)
     eddy_buffer_free(&d->encoded);
     eddy_buffer_free(&d->names);
     free(d->lanes), free(d->batches), free(d->events), free(d->results), free(d->messages), free(d->starts);
-    free(d->x), free(d->scratch_path);
+    free(d->x), free(d->category), free(d->scratch_path);
     free(d);
 }

@@ -121,14 +121,30 @@ static eddy_status feed_discover(struct driver *d, struct driver_lane *dl, const
     return rc;
 }
 
-static eddy_status feed_room_for_values(struct driver *d, int n_values, struct eddy_error *err)
+static eddy_status feed_room_for_values(struct driver *d, const struct eddy_schema *s, struct eddy_error *err)
 {
-    size_t need = (size_t)d->chunk * (size_t)n_values;
-    if (need <= d->x_cap) return EDDY_OK;
-    free(d->x);
-    d->x = calloc(need, sizeof(*d->x));
-    d->x_cap = d->x ? need : 0;
-    return d->x ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "out of memory for %d values a record", n_values);
+    size_t values = (size_t)d->chunk * (size_t)s->n_values, categories = (size_t)d->chunk * (size_t)s->n_categories;
+    if (values > d->x_cap) {
+        free(d->x);
+        d->x = calloc(values, sizeof(*d->x));
+        d->x_cap = d->x ? values : 0;
+    }
+    if (categories > d->category_cap) {
+        free(d->category);
+        d->category = calloc(categories, sizeof(*d->category));
+        d->category_cap = d->category ? categories : 0;
+    }
+    if (values <= d->x_cap && categories <= d->category_cap) return EDDY_OK;
+    return eddy_fail(err, EDDY_ENOMEM, "out of memory for %d values and %d categories a record", s->n_values,
+                     s->n_categories);
+}
+
+/* Where the i-th event's values and categories go; a codec that knows no categories leaves them missing. */
+static void feed_give_room(struct driver *d, const struct eddy_schema *s, int i, struct eddy_event *event)
+{
+    event->x = d->x + (size_t)i * (size_t)s->n_values;
+    event->category = s->n_categories ? d->category + (size_t)i * (size_t)s->n_categories : NULL;
+    for (int k = 0; k < s->n_categories; k++) event->category[k] = EDDY_NO_CATEGORY;
 }
 
 /* Decodes one record into an event; a bad one becomes LANE_SKIP after it went to the dead letters. */
@@ -149,9 +165,9 @@ static eddy_status feed_decode(struct driver *d, struct driver_lane *dl, const s
     void *codec = context ? d->context_codec : d->codec;
 
     if (!dl->lane) rc = feed_discover(d, dl, type, codec, r, &why);
-    if (rc >= 0) rc = feed_room_for_values(d, dl->plan->n_values, &why);
+    if (rc >= 0) rc = feed_room_for_values(d, &dl->plan->schema, &why);
     if (rc >= 0) {
-        out->event.x = d->x + (size_t)i * (size_t)dl->plan->n_values;
+        feed_give_room(d, &dl->plan->schema, i, &out->event);
         rc = type->decode(codec, &dl->plan->schema, r, &d->arena, &out->event, &why);
     }
     if (rc >= 0) {

@@ -48,9 +48,10 @@ struct driver {
     struct lane_event *events;
     struct eddy_result *results;
     struct sink_message *messages;
-    size_t *starts; /* where a message begins in `encoded` */
-    double *x;      /* [chunk, n_values] */
-    size_t x_cap;
+    size_t *starts;  /* where a message begins in `encoded` */
+    double *x;       /* [chunk, n_values] */
+    float *category; /* [chunk, n_categories] */
+    size_t x_cap, category_cap;
     struct eddy_arena arena;
     struct eddy_buffer encoded, names;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/flow/codec_categories.h"
 #include "engine/forecast/bands.h"
 #include "engine/forecast/calendar.h"
 #include "engine/forecast/scale.h"
@@ -39,13 +40,29 @@ static void plan_free_names(const char *const *names, int n)
     free((void *)(uintptr_t)names);
 }
 
-static eddy_status plan_schema(struct plan *p, const struct eddy_schema *from, struct eddy_error *err)
+/* Those of the schema, from CSV files, go before those of the codec's settings. */
+static eddy_status plan_categories(struct plan *p, const struct eddy_schema *from, struct eddy_error *err)
 {
     struct eddy_schema *s = &p->schema;
-    p->n_values = from->n_values;
-    eddy_status rc = plan_names(from->names, from->n_values, &s->names, &s->n_values, err);
-    if (rc >= 0) rc = plan_names(from->categories, from->n_categories, &s->categories, &s->n_categories, err);
+    struct eddy_buffer text = {0};
+    if (from->n_categories > 0)
+        return plan_names(from->categories, from->n_categories, &s->categories, &s->n_categories, err);
+    const eddy_status n = codec_categories(p->settings, &text, err);
+    const char **names = n > 0 ? calloc((size_t)n, sizeof(*names)) : NULL;
+    eddy_status rc = n < 0 ? n : n > 0 && !names ? plan_no_memory(err) : EDDY_OK;
+    const char *at = text.data;
+    for (int i = 0; names && i < n; i++, at += strlen(at) + 1) names[i] = at;
+    if (names) rc = plan_names(names, n, &s->categories, &s->n_categories, err);
+    free((void *)names);
+    eddy_buffer_free(&text);
     return rc;
+}
+
+static eddy_status plan_schema(struct plan *p, const struct eddy_schema *from, struct eddy_error *err)
+{
+    p->n_values = from->n_values;
+    eddy_status rc = plan_names(from->names, from->n_values, &p->schema.names, &p->schema.n_values, err);
+    return rc < 0 ? rc : plan_categories(p, from, err);
 }
 
 /* The configuration was checked: only settings made in another way hold an unknown word. */

@@ -28,7 +28,7 @@ struct point {
 
 struct plan {
     const struct settings *settings;
-    struct eddy_schema schema; /* owned */
+    struct eddy_schema schema; /* owned; categories are the codec's, unless the caller's schema has some */
     int n_values, n_channels, n_dims, n_bands;
     struct outlook_shape outlook; /* horizons */
     int *missing;                 /* [n_values] enum missing_policy */

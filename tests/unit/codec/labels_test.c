@@ -37,6 +37,7 @@ Test(category, the_numbers_stay_what_they_are_because_stored_weights_depend_on_t
 {
     /* XXH3_64bits of the empty text is 2d06800538d394c2, of "press" 3b7eeccb9f27b020. */
     cr_expect_eq(eddy_category("", 0), (float)0x394c2);
+    cr_expect_eq(eddy_category("", 0), EDDY_NO_CATEGORY);
     cr_expect_eq(eddy_category("press", 5), (float)0x7b020);
 }
 
