@@ -70,6 +70,19 @@ static const struct eddy_option scaling_options[] = {
     {0},
 };
 
+static const struct eddy_option mix_options[] = {
+    {"discount", EDDY_OPT_REAL, AT(mix, discount), "0.998", 0.5, 0.99999, "per step",
+     "How long past losses count: 0.998 remembers some 500 steps, 0.99 follows changes faster and noise with them.",
+     NULL, 0, false},
+    {"rate", EDDY_OPT_REAL, AT(mix, rate), "0.05", 0, 100, "",
+     "How sharply weights follow losses; 0 weighs all experts equally.", NULL, 0, false},
+    {"floor", EDDY_OPT_REAL, AT(mix, floor), "0.001", 0, 1, "share",
+     "Spread evenly over all experts, so that none is ever lost.", NULL, 0, false},
+    {"start", EDDY_OPT_INT, AT(mix, start), "50", 0, 1e6, "labels",
+     "Labels of a value before its weights may differ.", NULL, 0, false},
+    {0},
+};
+
 static const struct eddy_option forecast_options[] = {
     {"horizons", EDDY_OPT_RANGES, AT(forecast, horizons), "[1]", 1, 1024, "steps ahead",
      "How far to look ahead: numbers and ranges, at most 512 of them.", NULL, 0, false},
@@ -91,6 +104,8 @@ static const struct eddy_option forecast_options[] = {
     {"experts", EDDY_OPT_PARTS, AT(forecast, experts), "", 0, 0, "",
      "Who forecasts; several are mixed per value, by how well they have done. Unset: the networks.", NULL,
      EDDY_PART_EXPERT, false},
+    {"mix", EDDY_OPT_GROUP, AT(forecast, mix), "", 0, 0, "", "How the forecasts of several experts are weighed.",
+     mix_options, 0, false},
     {"scaling", EDDY_OPT_GROUP, AT(forecast, scaling), "", 0, 0, "", "How values are scaled for the networks.",
      scaling_options, 0, false},
     {"anchor", EDDY_OPT_ENUM, AT(forecast, anchor), "last", 0, 0, "last|none",

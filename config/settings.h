@@ -62,6 +62,14 @@ struct scaling_settings {
     struct eddy_map mean, deviation; /* fixed: per value, and `default` */
 };
 
+/* How several experts become one forecast: engine/forecast/mix.h. */
+struct mix_settings {
+    double discount; /* of past losses, per step */
+    double rate;     /* how sharply weights follow losses */
+    double floor;    /* share that is spread evenly */
+    int64_t start;   /* labels before weights differ */
+};
+
 struct forecast_settings {
     struct eddy_ints horizons;       /* steps ahead, ascending */
     int channels;                    /* enum channels */
@@ -69,6 +77,7 @@ struct forecast_settings {
     struct network_settings network; /* the only one, named "network", unless `networks` names others */
     struct eddy_groups networks;     /* of struct network_settings */
     struct eddy_choices experts;     /* of kind EDDY_PART_EXPERT; none = the networks that forecast */
+    struct mix_settings mix;
     struct scaling_settings scaling;
     int anchor;              /* enum anchor */
     struct eddy_reals bands; /* central coverages in (0, 1), ascending */

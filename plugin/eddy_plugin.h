@@ -7,12 +7,14 @@
  *
  * Build    cc -shared -fPIC -I<include> -o mine.so mine.c     (the eddy_* calls are found in the program that loads it)
  * Use      plugins: [/path/to/mine.so] in the configuration; the file must not be writable by others.
- * The contracts of the parts are in eddy_codec.h, eddy_layer.h and eddy_detector.h; examples are in plugin/examples/. */
+ * The contracts of the parts are in eddy_codec.h, eddy_layer.h, eddy_expert.h and eddy_detector.h; examples are in
+ * plugin/examples/. */
 #ifndef EDDY_PLUGIN_H
 #define EDDY_PLUGIN_H
 
 #include "eddy_codec.h"
 #include "eddy_detector.h"
+#include "eddy_expert.h"
 #include "eddy_layer.h"
 
 #define EDDY_MODULE __attribute__((visibility("default")))

@@ -13,10 +13,12 @@
 #include "engine/detect/detectors.h"
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
+#include "engine/forecast/experts.h"
 #include "engine/model/layers.h"
 #include "plugin/loader.h"
 
-/* A new built-in part is a row here; layers have a table of their own, engine/model/layers.h. */
+/* A new built-in part is a row here; layers and experts have tables of their own, engine/model/layers.h and
+ * engine/forecast/experts.h. */
 static const struct eddy_part *const built_in[] = {
     &source_kafka.part,        &source_file.part, &source_stdin.part, /* sources */
     &sink_kafka.part,          &sink_file.part,   &sink_stdout.part,  /* sinks */
@@ -70,6 +72,7 @@ eddy_status registry_open(struct registry **out, struct eddy_error *err)
     eddy_status rc = EDDY_OK;
     for (int i = 0; i < N_BUILT_IN && rc >= 0; i++) rc = registry_append(r, built_in[i], err);
     for (int i = 0; layers_built_in[i] && rc >= 0; i++) rc = registry_append(r, layers_built_in[i], err);
+    for (int i = 0; experts_built_in[i] && rc >= 0; i++) rc = registry_append(r, experts_built_in[i], err);
     if (rc < 0) {
         registry_close(r);
         return rc;
@@ -135,7 +138,7 @@ static eddy_status part_check(const struct registry *r, const struct eddy_part *
     const struct part_kind *kind = part_kind_find(part->kind);
     if (!kind)
         return eddy_fail(err, EDDY_ECONFIG,
-                         "plugin %s: part %s: kind %u cannot be loaded (codec, layer, detector can)", where,
+                         "plugin %s: part %s: kind %u cannot be loaded (codec, layer, detector, expert can)", where,
                          part->name, part->kind);
     if (part->struct_size < kind->must_end)
         return eddy_fail(err, EDDY_ECONFIG, "plugin %s: %s %s: its struct has %u bytes, at least %zu are needed",

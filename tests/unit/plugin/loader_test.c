@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "eddy_plugin.h"
+#include "engine/forecast/experts.h"
 #include "engine/model/layers.h"
 #include "plugin/loader.h"
 #include "plugin/registry.h"
@@ -146,8 +147,8 @@ Test(registry, every_built_in_part_is_listed_once_with_a_summary)
             cr_assert(item[k]->kind != item[n]->kind || strcmp(item[k]->name, item[n]->name) != 0, "%s twice",
                       item[n]->name);
     }
-#define LAYERS_ONE(name) +1
-    cr_assert_eq(n, 9 LAYERS(LAYERS_ONE), "%d parts", n); /* the layers and 9 others */
+#define ONE(name) +1
+    cr_assert_eq(n, 9 LAYERS(ONE) EXPERTS(ONE), "%d parts", n); /* layers, experts and 9 others */
     registry_close(r);
 }
 

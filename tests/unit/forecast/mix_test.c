@@ -1,0 +1,188 @@
+/* The mix of experts: who gets which weight, and when. */
+#include <criterion/criterion.h>
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "eddy_layer.h"
+#include "engine/forecast/mix.h"
+
+enum { MAX_EXPERTS = 6, MAX_HORIZONS = 8, MAX_BYTES = 256 };
+static const struct mix_settings standard = {.998, .05, .001, 50};
+
+/* A mix at work: errors of all horizons at each step, from t = horizon on. */
+struct world {
+    struct mix_settings settings;
+    int n_experts, n_horizons;
+    _Alignas(8) unsigned char state[MAX_BYTES];
+    double weights[MAX_EXPERTS];
+};
+
+static struct world world(int n_experts, int n_horizons)
+{
+    struct world w = {.settings = standard, .n_experts = n_experts, .n_horizons = n_horizons};
+    cr_assert_leq(mix_bytes(n_experts, n_horizons), sizeof(w.state));
+    return w;
+}
+
+static double noise(uint64_t seed, int i)
+{
+    return (double)eddy_random_normal(seed, (uint64_t)i);
+}
+
+static void weigh(struct world *w)
+{
+    double sum = 0;
+    mix_weights(&w->settings, w->n_experts, w->state, w->weights);
+    for (int i = 0; i < w->n_experts; i++) {
+        cr_assert(w->weights[i] >= w->settings.floor / w->n_experts / 1.0001 && w->weights[i] <= 1);
+        sum += w->weights[i];
+    }
+    cr_assert_float_eq(sum, 1, 1e-12);
+}
+
+/* `n` steps on which expert i errs with the deviation sizes[i] at every horizon; NaN = it is silent. */
+static void learn(struct world *w, const double *sizes, int n, uint64_t seed)
+{
+    for (int t = 0; t < n; t++)
+        for (int j = 0; j < w->n_horizons; j++) {
+            double errors[MAX_EXPERTS];
+            for (int i = 0; i < w->n_experts; i++)
+                errors[i] = sizes[i] * noise(seed + (uint64_t)i, t * w->n_horizons + j);
+            mix_learn(&w->settings, w->n_experts, w->n_horizons, w->state, j, errors);
+        }
+    weigh(w);
+}
+
+Test(mix, weighs_equally_before_it_has_seen_enough)
+{
+    struct world w = world(4, 3);
+    const double sizes[] = {1, 2, 3, 4};
+    weigh(&w);
+    for (int i = 0; i < 4; i++) cr_assert_float_eq(w.weights[i], .25, 1e-9);
+    learn(&w, sizes, 49, 1);
+    for (int i = 0; i < 4; i++) cr_assert_float_eq(w.weights[i], .25, 1e-9);
+    learn(&w, sizes, 1, 2);
+    cr_assert_gt(w.weights[0], .4);
+}
+
+Test(mix, follows_the_better_expert_and_switches_after_a_change)
+{
+    struct world w = world(3, 2);
+    const double before[] = {1, 1.3, 1.6}, after[] = {1.6, 1.3, 1};
+    learn(&w, before, 1500, 1);
+    cr_assert_gt(w.weights[0], .98, "weight %g", w.weights[0]);
+    learn(&w, after, 1500, 2);
+    cr_assert_gt(w.weights[2], .98, "weight %g", w.weights[2]);
+}
+
+Test(mix, has_the_weights_of_losses_kept_per_expert_and_horizon)
+{
+    struct world w = world(3, 4);
+    const double sizes[] = {1, 1.02, 1.05};
+    double n_hard[4] = {0}, loss[3][4] = {{0}}, exact[3], sum = 0;
+    for (int t = 0; t < 2000; t++)
+        for (int j = 0; j < 4 && j <= t; j++) { /* the label of the j-th horizon comes from step j on */
+            double errors[3], mean = 0;
+            for (int i = 0; i < 3; i++)
+                errors[i] = (j + 1) * sizes[i] * noise((uint64_t)i, 4 * t + j), mean += errors[i] * errors[i] / 3;
+            mix_learn(&w.settings, 3, 4, w.state, j, errors);
+            const double seen = j == 0 ? t : t + 1;
+            if (n_hard[j] == 0)
+                n_hard[j] = mean;
+            else
+                n_hard[j] += fmax(.005, 1 / (seen + 1)) * (fmin(mean, 20 * n_hard[j]) - n_hard[j]);
+            for (int i = 0; i < 3; i++) loss[i][j] = .998 * loss[i][j] + fmin(errors[i] * errors[i] / n_hard[j], 50);
+        }
+    weigh(&w);
+    for (int i = 0; i < 3; i++) {
+        exact[i] = exp(-.05 * (loss[i][0] + loss[i][1] + loss[i][2] + loss[i][3]) / 4);
+        sum += exact[i];
+    }
+    for (int i = 0; i < 3; i++)
+        cr_assert_float_eq(w.weights[i], .999 * exact[i] / sum + .001 / 3, .005, "expert %d: %g, exact %g", i,
+                           w.weights[i], .999 * exact[i] / sum + .001 / 3);
+}
+
+Test(mix, does_not_depend_on_the_unit_of_the_values)
+{
+    struct world one = world(3, 2), tiny = world(3, 2), huge = world(3, 2);
+    const double sizes[] = {1, 1.02, 1.05};
+    const double tiny_sizes[] = {1e-30, 1.02e-30, 1.05e-30}, huge_sizes[] = {1e30, 1.02e30, 1.05e30};
+    learn(&one, sizes, 300, 1);
+    learn(&tiny, tiny_sizes, 300, 1);
+    learn(&huge, huge_sizes, 300, 1);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_float_eq(one.weights[i], tiny.weights[i], 1e-4);
+        cr_assert_float_eq(one.weights[i], huge.weights[i], 1e-4);
+    }
+}
+
+Test(mix, a_jump_says_nothing_about_who_is_better)
+{
+    struct world w = world(2, 1);
+    const double sizes[] = {1, 1.1}, jump[] = {1e6, 2e6};
+    learn(&w, sizes, 1000, 1);
+    const double before = w.weights[0];
+    mix_learn(&w.settings, 2, 1, w.state, 0, jump);
+    weigh(&w);
+    cr_assert_float_eq(w.weights[0], before, .01);
+}
+
+Test(mix, gives_no_weight_to_the_silent_at_that_time)
+{
+    struct world w = world(2, 3);
+    const double forecasts[] = {1, NAN, NAN, 3, 3, INFINITY};
+    double mixed[3];
+    mix_combine(&w.settings, 2, 3, w.state, forecasts, mixed);
+    cr_assert_float_eq(mixed[0], 2, 1e-12);
+    cr_assert_float_eq(mixed[1], 3, 0);
+    cr_assert(isnan(mixed[2]));
+}
+
+Test(mix, silence_neither_pays_nor_costs)
+{
+    struct world w = world(3, 1);
+    const double together[] = {1, 1, 1.5}, apart[] = {1, NAN, 1.5};
+    learn(&w, together, 500, 1);
+    const double before = w.weights[1] / w.weights[0];
+    learn(&w, apart, 500, 2);
+    cr_assert_float_eq(w.weights[1] / w.weights[0], before, .2 * before);
+}
+
+Test(mix, learns_nothing_when_all_were_silent)
+{
+    struct world w = world(2, 2);
+    const double silent[] = {NAN, INFINITY};
+    unsigned char before[MAX_BYTES];
+    memcpy(before, w.state, MAX_BYTES);
+    mix_learn(&w.settings, 2, 2, w.state, 0, silent);
+    cr_assert_eq(memcmp(before, w.state, MAX_BYTES), 0);
+}
+
+Test(mix, stays_finite_whatever_the_errors)
+{
+    static const double hostile[] = {0, 0, 1.7e308, -1.7e308, 5e-324, 1, 0, NAN, -INFINITY, 1e-300, 1e39, 1e18};
+    enum { N = sizeof(hostile) / sizeof(*hostile) };
+    struct world w = world(3, 2);
+    for (int t = 0; t < 5000; t++) {
+        const double errors[] = {hostile[t % N], hostile[t * 7 % N], hostile[t * t % N]};
+        mix_learn(&w.settings, 3, 2, w.state, t % 2, errors);
+        weigh(&w);
+    }
+    const double forecasts[] = {DBL_MAX, -DBL_MAX, DBL_MAX, -DBL_MAX, DBL_MAX, -DBL_MAX};
+    double mixed[2];
+    mix_combine(&w.settings, 3, 2, w.state, forecasts, mixed);
+    cr_assert(isfinite(mixed[0]) && isfinite(mixed[1]));
+}
+
+Test(mix, perfect_experts_stay_equal_until_one_errs)
+{
+    struct world w = world(2, 1);
+    const double perfect[] = {0, 0}, one_errs[] = {0, 1};
+    learn(&w, perfect, 100, 1);
+    cr_assert_float_eq(w.weights[0], .5, 1e-9);
+    learn(&w, one_errs, 100, 1);
+    cr_assert_gt(w.weights[0], .9);
+}
