@@ -1,5 +1,6 @@
 /* What the layers that look at a stretch of the past promise beyond the rules of all layers. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,41 @@ Test(convolution, a_counter_that_cannot_be_leads_nowhere_outside)
         cr_assert_eq(a.y[1], 5);
         alone_close(&a);
     }
+}
+
+Test(convolution, an_embedding_takes_numbers_modulo_its_buckets_and_what_is_no_number_as_0)
+{
+    static const struct {
+        float number;
+        int bucket;
+    } known[] = {{0, 0}, {4, 4}, {5, 0}, {1048573, 3}, {-1, 0}, {INFINITY, 0}, {-INFINITY, 0}, {0x1p100f, 1}};
+    struct alone one_hot, learned;
+    const struct eddy_layer_place place = {.n_in = 3, .n_categories = 1};
+    alone_open(&one_hot, "embedding: {encoding: one_hot, buckets: 5}", &place);
+    alone_open(&learned, "embedding: {encoding: learned, buckets: 5, units: 2}", &place);
+    cr_assert_eq(one_hot.plan.n_out, 2 + 5);
+    cr_assert_eq(learned.plan.n_out, 2 + 2);
+    cr_assert_eq(learned.plan.n_params, 5 * 2);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        const float x[3] = {7, 8, known[i].number};
+        const int bucket = known[i].bucket;
+        alone_step(&one_hot, x);
+        alone_step(&learned, x);
+        for (int j = 0; j < 2; j++) cr_assert(one_hot.y[j] == x[j] && learned.y[j] == x[j]);
+        for (int j = 0; j < 5; j++) cr_assert_eq(one_hot.y[2 + j], j == bucket ? 1 : 0, "%g", (double)x[2]);
+        cr_assert_eq(memcmp(learned.y + 2, learned.params + bucket * 2, 2 * sizeof(float)), 0, "%g", (double)x[2]);
+    }
+    alone_close(&one_hot);
+    alone_close(&learned);
+}
+
+Test(convolution, an_embedding_stands_at_the_bottom_of_a_network_that_reads_categories)
+{
+    const struct eddy_layer_place above = {.n_in = 4, .above = true}, none = {.n_in = 4};
+    const struct eddy_layer_place many = {.n_in = 40, .n_categories = 33};
+    assert_refused("embedding: {}", &above, "first layer");
+    assert_refused("embedding: {}", &none, "no categories");
+    assert_refused("embedding: {}", &many, "33 categories");
 }
 
 Test(convolution, sizes_that_cannot_be_are_refused_by_name)
