@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden values of lags and embedding, by PyTorch: see common.py."""
+"""Golden values of conv1d, embedding and lags, by PyTorch: see common.py."""
 import torch
 
 from common import case, take
@@ -10,6 +10,16 @@ def lags(steps):
         past = [torch.nn.functional.pad(x, (0, 0, 0, 0, j, 0))[:x.shape[0]] for j in range(steps)]
         return torch.cat(past, dim=2)
     return 0, forward
+
+
+def conv1d(n_in, filters, kernel, stride, activation):
+    def forward(params, x, elapsed):
+        w, b = take(params, (filters, n_in, kernel), (filters,))
+        padded = torch.nn.functional.pad(x.permute(1, 2, 0), (kernel - 1, 0))
+        y = activation(torch.nn.functional.conv1d(padded, w, b)).permute(2, 0, 1)
+        fires = (torch.arange(x.shape[0]) % stride == stride - 1).reshape(-1, 1, 1)
+        return torch.where(fires, y, torch.full_like(y, torch.nan))
+    return filters * (n_in * kernel + 1), forward
 
 
 def embedding(n_others, n_categories, buckets, units):
@@ -25,6 +35,8 @@ def embedding(n_others, n_categories, buckets, units):
     return n_categories * buckets * (units or 0), forward
 
 
+case("conv1d", "conv1d: {filters: 5, kernel: 4, activation: tanh}", 3, *conv1d(3, 5, 4, 1, torch.tanh))
+case("conv1d_relu", "conv1d: {filters: 17, kernel: 40, activation: relu}", 1, *conv1d(1, 17, 40, 1, torch.relu))
 case("embedding_one_hot", "embedding: {encoding: one_hot, buckets: 4}", 4, *embedding(2, 2, 4, None), n_categories=2)
 case("embedding_learned", "embedding: {encoding: learned, buckets: 3, units: 2}", 5, *embedding(3, 2, 3, 2),
      n_categories=2)

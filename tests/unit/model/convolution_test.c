@@ -96,6 +96,50 @@ Test(convolution, a_counter_that_cannot_be_leads_nowhere_outside)
     }
 }
 
+Test(convolution, a_strided_convolution_fires_at_every_so_manieth_step_what_the_full_one_says_there)
+{
+    enum { N_IN = 2, FILTERS = 3 };
+    struct alone full, strided;
+    const struct eddy_layer_place place = {.n_in = N_IN};
+    alone_open(&full, "conv1d: {filters: 3, kernel: 5, activation: identity}", &place);
+    alone_open(&strided, "conv1d: {filters: 3, kernel: 5, stride: 4, activation: identity}", &place);
+    cr_assert_eq(full.plan.stride, 1);
+    cr_assert_eq(strided.plan.stride, 4);
+    for (int t = 0; t < 27; t++) {
+        float x[N_IN], before[FILTERS];
+        test_fill(x, N_IN, 50 + (uint64_t)t, 1);
+        memcpy(before, strided.y, sizeof(before));
+        alone_step(&full, x);
+        alone_step(&strided, x);
+        cr_assert_eq(strided.state[0], (t + 1) % 4);
+        cr_assert_eq(memcmp(strided.y, t % 4 == 3 ? full.y : before, sizeof(before)), 0, "step %d", t);
+    }
+    alone_close(&full);
+    alone_close(&strided);
+}
+
+Test(convolution, a_convolution_by_hand)
+{
+    struct alone a;
+    const float weight[2 * 2 * 3] = {1, 10, 100, 2, 20, 200, -1, -10, -100, 0, 0, 0}; /* [filters, n_in, kernel] */
+    const float bias[2] = {0.5f, 1};
+    alone_open(&a, "conv1d: {filters: 2, kernel: 3, activation: relu}", &(struct eddy_layer_place){.n_in = 2});
+    cr_assert_eq(a.plan.n_params, 2 * (2 * 3 + 1));
+    memcpy(a.params, weight, sizeof(weight));
+    memcpy(a.params + 12, bias, sizeof(bias));
+    a.layer->pack(&a.plan, a.params, a.packed);
+    alone_step(&a, (const float[]){1, 4});
+    cr_assert_eq(a.y[0], 100 + 800 + 0.5f);
+    cr_assert_eq(a.y[1], 0);
+    alone_step(&a, (const float[]){-2, 5});
+    alone_step(&a, (const float[]){3, 6});
+    cr_assert_eq(a.y[0], 1 * 1 + 10 * -2 + 100 * 3 + 2 * 4 + 20 * 5 + 200 * 6 + 0.5f);
+    alone_step(&a, (const float[]){-7, 0});
+    cr_assert_eq(a.y[0], 0);
+    cr_assert_eq(a.y[1], 2 - 30 + 700 + 1);
+    alone_close(&a);
+}
+
 Test(convolution, an_embedding_takes_numbers_modulo_its_buckets_and_what_is_no_number_as_0)
 {
     static const struct {
@@ -136,4 +180,12 @@ Test(convolution, sizes_that_cannot_be_are_refused_by_name)
     const struct eddy_layer_place no_input = {.n_in = 0}, wide = {.n_in = 1 << 19};
     assert_refused("lags: {steps: 4}", &no_input, "0 inputs");
     assert_refused("lags: {steps: 4}", &wide, "4 steps");
+    assert_refused("conv1d: {filters: 2, kernel: 4}", &no_input, "0 inputs");
+    assert_refused("conv1d: {filters: 2, kernel: 4}", &wide, "4 steps");
+}
+
+Test(convolution, a_stride_beyond_the_kernel_would_lose_inputs)
+{
+    const struct eddy_layer_place place = {.n_in = 1};
+    assert_refused("conv1d: {filters: 2, kernel: 4, stride: 5}", &place, "stride of 5");
 }
