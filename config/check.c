@@ -6,7 +6,7 @@
 #include "config/option.h"
 #include "config/unit.h"
 
-enum { MAX_HORIZONS = 512, MAX_NAME = 100, MAX_LAYERS = 16, MAX_NETWORKS = 8 };
+enum { MAX_HORIZONS = 512, MAX_NAME = 100, MAX_LAYERS = 16 };
 
 struct checking {
     struct reading *reading;
@@ -89,9 +89,9 @@ static void check_networks(const struct checking *c)
     if (f->networks.n > 0 && forecast && node_get(forecast, "network"))
         reading_problem(c->reading, place_of(c, "forecast.network"), "forecast.network",
                         "stands beside forecast.networks: move it in there under a name of its own");
-    if (f->networks.n > MAX_NETWORKS)
+    if (f->networks.n > EDDY_MAX_NETWORKS)
         reading_problem(c->reading, place_of(c, "forecast.networks"), "forecast.networks",
-                        "has %d networks; at most %d are allowed", f->networks.n, MAX_NETWORKS);
+                        "has %d networks; at most %d are allowed", f->networks.n, EDDY_MAX_NETWORKS);
     check_network(c, "forecast.network", &f->network);
     for (int i = 0; i < f->networks.n; i++) {
         const char *path = reading_format(c->reading, "forecast.networks.%s", f->networks.item[i].name);

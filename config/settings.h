@@ -41,6 +41,8 @@ enum missing_policy {
 };
 extern const char *const missing_policy_words[]; /* as users write them, by enum missing_policy; NULL-terminated */
 
+enum { EDDY_MAX_NETWORKS = 8 }; /* of one pipeline */
+
 struct network_settings {
     struct eddy_choices layers;  /* of kind EDDY_PART_LAYER, bottom to top */
     bool residual;               /* a layer's input is added to its output where both are equally wide */

@@ -112,7 +112,7 @@ static void print_sizes(const struct check *c)
     if (!c->values_known) printf("those of the first record; sizes below are for one");
     printf("\nper key    %zu bytes in memory, %zu on disk; the model %zu\n\n", e.resident_bytes, e.disk_bytes,
            e.model_bytes);
-    network_summary(plan->network, stdout);
+    model_summary(plan->model, stdout);
 }
 
 /* ---- for programs ---- */
@@ -184,7 +184,7 @@ static void write_sizes(const struct check *c)
     json_int(j, "resident_bytes_per_key", (int64_t)e.resident_bytes);
     json_int(j, "disk_bytes_per_key", (int64_t)e.disk_bytes);
     json_int(j, "model_bytes", (int64_t)e.model_bytes);
-    json_int(j, "parameters", (int64_t)c->plan->network->n_params);
+    json_int(j, "parameters", (int64_t)c->plan->model->n_params);
 }
 
 /* ---- the configuration ---- */

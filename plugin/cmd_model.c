@@ -105,10 +105,8 @@ static void show_tensor(struct model_work *w, int layer, const char *part, const
 static void show_head(struct model_work *w, const struct weights *weights)
 {
     if (!w->args->json) {
-        printf("%s-%d v%llu: %zu parameters, %lld steps, %lld refused, loss %.5g, gradient norm %.5g\n",
-               w->file->identity.topic, w->file->identity.partition, (unsigned long long)weights->version,
-               weights->n_params, (long long)weights->steps, (long long)weights->refused, weights->loss,
-               weights->grad_norm);
+        printf("%s-%d v%llu: %zu parameters\n", w->file->identity.topic, w->file->identity.partition,
+               (unsigned long long)weights->version, weights->n_params);
         return;
     }
     json_open(&w->json, NULL, '{');
@@ -116,23 +114,46 @@ static void show_head(struct model_work *w, const struct weights *weights)
     json_int(&w->json, "partition", w->file->identity.partition);
     json_int(&w->json, "version", (int64_t)weights->version);
     json_int(&w->json, "parameters", (int64_t)weights->n_params);
-    json_int(&w->json, "steps", weights->steps);
-    json_int(&w->json, "refused", weights->refused);
-    json_real(&w->json, "loss", weights->loss);
-    json_real(&w->json, "grad_norm", weights->grad_norm);
+    json_open(&w->json, "networks", '[');
+}
+
+static void show_progress(struct model_work *w, const char *name, const struct train_progress *p)
+{
+    if (!w->args->json) {
+        printf(" %s: %lld steps, %lld refused, loss %.5g, gradient norm %.5g\n", name, (long long)p->steps,
+               (long long)p->refused, p->loss, p->grad_norm);
+        return;
+    }
+    json_open(&w->json, NULL, '{');
+    json_text(&w->json, "name", name);
+    json_int(&w->json, "steps", p->steps);
+    json_int(&w->json, "refused", p->refused);
+    json_real(&w->json, "loss", p->loss);
+    json_real(&w->json, "grad_norm", p->grad_norm);
     json_open(&w->json, "tensors", '[');
 }
 
-static void show_weights(struct model_work *w, const struct network *network, const struct weights *weights)
+static void show_network(struct model_work *w, const struct network *network, const float *params)
 {
-    show_head(w, weights);
     for (int i = 0; i <= network->n_layers; i++) {
         const struct network_layer *layer = &network->layers[i];
         struct eddy_tensor_info t;
         for (int k = 0; layer->layer->tensor(&layer->plan, k, &t); k++) {
             t.first += layer->first_param;
-            show_tensor(w, i, i < network->n_layers ? layer->layer->part.name : "head", &t, weights->ema);
+            show_tensor(w, i, i < network->n_layers ? layer->layer->part.name : "head", &t, params);
         }
+    }
+    if (!w->args->json) return;
+    json_close(&w->json, ']');
+    json_close(&w->json, '}');
+}
+
+static void show_weights(struct model_work *w, const struct model *model, const struct weights *weights)
+{
+    show_head(w, weights);
+    for (int i = 0; i < model->n; i++) {
+        show_progress(w, model->slices[i].name, &weights->progress[i]);
+        show_network(w, model->slices[i].net, weights->ema + model->slices[i].first_param);
     }
     if (!w->args->json) return;
     json_close(&w->json, ']');
@@ -150,10 +171,10 @@ static eddy_status do_show(struct model_work *w, struct eddy_error *err)
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;
     if (rc >= 0) rc = schema_from_store(&names, w->store, err);
     if (rc >= 0) rc = plan_open(w->settings, &names.schema, &plan, err);
-    if (rc >= 0) rc = weights_decode(plan->network, bytes.data, bytes.len, &weights, err);
+    if (rc >= 0) rc = weights_decode(plan->model, bytes.data, bytes.len, &weights, err);
     if (rc >= 0) {
         w->found++;
-        show_weights(w, plan->network, weights);
+        show_weights(w, plan->model, weights);
     }
     weights_unref(weights);
     plan_close(plan);
@@ -197,7 +218,7 @@ static eddy_status do_summary(struct model_work *w, struct eddy_error *err)
     struct plan *plan = NULL;
     eddy_status rc = summary_schema(w, &names, err);
     if (rc >= 0) rc = plan_open(w->settings, &names.schema, &plan, err);
-    if (rc >= 0) network_summary(plan->network, stdout);
+    if (rc >= 0) model_summary(plan->model, stdout);
     plan_close(plan);
     schema_free(&names);
     return rc;

@@ -17,9 +17,7 @@ static void lane_free_scratch(struct lane *l)
 {
     free(l->items), free(l->order), free(l->wave_first);
     free(l->values), free(l->attribution), free(l->points);
-    free((void *)l->x), free(l->state), free(l->y);
-    free(l->elapsed), free(l->inputs), free(l->outputs);
-    free((void *)l->wave_x), free(l->wave_state), free(l->wave_y), free(l->wave_elapsed);
+    lane_step_free(l);
 }
 
 /* Room for a turn of n events; grows only. */
@@ -27,7 +25,7 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
 {
     if (n <= l->cap_events) return EDDY_OK;
     const struct plan *p = l->plan;
-    size_t events = (size_t)n, rows = events * (size_t)p->n_channels, values = events * (size_t)p->n_values;
+    const size_t events = (size_t)n, values = events * (size_t)p->n_values;
 
     lane_free_scratch(l);
     l->cap_events = 0;
@@ -37,22 +35,37 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
     l->values = calloc(events * l->values_each, sizeof(*l->values));
     l->attribution = calloc(values, sizeof(*l->attribution));
     l->points = calloc(values, sizeof(*l->points));
-    l->x = (const float **)calloc(rows, sizeof(*l->x));
-    l->state = calloc(rows, sizeof(*l->state));
-    l->y = calloc(rows, sizeof(*l->y));
-    l->elapsed = calloc(rows, sizeof(*l->elapsed));
-    l->inputs = calloc(rows * (size_t)p->window.n_in, sizeof(*l->inputs));
-    l->outputs = calloc(rows * (size_t)p->window.n_out, sizeof(*l->outputs));
-    l->wave_x = (const float **)calloc(rows, sizeof(*l->wave_x));
-    l->wave_state = calloc(rows, sizeof(*l->wave_state));
-    l->wave_y = calloc(rows, sizeof(*l->wave_y));
-    l->wave_elapsed = calloc(rows, sizeof(*l->wave_elapsed));
-    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points || !l->x ||
-        !l->state || !l->y || !l->elapsed || !l->inputs || !l->outputs || !l->wave_x || !l->wave_state ||
-        !l->wave_y || !l->wave_elapsed)
-        return lane_no_memory(l, err);
-    l->cap_events = n;
-    return EDDY_OK;
+    eddy_status rc = lane_step_reserve(l, n, err);
+    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points)
+        rc = lane_no_memory(l, err);
+    if (rc >= 0) l->cap_events = n;
+    return rc;
+}
+
+/* Scratch of one event. */
+static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
+{
+    const struct plan *p = l->plan;
+    const size_t values = (size_t)p->n_values, forecasts = values * (size_t)p->outlook.n_horizons;
+    const size_t experts = (size_t)p->n_experts;
+    l->part_scores = calloc(values, sizeof(*l->part_scores));
+    l->residuals = calloc(forecasts, sizeof(*l->residuals));
+    l->expert_residuals = calloc(experts * forecasts, sizeof(*l->expert_residuals));
+    l->opinions = calloc(experts * forecasts, sizeof(*l->opinions));
+    l->mixed = calloc((size_t)p->outlook.n_horizons, sizeof(*l->mixed));
+    l->errors = calloc(experts, sizeof(*l->errors));
+    l->before = calloc(2 * values, sizeof(*l->before));
+    l->extras = calloc((size_t)p->n_extras + 1, sizeof(*l->extras));
+    bool good = l->part_scores && l->residuals && l->expert_residuals && l->opinions && l->mixed && l->errors &&
+                l->before && l->extras;
+    return good ? lane_step_open(l, err) : lane_no_memory(l, err);
+}
+
+static void lane_close_scratch(struct lane *l)
+{
+    free(l->part_scores), free(l->residuals), free(l->expert_residuals);
+    free(l->opinions), free(l->mixed), free(l->errors), free(l->before), free(l->extras);
+    lane_step_close(l);
 }
 
 /* Scratch grows with events x channels x inputs, and a one-hot makes inputs grow with channels: a turn is cut so that
@@ -60,7 +73,10 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
 static int lane_most_events(const struct plan *p)
 {
     const size_t SCRATCH_BYTES = (size_t)64 << 20;
-    size_t floats = (size_t)p->n_channels * (size_t)(p->window.n_in + p->window.n_out);
+    size_t width = 0;
+    for (int k = 0; k < p->n_networks; k++)
+        width += (size_t)p->networks[k].net->n_in + (size_t)p->networks[k].net->n_out;
+    size_t floats = (size_t)p->n_channels * width;
     size_t each = floats * sizeof(float) + lane_values_each(p) * sizeof(double);
     size_t most = SCRATCH_BYTES / each;
     return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int)most;
@@ -92,7 +108,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     if (!l) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", request->topic, (int)request->partition);
 
     *l = (struct lane){.plan = p, .request = *request, .store = request->store, .trainer = request->trainer};
-    l->in_epochs = p->training && p->settings->forecast.scope == SCOPE_SHARED;
+    for (int k = 0; k < p->n_networks; k++) l->in_epochs |= p->training && !p->networks[k].own_weights;
     l->clock.now = EDDY_NO_TIME;
     l->epoch = -1;
     l->checkpointed = -1;
@@ -100,13 +116,8 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     l->values_each = lane_values_each(p);
     l->most_events = lane_most_events(p);
     l->topic = strdup(request->topic);
-    l->part_scores = calloc((size_t)p->n_values, sizeof(*l->part_scores));
-    l->residuals = calloc((size_t)p->n_values * (size_t)p->outlook.n_horizons, sizeof(*l->residuals));
-    l->work = calloc(p->network->n_work + 1, sizeof(*l->work));
-    l->packed = calloc(p->network->n_packed + 1, sizeof(*l->packed));
 
-    eddy_status rc = EDDY_OK;
-    if (!l->topic || !l->part_scores || !l->residuals || !l->work || !l->packed) rc = lane_no_memory(l, err);
+    eddy_status rc = l->topic ? lane_open_scratch(l, err) : lane_no_memory(l, err);
     if (rc >= 0) rc = lane_open_keys(l, err);
     if (rc >= 0) rc = lane_train_open(l, err);
     if (rc >= 0) rc = lane_restore(l, err);
@@ -125,7 +136,8 @@ void lane_close(struct lane *l)
     keyspace_close(l->keys);
     store_close(l->own_store);
     lane_free_scratch(l);
-    free(l->topic), free(l->part_scores), free(l->residuals), free(l->work), free(l->packed);
+    lane_close_scratch(l);
+    free(l->topic);
     free(l);
 }
 
@@ -224,29 +236,6 @@ static void lane_sort_waves(struct lane *l, int n, int n_waves)
     l->wave_first[0] = 0;
 }
 
-/* Steps the network for all rows of the wave, in place on the keys' states. */
-static void lane_step_wave(struct lane *l, const int *order, int n)
-{
-    const struct plan *p = l->plan;
-    struct eddy_rows rows = {.x = l->wave_x, .state = l->wave_state, .elapsed_s = l->wave_elapsed, .y = l->wave_y};
-    for (int k = 0; k < n; k++) {
-        if (!l->items[order[k]].stepped) continue;
-        for (int c = 0; c < p->n_channels; c++) {
-            int row = order[k] * p->n_channels + c;
-            if (!l->x[row]) continue;
-            l->wave_x[rows.n] = l->x[row];
-            l->wave_state[rows.n] = l->state[row];
-            l->wave_y[rows.n] = l->y[row];
-            l->wave_elapsed[rows.n++] = l->elapsed[row];
-        }
-        if (p->settings->forecast.scope == SCOPE_KEY && rows.n > 0) { /* each key has weights of its own */
-            network_step(p->network, lane_own_weights(l, l->items[order[k]].row), &rows, l->work);
-            rows.n = 0;
-        }
-    }
-    if (rows.n > 0) network_step(p->network, l->weights->packed, &rows, l->work);
-}
-
 /* One wave: judge, step, forecast, learn.  No key is in it twice. */
 static eddy_status lane_wave(struct lane *l, const struct lane_event *events, const int *order, int n,
                              struct eddy_result *results, struct eddy_error *err)
@@ -280,7 +269,7 @@ static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *even
     for (int k = 0; k < n; k++) {
         struct lane_item *item = &l->items[order[k]];
         for (int c = 0; item->stepped && c < l->plan->n_channels; c++) {
-            if (!l->x[order[k] * l->plan->n_channels + c]) continue;
+            if (!l->steps[order[k] * l->plan->n_channels + c]) continue;
             eddy_status rc = lane_learn(l, item->row, c, events[order[k]].offset, err);
             if (rc < 0) return rc;
         }
@@ -393,11 +382,6 @@ void lane_stats(const struct lane *l, struct lane_stats *out)
     out->restored = keys.restored;
     out->keys_resident = keyspace_resident(l->keys);
     out->resident_bytes = keyspace_resident_bytes(l->keys);
-    if (l->in_epochs) { /* scope key counts its steps by itself */
-        out->updates = l->weights->steps;
-        out->refused = l->weights->refused;
-        out->loss = l->weights->loss;
-        out->grad_norm = l->weights->grad_norm;
-    }
+    if (l->in_epochs) lane_train_stats(l, out);
     out->model = l->weights->version;
 }

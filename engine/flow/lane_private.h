@@ -1,5 +1,10 @@
-/* The inside of a lane, shared by lane.c (turns), lane_fold.c (one event), lane_train.c (epochs and windows) and
- * lane_store.c (checkpoints). */
+/* The inside of a lane:
+ *     lane.c           turns, batches                    lane_inputs.c    an event as the networks see it
+ *     lane_fold.c      one event before the networks     lane_step.c      the networks' step for a wave
+ *     lane_foresee.c   one event after it                lane_look_back.c what comes `lag` steps later
+ *     lane_classes.c   labels and probabilities          lane_judge.c     residuals to scores
+ *     lane_windows.c   cutting windows                   lane_train.c     epochs, candidates
+ *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
 #ifndef ENGINE_FLOW_LANE_PRIVATE_H
 #define ENGINE_FLOW_LANE_PRIVATE_H
 
@@ -18,7 +23,7 @@ struct lane_window {
     uint64_t rank;
     int64_t offset;
     int channel;
-    float *block;
+    float *block; /* of every network that learns with shared weights, one after another */
 };
 struct lane_windows {
     int n;
@@ -43,6 +48,12 @@ struct lane_item {
     int64_t expired_before; /* event time; a key idle since before this is forgotten */
     int wave;
     bool stepped; /* it was folded in, so forecasts follow */
+};
+
+/* The rows of one network in a turn: [events, channels]. */
+struct lane_rows {
+    float **state, **y;
+    float *inputs, *outputs; /* [events, channels, n_in], [events, channels, n_out] */
 };
 
 struct lane {
@@ -73,44 +84,105 @@ struct lane {
     int cap_events, most_events;
     struct lane_item *items;
     int *order, *wave_first;
-    double *values;     /* results, see lane_fold.c */
-    size_t values_each; /* doubles per event */
-    float *attribution; /* [events, n_values] */
-    float *part_scores; /* [n_values] one detector's attribution */
-    double *residuals;  /* [n_horizons, n_values] of the event in hand */
-    /* Network rows of a turn: [events, channels]; x is NULL where a channel does not step. */
-    const float **x;
-    float **state, **y;
-    float *elapsed, *inputs, *outputs, *work, *packed;
-    /* The rows of one wave, close together. */
+    double *values;       /* results, see lane_fold.c */
+    size_t values_each;   /* doubles per event */
+    float *attribution;   /* [events, n_values] */
+    bool *steps;          /* [events, channels] the series steps */
+    float *elapsed;       /* [events, channels] */
+    struct point *points; /* [events, n_values] */
+    struct lane_rows rows[EDDY_MAX_NETWORKS];
+
+    /* Scratch of one event. */
+    float *part_scores;       /* [n_values] one detector's attribution */
+    double *residuals;        /* [n_horizons, n_values] of what was written out */
+    double *expert_residuals; /* [n_experts, n_horizons, n_values]; several experts only */
+    double *opinions;         /* [n_dims, n_experts, n_horizons] of one series */
+    double *mixed;            /* [n_horizons] */
+    double *errors;           /* [n_experts] */
+    double *before;           /* [2, n_values] last value and scale before the event */
+    float *extras;            /* [n_extras] */
+    float *head;              /* [widest n_targets] */
+
+    /* Scratch of a wave, for the rows of one network, close together. */
     const float **wave_x;
     float **wave_state, **wave_y;
     float *wave_elapsed;
-    struct point *points; /* [events, n_values] */
+    float *work, *packed; /* for the largest network */
 };
 
-/* lane_fold.c: one event, before and after the network's step. */
+/* lane_fold.c */
 void lane_fold(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
-void lane_foresee(struct lane *, const struct lane_item *, int i, struct eddy_result *);
 size_t lane_values_each(const struct plan *);
-void lane_inputs(const struct plan *, const struct point_head *, const struct point *, int channel, float *u);
+
+/* lane_inputs.c */
+struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat);
+float lane_clock_of(const struct lane *, const struct key_row *, double elapsed_s);
+bool lane_skips(const struct plan *, int channel, const double *x);
+void lane_inputs(const struct plan *, const struct plan_network *, const struct point_head *, const struct point *,
+                 const float *categories, int channel, float *u);
+void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *,
+                const float *extras);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
+struct scale *lane_scale(const struct lane *, const struct key_row *, int value);
+
+/* lane_step.c */
+eddy_status lane_step_open(struct lane *, struct eddy_error *);
+void lane_step_close(struct lane *);
+eddy_status lane_step_reserve(struct lane *, int n_events, struct eddy_error *);
+void lane_step_free(struct lane *);
+void lane_step_wave(struct lane *, const int *order, int n);
+
+/* lane_foresee.c */
+void lane_residuals(struct lane *, const struct key_row *, int value, double x, const struct eddy_result *);
+void lane_foresee(struct lane *, const struct lane_item *, int i, struct eddy_result *);
+
+/* lane_look_back.c: after the networks' step, before the series' count moves on. */
+void lane_look_back(struct lane *, const struct lane_item *, int i, struct eddy_result *);
+void lane_look_back_keep(struct lane *, const struct key_row *, int channel, const struct eddy_event *,
+                         const double *base, const double *sigma);
+
+/* lane_judge.c */
+void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, struct eddy_result *);
+/* The detectors of the network that looks back; their verdicts count for `out` too, unless it is NULL. */
+double lane_judge_look_back(struct lane *, const struct key_row *, const struct eddy_evidence *,
+                            struct eddy_result *out);
+void lane_judge_shares(const struct lane *, struct eddy_result *);
+
+/* lane_classes.c */
+float lane_class(const struct plan *, const char *label, size_t len); /* NaN: none of the network's classes */
+void lane_classify(struct lane *, const struct lane_item *, int i, struct eddy_result *);
+void lane_label(struct lane *, struct key_row *, const struct eddy_event *);
+
+/* lane_windows.c */
+size_t lane_window_floats(const struct plan *); /* of all networks that learn with shared weights */
+eddy_status lane_keep_window(struct lane *, struct lane_window, const float *block, struct eddy_error *);
+bool lane_wants_window(const struct lane *, uint64_t rank);
+void lane_cut_windows(const struct lane *, const struct key_row *, int channel, float *block);
+void lane_cut(const struct lane *, const struct plan_network *, const struct key_row *, int channel, float *block);
+void lane_keep_start(const struct lane *, struct key_row *, int channel);
+void lane_drop_window(struct lane *, float *block);
+void lane_windows_commit(struct lane *);
+void lane_windows_abort(struct lane *);
+void lane_windows_mark(struct lane *);
 
 /* lane_train.c */
 bool lane_enter_epoch(struct lane *, int64_t epoch, eddy_status *rc,
                       struct eddy_error *); /* false: waiting, or rc < 0 */
 eddy_status lane_learn(struct lane *, struct key_row *, int channel, int64_t offset, struct eddy_error *);
-void lane_keep_start(const struct lane *, struct key_row *, int channel);
-const float *lane_own_weights(struct lane *, struct key_row *); /* scope key: packed for the next step */
+const float *lane_own_weights(struct lane *, const struct plan_network *, struct key_row *); /* packed for a step */
 void lane_train_mark(struct lane *);
 void lane_train_commit(struct lane *);
 void lane_train_abort(struct lane *);
 void lane_train_close(struct lane *);
 eddy_status lane_train_open(struct lane *, struct eddy_error *);
+void lane_train_stats(const struct lane *, struct lane_stats *);
+/* `windows` are n windows of every network with shared weights, event by event. */
 eddy_status lane_submit(struct lane *, int64_t boundary, const float *windows, int n, struct eddy_error *);
-eddy_status lane_keep_window(struct lane *, struct lane_window, const float *block, struct eddy_error *);
 
-/* lane_store.c */
+/* lane_store.c: the names of the values as they are stored */
+eddy_status lane_schema_blob(const struct plan *, struct eddy_buffer *);
+
+/* lane_restore.c */
 eddy_status lane_restore(struct lane *, struct eddy_error *);
 
 /* Sections of a row. */
@@ -118,9 +190,9 @@ static inline int64_t *lane_steps(const struct lane *l, const struct key_row *r)
 {
     return (int64_t *)(void *)(r->row + l->plan->at_steps);
 }
-static inline float *lane_state(const struct lane *l, const struct key_row *r, int channel)
+static inline float *lane_state(const struct plan_network *n, const struct key_row *r, int channel)
 {
-    return (float *)(void *)(r->row + l->plan->at_state) + (size_t)channel * l->plan->network->n_state;
+    return (float *)(void *)(r->row + n->at_state) + (size_t)channel * n->net->n_state;
 }
 
 #endif

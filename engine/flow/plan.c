@@ -6,15 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/unit.h"
 #include "engine/flow/codec_categories.h"
+#include "engine/flow/plan_private.h"
 #include "engine/forecast/bands.h"
-#include "engine/forecast/calendar.h"
 #include "engine/forecast/scale.h"
 #include "engine/state/keyspace.h"
 
-enum { INPUTS_PER_VALUE = 3 /* level, difference, known */, MAX_NETWORK_OUTPUTS = 65536 };
-
-static eddy_status plan_no_memory(struct eddy_error *err)
+eddy_status plan_no_memory(struct eddy_error *err)
 {
     return eddy_fail(err, EDDY_ENOMEM, "out of memory while planning the pipeline");
 }
@@ -119,104 +118,80 @@ static eddy_status plan_horizons(struct plan *p, struct eddy_error *err)
     return EDDY_OK;
 }
 
-static eddy_status plan_network(struct plan *p, struct eddy_error *err)
+/* `scaling: fixed`: mean and deviation of every value. */
+static eddy_status plan_scaling(struct plan *p, struct eddy_error *err)
 {
-    const struct settings *s = p->settings;
-    int n_in = INPUTS_PER_VALUE * p->n_dims + 1 + (s->forecast.calendar ? CALENDAR_INPUTS : 0) +
-               (p->n_channels > 1 ? p->n_channels : 0);
-    int64_t n_out = (int64_t)p->n_dims * p->outlook.n_horizons;
-    if (n_out > MAX_NETWORK_OUTPUTS)
-        return eddy_fail(err, EDDY_ECONFIG,
-                         "%d values x %d horizons are %lld outputs of one network; at most %d (channels: independent "
-                         "gives each value its own)",
-                         p->n_dims, p->outlook.n_horizons, (long long)n_out, MAX_NETWORK_OUTPUTS);
-    const struct network_shape shape = {.n_in = n_in, .n_dims = p->n_dims, .n_horizons = p->outlook.n_horizons};
-    eddy_status rc = network_open(&s->forecast.network, &shape, &p->network, err);
-    if (rc < 0) return rc;
-
-    /* A window must reach from an origin to the label of the largest horizon, and start where a state was kept. */
-    int64_t every = s->train.every, steps = s->train.window;
-    int64_t reach = p->outlook.horizons[p->outlook.n_horizons - 1] + 1;
-    if (steps < reach) steps = reach;
-    steps = (steps + every - 1) / every * every;
-    p->window = (struct window_shape){(int)steps, n_in, (int)n_out, p->network->n_state};
-    p->n_starts = (int)(steps / every);
-    p->training = s->train.mode != TRAIN_OFF;
-    p->point_bytes = sizeof(struct point_head) + (size_t)p->n_dims * sizeof(struct point);
+    const struct scaling_settings *s = &p->settings->forecast.scaling;
+    if (s->kind != SCALING_FIXED) return EDDY_OK;
+    p->fixed_mean = calloc((size_t)p->n_values, sizeof(double));
+    p->fixed_deviation = calloc((size_t)p->n_values, sizeof(double));
+    if (!p->fixed_mean || !p->fixed_deviation) return plan_no_memory(err);
+    for (int v = 0; v < p->n_values; v++) {
+        const char *mean = plan_about(&s->mean, p->schema.names[v]);
+        const char *deviation = plan_about(&s->deviation, p->schema.names[v]);
+        p->fixed_deviation[v] = 1;
+        if ((mean && parse_real(mean, &p->fixed_mean[v])) ||
+            (deviation && parse_real(deviation, &p->fixed_deviation[v])))
+            return eddy_fail(err, EDDY_ECONFIG, "forecast.scaling: no number for the value %s", p->schema.names[v]);
+    }
     return EDDY_OK;
 }
 
+const char *plan_about(const struct eddy_map *map, const char *value_name)
+{
+    const char *others = NULL;
+    for (int i = 0; i < map->n; i++) {
+        if (strcmp(map->item[i].name, value_name) == 0) return map->item[i].value;
+        if (strcmp(map->item[i].name, "default") == 0) others = map->item[i].value;
+    }
+    return others;
+}
+
 /* Sections whose bytes mean something else under other horizons or bands take them into their version. */
-static uint32_t plan_meaning(uint32_t version, const void *numbers, size_t n_bytes)
+uint32_t plan_meaning(uint32_t version, const void *numbers, size_t n_bytes)
 {
     const unsigned char *at = numbers;
     for (size_t i = 0; i < n_bytes; i++) version = (version ^ at[i]) * 16777619u;
     return version;
 }
 
-/* One row of the directory that is being laid out. */
-struct planned_section {
-    int64_t *at;
-    const char *name;
-    int type;
-    uint32_t version;
-    size_t bytes;
-};
-
-static eddy_status plan_add(struct plan *p, const struct planned_section *s, struct eddy_error *err)
+eddy_status plan_add(struct plan *p, const struct planned_section *s, struct eddy_error *err)
 {
     if (s->bytes == 0) return EDDY_OK;
     *s->at = row_layout_add(&p->layout, s->name, s->type, s->version, s->bytes, err);
     return *s->at < 0 ? (eddy_status)*s->at : EDDY_OK;
 }
 
-static eddy_status plan_detectors(struct plan *p, struct eddy_error *err)
-{
-    const struct eddy_choices *chosen = &p->settings->detect.detectors;
-    p->at_detector = calloc((size_t)chosen->n + 1, sizeof(*p->at_detector));
-    if (!p->at_detector) return plan_no_memory(err);
-    for (int i = 0; i < chosen->n; i++) {
-        const struct eddy_detector *d = (const struct eddy_detector *)(const void *)chosen->item[i].part;
-        char name[64];
-        (void)snprintf(name, sizeof(name), "detect.%d.%.40s", i, d->part.name);
-        size_t bytes = d->state_bytes(chosen->item[i].settings, p->n_values, p->outlook.n_horizons);
-        uint32_t version = plan_meaning(d->state_version, p->outlook.horizons,
-                                        (size_t)p->outlook.n_horizons * sizeof(int));
-        struct planned_section section = {&p->at_detector[i], name, SECTION_BYTES, version, bytes};
-        p->at_detector[i] = -1;
-        eddy_status rc = plan_add(p, &section, err);
-        if (rc < 0) return rc;
-    }
-    return EDDY_OK;
-}
-
 static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
 {
-    size_t channels = (size_t)p->n_channels, values = (size_t)p->n_values, state = p->network->n_state;
-    size_t horizons = (size_t)p->outlook.n_horizons, steps = p->training ? (size_t)p->window.n_steps : 0;
-    size_t own = p->settings->forecast.scope == SCOPE_KEY ? p->network->n_params : 0;
+    const size_t channels = (size_t)p->n_channels, values = (size_t)p->n_values;
+    const size_t horizons = (size_t)p->outlook.n_horizons, steps = p->training ? (size_t)p->n_steps : 0;
     const struct eddy_reals *coverages = &p->settings->forecast.bands;
     const uint32_t outlook = plan_meaning(1, p->outlook.horizons, horizons * sizeof(int));
     const uint32_t bands = plan_meaning(outlook, coverages->item, (size_t)coverages->n * sizeof(double));
     const struct planned_section sections[] = {
-        {&p->at_state, "network.state", SECTION_F32, 1, channels * state * sizeof(float)},
-        {&p->at_starts, "train.starts", SECTION_F32, 1,
-         p->training ? channels * (size_t)p->n_starts * state * sizeof(float) : 0},
-        {&p->at_weights, "network.weights", SECTION_F32, 1, 4 * own * sizeof(float)},
         {&p->at_trackers, "bands", SECTION_F32, bands, values * horizons * p->tracker_floats * sizeof(float)},
         {&p->at_clock, "clock", SECTION_F64, 1, sizeof(double)},
         {&p->at_scale, "scale", SECTION_BYTES, 1, values * sizeof(struct scale)},
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
-        {&p->at_optimiser, "optimiser", SECTION_I64, 1, own ? sizeof(int64_t) : 0},
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_points, "train.points", SECTION_BYTES, 1, channels * steps * p->point_bytes},
     };
+    p->at_opinions = p->at_mix = p->at_edges = -1;
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) *sections[i].at = -1;
-    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        eddy_status rc = plan_add(p, &sections[i], err);
-        if (rc < 0) return rc;
-    }
-    return plan_detectors(p, err);
+    eddy_status rc = plan_network_sections(p, err);
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]) && rc >= 0; i++)
+        rc = plan_add(p, &sections[i], err);
+    if (rc >= 0) rc = plan_expert_sections(p, err);
+    return rc >= 0 ? plan_judges(p, err) : rc;
+}
+
+/* One step of the past for training: what networks read of it, and the label where one classifies. */
+static void plan_points(struct plan *p)
+{
+    p->n_extras = (p->classifier >= 0) + p->schema.n_categories;
+    const size_t extras = ((size_t)p->n_extras * sizeof(float) + 7) & ~(size_t)7;
+    p->point_bytes = sizeof(struct point_head) + (size_t)p->n_dims * sizeof(struct point) + extras;
 }
 
 eddy_status plan_open(const struct settings *settings, const struct eddy_schema *schema, struct plan **out,
@@ -227,6 +202,7 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
     struct plan *p = calloc(1, sizeof(*p));
     if (!p) return plan_no_memory(err);
     p->settings = settings;
+    p->classifier = p->looker = -1;
 
     eddy_status rc = plan_schema(p, schema, err);
     bool joint = settings->forecast.channels == CHANNELS_JOINT;
@@ -234,7 +210,10 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
     p->n_dims = joint ? p->n_values : 1;
     if (rc >= 0) rc = plan_missing(p, err);
     if (rc >= 0) rc = plan_horizons(p, err);
-    if (rc >= 0) rc = plan_network(p, err);
+    if (rc >= 0) rc = plan_scaling(p, err);
+    if (rc >= 0) rc = plan_networks(p, err);
+    if (rc >= 0) rc = plan_experts(p, err);
+    plan_points(p);
     if (rc >= 0) rc = plan_layout(p, err);
     if (rc < 0) {
         plan_close(p);
@@ -251,24 +230,26 @@ void plan_close(struct plan *p)
     plan_free_names(p->schema.categories, p->schema.n_categories);
     free((void *)(uintptr_t)p->outlook.first);
     free(p->missing);
-    free(p->at_detector);
-    network_close(p->network);
+    free(p->fixed_mean), free(p->fixed_deviation);
+    plan_experts_close(p);
+    plan_networks_close(p);
     row_layout_free(&p->layout);
     free(p);
 }
 
-void plan_forget_network(struct row_layout *stored)
-{
-    static const char *const names[] = {"network.state", "train.starts", "network.weights", "optimiser"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) row_layout_remove(stored, names[i]);
-}
-
 eddy_status plan_fingerprint(const struct plan *p, struct eddy_buffer *out)
 {
-    eddy_status rc = network_fingerprint(p->network, out);
+    eddy_status rc = model_fingerprint(p->model, out);
     for (int j = 0; j < p->outlook.n_horizons && rc >= 0; j++) {
         char text[16];
         int n = snprintf(text, sizeof(text), " %d", p->outlook.horizons[j]);
+        rc = eddy_buffer_append(out, text, (size_t)n);
+    }
+    for (int i = 0; i < p->n_networks && rc >= 0; i++) {
+        char text[80];
+        int n = snprintf(text, sizeof(text), "\n%d", p->networks[i].task);
+        for (int k = 0; k < N_NETWORK_INPUTS; k++)
+            n += snprintf(text + n, sizeof(text) - (size_t)n, " %d", p->networks[i].reads[k]);
         rc = eddy_buffer_append(out, text, (size_t)n);
     }
     return rc;
@@ -286,11 +267,16 @@ void plan_prepare_row(void *plan, unsigned char *row)
 {
     const struct plan *p = plan;
     for (int c = 0; c < p->n_channels; c++) plan_prepare_channel(p, row, c);
-    const struct eddy_choices *chosen = &p->settings->detect.detectors;
-    for (int i = 0; i < chosen->n; i++) {
-        const struct eddy_detector *d = (const struct eddy_detector *)(const void *)chosen->item[i].part;
-        if (d->init && p->at_detector[i] >= 0)
-            d->init(chosen->item[i].settings, p->n_values, p->outlook.n_horizons, row + p->at_detector[i]);
+    for (int i = 0; i < p->n_experts; i++) {
+        const struct plan_expert *e = &p->experts[i];
+        for (int v = 0; e->at_state >= 0 && e->part->init && v < p->n_values; v++)
+            e->part->init(e->settings, &p->expert_shape, row + e->at_state + (size_t)v * e->bytes);
+    }
+    for (int i = 0; i < p->n_judges; i++) {
+        const struct plan_judge *j = &p->judges[i];
+        const int *horizons;
+        const int n_horizons = plan_judge_horizons(p, j, &horizons);
+        if (j->part->init && j->at_state >= 0) j->part->init(j->settings, p->n_values, n_horizons, row + j->at_state);
     }
 }
 
@@ -301,7 +287,7 @@ void plan_estimate(const struct plan *p, size_t key_len, struct plan_estimate *o
 {
     out->resident_bytes = keyspace_bytes_per_key(&p->layout, key_len);
     out->disk_bytes = p->layout.row_bytes + 2 * key_len + DISK_OVERHEAD_BYTES;
-    out->model_bytes = (4 * p->network->n_params + p->network->n_packed) * sizeof(float);
+    out->model_bytes = (4 * p->model->n_params + p->model->n_packed) * sizeof(float);
 }
 
 void plan_print_estimate(const struct plan *p, size_t key_len, int64_t n_keys, FILE *out)

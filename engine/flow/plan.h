@@ -1,8 +1,11 @@
-/* What a configuration makes of a series: the network, the training window and the directory of a key's row.
- * Planned once per lane from settings and schema, read only afterwards; `eddy check` and `eddy estimate` print it.
+/* What a configuration makes of a series: the networks and experts, their training windows and the directory of a key's
+ * row.  Planned once per lane from settings and schema, read only afterwards; `eddy check` and `eddy estimate` print it.
  *
- * A key has n_channels network instances of n_dims values each: with `channels: independent` one per value (they share
- * the weights, a one-hot of the channel is an input), with `joint` a single one for all values. */
+ * A key has n_channels series of n_dims values each: with `channels: independent` one per value (they share the weights,
+ * a one-hot of the channel is an input), with `joint` a single one for all values.
+ *
+ * plan.c            the whole, its directory, estimates        plan_networks.c   networks, their tasks and inputs
+ * plan_experts.c    who forecasts, and who judges */
 #ifndef ENGINE_FLOW_PLAN_H
 #define ENGINE_FLOW_PLAN_H
 
@@ -11,56 +14,121 @@
 #include "config/settings.h"
 #include "eddy_codec.h"
 #include "eddy_detector.h"
+#include "eddy_expert.h"
 #include "engine/forecast/outlook.h"
+#include "engine/model/model.h"
 #include "engine/state/row_layout.h"
 #include "engine/train/tbptt.h"
 
-/* One step of the past, kept for training windows: struct point_head, then per value of the channel a struct point. */
+/* One step of the past, kept for training windows: struct point_head, then per value of the channel a struct point, then
+ * n_extras floats: the label (a class, NaN = none) where a network classifies, and the categories. */
 struct point_head {
     int64_t time_ns;
     float elapsed_s, elapsed; /* seconds; squashed to -1..1 around the key's usual interval */
 };
 struct point {
-    double anchor;      /* the value, or the last known one */
+    double value;       /* as it came, or what stands in for it */
     float sigma, z, dz; /* scale; level and difference in units of it */
     float known;        /* 1, or 0 for a missing value */
+};
+
+/* What a network is for. */
+enum plan_task {
+    TASK_FORECAST,  /* the values `horizons` steps ahead */
+    TASK_LOOK_BACK, /* the values `lag` steps ago, from what came before and after them */
+    TASK_CLASSIFY   /* the label of the event */
+};
+
+struct plan_network {
+    const char *name;
+    const char *where; /* "file:line: path", for messages; "" when unknown */
+    const struct network_settings *settings;
+    struct network *net;
+    int task;         /* enum plan_task */
+    bool own_weights; /* per key */
+    bool reads[N_NETWORK_INPUTS];
+    int n_horizons;  /* 1 unless it forecasts */
+    int *at_horizon; /* [n_horizons] index in the plan's horizons; forecasting networks only */
+    struct window_shape
+        window;   /* n_steps is `train.window` stretched past the largest horizon, a multiple of `every` */
+    int n_starts; /* states kept for window starts: n_steps / every */
+    /* Offsets of its sections in a row; -1 = absent. */
+    int64_t at_state;     /* [n_channels, n_state] float */
+    int64_t at_starts;    /* [n_channels, n_starts, n_state] float  training only */
+    int64_t at_weights;   /* master | moment | variance | ema, each [n_params] float; own weights only */
+    int64_t at_optimiser; /* int64_t: optimiser steps + 1, 0 = weights not yet made; own weights only */
+    int64_t at_look_back; /* [n_channels, lag + 1, look_back_bytes] look_back.h */
+};
+
+struct plan_expert {
+    const struct eddy_expert *part;
+    const void *settings;
+    int network;      /* index of the network that it is; -1 = the part forecasts by itself */
+    size_t bytes;     /* of its state per value */
+    int64_t at_state; /* [n_values, bytes] */
+};
+
+/* A detector and whose residuals it looks at. */
+struct plan_judge {
+    const struct eddy_detector *part;
+    const void *settings;
+    int expert;  /* index of the expert; -1 = the forecast as it is written out */
+    int network; /* index of the network that looks back; -1 = none */
+    int64_t at_state;
 };
 
 struct plan {
     const struct settings *settings;
     struct eddy_schema schema; /* owned; categories are the codec's, unless the caller's schema has some */
     int n_values, n_channels, n_dims, n_bands;
-    struct outlook_shape outlook; /* horizons */
-    int *missing;                 /* [n_values] enum missing_policy */
-    struct network *network;
-    struct window_shape
-        window;   /* n_steps is `train.window` stretched past the largest horizon, a multiple of `every` */
-    int n_starts; /* states kept for window starts: n_steps / every */
+    struct outlook_shape outlook;         /* horizons */
+    int *missing;                         /* [n_values] enum missing_policy */
+    double *fixed_mean, *fixed_deviation; /* [n_values] of scaling fixed; NULL when it is robust */
+
+    int n_networks, n_experts, n_judges;
+    struct plan_network *networks;                 /* [n_networks] */
+    struct plan_expert *experts;                   /* [n_experts]; with one expert alone nothing is mixed */
+    struct plan_judge *judges;                     /* [n_judges] */
+    struct model *model;                           /* all networks */
+    struct window_shape shared[EDDY_MAX_NETWORKS]; /* windows of those that learn with shared weights; the others have
+                                                      n_steps 0 */
+    struct eddy_expert_shape expert_shape;
+    int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
     bool training;
-    size_t point_bytes, outlook_bytes, tracker_floats; /* per channel and step; per channel; per value and horizon */
+    bool head_bands; /* the bands are those that the only expert's head says */
+    int n_steps;     /* steps kept for windows: the longest window */
+    int n_extras;
+    size_t point_bytes, outlook_bytes, tracker_floats, mix_bytes; /* per channel and step; per channel; per value and
+                                                                     horizon; per value */
     struct row_layout layout;
     /* Offsets of the sections in a row; -1 = absent.  The shapes are per key. */
-    int64_t at_clock;     /* double: usual seconds between events */
-    int64_t at_scale;     /* [n_values] struct scale */
-    int64_t at_steps;     /* [n_channels] int64_t: steps of the network */
-    int64_t at_state;     /* [n_channels, n_state] float */
-    int64_t at_outlook;   /* [n_channels, outlook_bytes] */
-    int64_t at_trackers;  /* [n_values, n_horizons, tracker_floats] float */
-    int64_t at_points;    /* [n_channels, n_steps, point_bytes]   training only */
-    int64_t at_starts;    /* [n_channels, n_starts, n_state] float training only */
-    int64_t at_weights;   /* master | moment | variance | ema, each [n_params] float; scope: key only */
-    int64_t at_optimiser; /* int64_t: optimiser steps, 0 = weights not yet made; scope: key only */
-    int64_t *at_detector; /* [settings->detect.detectors.n] */
+    int64_t at_clock;    /* double: usual seconds between events */
+    int64_t at_scale;    /* [n_values] struct scale */
+    int64_t at_steps;    /* [n_channels] int64_t: steps of the series */
+    int64_t at_outlook;  /* [n_channels, outlook_bytes] */
+    int64_t at_opinions; /* [n_channels, sum of horizons, n_dims, n_experts] float: each expert's forecast minus the
+                            written one; several experts only */
+    int64_t at_mix;      /* [n_values, mix_bytes]; several experts only */
+    int64_t at_trackers; /* [n_values, n_horizons, tracker_floats] float */
+    int64_t at_edges;    /* [n_values, 2] float: the widest band of the last forecast for h = 1; head_bands only */
+    int64_t at_points;   /* [n_channels, n_steps, point_bytes]   training only */
 };
 
 eddy_status plan_open(const struct settings *, const struct eddy_schema *, struct plan **, struct eddy_error *);
 void plan_close(struct plan *); /* NULL is fine */
-/* What stored weights must agree with to be used again: the network, and the horizons that its outputs mean. */
+/* What stored weights must agree with to be used again: the networks, and the horizons that their outputs mean. */
 eddy_status plan_fingerprint(const struct plan *, struct eddy_buffer *);
-/* Takes what only the network that made it can read out of a stored directory: its state, and weights of a key's own. */
-void plan_forget_network(struct row_layout *stored);
+/* Takes what only the networks that made it can read out of a stored directory: states, and weights of a key's own. */
+void plan_forget_networks(struct row_layout *stored);
 /* Makes a zeroed row that of a new key; `plan` is a struct plan *, as keyspaces and stores hand it on. */
 void plan_prepare_row(void *plan, unsigned char *row);
+/* The network of that name, or -1. */
+int plan_network_named(const struct plan *, const char *name);
+/* Which residuals a judge is shown. */
+int plan_judge_horizons(const struct plan *, const struct plan_judge *, const int **horizons);
+
+/* The expert that says which network forecasts; for the list of built-in parts. */
+extern const struct eddy_expert expert_network;
 
 /* Bytes per key for keys of `key_len` bytes, resident and on disk, and the formula in words (several lines). */
 struct plan_estimate {

@@ -92,6 +92,8 @@ eddy_status network_open(const struct network_settings *settings, const struct n
     net->n_in = shape->n_in;
     net->n_out = n_out;
     net->layers = layers;
+    net->n_targets = n_out;
+    net->stride = 1;
     for (int i = 0; i < n_layers && rc >= 0; i++) {
         const struct eddy_choice *choice = &settings->layers.item[i];
         rc = network_push(net, shape, (const struct eddy_layer *)(const void *)choice->part, choice->settings, err);

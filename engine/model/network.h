@@ -14,6 +14,7 @@
 #include "config/settings.h"
 #include "eddy_buffer.h"
 #include "eddy_layer.h"
+#include "engine/model/loss.h"
 
 /* What a network reads and forecasts. */
 struct network_shape {
@@ -23,7 +24,10 @@ struct network_shape {
 };
 
 struct network {
-    int n_in, n_out, n_layers;
+    int n_in, n_out, n_layers; /* n_out: width of the head */
+    int n_targets;             /* labels of a step: n_horizons * n_dims */
+    int lag, stride;           /* y answers the input of `lag` steps ago, and changes every `stride` steps */
+    struct loss loss;
     size_t n_params, n_packed, n_state, n_work; /* floats; n_work for EDDY_LAYER_MAX_ROWS rows */
     struct network_layer *layers;               /* [n_layers + 1], the head last (a dense layer) */
 };

@@ -22,29 +22,44 @@ static bool job_open_condition(struct train_job *job)
     return good;
 }
 
-struct train_job *job_new(const struct network *net, const struct window_shape *shape,
-                          const struct train_settings *settings, struct weights *base, struct train_job *after,
-                          const float *windows, int n)
+size_t train_windows_floats(const struct model *model, const struct window_shape *shapes)
 {
-    const size_t floats = (size_t)n * window_floats(shape);
+    size_t floats = 0;
+    for (int k = 0; k < model->n; k++) floats += shapes[k].n_steps > 0 ? window_floats(&shapes[k]) : 0;
+    return floats;
+}
+
+/* A copy behind one allocation: shapes, then windows.  NULL = out of memory. */
+static bool job_copy_windows(struct train_job *job, const struct train_windows *from)
+{
+    const size_t shapes = (size_t)job->model->n * sizeof(*from->shapes);
+    const size_t data = (size_t)from->n * train_windows_floats(job->model, from->shapes) * sizeof(float);
+    job->memory = malloc(shapes + data);
+    if (!job->memory) return false;
+    memcpy(job->memory, from->shapes, shapes);
+    if (data > 0) memcpy((char *)job->memory + shapes, from->data, data);
+    job->windows = (struct train_windows){job->memory, (const float *)(void *)((char *)job->memory + shapes),
+                                          from->n};
+    return true;
+}
+
+struct train_job *job_new(const struct model *model, const struct train_settings *settings, struct weights *base,
+                          struct train_job *after, const struct train_windows *windows)
+{
     struct train_job *job = calloc(1, sizeof(*job));
-    float *copy = malloc((floats ? floats : 1) * sizeof(*copy));
-    if (!job || !copy || !job_open_condition(job)) {
-        free(copy);
+    if (!job) return NULL;
+    job->model = model;
+    if (!job_copy_windows(job, windows) || !job_open_condition(job)) {
+        free(job->memory);
         free(job);
         return NULL;
     }
-    if (floats) memcpy(copy, windows, floats * sizeof(*copy));
     atomic_init(&job->refs, 1);
     atomic_init(&job->done, false);
     atomic_init(&job->unwanted, false);
-    job->net = net;
-    job->shape = *shape;
     job->settings = settings;
     job->base = after ? NULL : weights_ref(base);
     job->after = after ? job_ref(after) : NULL;
-    job->windows = copy;
-    job->n = n;
     return job;
 }
 
@@ -65,7 +80,7 @@ void train_job_release(struct train_job *job)
         struct train_job *after = job->after; /* a chain of jobs that never ran goes link by link, not by recursion */
         weights_unref(job->base);
         weights_unref(job->result);
-        free(job->windows);
+        free(job->memory);
         (void)pthread_cond_destroy(&job->finished);
         (void)pthread_mutex_destroy(&job->lock);
         free(job);
@@ -98,27 +113,47 @@ void job_skip(struct train_job *job)
     job_finish(job, weights_ref(job_base(job)));
 }
 
-/* One optimiser step for each group of settings->batch windows, in order. */
+/* One optimiser step for each group of settings->batch windows of one network, in order. */
+static eddy_status job_train_network(struct train_job *job, struct weights *w, int network, const float *windows,
+                                     struct train_scratch *scratch)
+{
+    const struct train_windows *all = &job->windows;
+    const struct window_shape *shape = &all->shapes[network];
+    const size_t floats = window_floats(shape);
+    const int batch = (int)(job->settings->batch < 1        ? 1
+                            : job->settings->batch < all->n ? job->settings->batch
+                                                            : all->n);
+    struct train_progress *progress = weights_progress(w, network);
+    struct train_state state = weights_train_state(w, &job->model->slices[network], network);
+    struct train_report report = {.loss = progress->loss, .grad_norm = progress->grad_norm};
+    eddy_status rc = EDDY_OK;
+    for (int first = 0; first < all->n && rc >= 0; first += batch) {
+        const int n = all->n - first < batch ? all->n - first : batch;
+        if (atomic_load_explicit(&job->unwanted, memory_order_relaxed)) return EDDY_EAGAIN;
+        rc = train_step(job->model->slices[network].net, shape, job->settings, &state,
+                        windows + (size_t)first * floats, n, &report, scratch, NULL);
+    }
+    progress->loss = report.loss;
+    progress->grad_norm = report.grad_norm;
+    progress->refused += report.refused;
+    return rc < 0 ? rc : report.steps > 0;
+}
+
+/* Network by network; 1 when any weight has moved. */
 static eddy_status job_train(struct train_job *job, struct weights *w, struct train_scratch *scratch)
 {
-    const size_t floats = window_floats(&job->shape);
-    const int batch = (int)(job->settings->batch < 1        ? 1
-                            : job->settings->batch < job->n ? job->settings->batch
-                                                            : job->n);
-    struct train_state state = weights_train_state(w);
-    struct train_report report = {.loss = w->loss, .grad_norm = w->grad_norm};
-    eddy_status rc = EDDY_OK;
-    for (int first = 0; first < job->n && rc >= 0; first += batch) {
-        const int n = job->n - first < batch ? job->n - first : batch;
-        if (atomic_load_explicit(&job->unwanted, memory_order_relaxed)) return EDDY_EAGAIN;
-        rc = train_step(job->net, &job->shape, job->settings, &state, job->windows + (size_t)first * floats, n,
-                        &report, scratch, NULL);
+    const float *windows = job->windows.data;
+    eddy_status moved = EDDY_OK;
+    for (int k = 0; k < job->model->n; k++) {
+        const struct window_shape *shape = &job->windows.shapes[k];
+        if (shape->n_steps == 0) continue;
+        eddy_status rc = job_train_network(job, w, k, windows, scratch);
+        if (rc < 0) return rc;
+        if (rc > 0) moved = 1;
+        windows += (size_t)job->windows.n * window_floats(shape);
     }
-    w->loss = report.loss;
-    w->grad_norm = report.grad_norm;
-    w->refused += report.refused;
-    if (report.steps > 0) weights_pack(job->net, w);
-    return rc;
+    if (moved > 0) weights_pack(job->model, w);
+    return EDDY_OK;
 }
 
 void job_run(struct train_job *job, struct train_scratch *scratch)
@@ -160,8 +195,7 @@ struct weights *train_job_result(struct train_job *job)
     return train_job_done(job) ? job->result : NULL;
 }
 
-const float *train_job_windows(const struct train_job *job, int *n)
+struct train_windows train_job_windows(const struct train_job *job)
 {
-    *n = job->n;
     return job->windows;
 }

@@ -13,13 +13,12 @@
 
 struct train_job {
     atomic_int refs;
-    const struct network *net;
-    struct window_shape shape;
+    const struct model *model;
     const struct train_settings *settings;
-    struct weights *base;    /* used when there is no `after` */
-    struct train_job *after; /* dropped when the job is done */
-    float *windows;          /* [n, window_floats] */
-    int n;
+    struct weights *base;         /* used when there is no `after` */
+    struct train_job *after;      /* dropped when the job is done */
+    struct train_windows windows; /* the job's own copy, in `memory` */
+    void *memory;
     struct train_job *next_in_queue;
     atomic_bool unwanted; /* its lane is closing: stops before the next optimiser step, the base is the result */
 
@@ -29,8 +28,8 @@ struct train_job {
     pthread_cond_t finished;
 };
 
-struct train_job *job_new(const struct network *, const struct window_shape *, const struct train_settings *,
-                          struct weights *base, struct train_job *after, const float *windows, int n);
+struct train_job *job_new(const struct model *, const struct train_settings *, struct weights *base,
+                          struct train_job *after, const struct train_windows *);
 struct train_job *job_ref(struct train_job *);
 /* Only the queue still knows of it: nobody will ask for the result. */
 bool job_forgotten(const struct train_job *);

@@ -1,7 +1,7 @@
 /* Truncated back-propagation through time over windows of one network.
  *
  * A window is the last T steps of one series with the state that preceded them:
- *     block [window_floats]  start [n_state] | elapsed_s [T] | x [T, n_in] | target [T, n_out]
+ *     block [window_floats]  start [n_state] | elapsed_s [T] | x [T, n_in] | target [T, n_targets]
  * A target of NaN is a label that has not arrived, or a missing value: it adds nothing to the loss.
  *
  * Loss        Huber(1) of e = y - target, mean over the labels of the batch; gradient clip(e, -1, 1) / n_labels,
@@ -17,7 +17,7 @@
 #include "engine/model/network.h"
 
 struct window_shape {
-    int n_steps, n_in, n_out;
+    int n_steps, n_in, n_targets; /* n_targets: labels of a step */
     size_t n_state;
 };
 size_t window_floats(const struct window_shape *);

@@ -118,15 +118,15 @@ void trainer_close(struct trainer *t)
     free(t);
 }
 
-void trainer_forget(struct trainer *t, const struct network *net)
+void trainer_forget(struct trainer *t, const struct model *model)
 {
     if (!t) return;
     (void)pthread_mutex_lock(&t->lock);
     for (struct train_job *job = t->first; job; job = job->next_in_queue)
-        if (job->net == net) atomic_store_explicit(&job->unwanted, true, memory_order_relaxed);
-    if (t->in_hand && t->in_hand->net == net)
+        if (job->model == model) atomic_store_explicit(&job->unwanted, true, memory_order_relaxed);
+    if (t->in_hand && t->in_hand->model == model)
         atomic_store_explicit(&t->in_hand->unwanted, true, memory_order_relaxed);
-    while (t->in_hand && t->in_hand->net == net) (void)pthread_cond_wait(&t->put_down, &t->lock);
+    while (t->in_hand && t->in_hand->model == model) (void)pthread_cond_wait(&t->put_down, &t->lock);
     (void)pthread_mutex_unlock(&t->lock);
 }
 
@@ -142,14 +142,15 @@ static void trainer_queue(struct trainer *t, struct train_job *job)
     (void)pthread_mutex_unlock(&t->lock);
 }
 
-eddy_status trainer_submit(struct trainer *t, const struct network *net, const struct window_shape *shape,
-                           const struct train_settings *settings, struct weights *base, struct train_job *after,
-                           const float *windows, int n, struct train_job **out, struct eddy_error *err)
+eddy_status trainer_submit(struct trainer *t, const struct model *model, const struct train_settings *settings,
+                           struct weights *base, struct train_job *after, const struct train_windows *windows,
+                           struct train_job **out, struct eddy_error *err)
 {
     *out = NULL;
-    if (n < 0 || (!base && !after)) return eddy_fail(err, EDDY_EINVAL, "a training job needs weights to start from");
-    struct train_job *job = job_new(net, shape, settings, base, after, windows, n);
-    if (!job) return eddy_fail(err, EDDY_ENOMEM, "out of memory for a training job of %d windows", n);
+    if (windows->n < 0 || (!base && !after))
+        return eddy_fail(err, EDDY_EINVAL, "a training job needs weights to start from");
+    struct train_job *job = job_new(model, settings, base, after, windows);
+    if (!job) return eddy_fail(err, EDDY_ENOMEM, "out of memory for a training job of %d windows", windows->n);
     if (t->mode == TRAIN_BACKGROUND) {
         trainer_queue(t, job);
     } else {

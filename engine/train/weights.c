@@ -13,6 +13,7 @@ struct weights_block {
     atomic_int refs;
     size_t n_packed;
     float *packed, *master; /* the same arrays, writable; moment, variance and ema follow master */
+    struct train_progress progress[EDDY_MAX_NETWORKS];
 };
 
 static struct weights_block *weights_block(struct weights *w)
@@ -26,7 +27,7 @@ static size_t weights_round_up(size_t n, size_t multiple)
 }
 
 /* Arrays are left unset. */
-static struct weights *weights_new(size_t n_params, size_t n_packed)
+static struct weights *weights_new(size_t n_params, size_t n_packed, int n_networks)
 {
     const size_t header = weights_round_up(sizeof(struct weights_block), ALIGN_BYTES);
     const size_t floats = weights_round_up(n_packed, ALIGN_FLOATS) + 4 * n_params;
@@ -42,9 +43,10 @@ static struct weights *weights_new(size_t n_params, size_t n_packed)
         .variance = master + 2 * n_params,
         .ema = master + 3 * n_params,
         .packed = packed,
-        .loss = NAN,
-        .grad_norm = NAN,
+        .n_networks = n_networks,
+        .progress = b->progress,
     };
+    for (int k = 0; k < n_networks; k++) b->progress[k] = (struct train_progress){.loss = NAN, .grad_norm = NAN};
     atomic_init(&b->refs, 1);
     b->n_packed = n_packed;
     b->packed = packed;
@@ -52,46 +54,49 @@ static struct weights *weights_new(size_t n_params, size_t n_packed)
     return &b->weights;
 }
 
-struct train_state weights_train_state(struct weights *w)
+struct train_progress *weights_progress(struct weights *w, int network)
 {
-    float *master = weights_block(w)->master;
+    return &weights_block(w)->progress[network];
+}
+
+struct train_state weights_train_state(struct weights *w, const struct model_slice *slice, int network)
+{
+    float *master = weights_block(w)->master + slice->first_param;
     const size_t n = w->n_params;
-    return (struct train_state){master, master + n, master + 2 * n, master + 3 * n, &w->steps};
+    return (struct train_state){master, master + n, master + 2 * n, master + 3 * n,
+                                &weights_progress(w, network)->steps};
 }
 
-void weights_pack(const struct network *net, struct weights *w)
+void weights_pack(const struct model *model, struct weights *w)
 {
-    network_pack(net, w->ema, weights_block(w)->packed); /* equals master when train.ema is 0 */
+    model_pack(model, w->ema, weights_block(w)->packed); /* equals master when train.ema is 0 */
 }
 
-eddy_status weights_initial(const struct network *net, uint64_t seed, struct weights **out, struct eddy_error *err)
+eddy_status weights_initial(const struct model *model, uint64_t seed, struct weights **out, struct eddy_error *err)
 {
     *out = NULL;
-    const size_t n = net->n_params;
-    struct weights *w = weights_new(n, net->n_packed);
+    const size_t n = model->n_params;
+    struct weights *w = weights_new(n, model->n_packed, model->n);
     if (!w) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the weights of %zu parameters", n);
-    struct train_state s = weights_train_state(w);
-    network_init(net, seed, s.master);
-    memset(s.moment, 0, 2 * n * sizeof(float)); /* and the variance behind it */
-    memcpy(s.ema, s.master, n * sizeof(float));
-    weights_pack(net, w);
+    float *master = weights_block(w)->master;
+    model_init(model, seed, master);
+    memset(master + n, 0, 2 * n * sizeof(float)); /* moment and variance */
+    memcpy(master + 3 * n, master, n * sizeof(float));
+    weights_pack(model, w);
     *out = w;
     return EDDY_OK;
 }
 
 struct weights *weights_next(const struct weights *base)
 {
-    const size_t n_packed = weights_block((struct weights *)(uintptr_t)base)->n_packed; /* only read */
-    struct weights *w = weights_new(base->n_params, n_packed);
+    const struct weights_block *from = weights_block((struct weights *)(uintptr_t)base); /* only read */
+    struct weights *w = weights_new(base->n_params, from->n_packed, base->n_networks);
     if (!w) return NULL;
     struct weights_block *b = weights_block(w);
-    memcpy(b->packed, base->packed, n_packed * sizeof(float));
+    memcpy(b->packed, base->packed, from->n_packed * sizeof(float));
     memcpy(b->master, base->master, 4 * base->n_params * sizeof(float));
+    memcpy(b->progress, from->progress, sizeof(b->progress));
     w->version = base->version + 1;
-    w->steps = base->steps;
-    w->refused = base->refused;
-    w->loss = base->loss;
-    w->grad_norm = base->grad_norm;
     return w;
 }
 

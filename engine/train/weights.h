@@ -7,10 +7,11 @@
 /* A copy of `base` with the next version, for the caller alone; NULL = out of memory. */
 struct weights *weights_next(const struct weights *base);
 
-/* What training may change in it; steps points into it too. */
-struct train_state weights_train_state(struct weights *);
+/* What training may change in it, of one network; steps points into it too. */
+struct train_state weights_train_state(struct weights *, const struct model_slice *, int network);
+struct train_progress *weights_progress(struct weights *, int network);
 
 /* Packs the average for serving; the last thing before others see it. */
-void weights_pack(const struct network *, struct weights *);
+void weights_pack(const struct model *, struct weights *);
 
 #endif

@@ -24,5 +24,5 @@ float *window_target(const struct window_shape *shape, float *block)
 
 size_t window_floats(const struct window_shape *shape)
 {
-    return shape->n_state + (size_t)shape->n_steps * (1 + (size_t)shape->n_in + (size_t)shape->n_out);
+    return shape->n_state + (size_t)shape->n_steps * (1 + (size_t)shape->n_in + (size_t)shape->n_targets);
 }

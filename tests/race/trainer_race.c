@@ -12,7 +12,7 @@
 enum { LANES = 2, JOBS = 30, N_WINDOWS = 6, STEPS = 6, LONG_MS = 60000 };
 
 struct lane {
-    struct network *net;
+    const struct model *model;
     struct window_shape shape;
     struct train_settings settings;
     struct trainer *trainer;
@@ -40,8 +40,9 @@ static double touch(const struct weights *w)
 static struct train_job *lane_submit_job(struct lane *l, struct train_job *after, int n)
 {
     struct train_job *job;
-    must(trainer_submit(l->trainer, l->net, &l->shape, &l->settings, after ? NULL : l->initial, after, l->windows, n,
-                        &job, NULL) == EDDY_OK,
+    const struct train_windows windows = {&l->shape, l->windows, n};
+    must(trainer_submit(l->trainer, l->model, &l->settings, after ? NULL : l->initial, after, &windows, &job, NULL) ==
+             EDDY_OK,
          "submit");
     return job;
 }
@@ -68,10 +69,10 @@ static void *lane_main(void *arg)
     return NULL;
 }
 
-static void lane_open(struct lane *l, struct network *net, uint64_t seed)
+static void lane_open(struct lane *l, const struct model *model, uint64_t seed)
 {
-    l->net = net;
-    l->shape = (struct window_shape){STEPS, 2, 1, net->n_state};
+    l->model = model;
+    l->shape = (struct window_shape){STEPS, 2, 1, model->slices[0].net->n_state};
     l->settings = (struct train_settings){.learning_rate = 1e-3, .clip_norm = 1, .ema = 0.9, .batch = 4};
     l->seed = seed;
     const size_t n = N_WINDOWS * window_floats(&l->shape);
@@ -111,8 +112,11 @@ int main(void)
     struct lane lanes[LANES];
     struct weights *inline_results[LANES];
     must(network_open(&settings, &network_shape, &net, NULL) == EDDY_OK, "network");
-    must(weights_initial(net, 1, &initial, NULL) == EDDY_OK, "weights");
-    for (int i = 0; i < LANES; i++) lane_open(&lanes[i], net, 10 + (uint64_t)i);
+    static const char *const names[] = {"network"};
+    struct model *model;
+    must(model_open(names, &net, 1, &model, NULL) == EDDY_OK, "model");
+    must(weights_initial(model, 1, &initial, NULL) == EDDY_OK, "weights");
+    for (int i = 0; i < LANES; i++) lane_open(&lanes[i], model, 10 + (uint64_t)i);
 
     run(lanes, TRAIN_INLINE, initial);
     for (int i = 0; i < LANES; i++) inline_results[i] = lanes[i].result;
@@ -126,6 +130,7 @@ int main(void)
         free(lanes[i].windows);
     }
     weights_unref(initial);
+    model_close(model);
     network_close(net);
     printf("ok - lanes share a trainer without races\n");
     return 0;

@@ -206,16 +206,16 @@ Test(lane_store, a_reset_to_another_network_of_the_same_size_starts_from_an_empt
 {
     struct world w;
     world_open(&w, NETWORK("lstm: {units: 8}"), 200);
-    size_t bytes = w.f.plan->layout.row_bytes, n = w.f.plan->network->n_state;
-    size_t starts = n * (size_t)w.f.plan->n_starts;
-    all_are(stored_row(&w), w.f.plan->at_state, n, false, "the state");
-    all_are(stored_row(&w), w.f.plan->at_starts, starts, false, "the starts of windows");
+    size_t bytes = w.f.plan->layout.row_bytes, n = w.f.plan->networks[0].net->n_state;
+    size_t starts = n * (size_t)w.f.plan->networks[0].n_starts;
+    all_are(stored_row(&w), w.f.plan->networks[0].at_state, n, false, "the state");
+    all_are(stored_row(&w), w.f.plan->networks[0].at_starts, starts, false, "the starts of windows");
 
     world_change(&w, NETWORK("gru: {units: 16}"));
     cr_assert_eq(w.f.plan->layout.row_bytes, bytes, "the test is about equal sizes");
-    cr_assert_eq(w.f.plan->network->n_state, n, "the test is about equal sizes");
-    all_are(stored_row(&w), w.f.plan->at_state, n, true, "the state");
-    all_are(stored_row(&w), w.f.plan->at_starts, starts, true, "the starts of windows");
+    cr_assert_eq(w.f.plan->networks[0].net->n_state, n, "the test is about equal sizes");
+    all_are(stored_row(&w), w.f.plan->networks[0].at_state, n, true, "the state");
+    all_are(stored_row(&w), w.f.plan->networks[0].at_starts, starts, true, "the starts of windows");
     all_are(stored_row(&w), w.f.plan->at_scale, sizeof(struct scale) / 4, false, "the scale");
     struct lane_stats stats;
     lane_stats(w.f.lane, &stats);
@@ -229,14 +229,14 @@ Test(lane_store, a_reset_to_another_network_of_the_same_size_drops_weights_of_a_
     struct world w;
     world_open(&w, "forecast: {scope: key, network: {layers: [{dense: {units: 4, activation: relu}}]}}\n" LEARNING,
                200);
-    size_t bytes = w.f.plan->layout.row_bytes, n = 4 * w.f.plan->network->n_params;
-    all_are(stored_row(&w), w.f.plan->at_weights, n, false, "the weights");
-    all_are(stored_row(&w), w.f.plan->at_optimiser, 2, false, "the optimiser");
+    size_t bytes = w.f.plan->layout.row_bytes, n = 4 * w.f.plan->networks[0].net->n_params;
+    all_are(stored_row(&w), w.f.plan->networks[0].at_weights, n, false, "the weights");
+    all_are(stored_row(&w), w.f.plan->networks[0].at_optimiser, 2, false, "the optimiser");
 
     world_change(&w, "forecast: {scope: key, network: {layers: [{dense: {units: 4, activation: tanh}}]}}\n" LEARNING);
     cr_assert_eq(w.f.plan->layout.row_bytes, bytes, "the test is about equal sizes");
-    all_are(stored_row(&w), w.f.plan->at_weights, n, true, "the weights");
-    all_are(stored_row(&w), w.f.plan->at_optimiser, 2, true, "the optimiser");
+    all_are(stored_row(&w), w.f.plan->networks[0].at_weights, n, true, "the weights");
+    all_are(stored_row(&w), w.f.plan->networks[0].at_optimiser, 2, true, "the optimiser");
     all_are(stored_row(&w), w.f.plan->at_scale, sizeof(struct scale) / 4, false, "the scale");
     const struct eddy_result *r = fixture_feed(&w.f, 1200, "k", START + 200 * MINUTE, (double[]){2});
     cr_assert(isfinite(r->forecast[0]));
@@ -248,8 +248,8 @@ Test(lane_store, the_same_network_keeps_its_state_through_a_reset_of_something_e
     struct world w;
     unsigned char state[64];
     world_open(&w, NETWORK("gru: {units: 8}"), 200);
-    memcpy(state, stored_row(&w) + w.f.plan->at_state, 32);
+    memcpy(state, stored_row(&w) + w.f.plan->networks[0].at_state, 32);
     world_change(&w, "forecast: {bands: [0.8], network: {layers: [{gru: {units: 8}}]}}\n" LEARNING);
-    cr_assert_arr_eq(stored_row(&w) + w.f.plan->at_state, state, 32);
+    cr_assert_arr_eq(stored_row(&w) + w.f.plan->networks[0].at_state, state, 32);
     world_close(&w);
 }

@@ -56,7 +56,9 @@ void test_network_open_shape(struct test_network *t, const char *layers, const s
 {
     struct eddy_error err = {0};
     const struct network_settings *settings = test_network_settings(t, layers);
+    static const char *const name[] = {"network"};
     cr_assert_eq(network_open(settings, shape, &t->net, &err), EDDY_OK, "%s: %s", layers, err.message);
+    cr_assert_eq(model_open(name, &t->net, 1, &t->model, &err), EDDY_OK, "%s", err.message);
 }
 
 void test_network_open(struct test_network *t, const char *layers, int n_in, int n_out)
@@ -67,6 +69,7 @@ void test_network_open(struct test_network *t, const char *layers, int n_in, int
 
 void test_network_close(struct test_network *t)
 {
+    model_close(t->model);
     network_close(t->net);
     config_close(t->config);
 }

@@ -3,11 +3,13 @@
 #define TESTS_UNIT_MODEL_FIXTURE_H
 
 #include "config/config.h"
+#include "engine/model/model.h"
 #include "engine/model/stack.h"
 
 struct test_network {
     struct config *config; /* owns the settings that the network's plans point to */
     struct network *net;
+    struct model *model; /* of this network alone */
 };
 
 /* `layers` is YAML, an entry of the option `layers` or a list of them: "gru: {units: 5}", "[{lags: {steps: 8}}, ..]";

@@ -4,7 +4,7 @@
 
 float *test_windows(const struct window_shape *shape, int n, uint64_t seed)
 {
-    const size_t floats = window_floats(shape), targets = (size_t)shape->n_steps * (size_t)shape->n_out;
+    const size_t floats = window_floats(shape), targets = (size_t)shape->n_steps * (size_t)shape->n_targets;
     float *windows = test_floats((size_t)n * floats);
     test_fill(windows, (size_t)n * floats, seed, 1);
     for (int b = 0; b < n; b++) {

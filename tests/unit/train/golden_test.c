@@ -71,7 +71,7 @@ static void golden_open(struct golden *g, const char *wanted)
         for (size_t i = 0; i < 8; i++) free(all[i]);
     }
     fclose(f);
-    test_network_open(&g->t, line + 1, g->shape.n_in, g->shape.n_out);
+    test_network_open(&g->t, line + 1, g->shape.n_in, g->shape.n_targets);
     cr_assert_eq(g->t.net->n_state, g->shape.n_state);
     cr_assert_eq(g->t.net->n_params, n_params);
 }
@@ -105,7 +105,7 @@ ParameterizedTest(struct golden_case *c, golden, serving_gives_the_golden_output
     struct golden g;
     golden_open(&g, c->name);
     const struct network *net = g.t.net;
-    const size_t n_in = (size_t)g.shape.n_in, n_out = (size_t)g.shape.n_out;
+    const size_t n_in = (size_t)g.shape.n_in, n_out = (size_t)g.shape.n_targets;
     float *packed = test_floats(net->n_packed), *work = test_floats(net->n_work), *y = test_floats(n_out);
     const double tolerance = sizeof(float) == 8 ? 1e-7 : 5e-6;
     network_pack(net, g.params, packed);

@@ -219,7 +219,7 @@ static double stack_loss(void *context)
 static void stack_labels(struct stack_loss *s)
 {
     static const double apart[] = {0.4, -0.5, 2.5, -3};
-    const size_t targets = (size_t)s->shape.n_steps * (size_t)s->shape.n_out;
+    const size_t targets = (size_t)s->shape.n_steps * (size_t)s->shape.n_targets;
     for (size_t b = 0; b < ROWS; b++) {
         float *target = window_target(&s->shape, s->windows + b * window_floats(&s->shape));
         for (size_t i = 0; i < targets; i++)

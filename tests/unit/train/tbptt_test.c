@@ -165,7 +165,7 @@ Test(training, more_windows_than_a_layer_takes_rows_are_one_batch)
 static void no_labels(const struct window_shape *shape, float *windows, int n)
 {
     for (int b = 0; b < n; b++)
-        for (int i = 0; i < shape->n_steps * shape->n_out; i++)
+        for (int i = 0; i < shape->n_steps * shape->n_targets; i++)
             window_target(shape, windows + (size_t)b * window_floats(shape))[i] = NAN;
 }
 

@@ -26,7 +26,7 @@ static void open_test(struct trainer_test *r, int mode)
         .mode = mode, .learning_rate = 2e-3, .clip_norm = 1, .ema = 0.99, .batch = 4}; /* 4 + 4 + 2 windows */
     r->windows = test_windows(&r->shape, N_WINDOWS, 5);
     cr_assert_eq(trainer_open(mode, &r->trainer, NULL), EDDY_OK);
-    cr_assert_eq(weights_initial(r->t.net, 1, &r->base, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(r->t.model, 1, &r->base, NULL), EDDY_OK);
 }
 
 static void close_test(struct trainer_test *r)
@@ -40,8 +40,9 @@ static void close_test(struct trainer_test *r)
 static struct train_job *submit(struct trainer_test *r, struct train_job *after, int n)
 {
     struct train_job *job = NULL;
-    cr_assert_eq(trainer_submit(r->trainer, r->t.net, &r->shape, &r->settings, after ? NULL : r->base, after,
-                                r->windows, n, &job, NULL),
+    const struct train_windows windows = {&r->shape, r->windows, n};
+    cr_assert_eq(trainer_submit(r->trainer, r->t.model, &r->settings, after ? NULL : r->base, after, &windows, &job,
+                                NULL),
                  EDDY_OK);
     cr_assert(job);
     return job;
@@ -61,10 +62,10 @@ static void assert_equal(const struct trainer_test *r, const struct weights *a, 
 {
     const size_t bytes = r->t.net->n_params * sizeof(float);
     cr_assert_eq(a->version, b->version);
-    cr_assert_eq(a->steps, b->steps);
-    cr_assert_eq(a->refused, b->refused);
-    cr_assert_eq(memcmp(&a->loss, &b->loss, sizeof(double)), 0);
-    cr_assert_eq(memcmp(&a->grad_norm, &b->grad_norm, sizeof(double)), 0);
+    cr_assert_eq(a->progress[0].steps, b->progress[0].steps);
+    cr_assert_eq(a->progress[0].refused, b->progress[0].refused);
+    cr_assert_eq(memcmp(&a->progress[0].loss, &b->progress[0].loss, sizeof(double)), 0);
+    cr_assert_eq(memcmp(&a->progress[0].grad_norm, &b->progress[0].grad_norm, sizeof(double)), 0);
     cr_assert_eq(memcmp(a->master, b->master, bytes), 0);
     cr_assert_eq(memcmp(a->moment, b->moment, bytes), 0);
     cr_assert_eq(memcmp(a->variance, b->variance, bytes), 0);
@@ -93,7 +94,7 @@ Test(trainer, inline_equals_background_bit_for_bit)
     struct weights *inside = three_jobs(TRAIN_INLINE), *behind = three_jobs(TRAIN_BACKGROUND);
     assert_equal(&r, inside, behind);
     cr_assert_eq(inside->version, 3);
-    cr_assert_eq(inside->steps, 3 + 2 + 1); /* groups of 4 windows */
+    cr_assert_eq(inside->progress[0].steps, 3 + 2 + 1); /* groups of 4 windows */
     weights_unref(inside);
     weights_unref(behind);
     close_test(&r);
@@ -116,7 +117,7 @@ Test(trainer, the_base_is_never_written_to)
     struct trainer_test r;
     struct weights *fresh;
     open_test(&r, TRAIN_INLINE);
-    cr_assert_eq(weights_initial(r.t.net, 1, &fresh, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(r.t.model, 1, &fresh, NULL), EDDY_OK);
     weights_unref(finish(submit(&r, NULL, N_WINDOWS)));
     assert_equal(&r, fresh, r.base);
     weights_unref(fresh);
@@ -138,18 +139,17 @@ Test(trainer, a_job_without_windows_changes_the_version_alone)
 Test(trainer, windows_are_copied_and_kept_for_checkpoints)
 {
     struct trainer_test r;
-    int n = 0;
     open_test(&r, TRAIN_BACKGROUND);
     struct train_job *job = submit(&r, NULL, N_WINDOWS);
     const size_t bytes = N_WINDOWS * window_floats(&r.shape) * sizeof(float);
     float *before = test_floats(bytes / sizeof(float));
     memcpy(before, r.windows, bytes);
     memset(r.windows, 0xff, bytes);
-    cr_assert_eq(memcmp(train_job_windows(job, &n), before, bytes), 0);
-    cr_assert_eq(n, N_WINDOWS);
+    cr_assert_eq(memcmp(train_job_windows(job).data, before, bytes), 0);
+    cr_assert_eq(train_job_windows(job).n, N_WINDOWS);
     struct weights *w = finish(job);
-    cr_assert_eq(w->steps, 3);
-    cr_assert_eq(w->refused, 0);
+    cr_assert_eq(w->progress[0].steps, 3);
+    cr_assert_eq(w->progress[0].refused, 0);
     weights_unref(w);
     free(before);
     close_test(&r);
@@ -162,9 +162,9 @@ Test(trainer, refused_steps_are_counted_in_the_weights)
     for (int b = 0; b < 4; b++) /* the first group of four */
         window_target(&r.shape, r.windows + (size_t)b * window_floats(&r.shape))[0] = INFINITY;
     struct weights *w = finish(submit(&r, NULL, N_WINDOWS));
-    cr_assert_eq(w->refused, 1);
-    cr_assert_eq(w->steps, 2);
-    cr_assert(isfinite(w->loss) && isfinite(w->grad_norm));
+    cr_assert_eq(w->progress[0].refused, 1);
+    cr_assert_eq(w->progress[0].steps, 2);
+    cr_assert(isfinite(w->progress[0].loss) && isfinite(w->progress[0].grad_norm));
     weights_unref(w);
     close_test(&r);
 }
@@ -174,10 +174,12 @@ Test(trainer, a_job_that_finds_no_memory_returns_its_base)
     struct trainer_test r;
     open_test(&r, TRAIN_BACKGROUND);
     struct network huge = *r.t.net;
+    struct model_slice slice = {"network", &huge, 0, 0};
+    const struct model model = {1, r.t.model->n_params, r.t.model->n_packed, &slice};
+    const struct train_windows windows = {&r.shape, r.windows, 3};
     struct train_job *job;
     huge.n_packed = SIZE_MAX / 4;
-    cr_assert_eq(trainer_submit(r.trainer, &huge, &r.shape, &r.settings, r.base, NULL, r.windows, 3, &job, NULL),
-                 EDDY_OK);
+    cr_assert_eq(trainer_submit(r.trainer, &model, &r.settings, r.base, NULL, &windows, &job, NULL), EDDY_OK);
     struct weights *w = finish(job);
     cr_assert_eq(w, r.base);
     weights_unref(w);
@@ -244,13 +246,13 @@ Test(trainer, a_network_may_be_closed_once_it_is_forgotten)
     struct train_job *left[20], *other = NULL;
     for (int i = 0; i < 20; i++) left[i] = submit(&goes, i ? left[i - 1] : NULL, N_WINDOWS);
     other = submit(&stays, NULL, N_WINDOWS);
-    trainer_forget(stays.trainer, goes.t.net);
+    trainer_forget(stays.trainer, goes.t.model);
     goes.trainer = NULL;
     close_test(&goes);
     for (int i = 0; i < 20; i++) train_job_release(left[i]);
     struct weights *w = finish(other);
     cr_assert_eq(w->version, 1);
-    cr_assert_gt(w->steps, 0);
+    cr_assert_gt(w->progress[0].steps, 0);
     weights_unref(w);
     trainer_forget(NULL, NULL);
     close_test(&stays);
@@ -275,11 +277,10 @@ Test(trainer, senseless_jobs_are_refused)
     struct trainer_test r;
     struct train_job *job;
     open_test(&r, TRAIN_INLINE);
-    cr_assert_eq(trainer_submit(r.trainer, r.t.net, &r.shape, &r.settings, NULL, NULL, r.windows, 1, &job, NULL),
-                 EDDY_EINVAL);
+    const struct train_windows one = {&r.shape, r.windows, 1}, negative = {&r.shape, r.windows, -1};
+    cr_assert_eq(trainer_submit(r.trainer, r.t.model, &r.settings, NULL, NULL, &one, &job, NULL), EDDY_EINVAL);
     cr_assert_null(job);
-    cr_assert_eq(trainer_submit(r.trainer, r.t.net, &r.shape, &r.settings, r.base, NULL, r.windows, -1, &job, NULL),
-                 EDDY_EINVAL);
+    cr_assert_eq(trainer_submit(r.trainer, r.t.model, &r.settings, r.base, NULL, &negative, &job, NULL), EDDY_EINVAL);
     train_job_release(NULL);
     trainer_close(NULL);
     close_test(&r);

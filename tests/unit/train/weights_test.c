@@ -7,36 +7,41 @@
 #include "engine/train/weights.h"
 #include "tests/unit/train/fixture.h"
 
-static struct weights *some_weights(const struct network *net)
+enum { HEADER_BYTES = 64 }; /* of one network */
+
+static struct weights *some_weights(const struct model *model)
 {
     struct weights *initial, *w;
-    cr_assert_eq(weights_initial(net, 42, &initial, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(model, 42, &initial, NULL), EDDY_OK);
     w = weights_next(initial);
     cr_assert(w);
-    struct train_state s = weights_train_state(w);
-    test_fill(s.master, net->n_params, 1, 1);
-    test_fill(s.moment, net->n_params, 2, 1);
-    test_fill(s.ema, net->n_params, 3, 1);
-    for (size_t i = 0; i < net->n_params; i++) s.variance[i] = eddy_random_uniform(4, i);
+    const size_t n = model->n_params;
+    struct train_state s = weights_train_state(w, &model->slices[0], 0);
+    test_fill(s.master, n, 1, 1);
+    test_fill(s.moment, n, 2, 1);
+    test_fill(s.ema, n, 3, 1);
+    for (size_t i = 0; i < n; i++) s.variance[i] = eddy_random_uniform(4, i);
     w->version = 77;
-    w->steps = 12345678901;
-    w->refused = 3;
-    w->loss = 0.25;
-    weights_pack(net, w);
+    *weights_progress(w, 0) = (struct train_progress){12345678901, 3, 0.25, NAN};
+    weights_pack(model, w);
     weights_unref(initial);
     return w;
 }
 
-static void assert_same(const struct network *net, const struct weights *a, const struct weights *b)
+static void assert_same(const struct model *model, const struct weights *a, const struct weights *b)
 {
-    const size_t bytes = net->n_params * sizeof(float);
+    const size_t bytes = model->n_params * sizeof(float);
     cr_assert_eq(memcmp(a->master, b->master, bytes), 0);
     cr_assert_eq(memcmp(a->moment, b->moment, bytes), 0);
     cr_assert_eq(memcmp(a->variance, b->variance, bytes), 0);
     cr_assert_eq(memcmp(a->ema, b->ema, bytes), 0);
-    cr_assert_eq(memcmp(a->packed, b->packed, net->n_packed * sizeof(float)), 0);
-    cr_assert(a->steps == b->steps && a->refused == b->refused);
-    cr_assert(memcmp(&a->loss, &b->loss, sizeof(double)) == 0 && isnan(a->grad_norm) == isnan(b->grad_norm));
+    cr_assert_eq(memcmp(a->packed, b->packed, model->n_packed * sizeof(float)), 0);
+    cr_assert_eq(a->n_networks, b->n_networks);
+    for (int k = 0; k < a->n_networks; k++) {
+        const struct train_progress *x = &a->progress[k], *y = &b->progress[k];
+        cr_assert(x->steps == y->steps && x->refused == y->refused);
+        cr_assert(memcmp(&x->loss, &y->loss, sizeof(double)) == 0 && isnan(x->grad_norm) == isnan(y->grad_norm));
+    }
 }
 
 Test(weights, the_initial_ones_depend_on_the_seed_alone)
@@ -44,13 +49,13 @@ Test(weights, the_initial_ones_depend_on_the_seed_alone)
     struct test_network t;
     struct weights *a, *b, *c;
     test_network_open(&t, "gru:5", 3, 1);
-    cr_assert_eq(weights_initial(t.net, 1, &a, NULL), EDDY_OK);
-    cr_assert_eq(weights_initial(t.net, 1, &b, NULL), EDDY_OK);
-    cr_assert_eq(weights_initial(t.net, 2, &c, NULL), EDDY_OK);
-    assert_same(t.net, a, b);
+    cr_assert_eq(weights_initial(t.model, 1, &a, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(t.model, 1, &b, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(t.model, 2, &c, NULL), EDDY_OK);
+    assert_same(t.model, a, b);
     cr_assert_neq(memcmp(a->master, c->master, t.net->n_params * sizeof(float)), 0);
     cr_assert_eq(a->version, 0);
-    cr_assert(isnan(a->loss) && isnan(a->grad_norm));
+    cr_assert(isnan(a->progress[0].loss) && isnan(a->progress[0].grad_norm));
     cr_assert_eq(a->n_params, t.net->n_params);
     weights_unref(a);
     weights_unref(b);
@@ -64,7 +69,7 @@ Test(weights, the_last_reference_frees)
     struct test_network t;
     struct weights *w;
     test_network_open(&t, "gru:5", 3, 1);
-    cr_assert_eq(weights_initial(t.net, 1, &w, NULL), EDDY_OK);
+    cr_assert_eq(weights_initial(t.model, 1, &w, NULL), EDDY_OK);
     cr_assert_eq(weights_ref(w), w);
     weights_unref(w);
     cr_assert_eq(w->version, 0); /* still there; the sanitizer build would tell */
@@ -78,12 +83,34 @@ Test(weights, read_back_as_they_were_written)
     struct eddy_buffer bytes = {0};
     struct weights *w, *back;
     test_network_open(&t, "lstm:5 gru:3", 3, 2);
-    w = some_weights(t.net);
+    w = some_weights(t.model);
     cr_assert_eq(eddy_buffer_append(&bytes, "prefix", 6), EDDY_OK); /* it appends */
     cr_assert_eq(weights_encode(w, &bytes, NULL), EDDY_OK);
-    cr_assert_eq(weights_decode(t.net, bytes.data + 6, bytes.len - 6, &back, NULL), EDDY_OK);
+    cr_assert_eq(weights_decode(t.model, bytes.data + 6, bytes.len - 6, &back, NULL), EDDY_OK);
     cr_assert_eq(back->version, 77);
-    assert_same(t.net, w, back);
+    assert_same(t.model, w, back);
+    weights_unref(w);
+    weights_unref(back);
+    eddy_buffer_free(&bytes);
+    test_network_close(&t);
+}
+
+/* Format 1 had one network and no count of them. */
+Test(weights, those_of_format_1_are_still_read)
+{
+    struct test_network t;
+    struct eddy_buffer bytes = {0};
+    struct weights *w, *back;
+    test_network_open(&t, "gru:3", 3, 2);
+    w = some_weights(t.model);
+    cr_assert_eq(weights_encode(w, &bytes, NULL), EDDY_OK);
+    bytes.data[4] = 1;
+    memmove(bytes.data + 24, bytes.data + 32, bytes.len - 32);
+    bytes.len -= 8;
+    const uint64_t sum = XXH3_64bits(bytes.data, bytes.len - 8);
+    memcpy(bytes.data + bytes.len - 8, &sum, 8);
+    cr_assert_eq(weights_decode(t.model, bytes.data, bytes.len, &back, NULL), EDDY_OK);
+    assert_same(t.model, w, back);
     weights_unref(w);
     weights_unref(back);
     eddy_buffer_free(&bytes);
@@ -101,7 +128,7 @@ static void damage_open(struct damage *d)
 {
     memset(d, 0, sizeof(*d));
     test_network_open(&d->t, "gru:2", 1, 1);
-    struct weights *w = some_weights(d->t.net);
+    struct weights *w = some_weights(d->t.model);
     cr_assert_eq(weights_encode(w, &d->bytes, NULL), EDDY_OK);
     weights_unref(w);
 }
@@ -112,7 +139,7 @@ static eddy_status damage_decode(struct damage *d, size_t n)
     char *exact = malloc(n ? n : 1); /* so that reading past the end shows */
     cr_assert(exact);
     memcpy(exact, d->bytes.data, n);
-    eddy_status rc = weights_decode(d->t.net, exact, n, &w, &d->err);
+    eddy_status rc = weights_decode(d->t.model, exact, n, &w, &d->err);
     cr_assert((rc == EDDY_OK) == (w != NULL));
     weights_unref(w);
     free(exact);
@@ -162,7 +189,7 @@ Test(weights, numbers_that_cannot_be_are_refused_even_with_a_good_checksum)
     const size_t n = d.t.net->n_params;
     for (size_t array = 0; array < 4; array++)
         for (int i = 0; i < 3; i++) {
-            char *at = d.bytes.data + 56 + (array * n + n / 2) * sizeof(float), kept[4];
+            char *at = d.bytes.data + HEADER_BYTES + (array * n + n / 2) * sizeof(float), kept[4];
             memcpy(kept, at, 4);
             memcpy(at, &bad[i], 4);
             damage_sign(&d);
@@ -170,7 +197,7 @@ Test(weights, numbers_that_cannot_be_are_refused_even_with_a_good_checksum)
             memcpy(at, kept, 4);
         }
     const float negative = -1;
-    memcpy(d.bytes.data + 56 + 2 * n * sizeof(float), &negative, 4); /* a variance */
+    memcpy(d.bytes.data + HEADER_BYTES + 2 * n * sizeof(float), &negative, 4); /* a variance */
     damage_sign(&d);
     cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
     damage_close(&d);
@@ -193,7 +220,7 @@ Test(weights, a_newer_format_is_told_apart_from_damage)
 {
     struct damage d;
     damage_open(&d);
-    d.bytes.data[4] = 2;
+    d.bytes.data[4] = 3;
     damage_sign(&d);
     cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_EVERSION);
     cr_assert(strstr(d.err.message, "newer"));
@@ -207,7 +234,7 @@ Test(weights, those_of_another_network_are_refused_with_both_sizes)
     struct weights *w;
     damage_open(&d);
     test_network_open(&other, "gru:3", 1, 1);
-    cr_assert_eq(weights_decode(other.net, d.bytes.data, d.bytes.len, &w, &d.err), EDDY_EMISMATCH);
+    cr_assert_eq(weights_decode(other.model, d.bytes.data, d.bytes.len, &w, &d.err), EDDY_EMISMATCH);
     cr_assert_null(w);
     cr_assert(strstr(d.err.message, "33") && strstr(d.err.message, "58"), "%s", d.err.message);
     test_network_close(&other);
@@ -222,7 +249,7 @@ Test(weights, damage_that_the_file_cannot_show_is_still_bounded)
     char junk[300];
     for (uint64_t seed = 0; seed < 2000; seed++) {
         for (size_t i = 0; i < sizeof(junk); i++) junk[i] = (char)eddy_random_bits(seed, i);
-        cr_assert_lt(weights_decode(d.t.net, junk, (size_t)(eddy_random_bits(seed, 999) % sizeof(junk)), &w, NULL),
+        cr_assert_lt(weights_decode(d.t.model, junk, (size_t)(eddy_random_bits(seed, 999) % sizeof(junk)), &w, NULL),
                      0);
     }
     damage_close(&d);

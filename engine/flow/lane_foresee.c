@@ -1,0 +1,294 @@
+/* After the networks' step: what every expert expects, mixed and with bands, kept until the values come; and the errors
+ * of what was kept, when they do.
+ *
+ * Equations (value x at step t, sigma its scale, y_h a network's output)
+ *     a network    xhat_{t+h} = base_t + sigma_t clip(y_h, 20)     base: the last known value, or with `anchor: none` the
+ *                                                                  fixed mean (and no limit)
+ *     together     the experts' forecasts by the weights of their mix (mix.h); one alone as it is */
+#include <math.h>
+
+#include "engine/flow/lane_private.h"
+#include "engine/forecast/bands.h"
+#include "engine/forecast/mix.h"
+
+static const double OUTPUT_LIMIT = 20, FIXED_LIMIT = 1e6;
+
+static double clip(double v, double limit)
+{
+    return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0;
+}
+
+static float *foresee_tracker(const struct lane *l, const struct key_row *r, int value, int j)
+{
+    const struct plan *p = l->plan;
+    return (float *)(void *)(r->row + p->at_trackers) +
+           ((size_t)value * (size_t)p->outlook.n_horizons + (size_t)j) * p->tracker_floats;
+}
+
+static unsigned char *foresee_outlook(const struct lane *l, const struct key_row *r, int channel)
+{
+    return r->row + l->plan->at_outlook + (size_t)channel * l->plan->outlook_bytes;
+}
+
+/* The widest band of the forecast for the next step, as distances from it. */
+static float *foresee_edges(const struct lane *l, const struct key_row *r, int value)
+{
+    return (float *)(void *)(r->row + l->plan->at_edges) + 2 * (size_t)value;
+}
+
+static void *foresee_mix(const struct lane *l, const struct key_row *r, int value)
+{
+    return r->row + l->plan->at_mix + (size_t)value * l->plan->mix_bytes;
+}
+
+/* [n_experts] what each expert said besides what was written out, at the place of outlook_at(). */
+static float *foresee_opinions(const struct lane *l, const struct key_row *r, int channel, int dim, int j, int64_t t)
+{
+    const struct plan *p = l->plan;
+    const size_t waiting = p->outlook.first[p->outlook.n_horizons];
+    const size_t place = (size_t)channel * waiting + p->outlook.first[j] + (size_t)(t % p->outlook.horizons[j]);
+    return (float *)(void *)(r->row + p->at_opinions) +
+           (place * (size_t)p->n_dims + (size_t)dim) * (size_t)p->n_experts;
+}
+
+/* ---- when the value comes ---- */
+
+/* The experts' own errors; the mix learns from them. */
+static void residuals_of_experts(struct lane *l, const struct key_row *r, int value, int j, int64_t t, double x,
+                                 double xhat)
+{
+    const struct plan *p = l->plan;
+    const float *opinions = foresee_opinions(l, r, value / p->n_dims, value % p->n_dims, j, t);
+    for (int e = 0; e < p->n_experts; e++) {
+        l->errors[e] = x - (xhat + (double)opinions[e]);
+        l->expert_residuals[((size_t)e * (size_t)p->outlook.n_horizons + (size_t)j) * (size_t)p->n_values +
+                            (size_t)value] = l->errors[e];
+    }
+    mix_learn(&p->settings->forecast.mix, p->n_experts, p->outlook.n_horizons, foresee_mix(l, r, value), j,
+              l->errors);
+}
+
+/* The one-step forecast and its band go into the result before anything learns from the error. */
+static void residuals_show(const struct lane *l, const struct key_row *r, int value, int j, double xhat,
+                           const struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    double *block = (double *)(uintptr_t)out->y + value, lower, upper;
+    block[p->n_values] = xhat;
+    if (p->head_bands) {
+        lower = (double)foresee_edges(l, r, value)[0];
+        upper = (double)foresee_edges(l, r, value)[1];
+    } else if (!bands_edges(foresee_tracker(l, r, value, j), p->n_bands, p->n_bands - 1, &lower, &upper)) {
+        return;
+    }
+    block[2 * p->n_values] = xhat + lower;
+    block[3 * p->n_values] = xhat + upper;
+}
+
+void lane_residuals(struct lane *l, const struct key_row *r, int value, double x, const struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    const int channel = value / p->n_dims, dim = value % p->n_dims;
+    const int64_t t = lane_steps(l, r)[channel];
+
+    for (int j = 0; j < p->outlook.n_horizons; j++) {
+        double *residual = &l->residuals[j * p->n_values + value];
+        *residual = NAN;
+        for (int e = 0; p->n_experts > 1 && e < p->n_experts; e++)
+            l->expert_residuals[((size_t)e * (size_t)p->outlook.n_horizons + (size_t)j) * (size_t)p->n_values +
+                                (size_t)value] = NAN;
+        if (t < p->outlook.horizons[j]) continue;
+        const struct outlook_entry e = outlook_at(&p->outlook, foresee_outlook(l, r, channel), j, t);
+        const double xhat = e.xhat[dim];
+        if (p->outlook.horizons[j] == 1) residuals_show(l, r, value, j, xhat, out);
+        *residual = x - xhat;
+        if (!isfinite(*residual)) continue;
+        if (p->n_experts > 1) residuals_of_experts(l, r, value, j, t, x, xhat);
+        bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, *residual, e.s0[dim]);
+    }
+}
+
+/* ---- looking ahead ---- */
+
+/* One series of an event in hand. */
+struct foresight {
+    struct lane *lane;
+    const struct key_row *row;
+    const struct eddy_result *out;
+    const struct point *points; /* [n_dims] */
+    int event, channel;
+    int64_t step;
+};
+
+/* [n_experts, n_horizons] of one value of the series. */
+static double *foresee_of(const struct foresight *f, int dim)
+{
+    const struct plan *p = f->lane->plan;
+    return f->lane->opinions + (size_t)dim * (size_t)p->n_experts * (size_t)p->outlook.n_horizons;
+}
+
+static double foresee_base(const struct plan *p, const struct foresight *f, int dim)
+{
+    return p->settings->forecast.anchor == ANCHOR_NONE ? p->fixed_mean[f->channel * p->n_dims + dim]
+                                                       : f->points[dim].value;
+}
+
+/* An output of a network as a value. */
+static double foresee_value(const struct plan *p, const struct foresight *f, int dim, float y)
+{
+    const double base = foresee_base(p, f, dim);
+    const double xhat = base + f->points[dim].sigma * clip((double)y, p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT);
+    return isinf(xhat) ? base : xhat;
+}
+
+static const float *foresee_outputs(const struct foresight *f, int network)
+{
+    return f->lane->rows[network].y[f->event * f->lane->plan->n_channels + f->channel];
+}
+
+static void foresee_by_network(const struct foresight *f, int expert)
+{
+    const struct lane *l = f->lane;
+    const struct plan *p = l->plan;
+    const struct plan_network *n = &p->networks[p->experts[expert].network];
+    loss_point(&n->net->loss, n->net->n_targets, foresee_outputs(f, p->experts[expert].network), l->head);
+    for (int d = 0; d < p->n_dims; d++) {
+        double *opinion = foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons;
+        for (int j = 0; j < p->outlook.n_horizons; j++) opinion[j] = NAN;
+        for (int i = 0; i < n->n_horizons; i++)
+            opinion[n->at_horizon[i]] = foresee_value(p, f, d, l->head[i * p->n_dims + d]);
+    }
+}
+
+static void foresee_by_itself(const struct foresight *f, int expert)
+{
+    const struct lane *l = f->lane;
+    const struct plan *p = l->plan;
+    const struct plan_expert *e = &p->experts[expert];
+    for (int d = 0; d < p->n_dims; d++) {
+        const int value = f->channel * p->n_dims + d;
+        const struct eddy_expert_event event = {
+            .x = f->out->y[value],
+            .sigma = (double)f->points[d].sigma,
+            .elapsed_s = (double)l->elapsed[f->event * p->n_channels + f->channel],
+            .count = f->step};
+        e->part->fold(e->settings, &p->expert_shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
+                      foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons);
+    }
+}
+
+/* Writes the forecasts of one value and keeps them until their labels come. */
+static void foresee_write(const struct foresight *f, int dim, const double *xhat /* [n_horizons] */)
+{
+    const struct lane *l = f->lane;
+    const struct plan *p = l->plan;
+    const int value = f->channel * p->n_dims + dim;
+    const double *opinions = foresee_of(f, dim);
+    for (int j = 0; j < p->outlook.n_horizons; j++) {
+        struct outlook_entry e = outlook_at(&p->outlook, foresee_outlook(l, f->row, f->channel), j, f->step);
+        e.xhat[dim] = xhat[j];
+        e.s0[dim] = bands_scale(foresee_tracker(l, f->row, value, j));
+        ((double *)(uintptr_t)f->out->forecast)[j * p->n_values + value] = xhat[j];
+        if (p->n_experts == 1) continue;
+        float *kept = foresee_opinions(l, f->row, f->channel, dim, j, f->step);
+        for (int k = 0; k < p->n_experts; k++) kept[k] = (float)(opinions[k * p->outlook.n_horizons + j] - xhat[j]);
+    }
+}
+
+/* Bands from the errors seen so far. */
+static void foresee_tracked_bands(const struct foresight *f, int dim, const double *xhat)
+{
+    const struct plan *p = f->lane->plan;
+    const int value = f->channel * p->n_dims + dim;
+    const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
+    double *low = (double *)(uintptr_t)f->out->band_lower, *high = (double *)(uintptr_t)f->out->band_upper;
+    for (int j = 0; j < p->outlook.n_horizons; j++) {
+        const float *tracker = foresee_tracker(f->lane, f->row, value, j);
+        const size_t place = (size_t)j * (size_t)p->n_values + (size_t)value;
+        double lower, upper;
+        for (int b = 0; b < p->n_bands && bands_edges(tracker, p->n_bands, b, &lower, &upper); b++) {
+            low[(size_t)b * plane + place] = xhat[j] + lower;
+            high[(size_t)b * plane + place] = xhat[j] + upper;
+        }
+    }
+}
+
+/* One side of one band, by the head of the only expert; edges [n_bands, n_horizons, n_values]. */
+static void foresee_head_edge(const struct foresight *f, double tau, double *edges /* [n_horizons, n_values] */)
+{
+    const struct lane *l = f->lane;
+    const struct plan *p = l->plan;
+    const int network = p->experts[0].network;
+    const struct plan_network *n = &p->networks[network];
+    (void)loss_quantile(&n->net->loss, n->net->n_targets, foresee_outputs(f, network), tau, l->head);
+    for (int i = 0; i < n->n_horizons; i++)
+        for (int d = 0; d < p->n_dims; d++)
+            edges[n->at_horizon[i] * p->n_values + f->channel * p->n_dims + d] = foresee_value(
+                p, f, d, l->head[i * p->n_dims + d]);
+}
+
+static void foresee_head_bands(const struct foresight *f)
+{
+    const struct plan *p = f->lane->plan;
+    const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
+    double *low = (double *)(uintptr_t)f->out->band_lower, *high = (double *)(uintptr_t)f->out->band_upper;
+    for (int b = 0; b < p->n_bands; b++) {
+        const double tail = (1 - p->settings->forecast.bands.item[b]) / 2;
+        foresee_head_edge(f, tail, low + (size_t)b * plane);
+        foresee_head_edge(f, 1 - tail, high + (size_t)b * plane);
+    }
+    if (p->outlook.horizons[0] != 1) return;
+    const size_t widest = (size_t)(p->n_bands - 1) * plane;
+    for (int d = 0; d < p->n_dims; d++) {
+        const int value = f->channel * p->n_dims + d;
+        float *edges = foresee_edges(f->lane, f->row, value);
+        edges[0] = (float)(low[widest + (size_t)value] - f->out->forecast[value]);
+        edges[1] = (float)(high[widest + (size_t)value] - f->out->forecast[value]);
+    }
+}
+
+static void foresee_channel(const struct foresight *f)
+{
+    struct lane *l = f->lane;
+    const struct plan *p = l->plan;
+    for (int e = 0; e < p->n_experts; e++) {
+        if (p->experts[e].network >= 0)
+            foresee_by_network(f, e);
+        else
+            foresee_by_itself(f, e);
+    }
+    for (int d = 0; d < p->n_dims; d++) {
+        const double *xhat = foresee_of(f, d);
+        if (p->n_experts > 1) {
+            mix_combine(&p->settings->forecast.mix, p->n_experts, p->outlook.n_horizons,
+                        foresee_mix(l, f->row, f->channel * p->n_dims + d), xhat, l->mixed);
+            xhat = l->mixed;
+        }
+        foresee_write(f, d, xhat);
+        if (!p->head_bands) foresee_tracked_bands(f, d, xhat);
+    }
+    if (p->head_bands) foresee_head_bands(f);
+}
+
+void lane_foresee(struct lane *l, const struct lane_item *item, int i, struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    for (int c = 0; c < p->n_channels; c++) {
+        if (!l->steps[i * p->n_channels + c]) continue;
+        const struct foresight f = {.lane = l,
+                                    .row = item->row,
+                                    .out = out,
+                                    .points = l->points + (size_t)i * (size_t)p->n_values +
+                                              (size_t)c * (size_t)p->n_dims,
+                                    .event = i,
+                                    .channel = c,
+                                    .step = lane_steps(l, item->row)[c]};
+        foresee_channel(&f);
+    }
+    lane_look_back(l, item, i, out);
+    if (p->classifier >= 0) lane_classify(l, item, i, out);
+    for (int c = 0; c < p->n_channels; c++)
+        if (l->steps[i * p->n_channels + c]) lane_steps(l, item->row)[c]++;
+    lane_judge_shares(l, out);
+    if (out->anomaly) l->stats.alerts++;
+}

@@ -1,0 +1,129 @@
+/* An event as the networks see it: values against their scale, time against the usual time.
+ *
+ * Equations (value x at step t, sigma its robust scale, or mean and sigma as `forecast.scaling` fixes them)
+ *     z = clip((x - mean) / sigma, 6)    dz = clip((x - last) / sigma, 6)    known = 1, or 0 for a missing value
+ *     elapsed = (e - u) / (e + u) in -1..1, e the time since the last event, u the usual one
+ * A fixed scale is not limited: it is for models that were trained on just these numbers. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/flow/lane_private.h"
+#include "engine/forecast/calendar.h"
+#include "engine/forecast/scale.h"
+
+static const double INPUT_LIMIT = 6, FIXED_LIMIT = 1e6, CLOCK_MEMORY = 100;
+
+static double clip(double v, double limit)
+{
+    return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0;
+}
+
+struct scale *lane_scale(const struct lane *l, const struct key_row *r, int value)
+{
+    return (struct scale *)(void *)(r->row + l->plan->at_scale) + value;
+}
+
+struct point_head *lane_point(const struct lane *l, const struct key_row *r, int channel, int64_t step)
+{
+    const struct plan *p = l->plan;
+    size_t place = (size_t)channel * (size_t)p->n_steps + (size_t)(step % p->n_steps);
+    return (struct point_head *)(void *)(r->row + p->at_points + place * p->point_bytes);
+}
+
+/* The value as the networks see it; a missing one by its policy. */
+struct point lane_point_of(const struct lane *l, const struct key_row *r, int value, double x, double xhat)
+{
+    const struct plan *p = l->plan;
+    struct scale *s = lane_scale(l, r, value);
+    double last = s->last;
+    const bool known = isfinite(x), fixed = p->fixed_mean;
+    if (known)
+        (void)scale_update(s, x);
+    else if (s->n == 0)
+        return (struct point){.value = NAN, .sigma = 1};
+    else
+        x = p->missing[value] == MISSING_FORECAST && isfinite(xhat) ? xhat : last;
+    if (s->n == 1) last = x;
+
+    const double sigma = fixed ? p->fixed_deviation[value] : fmin(scale_sigma(s), 1e30);
+    const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
+    return (struct point){.value = x,
+                          .sigma = (float)sigma,
+                          .z = (float)clip((x - mean) / sigma, limit),
+                          .dz = (float)clip((x - last) / sigma, limit),
+                          .known = known ? 1 : 0};
+}
+
+/* Elapsed time against the key's usual interval, 0 when regular; the usual one is learnt slowly. */
+float lane_clock_of(const struct lane *l, const struct key_row *r, double elapsed_s)
+{
+    double *usual = (double *)(void *)(r->row + l->plan->at_clock);
+    if (r->count == 0) return 0;
+    if (r->count == 1) *usual = elapsed_s;
+    float squashed = (float)(elapsed_s + *usual > 0 ? (elapsed_s - *usual) / (elapsed_s + *usual) : 0);
+    double limited = *usual > 0 ? fmin(elapsed_s, 10 * *usual) : elapsed_s;
+    *usual += (limited - *usual) / fmin((double)r->count, CLOCK_MEMORY);
+    return squashed;
+}
+
+bool lane_skips(const struct plan *p, int channel, const double *x)
+{
+    for (int d = 0; d < p->n_dims; d++) {
+        int value = channel * p->n_dims + d;
+        if (isfinite(x[value]) || p->missing[value] != MISSING_SKIP) return false;
+    }
+    return true;
+}
+
+/* `reads` says which of them there are, in this order. */
+void lane_inputs(const struct plan *p, const struct plan_network *n, const struct point_head *head,
+                 const struct point *points, const float *categories, int channel, float *u)
+{
+    const bool *reads = n->reads;
+    for (int d = 0; d < p->n_dims; d++) {
+        if (reads[INPUT_LEVEL]) *u++ = points[d].z;
+        if (reads[INPUT_DIFFERENCE]) *u++ = points[d].dz;
+        if (reads[INPUT_KNOWN]) *u++ = points[d].known;
+    }
+    if (reads[INPUT_ELAPSED]) *u++ = head->elapsed;
+    if (reads[INPUT_CALENDAR]) {
+        calendar_inputs(head->time_ns, u);
+        u += CALENDAR_INPUTS;
+    }
+    for (int c = 0; reads[INPUT_CHANNEL] && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
+    for (int c = 0; reads[INPUT_CATEGORIES] && c < p->schema.n_categories; c++) *u++ = categories[c];
+}
+
+/* Keeps the step for training windows. */
+static void inputs_keep(const struct lane *l, struct key_row *r, int channel, const struct point_head *head,
+                        const struct point *points, const float *extras)
+{
+    const struct plan *p = l->plan;
+    lane_keep_start(l, r, channel);
+    struct point_head *kept = lane_point(l, r, channel, lane_steps(l, r)[channel]);
+    struct point *to = (struct point *)(void *)(kept + 1);
+    *kept = *head;
+    memcpy(to, points, (size_t)p->n_dims * sizeof(*points));
+    if (p->n_extras > 0) memcpy(to + p->n_dims, extras, (size_t)p->n_extras * sizeof(*extras));
+}
+
+/* Writes the inputs of one channel for every network, and queues its rows for the wave's step. */
+void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, const struct point_head *head,
+                const float *extras)
+{
+    const struct plan *p = l->plan;
+    const size_t row = (size_t)i * (size_t)p->n_channels + (size_t)channel;
+    const struct point *points = l->points + (size_t)i * (size_t)p->n_values + (size_t)channel * (size_t)p->n_dims;
+
+    l->steps[row] = true;
+    l->elapsed[row] = head->elapsed_s;
+    for (int k = 0; k < p->n_networks; k++) {
+        const struct plan_network *n = &p->networks[k];
+        struct lane_rows *rows = &l->rows[k];
+        rows->state[row] = lane_state(n, item->row, channel);
+        rows->y[row] = rows->outputs + row * (size_t)n->net->n_out;
+        lane_inputs(p, n, head, points, extras + (p->classifier >= 0), channel,
+                    rows->inputs + row * (size_t)n->net->n_in);
+    }
+    if (p->training) inputs_keep(l, item->row, channel, head, points, extras);
+}

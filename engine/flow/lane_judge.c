@@ -1,0 +1,85 @@
+/* Residuals to a score: all detectors of the configuration; the most conspicuous one counts. */
+#include <string.h>
+
+#include "engine/flow/lane_private.h"
+
+/* One detector's verdict, taken into the result. */
+static void judge_count(const struct lane *l, const struct eddy_verdict *verdict, struct eddy_result *out)
+{
+    float *attribution = (float *)(uintptr_t)out->attribution;
+    const double score = verdict->score > 1 ? 1 : verdict->score;
+    const double evidence = verdict->evidence > 1 ? 1 : verdict->evidence;
+    if (score > out->score) out->score = score;
+    if (evidence > out->evidence) out->evidence = evidence;
+    for (int v = 0; v < l->plan->n_values; v++) attribution[v] += verdict->attribution[v];
+}
+
+static struct eddy_verdict judge_ask(struct lane *l, const struct plan_judge *j, const struct key_row *r,
+                                     const struct eddy_evidence *evidence)
+{
+    struct eddy_verdict verdict = {.attribution = l->part_scores};
+    memset(l->part_scores, 0, (size_t)l->plan->n_values * sizeof(float));
+    j->part->judge(j->settings, r->row + j->at_state, evidence, &verdict);
+    return verdict;
+}
+
+/* Shares, and what follows from the score. */
+static void judge_conclude(struct lane *l, bool warmup, struct eddy_result *out)
+{
+    const double threshold = l->plan->settings->detect.threshold;
+    out->state = warmup ? EDDY_STATE_WARMUP : EDDY_STATE_OK;
+    out->score_ratio = out->score / threshold;
+    out->anomaly = out->score >= threshold;
+}
+
+void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    const struct detect_settings *d = &p->settings->detect;
+    const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
+    struct eddy_evidence evidence = {
+        .n_values = p->n_values,
+        .n_horizons = p->outlook.n_horizons,
+        .horizons = p->outlook.horizons,
+        .x = out->y,
+        .count = r->count,
+        .time_ns = out->time_ns,
+        .elapsed_ns = elapsed_ns,
+        .threshold = d->threshold,
+        .warmup = r->count < d->warmup,
+        .warmup_events = d->warmup,
+    };
+    for (int i = 0; i < p->n_judges; i++) {
+        const struct plan_judge *j = &p->judges[i];
+        if (j->network >= 0) continue;
+        evidence.residual = j->expert < 0 ? l->residuals : l->expert_residuals + (size_t)j->expert * plane;
+        const struct eddy_verdict verdict = judge_ask(l, j, r, &evidence);
+        if (!evidence.warmup) judge_count(l, &verdict, out);
+    }
+    judge_conclude(l, evidence.warmup, out);
+}
+
+double lane_judge_look_back(struct lane *l, const struct key_row *r, const struct eddy_evidence *evidence,
+                            struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    double score = 0;
+    for (int i = 0; i < p->n_judges; i++) {
+        const struct plan_judge *j = &p->judges[i];
+        if (j->network < 0) continue;
+        const struct eddy_verdict verdict = judge_ask(l, j, r, evidence);
+        if (evidence->warmup) continue;
+        if (verdict.score > score) score = verdict.score > 1 ? 1 : verdict.score;
+        if (out) judge_count(l, &verdict, out);
+    }
+    if (out) judge_conclude(l, evidence->warmup, out);
+    return score;
+}
+
+/* Parts of the evidence become shares of it. */
+void lane_judge_shares(const struct lane *l, struct eddy_result *out)
+{
+    float *attribution = (float *)(uintptr_t)out->attribution, sum = 0;
+    for (int v = 0; v < l->plan->n_values; v++) sum += attribution[v];
+    for (int v = 0; v < l->plan->n_values && sum > 0; v++) attribution[v] /= sum;
+}

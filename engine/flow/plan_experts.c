@@ -1,0 +1,223 @@
+/* Who forecasts, and who judges. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/flow/plan_private.h"
+#include "engine/forecast/mix.h"
+
+struct network_expert_settings {
+    const char *name;
+};
+
+static const struct eddy_option network_expert_options[] = {
+    {"name", EDDY_OPT_STRING, offsetof(struct network_expert_settings, name), "", 0, 0, "",
+     "Which of forecast.networks; unset: the only one that forecasts.", NULL, 0, false},
+    {0}};
+
+/* The lane steps networks by itself, in waves: this part only says which. */
+const struct eddy_expert expert_network = {
+    .part = {.struct_size = sizeof(struct eddy_expert),
+             .kind = EDDY_PART_EXPERT,
+             .name = "network",
+             .summary = "A network of forecast.network or forecast.networks.",
+             .options = network_expert_options,
+             .settings_size = sizeof(struct network_expert_settings)},
+};
+
+/* ---- who forecasts ---- */
+
+static int experts_of_network(const struct plan *p, int network)
+{
+    for (int i = 0; i < p->n_experts; i++)
+        if (p->experts[i].network == network) return i;
+    return -1;
+}
+
+/* The network that a name means; without one the only network that forecasts. */
+static eddy_status experts_network(const struct plan *p, const char *where, const char *name, int *network,
+                                   struct eddy_error *err)
+{
+    int found = -1, n = 0;
+    for (int i = 0; i < p->n_networks; i++) {
+        if (p->networks[i].task != TASK_FORECAST) continue;
+        n += !name;
+        if (!name || strcmp(p->networks[i].name, name) == 0) found = i;
+    }
+    *network = found;
+    if (n > 1) return eddy_fail(err, EDDY_ECONFIG, "%s: %d networks forecast: say which, by name", where, n);
+    if (found >= 0) return EDDY_OK;
+    return eddy_fail(err, EDDY_ECONFIG, "%s: no network%s%s forecasts", where, name ? " of the name " : "",
+                     name ? name : "");
+}
+
+static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice, struct eddy_error *err)
+{
+    struct plan_expert *e = &p->experts[p->n_experts];
+    *e = (struct plan_expert){.part = (const struct eddy_expert *)(const void *)choice->part,
+                              .settings = choice->settings,
+                              .network = -1,
+                              .at_state = -1};
+    struct eddy_error why = {0};
+    eddy_status rc = EDDY_OK;
+    if (e->part == &expert_network) {
+        const struct network_expert_settings *s = e->settings;
+        rc = experts_network(p, choice->where, s->name, &e->network, err);
+        if (rc >= 0 && experts_of_network(p, e->network) >= 0)
+            rc = eddy_fail(err, EDDY_ECONFIG, "%s: the network %s is named twice", choice->where,
+                           p->networks[e->network].name);
+    } else {
+        if (e->part->plan) rc = e->part->plan(e->settings, &p->expert_shape, &why);
+        if (rc < 0) return eddy_fail(err, EDDY_ECONFIG, "%s: %.400s", choice->where, why.message);
+        e->bytes = (e->part->state_bytes(e->settings, &p->expert_shape) + 7) & ~(size_t)7;
+    }
+    p->n_experts++;
+    return rc;
+}
+
+/* Every network that forecasts must be heard. */
+static eddy_status experts_complete(const struct plan *p, struct eddy_error *err)
+{
+    for (int i = 0; i < p->n_networks; i++)
+        if (p->networks[i].task == TASK_FORECAST && experts_of_network(p, i) < 0)
+            return eddy_fail(
+                err, EDDY_ECONFIG,
+                "forecast.experts: the network %s forecasts, but is not among them: add {network: {name: %s}}",
+                p->networks[i].name, p->networks[i].name);
+    if (p->n_experts == 0)
+        return eddy_fail(err, EDDY_ECONFIG,
+                         "forecast: nothing forecasts; add a network without lag and classes, or an expert such as "
+                         "experts: [persistence]");
+    return EDDY_OK;
+}
+
+static bool experts_use_heads(const struct plan *p)
+{
+    if (p->n_experts != 1 || p->experts[0].network < 0) return false;
+    const struct plan_network *n = &p->networks[p->experts[0].network];
+    const int kind = n->net->loss.kind;
+    return kind == LOSS_GAUSSIAN || kind == LOSS_STUDENT_T || kind == LOSS_QUANTILES;
+}
+
+eddy_status plan_experts(struct plan *p, struct eddy_error *err)
+{
+    const struct eddy_choices *given = &p->settings->forecast.experts;
+    p->expert_shape = (struct eddy_expert_shape){p->outlook.n_horizons, p->outlook.horizons, 0};
+    p->experts = calloc((size_t)(given->n + p->n_networks), sizeof(*p->experts));
+    if (!p->experts) return plan_no_memory(err);
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < given->n && rc >= 0; i++) rc = experts_add(p, &given->item[i], err);
+    for (int i = 0; given->n == 0 && i < p->n_networks; i++)
+        if (p->networks[i].task == TASK_FORECAST)
+            p->experts[p->n_experts++] = (struct plan_expert){.part = &expert_network, .network = i, .at_state = -1};
+    if (rc >= 0) rc = experts_complete(p, err);
+    p->head_bands = rc >= 0 && experts_use_heads(p);
+    return rc;
+}
+
+eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
+{
+    const size_t values = (size_t)p->n_values, horizons = (size_t)p->outlook.n_horizons;
+    const size_t waiting = p->outlook.first[horizons] * values, mixed = p->n_experts > 1;
+    const uint32_t outlook = plan_meaning(1, p->outlook.horizons, horizons * sizeof(int));
+    eddy_status rc = EDDY_OK;
+    uint32_t who = outlook;
+    for (int i = 0; i < p->n_experts && rc >= 0; i++) {
+        struct plan_expert *e = &p->experts[i];
+        const char *called = e->network >= 0 ? p->networks[e->network].name : e->part->part.name;
+        char name[64];
+        (void)snprintf(name, sizeof(name), "expert.%d.%.40s", i, called);
+        who = plan_meaning(who, called, strlen(called));
+        const struct planned_section s = {
+            &e->at_state, name, SECTION_BYTES,
+            plan_meaning(e->part->state_version, p->outlook.horizons, horizons * sizeof(int)), values * e->bytes};
+        rc = plan_add(p, &s, err);
+    }
+    p->mix_bytes = mixed ? mix_bytes(p->n_experts, p->outlook.n_horizons) : 0;
+    const struct planned_section opinions = {&p->at_opinions, "opinions", SECTION_F32, who,
+                                             mixed * waiting * (size_t)p->n_experts * sizeof(float)};
+    const struct planned_section mix = {&p->at_mix, "mix", SECTION_BYTES, who, values * p->mix_bytes};
+    const struct planned_section edges = {&p->at_edges, "edges", SECTION_F32, 1,
+                                          p->head_bands ? values * 2 * sizeof(float) : 0};
+    if (rc >= 0) rc = plan_add(p, &opinions, err);
+    if (rc >= 0) rc = plan_add(p, &mix, err);
+    return rc >= 0 ? plan_add(p, &edges, err) : rc;
+}
+
+/* ---- who judges ---- */
+
+/* A detector's option `network`, if its table has one: whose residuals it looks at. */
+static const char *judge_bound_to(const struct eddy_choice *choice)
+{
+    for (const struct eddy_option *o = choice->part->options; o && o->name; o++)
+        if (strcmp(o->name, "network") == 0 && o->type == EDDY_OPT_STRING)
+            return *(const char *const *)(const void *)((const char *)choice->settings + o->offset);
+    return NULL;
+}
+
+int plan_judge_horizons(const struct plan *p, const struct plan_judge *j, const int **horizons)
+{
+    static const int next[] = {1};
+    *horizons = j->network >= 0 ? next : p->outlook.horizons;
+    return j->network >= 0 ? 1 : p->outlook.n_horizons;
+}
+
+static eddy_status judge_add(struct plan *p, const struct eddy_choice *choice, int place, struct plan_judge judge,
+                             struct eddy_error *err)
+{
+    struct plan_judge *j = &p->judges[p->n_judges++];
+    const int *horizons;
+    char name[64];
+    *j = judge;
+    j->part = (const struct eddy_detector *)(const void *)choice->part;
+    j->settings = choice->settings;
+    j->at_state = -1;
+    const int n_horizons = plan_judge_horizons(p, j, &horizons);
+    const char *whose = j->network >= 0 ? p->networks[j->network].name : "";
+    (void)snprintf(name, sizeof(name), "detect.%d.%.20s%s%s", place, j->part->part.name, *whose ? "." : "", whose);
+    uint32_t version = plan_meaning(j->part->state_version, horizons, (size_t)n_horizons * sizeof(int));
+    if (j->expert >= 0) version = plan_meaning(version, &j->expert, sizeof(j->expert));
+    const struct planned_section section = {&j->at_state, name, SECTION_BYTES, version,
+                                            j->part->state_bytes(j->settings, p->n_values, n_horizons)};
+    return plan_add(p, &section, err);
+}
+
+/* One that is bound to a network judges that one; any other judges the forecast, and with a state of its own each
+ * network that looks back. */
+static eddy_status judge_places(struct plan *p, int i, struct eddy_error *err)
+{
+    const struct eddy_choice *choice = &p->settings->detect.detectors.item[i];
+    const char *bound = judge_bound_to(choice);
+    const struct plan_judge free_judge = {.expert = -1, .network = -1};
+    eddy_status rc = EDDY_OK;
+    if (!bound) {
+        rc = judge_add(p, choice, i, free_judge, err);
+        for (int k = 0; k < p->n_networks && rc >= 0; k++)
+            if (p->networks[k].task == TASK_LOOK_BACK)
+                rc = judge_add(p, choice, i, (struct plan_judge){.expert = -1, .network = k}, err);
+        return rc;
+    }
+    const int k = plan_network_named(p, bound);
+    if (k < 0 || p->networks[k].task == TASK_CLASSIFY)
+        return eddy_fail(err, EDDY_ECONFIG, "%s.network: no network of the name %s forecasts or looks back",
+                         choice->where, bound);
+    if (p->networks[k].task == TASK_LOOK_BACK)
+        return judge_add(p, choice, i, (struct plan_judge){.expert = -1, .network = k}, err);
+    const int expert = p->n_experts > 1 ? experts_of_network(p, k) : -1;
+    return judge_add(p, choice, i, (struct plan_judge){.expert = expert, .network = -1}, err);
+}
+
+eddy_status plan_judges(struct plan *p, struct eddy_error *err)
+{
+    const int n = p->settings->detect.detectors.n;
+    p->judges = calloc((size_t)n * (size_t)(1 + p->n_networks) + 1, sizeof(*p->judges));
+    if (!p->judges) return plan_no_memory(err);
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < n && rc >= 0; i++) rc = judge_places(p, i, err);
+    return rc;
+}
+
+void plan_experts_close(struct plan *p)
+{
+    free(p->experts);
+    free(p->judges);
+}
