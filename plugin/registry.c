@@ -11,6 +11,7 @@
 #include "eddy_expert.h"
 #include "eddy_layer.h"
 #include "engine/detect/detectors.h"
+#include "engine/flow/plan.h"
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
 #include "engine/forecast/experts.h"
@@ -24,6 +25,7 @@ static const struct eddy_part *const built_in[] = {
     &sink_kafka.part,          &sink_file.part,   &sink_stdout.part,  /* sinks */
     &codec_json.part,          &codec_csv.part,                       /* codecs */
     &detector_exceedance.part,                                        /* detectors */
+    &expert_network.part,                                             /* experts */
 };
 enum { N_BUILT_IN = sizeof(built_in) / sizeof(*built_in) };
 

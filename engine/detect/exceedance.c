@@ -24,6 +24,7 @@ static const double MARGINAL_GAIN = .001, MARGINAL_WEIGHT = .8;
 struct exceedance_settings {
     double level, material, novelty, memory, mute;
     int64_t mute_min, mute_max;
+    const char *network;
 };
 
 static const struct eddy_option options[] = {
@@ -42,6 +43,11 @@ static const struct eddy_option options[] = {
      "Shortest mute.", NULL, 0, false},
     {"mute_max", EDDY_OPT_INT, offsetof(struct exceedance_settings, mute_max), "150", 0, 1e6, "events",
      "Longest mute.", NULL, 0, false},
+    {"network", EDDY_OPT_STRING, offsetof(struct exceedance_settings, network), "", 0, 0, "",
+     "Whose residuals: one of forecast.networks. Unset: those of the forecast as it is written out, and for a "
+     "network with "
+     "a lag its own.",
+     NULL, 0, false},
     {0}};
 
 struct exceedance_key {

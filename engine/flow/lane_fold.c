@@ -57,6 +57,7 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .band_upper = edges + bands,
         .label = in->event.label,
         .label_len = in->event.label_len,
+        .label_only = in->event.label_only,
     };
     if (p->looker >= 0) {
         out->smoothed = (struct eddy_smoothed){.y = rest, .actual = rest + values, .score = NAN};
@@ -131,9 +132,10 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
 
     fold_result(l, in, i, out);
     r->next_off = in->offset + 1;
-    item->stepped = !in->event.label_only && fold_time(l, in, r, &elapsed_ns);
+    const bool late_label = in->event.label_only && r->count > 0 && in->event.time_ns <= r->time_ns;
+    item->stepped = !late_label && fold_time(l, in, r, &elapsed_ns);
     if (!item->stepped) {
-        if (in->event.label_only) lane_label(l, r, &in->event);
+        if (late_label) lane_label(l, r, &in->event);
         out->state = EDDY_STATE_STALE;
         return;
     }

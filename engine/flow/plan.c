@@ -245,6 +245,10 @@ eddy_status plan_fingerprint(const struct plan *p, struct eddy_buffer *out)
         int n = snprintf(text, sizeof(text), " %d", p->outlook.horizons[j]);
         rc = eddy_buffer_append(out, text, (size_t)n);
     }
+    for (int c = 0; c < p->schema.n_categories && rc >= 0; c++) {
+        rc = eddy_buffer_append(out, "\n", 1);
+        if (rc >= 0) rc = eddy_buffer_append(out, p->schema.categories[c], strlen(p->schema.categories[c]));
+    }
     for (int i = 0; i < p->n_networks && rc >= 0; i++) {
         char text[80];
         int n = snprintf(text, sizeof(text), "\n%d", p->networks[i].task);

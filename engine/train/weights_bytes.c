@@ -112,7 +112,7 @@ eddy_status weights_decode(const struct model *model, const void *data, size_t n
 {
     *out = NULL;
     const char *bytes = data;
-    struct weights_parts parts;
+    struct weights_parts parts = {NULL, NULL};
     eddy_status rc = weights_check(model, bytes, n, &parts, err);
     if (rc < 0) return rc;
     struct weights *w = NULL;

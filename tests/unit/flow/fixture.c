@@ -10,8 +10,10 @@
 
 #include "connectors/codec/codecs.h"
 #include "engine/detect/detectors.h"
+#include "engine/flow/plan.h"
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
+#include "engine/forecast/experts.h"
 #include "engine/model/layers.h"
 
 static const struct eddy_source no_source = {
@@ -46,9 +48,13 @@ static const struct eddy_detector primed = {
     .init = primed_init,
     .judge = primed_judge};
 
-static const struct eddy_part *const parts[] = {
-    &primed.part,     &no_source.part,           &no_sink.part,
-    &codec_json.part, &detector_exceedance.part, LAYERS(LAYERS_PART) NULL};
+static const struct eddy_part *const parts[] = {&primed.part,
+                                                &no_source.part,
+                                                &no_sink.part,
+                                                &codec_json.part,
+                                                &detector_exceedance.part,
+                                                LAYERS(LAYERS_PART) EXPERTS(EXPERTS_PART) & expert_network.part,
+                                                NULL};
 const struct eddy_parts fixture_parts = {parts};
 
 struct config *fixture_config(const char *yaml)

@@ -9,6 +9,8 @@
 
 #include "connectors/codec/codecs.h"
 #include "engine/detect/detectors.h"
+#include "engine/flow/plan.h"
+#include "engine/forecast/experts.h"
 #include "engine/model/layers.h"
 
 struct script *script_now;
@@ -236,9 +238,13 @@ const struct eddy_sink script_letters = {
     .outstanding = letters_outstanding,
     .close = sink_close};
 
-static const struct eddy_part *const parts[] = {&script_source.part,       &script_sink.part,
-                                                &script_letters.part,      &codec_json.part,
-                                                &detector_exceedance.part, LAYERS(LAYERS_PART) NULL};
+static const struct eddy_part *const parts[] = {&script_source.part,
+                                                &script_sink.part,
+                                                &script_letters.part,
+                                                &codec_json.part,
+                                                &detector_exceedance.part,
+                                                LAYERS(LAYERS_PART) EXPERTS(EXPERTS_PART) & expert_network.part,
+                                                NULL};
 const struct eddy_parts script_parts = {parts};
 
 /* ---- lives ---- */

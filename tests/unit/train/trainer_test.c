@@ -41,9 +41,9 @@ static struct train_job *submit(struct trainer_test *r, struct train_job *after,
 {
     struct train_job *job = NULL;
     const struct train_windows windows = {&r->shape, r->windows, n};
-    cr_assert_eq(trainer_submit(r->trainer, r->t.model, &r->settings, after ? NULL : r->base, after, &windows, &job,
-                                NULL),
-                 EDDY_OK);
+    cr_assert_eq(
+        trainer_submit(r->trainer, r->t.model, &r->settings, after ? NULL : r->base, after, &windows, &job, NULL),
+        EDDY_OK);
     cr_assert(job);
     return job;
 }
