@@ -6,9 +6,10 @@
 struct layer_case {
     char layer[120]; /* YAML of one entry of `layers` */
     int n_in, n_rows;
-    int n_categories;  /* the last inputs are category numbers 0 .. 3 */
-    int n_horizons;    /* 0 = 1 */
-    bool small_biases; /* a relu's kink must stay out of reach of the differences: see gradient_test.c */
+    int n_categories; /* the last inputs are category numbers 0 .. 3 */
+    int n_horizons;   /* 0 = 1 */
+    int kink; /* true: a relu's must stay out of reach of the differences (gradient_test.c), by small weights; 2: by large
+               * biases, where small weights one behind the other would leave no gradient */
 };
 
 static struct layer_case layer_cases[] = {
@@ -33,6 +34,9 @@ static struct layer_case layer_cases[] = {
     {"lstm: {units: 1}", 1, 2, 0, 0, false},
     {"lstm: {units: 32}", 4, 50, 0, 0, false},
     {"lstm: {units: 19}", 6, 13, 0, 0, false},
+    {"wavenet: {channels: 1, layers: 1, skip: 1}", 1, 2, 0, 0, 2},
+    {"wavenet: {channels: 4, layers: 3, kernel: 3, skip: 5}", 2, 25, 0, 0, 2},
+    {"wavenet: {channels: 17, layers: 4, skip: 17}", 3, 50, 0, 0, 2},
 };
 
 #endif

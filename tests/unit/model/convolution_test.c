@@ -140,6 +140,45 @@ Test(convolution, a_convolution_by_hand)
     alone_close(&a);
 }
 
+/* What an input at step 0 alone changes in the sum of the outputs of step t: every output is far above relu's kink. */
+static void impulse_response(const char *yaml, int n_steps, float *response)
+{
+    for (int with = 0; with < 2; with++) {
+        struct alone a;
+        alone_open(&a, yaml, &(struct eddy_layer_place){.n_in = 1});
+        for (int j = 0; j < a.plan.n_out; j++) a.params[a.plan.n_params - 1 - (size_t)j] = 10;
+        a.layer->pack(&a.plan, a.params, a.packed);
+        for (int t = 0; t < n_steps; t++) {
+            const float x = t == 0 && with ? 1 : 0;
+            alone_step(&a, &x);
+            for (int j = 0; j < a.plan.n_out; j++) response[t] += with ? a.y[j] : -a.y[j];
+        }
+        alone_close(&a);
+    }
+}
+
+Test(convolution, a_wavenet_sees_as_far_as_its_dilations_reach_and_no_further)
+{
+    enum { KERNEL2 = 1 + 15, KERNEL3 = 1 + 2 * 7, STEPS = 40 };
+    float two[STEPS] = {0}, three[STEPS] = {0};
+    impulse_response("wavenet: {channels: 3, layers: 4, kernel: 2, skip: 2}", STEPS, two);
+    impulse_response("wavenet: {channels: 3, layers: 3, kernel: 3, skip: 2}", STEPS, three);
+    for (int t = 0; t < STEPS; t++) {
+        cr_assert_eq(fabsf(two[t]) > 1e-6f, t < KERNEL2, "step %d", t);
+        cr_assert_eq(fabsf(three[t]) > 1e-6f, t < KERNEL3, "step %d", t);
+    }
+}
+
+Test(convolution, a_wavenet_has_the_weights_of_its_parts)
+{
+    enum { N_IN = 5, C = 4, S = 6, K = 3, L = 3 };
+    struct alone a;
+    alone_open(&a, "wavenet: {channels: 4, layers: 3, kernel: 3, skip: 6}", &(struct eddy_layer_place){.n_in = N_IN});
+    cr_assert_eq(a.plan.n_params, C * (N_IN + 1) + L * 2 * C * (K * C + 1) + (L - 1) * C * (C + 1) + L * S * (C + 1));
+    cr_assert_eq(a.plan.n_state, L + (K - 1) * (1 + 2 + 4) * C);
+    alone_close(&a);
+}
+
 Test(convolution, an_embedding_takes_numbers_modulo_its_buckets_and_what_is_no_number_as_0)
 {
     static const struct {
@@ -182,6 +221,9 @@ Test(convolution, sizes_that_cannot_be_are_refused_by_name)
     assert_refused("lags: {steps: 4}", &wide, "4 steps");
     assert_refused("conv1d: {filters: 2, kernel: 4}", &no_input, "0 inputs");
     assert_refused("conv1d: {filters: 2, kernel: 4}", &wide, "4 steps");
+    assert_refused("wavenet: {channels: 2, layers: 2, skip: 2}", &no_input, "0 inputs");
+    assert_refused("wavenet: {channels: 256, layers: 12, kernel: 3}", &(struct eddy_layer_place){.n_in = 1},
+                   "per key");
 }
 
 Test(convolution, a_stride_beyond_the_kernel_would_lose_inputs)
