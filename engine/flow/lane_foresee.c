@@ -214,13 +214,14 @@ static void foresee_tracked_bands(const struct foresight *f, int dim, const doub
 }
 
 /* One side of one band, by the head of the only expert; edges [n_bands, n_horizons, n_values]. */
-static void foresee_head_edge(const struct foresight *f, double tau, double *edges /* [n_horizons, n_values] */)
+static void foresee_head_edge(const struct foresight *f, const struct loss_tail *tail,
+                              double *edges /* [n_horizons, n_values] */)
 {
     const struct lane *l = f->lane;
     const struct plan *p = l->plan;
     const int network = p->experts[0].network;
     const struct plan_network *n = &p->networks[network];
-    (void)loss_quantile(&n->net->loss, n->net->n_targets, foresee_outputs(f, network), tau, l->head);
+    (void)loss_quantile(&n->net->loss, n->net->n_targets, foresee_outputs(f, network), tail, l->head);
     for (int i = 0; i < n->n_horizons; i++)
         for (int d = 0; d < p->n_dims; d++)
             edges[n->at_horizon[i] * p->n_values + f->channel * p->n_dims + d] = foresee_value(
@@ -233,9 +234,8 @@ static void foresee_head_bands(const struct foresight *f)
     const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
     double *low = (double *)(uintptr_t)f->out->band_lower, *high = (double *)(uintptr_t)f->out->band_upper;
     for (int b = 0; b < p->n_bands; b++) {
-        const double tail = (1 - p->settings->forecast.bands.item[b]) / 2;
-        foresee_head_edge(f, tail, low + (size_t)b * plane);
-        foresee_head_edge(f, 1 - tail, high + (size_t)b * plane);
+        foresee_head_edge(f, &p->tails[2 * b], low + (size_t)b * plane);
+        foresee_head_edge(f, &p->tails[2 * b + 1], high + (size_t)b * plane);
     }
     if (p->outlook.horizons[0] != 1) return;
     const size_t widest = (size_t)(p->n_bands - 1) * plane;

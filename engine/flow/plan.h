@@ -95,8 +95,9 @@ struct plan {
     struct eddy_expert_shape expert_shape;
     int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
     bool training;
-    bool head_bands; /* the bands are those that the only expert's head says */
-    int n_steps;     /* steps kept for windows: the longest window */
+    bool head_bands;         /* the bands are those that the only expert's head says */
+    struct loss_tail *tails; /* [2 * n_bands] lower and upper edge of each; head_bands only */
+    int n_steps;             /* steps kept for windows: the longest window */
     int n_extras;
     size_t point_bytes, outlook_bytes, tracker_floats, mix_bytes; /* per channel and step; per channel; per value and
                                                                      horizon; per value */

@@ -98,6 +98,20 @@ static bool experts_use_heads(const struct plan *p)
     return kind == LOSS_GAUSSIAN || kind == LOSS_STUDENT_T || kind == LOSS_QUANTILES;
 }
 
+/* What the edges of the bands mean under the head's loss. */
+static eddy_status experts_tails(struct plan *p, struct eddy_error *err)
+{
+    const struct loss *loss = &p->networks[p->experts[0].network].net->loss;
+    p->tails = calloc(2 * (size_t)p->n_bands, sizeof(*p->tails));
+    if (!p->tails) return plan_no_memory(err);
+    for (int b = 0; b < p->n_bands; b++) {
+        const double outside = (1 - p->settings->forecast.bands.item[b]) / 2;
+        p->tails[2 * b] = loss_tail(loss, outside);
+        p->tails[2 * b + 1] = loss_tail(loss, 1 - outside);
+    }
+    return EDDY_OK;
+}
+
 eddy_status plan_experts(struct plan *p, struct eddy_error *err)
 {
     const struct eddy_choices *given = &p->settings->forecast.experts;
@@ -111,7 +125,7 @@ eddy_status plan_experts(struct plan *p, struct eddy_error *err)
             p->experts[p->n_experts++] = (struct plan_expert){.part = &expert_network, .network = i, .at_state = -1};
     if (rc >= 0) rc = experts_complete(p, err);
     p->head_bands = rc >= 0 && experts_use_heads(p);
-    return rc;
+    return p->head_bands ? experts_tails(p, err) : rc;
 }
 
 eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
@@ -220,4 +234,5 @@ void plan_experts_close(struct plan *p)
 {
     free(p->experts);
     free(p->judges);
+    free(p->tails);
 }

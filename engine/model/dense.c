@@ -3,7 +3,7 @@
  *   y = g(W x + b)        W [n_out, n_in]  b [n_out]  g: identity, tanh, relu or sigmoid
  *   backward  d_a = d_y g'(a), found from y;  dW += d_a^T x;  db += sum d_a;  d_x = d_a W
  *
- * Parameters  weight [n_out, n_in] | bias [n_out]        State  none        Tape  none: x and y say it all */
+ * Parameters  weight [n_out, n_in] | bias [n_out] unless `bias: false`        State  none        Tape  none: x and y say it all */
 #include <stdlib.h>
 
 #include "engine/math/kernels.h"
@@ -16,6 +16,8 @@ static const struct eddy_option dense_options[] = {
      NULL, 0, false},
     {"activation", EDDY_OPT_ENUM, offsetof(struct layer_dense_settings, activation), "tanh", 0, 0,
      "identity|tanh|relu|sigmoid", "Function applied to each output; relu does not saturate.", NULL, 0, false},
+    {"bias", EDDY_OPT_BOOL, offsetof(struct layer_dense_settings, bias), "true", 0, 0, "",
+     "Whether a trained number is added to each output.", NULL, 0, false},
     {0}};
 
 static eddy_status dense_plan(const void *settings, const struct eddy_layer_place *place, struct eddy_layer_plan *out,
@@ -29,7 +31,7 @@ static eddy_status dense_plan(const void *settings, const struct eddy_layer_plac
     *out = (struct eddy_layer_plan){
         .n_in = n_in,
         .n_out = n_out,
-        .n_params = (size_t)n_out * (size_t)n_in + (size_t)n_out,
+        .n_params = (size_t)n_out * (size_t)n_in + (s->bias ? (size_t)n_out : 0),
         .n_packed = panels_floats(n_out, n_in),
         .n_work = (size_t)TILE_ROWS * (size_t)panels_count(n_out) * PANEL,
         .n_back = (size_t)n_out,
@@ -44,16 +46,23 @@ static size_t dense_weights(const struct eddy_layer_plan *plan)
     return (size_t)plan->n_out * (size_t)plan->n_in;
 }
 
+static bool dense_has_bias(const struct eddy_layer_plan *plan)
+{
+    return plan->n_params > dense_weights(plan);
+}
+
 static void dense_init(const struct eddy_layer_plan *plan, uint64_t seed, float *params)
 {
     initial_weights(seed, 0, dense_weights(plan), plan->n_in, params);
-    initial_constant((size_t)plan->n_out, 0, params + dense_weights(plan));
+    initial_constant(plan->n_params - dense_weights(plan), 0, params + dense_weights(plan));
 }
 
 static void dense_pack(const struct eddy_layer_plan *plan, const float *params, float *packed)
 {
-    const struct panels_source source = {
-        .n_out = plan->n_out, .n_x = plan->n_in, .bias = params + dense_weights(plan), .w = params};
+    const struct panels_source source = {.n_out = plan->n_out,
+                                         .n_x = plan->n_in,
+                                         .bias = dense_has_bias(plan) ? params + dense_weights(plan) : NULL,
+                                         .w = params};
     panels_pack(&source, packed);
 }
 
@@ -87,14 +96,14 @@ static void dense_backward(const struct eddy_layer_plan *plan, const float *para
     }
     const struct matrix d_a = {back, n_out}, x = {tape->x, n_in}, w = {params, n_in};
     matmul_tn(n_out, n_in, n, d_a, x, 1, d_params, n_in);
-    k->add_rows((size_t)n, n_out, back, (size_t)n_out, d_params + dense_weights(plan));
+    if (dense_has_bias(plan)) k->add_rows((size_t)n, n_out, back, (size_t)n_out, d_params + dense_weights(plan));
     if (tape->d_x) matmul(n, n_in, n_out, d_a, w, 0, tape->d_x, n_in);
 }
 
 static bool dense_tensor(const struct eddy_layer_plan *plan, int i, struct eddy_tensor_info *out)
 {
     const struct eddy_tensor_info tensors[] = {{"weight", 0, plan->n_out, plan->n_in}, {"bias", 0, plan->n_out, 1}};
-    return tensor_of(tensors, 2, i, out);
+    return tensor_of(tensors, dense_has_bias(plan) ? 2 : 1, i, out);
 }
 
 const struct eddy_layer layer_dense = {

@@ -22,6 +22,7 @@ extern const struct eddy_part *const layers_built_in[]; /* the same as a list; t
 struct layer_dense_settings {
     int64_t units;  /* 1..1024; network_open() plans wider ones for the head */
     int activation; /* enum activation */
+    bool bias;
 };
 
 #endif

@@ -45,9 +45,14 @@ int loss_outputs(const struct loss *, int n_targets); /* width of the head */
 double loss_step(const struct loss *, int n_targets, const float *y, const float *target, float weight, float *d_y);
 /* The point forecast [n_targets]: mean, location or median. */
 void loss_point(const struct loss *, int n_targets, const float *y, float *point);
-/* The quantile of level tau for every target [n_targets]; false for heads that say nothing about it (huber, squared,
- * classes). */
-bool loss_quantile(const struct loss *, int n_targets, const float *y, double tau, float *quantile);
+/* What a level means under this loss, found once: loss_quantile() is called for every event. */
+struct loss_tail {
+    double tau;      /* the level, in (0, 1) */
+    double standard; /* gaussian, student_t: the quantile at location 0 and scale 1 */
+};
+struct loss_tail loss_tail(const struct loss *, double tau);
+/* The quantile of every target [n_targets]; false for heads that say nothing about it (huber, squared, classes). */
+bool loss_quantile(const struct loss *, int n_targets, const float *y, const struct loss_tail *, float *quantile);
 /* Probabilities of the classes for target 0: p [n_classes]. */
 void loss_probabilities(const struct loss *, int n_targets, const float *y, float *p);
 

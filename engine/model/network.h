@@ -1,11 +1,17 @@
-/* A network: a stack of layers with a linear head on top, planned once and then read only.
+/* A network: a stack of layers with a head on top, planned once and then read only.
  *
- * Equations   h_0 = x;  h_l = layer_l(h_{l-1}, state_l);  y = W_y h_L + b_y   (W_y [n_out, width of h_L])
+ * Equations   h_0 = x;  h_l = layer_l(h_{l-1}, state_l), plus h_{l-1} itself where the layer is residual;
+ *             y = W_y h_L + b_y   (W_y [n_out, width of h_L]), or what the top layer says if it is a head by itself
+ * Stride      above a layer that fires every s steps the others step only then; between two firings y stays what it was
  * Layout      params  [n_params]  layer by layer, bottom to top, then the head (weight, bias)
  *             packed  [n_packed]  the same in serving order
- *             state   [n_state]   per row: the layers' states one after another
+ *             state   [n_state]   per row: the layers' states one after another; then one float per layer with a stride,
+ *                                 the seconds since it last fired; then, if there is one, the last y [n_out]
  * Memory      network_open allocates the plan; nothing else allocates.
- * Threads     an open network is read only and shared by all threads. */
+ * Threads     an open network is read only and shared by all threads.
+ *
+ * network_plan.c  opening, and what cannot be     network.c  initial weights, packing, serving
+ * network_text.c  fingerprint and summary         stack.h    for those who walk the layers */
 #ifndef ENGINE_MODEL_NETWORK_H
 #define ENGINE_MODEL_NETWORK_H
 
@@ -20,18 +26,21 @@
 struct network_shape {
     int n_in; /* inputs, of which the last n_categories hold category numbers */
     int n_categories;
-    int n_dims, n_horizons; /* n_out = n_horizons * n_dims, horizon by horizon */
+    int n_dims,
+        n_horizons; /* n_horizons * n_dims labels a step, horizon by horizon; 1 and 1 where it tells classes */
 };
 
 struct network {
-    int n_in, n_out, n_layers; /* n_out: width of the head */
-    int n_targets;             /* labels of a step: n_horizons * n_dims */
-    int lag, stride;           /* y answers the input of `lag` steps ago, and changes every `stride` steps */
-    struct loss loss;
+    int n_in, n_out, n_layers; /* n_out: width of the head; layers without the head */
+    int n_targets;             /* labels of a step */
+    int lag, stride;           /* y answers the input of `lag` steps ago, and changes every `stride` */
     size_t n_params, n_packed, n_state, n_work; /* floats; n_work for EDDY_LAYER_MAX_ROWS rows */
-    struct network_layer *layers;               /* [n_layers + 1], the head last (a dense layer) */
+    size_t at_held;                             /* in the state: the last y; only with a stride */
+    struct loss loss;                           /* what the head's outputs mean */
+    struct network_layer *layers;               /* [n_layers + 1], the head last */
 };
 
+/* EDDY_ECONFIG for a stack that cannot be: the message says which layer, where it was written, and why. */
 eddy_status network_open(const struct network_settings *, const struct network_shape *, struct network **out,
                          struct eddy_error *);
 void network_close(struct network *);
@@ -44,7 +53,7 @@ void network_step(const struct network *, const float *packed, const struct eddy
 /* Layers, widths, numbers of parameters and options as text: stored weights are used again only when it is the same. */
 eddy_status network_fingerprint(const struct network *, struct eddy_buffer *);
 
-/* The table of `eddy model summary`: layer, output, parameters, state floats, multiply-adds per event. */
+/* The table of `eddy model summary`: layer, output, parameters, state, tape, multiply-adds per event. */
 void network_summary(const struct network *, FILE *out);
 
 #endif

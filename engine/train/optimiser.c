@@ -8,7 +8,8 @@
 #include "engine/train/scratch.h"
 
 static const double BETA1 = 0.9, BETA2 = 0.999, EPSILON = 1e-8;
-static const double EMA_RAMP_STEPS = 5; /* the average follows the weights closely at first */
+static const uint64_t DRAW_SEED = 0x6472617773; /* of dropout and the like; every optimiser step draws anew */
+static const double EMA_RAMP_STEPS = 5;         /* the average follows the weights closely at first */
 
 /* What a step makes before anybody sees it, each [n_params]. */
 struct next {
@@ -78,7 +79,9 @@ eddy_status train_step(const struct network *net, const struct window_shape *sha
     struct next next;
     double loss;
     eddy_status rc = next_open(scratch, n_params, &next, err);
-    if (rc >= 0) rc = tbptt_gradient(net, shape, state->master, windows, n, next.gradient, &loss, scratch, err);
+    if (rc >= 0)
+        rc = tbptt_gradient(net, shape, state->master, windows, n, DRAW_SEED ^ (uint64_t)*state->steps, next.gradient,
+                            &loss, scratch, err);
     if (rc < 0 || scratch->n_labels == 0) return rc;
 
     const double grad_norm = sqrt(kernels_best()->squares(n_params, next.gradient));

@@ -4,14 +4,10 @@
 
 #include "engine/train/tbptt.h"
 
-/* What one layer leaves behind on the way forward. */
-struct layer_run {
-    float *y;    /* [T, B, n_out] */
-    float *tape; /* [T, B, n_tape] */
-};
+struct layer_run; /* batch.h */
 
 struct train_scratch {
-    float *batch; /* one window batch: see tbptt.c */
+    float *batch; /* one window batch: see batch.c */
     size_t batch_floats;
     float *step; /* gradient and new weights: see optimiser.c */
     size_t step_floats;

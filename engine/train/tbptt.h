@@ -4,8 +4,8 @@
  *     block [window_floats]  start [n_state] | elapsed_s [T] | x [T, n_in] | target [T, n_targets]
  * A target of NaN is a label that has not arrived, or a missing value: it adds nothing to the loss.
  *
- * Loss        Huber(1) of e = y - target, mean over the labels of the batch; gradient clip(e, -1, 1) / n_labels,
- *             multiplied by n_out so that many horizons do not dilute one; the loss that is reported is the plain mean.
+ * Loss        that of the network (loss.h), mean over the labels of the batch; the gradient is multiplied by n_targets so
+ *             that many horizons do not dilute one; the loss that is reported is the plain mean.
  * Step        global-norm clip, Adam (b1 .9, b2 .999, eps 1e-8, bias corrected), then the average that serves:
  *             ema += (1 - b)(w - ema), b = min(decay, 1 - 5 / (step + 5)) and never below 0.
  * Guard       a step whose loss, gradient or new weights are not finite is refused: nothing changes, `refused` counts.
@@ -43,11 +43,11 @@ struct train_scratch; /* grows to the largest batch seen */
 struct train_scratch *train_scratch_open(void);
 void train_scratch_close(struct train_scratch *);
 
-/* n_out times the gradient of the mean loss over n windows (blocks one after another), written to grad [n_params]; the
- * loss is NaN when there is no label at all. */
+/* n_targets times the gradient of the mean loss over n windows (blocks one after another), written to grad [n_params];
+ * the loss is NaN when there is no label at all.  `draw` seeds dropout, masks and teacher forcing. */
 eddy_status tbptt_gradient(const struct network *, const struct window_shape *, const float *params,
-                           const float *windows, int n, float *grad, double *loss, struct train_scratch *,
-                           struct eddy_error *);
+                           const float *windows, int n, uint64_t draw, float *grad, double *loss,
+                           struct train_scratch *, struct eddy_error *);
 
 /* One optimiser step over n windows; `report` is added to.  A refused step, and windows without any label, are EDDY_OK.
  * EDDY_ENOMEM: nothing changed. */

@@ -21,6 +21,7 @@ static struct layer_case layer_cases[] = {
     {"dense: {units: 33, activation: relu}", 5, 7, 0, 0, true},
     {"dense: {units: 16, activation: sigmoid}", 3, 50, 0, 0, false},
     {"dense: {units: 9, activation: identity}", 2, 3, 0, 0, false},
+    {"dense: {units: 5, activation: tanh, bias: false}", 3, 4, 0, 0, false},
     {"embedding: {encoding: one_hot, buckets: 3}", 4, 7, 2, 0, false},
     {"embedding: {encoding: learned, buckets: 5, units: 3}", 5, 13, 2, 0, false},
     {"embedding: {encoding: learned, buckets: 2, units: 1}", 1, 2, 1, 0, false},

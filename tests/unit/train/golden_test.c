@@ -138,7 +138,7 @@ ParameterizedTest(struct golden_case *c, golden, loss_and_gradient_are_the_golde
     const double tolerance = sizeof(float) == 8 ? 1e-7 : 1e-5;
     float *gradient = test_floats(g.t.net->n_params);
     double loss;
-    cr_assert_eq(tbptt_gradient(g.t.net, &g.shape, g.params, g.windows, g.n_rows, gradient, &loss, scratch, NULL),
+    cr_assert_eq(tbptt_gradient(g.t.net, &g.shape, g.params, g.windows, g.n_rows, 1, gradient, &loss, scratch, NULL),
                  EDDY_OK);
     cr_assert_float_eq(loss, g.loss[0], tolerance);
     near("gradient", gradient, g.gradient, g.t.net->n_params, tolerance);

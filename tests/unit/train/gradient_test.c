@@ -210,8 +210,9 @@ static double stack_loss(void *context)
 {
     struct stack_loss *s = context;
     double loss;
-    cr_assert_eq(tbptt_gradient(s->net, &s->shape, s->params, s->windows, ROWS, s->gradient, &loss, s->scratch, NULL),
-                 EDDY_OK);
+    cr_assert_eq(
+        tbptt_gradient(s->net, &s->shape, s->params, s->windows, ROWS, 1, s->gradient, &loss, s->scratch, NULL),
+        EDDY_OK);
     return loss * s->net->n_out; /* the gradient is that of n_out times the mean */
 }
 

@@ -49,7 +49,7 @@ static double training_loss(struct training *r, const float *windows, int n)
 {
     double loss;
     float *grad = test_floats(r->t.net->n_params);
-    cr_assert_eq(tbptt_gradient(r->t.net, &r->shape, r->state.master, windows, n, grad, &loss, r->scratch, NULL),
+    cr_assert_eq(tbptt_gradient(r->t.net, &r->shape, r->state.master, windows, n, 1, grad, &loss, r->scratch, NULL),
                  EDDY_OK);
     free(grad);
     return loss;
@@ -151,11 +151,12 @@ Test(training, more_windows_than_a_layer_takes_rows_are_one_batch)
         const float *window = windows + b * window_floats(&r.shape);
         double own = 0;
         for (size_t t = 0; t < 3; t++) own += !isnan(window_target(&r.shape, (float *)(uintptr_t)window)[t]);
-        cr_assert_eq(tbptt_gradient(r.t.net, &r.shape, r.state.master, window, 1, one, &loss, r.scratch, NULL),
+        cr_assert_eq(tbptt_gradient(r.t.net, &r.shape, r.state.master, window, 1, 1, one, &loss, r.scratch, NULL),
                      EDDY_OK);
         for (size_t i = 0; i < n; i++) sum[i] += one[i] * (float)(own / labels);
     }
-    cr_assert_eq(tbptt_gradient(r.t.net, &r.shape, r.state.master, windows, N, all, &loss, r.scratch, NULL), EDDY_OK);
+    cr_assert_eq(tbptt_gradient(r.t.net, &r.shape, r.state.master, windows, N, 1, all, &loss, r.scratch, NULL),
+                 EDDY_OK);
     for (size_t i = 0; i < n; i++) cr_assert_float_eq(all[i], sum[i], 1e-5, "%zu: %g %g", i, all[i], sum[i]);
     float *mine[] = {windows, all, one, sum};
     for (int i = 0; i < 4; i++) free(mine[i]);
@@ -194,7 +195,8 @@ Test(training, loss_and_gradient_are_those_of_huber_over_the_known_labels)
     memset(r.state.master, 0, 4 * sizeof(float));
     float window[] = {1, 1, 2, 4, 0.5f, NAN, NAN, -3}, grad[4];
     double loss;
-    cr_assert_eq(tbptt_gradient(r.t.net, &r.shape, r.state.master, window, 1, grad, &loss, r.scratch, NULL), EDDY_OK);
+    cr_assert_eq(tbptt_gradient(r.t.net, &r.shape, r.state.master, window, 1, 1, grad, &loss, r.scratch, NULL),
+                 EDDY_OK);
     cr_assert_float_eq(loss, (0.125 + 2.5) / 2, 1e-7);
     /* Gradient by y: clip(e) n_out / n_labels = clip(e): -0.5 at x = 2 for output 0, +1 at x = 4 for output 1. */
     const float want[4] = {-0.5f * 2, 1 * 4, -0.5f, 1};

@@ -1,0 +1,240 @@
+/* Opening a network: layer by layer, with the reasons why some stacks cannot be. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/model/stack.h"
+
+enum { PACKED_MULTIPLE = 16 /* floats; each layer's packed weights start on a cache line */ };
+
+/* The planned network with the settings of its head behind it. */
+struct network_block {
+    struct network network;
+    struct layer_dense_settings head;
+};
+
+/* What is being opened. */
+struct opening {
+    struct network *net;
+    const struct network_settings *settings;
+    const struct network_shape *shape;
+    const char *where; /* the layer in hand, as the user wrote it; NULL = the head */
+};
+
+/* A message about a layer says where it was written; one that the layer made itself is not named twice. */
+static eddy_status plan_fail(const struct opening *o, const struct eddy_layer *layer, const struct eddy_error *why,
+                             struct eddy_error *err)
+{
+    const char *name = layer->part.name, *text = why->message;
+    const size_t len = strlen(name);
+    if (!o->where) return eddy_fail(err, why->code, "%.500s", text);
+    if (strncmp(text, name, len) == 0 && strncmp(text + len, ": ", 2) == 0) text += len + 2;
+    return eddy_fail(err, why->code, "%.200s: %.400s", o->where, text);
+}
+
+static size_t plan_round_up(size_t n)
+{
+    return (n + PACKED_MULTIPLE - 1) / PACKED_MULTIPLE * PACKED_MULTIPLE;
+}
+
+/* What the layer planned must fit what stands below. */
+static eddy_status plan_fits(const struct opening *o, const struct network_layer *l, int n_in, struct eddy_error *err)
+{
+    const struct network *net = o->net;
+    const struct network_layer *below = net->n_layers > 0 ? &net->layers[net->n_layers - 1] : NULL;
+    const char *name = l->layer->part.name;
+    if (below && below->plan.head)
+        return eddy_fail(err, EDDY_ECONFIG, "%s: stands above %s, which has the last word", name,
+                         below->layer->part.name);
+    if (l->plan.n_in != n_in || l->plan.n_out < 1 || l->plan.lag < 0 || l->plan.stride < 1)
+        return eddy_fail(err, EDDY_ECONFIG, "%s: %d inputs, %d outputs, lag %d, stride %d on a layer of %d outputs",
+                         name, l->plan.n_in, l->plan.n_out, l->plan.lag, l->plan.stride, n_in);
+    if (l->plan.stride > 1 && l->plan.n_state < 1)
+        return eddy_fail(err, EDDY_ECONFIG, "%s: a stride of %d needs a state that counts", name, l->plan.stride);
+    return EDDY_OK;
+}
+
+/* Plans `layer` on top of what is there. */
+static eddy_status plan_push(struct opening *o, const struct eddy_layer *layer, const void *settings,
+                             struct eddy_error *err)
+{
+    struct network *net = o->net;
+    const struct network_layer *below = net->n_layers > 0 ? &net->layers[net->n_layers - 1] : NULL;
+    struct network_layer *l = &net->layers[net->n_layers];
+    struct eddy_error why = {0};
+    const struct eddy_layer_place place = {.n_in = below ? below->plan.n_out : net->n_in,
+                                           .n_categories = below ? 0 : o->shape->n_categories,
+                                           .n_dims = o->shape->n_dims,
+                                           .n_horizons = o->shape->n_horizons,
+                                           .above = below != NULL};
+    l->layer = layer;
+    eddy_status rc = layer->plan(settings, &place, &l->plan, &why);
+    if (rc >= 0) rc = plan_fits(o, l, place.n_in, &why);
+    if (rc < 0) return plan_fail(o, layer, &why, err);
+    l->residual = o->settings->residual && o->where && !l->plan.head && l->plan.n_in == l->plan.n_out &&
+                  l->plan.stride == 1 && l->plan.lag == 0;
+    l->every = net->stride;
+    l->first_param = net->n_params;
+    l->first_packed = net->n_packed;
+    l->first_state = net->n_state;
+    net->n_params += l->plan.n_params;
+    net->n_packed = plan_round_up(net->n_packed + l->plan.n_packed);
+    net->n_state += l->plan.n_state;
+    net->lag += l->plan.lag;
+    net->stride *= l->plan.stride;
+    net->n_layers++;
+    return EDDY_OK;
+}
+
+/* ---- rules for the whole ---- */
+
+/* A network that looks back must not be told the value that it looks back at: whoever remembers another layer's input
+ * would tell. */
+static eddy_status plan_check_lag(const struct network *net, struct eddy_error *err)
+{
+    const struct network_layer *late = NULL;
+    if (net->lag == 0) return EDDY_OK;
+    for (int i = 0; i < net->n_layers; i++) {
+        const struct network_layer *l = &net->layers[i];
+        if (l->plan.lag > 0 && late)
+            return eddy_fail(err, EDDY_ECONFIG, "network: %s and %s both have a lag; one layer may",
+                             late->layer->part.name, l->layer->part.name);
+        if (l->plan.lag > 0) late = l;
+    }
+    for (int i = 0; i < net->n_layers; i++) {
+        const struct network_layer *l = &net->layers[i];
+        if (l != late && l->plan.n_state > 0)
+            return eddy_fail(
+                err, EDDY_ECONFIG,
+                "network: %s remembers, beside %s, the value that the smoother must not see; layers without "
+                "a memory (dense) may stand there",
+                l->layer->part.name, late->layer->part.name);
+    }
+    return EDDY_OK;
+}
+
+static eddy_status plan_check_residual(const struct network *net, bool wanted, struct eddy_error *err)
+{
+    for (int i = 0; i < net->n_layers; i++)
+        if (net->layers[i].residual) return EDDY_OK;
+    return wanted ? eddy_fail(err, EDDY_ECONFIG, "network: residual: no layer is as wide as its input") : EDDY_OK;
+}
+
+/* ---- the loss ---- */
+
+static eddy_status plan_check_levels(const struct eddy_reals *levels, struct eddy_error *err)
+{
+    bool middle = false;
+    for (int i = 0; i < levels->n; i++) {
+        middle |= levels->item[i] == 0.5;
+        if (i > 0 && !(levels->item[i] > levels->item[i - 1]))
+            return eddy_fail(err, EDDY_ECONFIG, "network: quantiles: %g is not above the one before it",
+                             levels->item[i]);
+    }
+    return middle ? EDDY_OK : eddy_fail(err, EDDY_ECONFIG, "network: quantiles: 0.5 must be among them");
+}
+
+static eddy_status plan_loss(const struct network_settings *s, struct loss *out, struct eddy_error *err)
+{
+    *out = (struct loss){.kind = s->loss,
+                         .delta = s->delta > 0 ? s->delta : 1, /* settings made by hand may leave it out */
+                         .freedom = s->freedom > 0 ? s->freedom : 5,
+                         .n_levels = s->quantiles.n,
+                         .levels = s->quantiles.item,
+                         .n_classes = s->classes.n};
+    if (s->loss == LOSS_QUANTILES) return plan_check_levels(&s->quantiles, err);
+    if (s->loss == LOSS_SIGMOID && s->classes.n != 2)
+        return eddy_fail(err, EDDY_ECONFIG, "network: classes: loss sigmoid tells two classes apart, %d are named",
+                         s->classes.n);
+    if (s->loss == LOSS_SOFTMAX && s->classes.n < 2)
+        return eddy_fail(err, EDDY_ECONFIG, "network: classes: loss softmax needs at least two, %d are named",
+                         s->classes.n);
+    return EDDY_OK;
+}
+
+/* ---- the head ---- */
+
+static eddy_status plan_head(struct opening *o, struct layer_dense_settings *head, struct eddy_error *err)
+{
+    struct network *net = o->net;
+    const struct network_layer *top = net->n_layers > 0 ? &net->layers[net->n_layers - 1] : NULL;
+    const int kind = net->loss.kind;
+    o->where = NULL;
+    if (top && top->plan.head) {
+        if (kind != LOSS_HUBER && kind != LOSS_SQUARED)
+            return eddy_fail(err, EDDY_ECONFIG, "network: loss: %s says a point; its losses are huber and squared",
+                             top->layer->part.name);
+        if (top->plan.n_out != net->n_targets)
+            return eddy_fail(err, EDDY_ECONFIG, "network: %s says %d numbers, %d are forecast", top->layer->part.name,
+                             top->plan.n_out, net->n_targets);
+        net->n_out = net->n_targets;
+        return EDDY_OK;
+    }
+    net->n_out = loss_outputs(&net->loss, net->n_targets);
+    *head = (struct layer_dense_settings){.units = net->n_out, .activation = ACTIVATION_IDENTITY};
+    head->bias = o->settings->bias;
+    return plan_push(o, &layer_dense, head, err);
+}
+
+/* What lies in the state behind the layers' own. */
+static void plan_held(struct network *net)
+{
+    if (net->stride == 1) return;
+    for (int i = 0; i <= net->n_layers; i++) {
+        if (net->layers[i].plan.stride == 1) continue;
+        net->layers[i].at_elapsed = net->n_state++;
+    }
+    net->at_held = net->n_state;
+    net->n_state += (size_t)net->n_out;
+}
+
+static eddy_status plan_layers(struct opening *o, struct layer_dense_settings *head, struct eddy_error *err)
+{
+    eddy_status rc = plan_loss(o->settings, &o->net->loss, err);
+    for (int i = 0; i < o->settings->layers.n && rc >= 0; i++) {
+        const struct eddy_choice *choice = &o->settings->layers.item[i];
+        o->where = choice->where ? choice->where : "network";
+        rc = plan_push(o, (const struct eddy_layer *)(const void *)choice->part, choice->settings, err);
+    }
+    if (rc >= 0) rc = plan_check_lag(o->net, err);
+    if (rc >= 0) rc = plan_check_residual(o->net, o->settings->residual, err);
+    if (rc >= 0) rc = plan_head(o, head, err);
+    if (rc < 0) return rc;
+    o->net->n_layers--; /* the head is not counted */
+    if (o->net->lag > 0 && o->net->stride > 1)
+        return eddy_fail(err, EDDY_ECONFIG, "network: a lag and a stride cannot be combined");
+    plan_held(o->net);
+    o->net->n_work = network_work(o->net);
+    return EDDY_OK;
+}
+
+eddy_status network_open(const struct network_settings *settings, const struct network_shape *shape,
+                         struct network **out, struct eddy_error *err)
+{
+    *out = NULL;
+    const int n_targets = shape->n_dims * shape->n_horizons;
+    if (shape->n_in < 1 || n_targets < 1)
+        return eddy_fail(err, EDDY_EINVAL, "a network of %d inputs and %d labels cannot be", shape->n_in, n_targets);
+    struct network_block *block = calloc(1, sizeof(*block));
+    struct network_layer *layers = calloc((size_t)settings->layers.n + 1, sizeof(*layers));
+    if (!block || !layers) {
+        free(block);
+        free(layers);
+        return eddy_fail(err, EDDY_ENOMEM, "out of memory while planning a network of %d layers", settings->layers.n);
+    }
+    block->network = (struct network){.n_in = shape->n_in, .n_targets = n_targets, .stride = 1, .layers = layers};
+    struct opening o = {.net = &block->network, .settings = settings, .shape = shape};
+    eddy_status rc = plan_layers(&o, &block->head, err);
+    if (rc < 0) {
+        network_close(&block->network);
+        return rc;
+    }
+    *out = &block->network;
+    return EDDY_OK;
+}
+
+void network_close(struct network *net)
+{
+    if (!net) return;
+    free(net->layers);
+    free((struct network_block *)(void *)net); /* its first member */
+}
