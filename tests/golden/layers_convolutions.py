@@ -58,6 +58,8 @@ def wavenet(n_in, channels, layers, kernel, skip):
 
 case("conv1d", "conv1d: {filters: 5, kernel: 4, activation: tanh}", 3, *conv1d(3, 5, 4, 1, torch.tanh))
 case("conv1d_relu", "conv1d: {filters: 17, kernel: 40, activation: relu}", 1, *conv1d(1, 17, 40, 1, torch.relu))
+case("conv1d_stride", "conv1d: {filters: 4, kernel: 6, stride: 3, activation: sigmoid}", 2,
+     *conv1d(2, 4, 6, 3, torch.sigmoid))
 case("embedding_one_hot", "embedding: {encoding: one_hot, buckets: 4}", 4, *embedding(2, 2, 4, None), n_categories=2)
 case("embedding_learned", "embedding: {encoding: learned, buckets: 3, units: 2}", 5, *embedding(3, 2, 3, 2),
      n_categories=2)

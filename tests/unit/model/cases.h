@@ -17,6 +17,8 @@ static struct layer_case layer_cases[] = {
     {"conv1d: {filters: 33, kernel: 3, activation: relu}", 2, 7, 0, 0, true},
     {"conv1d: {filters: 5, kernel: 1, activation: sigmoid}", 3, 25, 0, 0, false},
     {"conv1d: {filters: 16, kernel: 8, activation: identity}", 2, 50, 0, 0, false},
+    {"conv1d: {filters: 4, kernel: 3, stride: 3, activation: tanh}", 2, 25, 0, 0, false},
+    {"conv1d: {filters: 3, kernel: 5, stride: 2, activation: sigmoid}", 1, 60, 0, 0, false},
     {"dense: {units: 1, activation: tanh}", 1, 1, 0, 0, false},
     {"dense: {units: 33, activation: relu}", 5, 7, 0, 0, true},
     {"dense: {units: 16, activation: sigmoid}", 3, 50, 0, 0, false},

@@ -228,10 +228,10 @@ static void stack_labels(struct stack_loss *s)
     }
 }
 
-Test(gradient, of_every_parameter_of_a_stack_through_the_loss)
+static void check_stack(const char *layers)
 {
     struct test_network t;
-    test_network_open(&t, "lstm:5 gru:4 dense_tanh:6 dense_sigmoid:3", 3, 2);
+    test_network_open(&t, layers, 3, 2);
     struct stack_loss s = {.net = t.net,
                            .shape = {6, 3, 2, t.net->n_state},
                            .scratch = train_scratch_open(),
@@ -248,4 +248,15 @@ Test(gradient, of_every_parameter_of_a_stack_through_the_loss)
     for (size_t i = 0; i < 4; i++) free(all[i]);
     train_scratch_close(s.scratch);
     test_network_close(&t);
+}
+
+Test(gradient, of_every_parameter_of_a_stack_through_the_loss)
+{
+    check_stack("lstm:5 gru:4 dense_tanh:6 dense_sigmoid:3");
+}
+
+Test(gradient, of_a_stack_of_layers_that_look_back_before_the_window)
+{
+    check_stack("[{lags: {steps: 4}}, {conv1d: {filters: 3, kernel: 5, activation: tanh}}, {gru: {units: 4}}]");
+    check_stack("[{conv1d: {filters: 4, kernel: 3, stride: 2, activation: tanh}}, {lags: {steps: 2}}]");
 }
