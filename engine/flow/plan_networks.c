@@ -5,6 +5,7 @@
 #include "engine/flow/look_back.h"
 #include "engine/flow/plan_private.h"
 #include "engine/forecast/calendar.h"
+#include "engine/model/layers.h"
 
 enum { MAX_NETWORK_OUTPUTS = 65536 };
 
@@ -32,7 +33,13 @@ static bool network_has_word(const struct network_settings *s, const char *word)
     return false;
 }
 
-/* What the network reads: what its settings list, or all that there is. */
+/* Category numbers mean something to an embedding alone: others would take them for sizes. */
+static bool network_embeds(const struct network_settings *s)
+{
+    return s->layers.n > 0 && s->layers.item[0].part == &layer_embedding.part;
+}
+
+/* What the network reads: what its settings list, or all that there is and that its layers understand. */
 static eddy_status network_inputs(const struct plan *p, struct plan_network *n, struct eddy_error *err)
 {
     const struct network_settings *s = n->settings;
@@ -45,7 +52,8 @@ static eddy_status network_inputs(const struct plan *p, struct plan_network *n, 
                                           [INPUT_CATEGORIES] = p->schema.n_categories > 0};
     bool any = false;
     for (int k = 0; k < N_NETWORK_INPUTS; k++) {
-        const bool wanted = s->inputs.n == 0 || network_has_word(s, network_input_words[k]);
+        const bool wanted = s->inputs.n > 0 ? network_has_word(s, network_input_words[k])
+                                            : k != INPUT_CATEGORIES || network_embeds(s);
         n->reads[k] = wanted && there[k];
         any |= n->reads[k];
         if (wanted && s->inputs.n > 0 && !there[k] && (k == INPUT_DIFFERENCE || k == INPUT_CATEGORIES))

@@ -1,5 +1,6 @@
 /* Which categories a plan has. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/flow/codec_categories.h"
@@ -28,6 +29,30 @@ Test(categories, a_plan_has_those_of_the_schema_or_else_of_the_codec)
     expect_categories("", &own, site, 1);
     expect_categories("codec: {json: {categories: [type, unit]}}", &bare, codecs, 2);
     expect_categories("codec: {json: {categories: [type, unit]}}", &own, site, 1);
+}
+
+static bool network_reads_categories(const char *network)
+{
+    static const char *const site[] = {"site"};
+    const struct eddy_schema schema = {.n_values = 1, .names = values, .n_categories = 1, .categories = site};
+    struct eddy_error err = {0};
+    struct plan *p;
+    char yaml[200];
+    (void)snprintf(yaml, sizeof(yaml), "forecast: {network: {%s}}", network);
+    struct config *config = fixture_config(yaml);
+    cr_assert_geq(plan_open(config_settings(config), &schema, &p, &err), 0, "%s", err.message);
+    const bool reads = p->networks[0].reads[INPUT_CATEGORIES];
+    plan_close(p);
+    config_close(config);
+    return reads;
+}
+
+Test(categories, only_an_embedding_reads_them_unasked)
+{
+    cr_expect(network_reads_categories("layers: [{embedding: {}}, {gru: {units: 4}}]"));
+    cr_expect_not(network_reads_categories("layers: [{gru: {units: 4}}]"));
+    cr_expect(network_reads_categories("layers: [{gru: {units: 4}}], inputs: [level, categories]"));
+    cr_expect_not(network_reads_categories("layers: [{gru: {units: 4}}], inputs: [level]"));
 }
 
 Test(categories, a_codec_that_knows_none_has_none)
