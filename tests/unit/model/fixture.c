@@ -74,6 +74,28 @@ void test_network_close(struct test_network *t)
     config_close(t->config);
 }
 
+void test_layer_open(struct test_layer *l, const char *layer, const struct network_shape *shape)
+{
+    struct test_network t;
+    struct eddy_error err = {0};
+    const struct network_settings *settings = test_network_settings(&t, layer);
+    const struct eddy_layer_place place = {.n_in = shape->n_in,
+                                           .n_categories = shape->n_categories,
+                                           .n_dims = shape->n_dims,
+                                           .n_horizons = shape->n_horizons,
+                                           .above = shape->n_categories == 0};
+    cr_assert_eq(settings->layers.n, 1, "%s", layer);
+    *l = (struct test_layer){.config = t.config,
+                             .layer = (const struct eddy_layer *)(const void *)settings->layers.item[0].part};
+    cr_assert_eq(l->layer->plan(settings->layers.item[0].settings, &place, &l->plan, &err), EDDY_OK, "%s: %s", layer,
+                 err.message);
+}
+
+void test_layer_close(struct test_layer *l)
+{
+    config_close(l->config);
+}
+
 float *test_floats(size_t n)
 {
     const size_t bytes = (n * sizeof(float) + 64) / 64 * 64;

@@ -21,6 +21,15 @@ void test_network_close(struct test_network *);
 /* The same up to network_open(), for networks that are refused: the caller opens it and closes both. */
 const struct network_settings *test_network_settings(struct test_network *, const char *layers);
 
+/* One layer by itself, planned as if it stood above another one, or at the bottom when it takes categories. */
+struct test_layer {
+    struct config *config; /* owns the settings that the plan points to */
+    const struct eddy_layer *layer;
+    struct eddy_layer_plan plan;
+};
+void test_layer_open(struct test_layer *, const char *layer, const struct network_shape *);
+void test_layer_close(struct test_layer *);
+
 /* n floats, aligned, all 0; for free(). */
 float *test_floats(size_t n);
 /* scale * eddy_random_normal(seed, i) into all of them. */

@@ -12,7 +12,7 @@ enum { WARM_STEPS = 9, STEPS = 4, N_CASES = sizeof(layer_cases) / sizeof(layer_c
 
 /* One layer over STEPS steps of B rows. */
 struct layer_run_test {
-    struct test_network t;
+    struct test_layer t;
     const struct eddy_layer *layer;
     const struct eddy_layer_plan *plan;
     float *params, *packed, *work, *x, *state, *y, *tape; /* x [T,B,n_in] y [T,B,n_out] tape [T,B,n_tape] */
@@ -25,9 +25,9 @@ static void run_step(struct layer_run_test *r, int t, int first, int n, bool wit
 static void run_open(struct layer_run_test *r, const struct layer_case *c)
 {
     const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
-    test_network_open_shape(&r->t, c->layer, &shape);
-    r->layer = r->t.net->layers[0].layer;
-    r->plan = &r->t.net->layers[0].plan;
+    test_layer_open(&r->t, c->layer, &shape);
+    r->layer = r->t.layer;
+    r->plan = &r->t.plan;
     r->n_rows = c->n_rows;
     const size_t cells = STEPS * (size_t)c->n_rows;
     r->params = test_floats(r->plan->n_params);
@@ -51,7 +51,7 @@ static void run_close(struct layer_run_test *r)
 {
     float *all[] = {r->params, r->packed, r->work, r->x, r->state, r->y, r->tape};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
-    test_network_close(&r->t);
+    test_layer_close(&r->t);
 }
 
 /* Step t of rows first .. first + n - 1. */
@@ -175,19 +175,18 @@ ParameterizedTestParameters(layers, its_tensors_cover_the_parameters_exactly)
 }
 ParameterizedTest(struct layer_case *c, layers, its_tensors_cover_the_parameters_exactly)
 {
-    struct test_network t;
+    struct test_layer l;
     struct eddy_tensor_info tensor;
     const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
-    test_network_open_shape(&t, c->layer, &shape);
-    const struct network_layer *l = &t.net->layers[0];
+    test_layer_open(&l, c->layer, &shape);
     size_t next = 0;
-    for (int i = 0; l->layer->tensor(&l->plan, i, &tensor); i++) {
+    for (int i = 0; l.layer->tensor(&l.plan, i, &tensor); i++) {
         cr_assert_eq(tensor.first, next);
         next += (size_t)tensor.rows * (size_t)tensor.cols;
     }
-    cr_assert_eq(next, l->plan.n_params);
-    cr_assert_not(l->layer->tensor(&l->plan, -1, &tensor));
-    test_network_close(&t);
+    cr_assert_eq(next, l.plan.n_params);
+    cr_assert_not(l.layer->tensor(&l.plan, -1, &tensor));
+    test_layer_close(&l);
 }
 
 static size_t parameters(const char *layers, int n_in, int n_out)

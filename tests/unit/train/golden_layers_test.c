@@ -20,7 +20,7 @@ struct golden_file {
 };
 
 struct golden_layer {
-    struct test_network t;
+    struct test_layer t;
     const struct eddy_layer *layer;
     const struct eddy_layer_plan *plan;
     int n_steps, n_rows, n_window; /* T, B, steps of the window whose gradient is known */
@@ -57,9 +57,9 @@ static void golden_open(struct golden_layer *g, const char *path)
                  4);
     cr_assert_eq(fscanf(f, " steps %d %d %d", &g->n_steps, &g->n_rows, &g->n_window), 3);
     cr_assert_eq(fscanf(f, " sizes %d %zu", &n_out, &n_params), 2);
-    test_network_open_shape(&g->t, yaml, &shape);
-    g->layer = g->t.net->layers[0].layer;
-    g->plan = &g->t.net->layers[0].plan;
+    test_layer_open(&g->t, yaml, &shape);
+    g->layer = g->t.layer;
+    g->plan = &g->t.plan;
     cr_assert_eq(g->plan->n_out, n_out, "%s", path);
     cr_assert_eq(g->plan->n_params, n_params, "%s: %zu parameters, golden %zu", path, g->plan->n_params, n_params);
     const size_t rows = (size_t)g->n_rows, cells = (size_t)g->n_steps * rows, window = (size_t)g->n_window * rows;
@@ -80,7 +80,7 @@ static void golden_close(struct golden_layer *g)
 {
     float *all[] = {g->params, g->packed, g->work, g->x, g->y, g->elapsed_s, g->c, g->d_params, g->d_x};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
-    test_network_close(&g->t);
+    test_layer_close(&g->t);
 }
 
 /* Steps 0 .. n_steps-1 from a new key on: y [n_steps, B, n_out]; tape may be NULL. */

@@ -163,12 +163,12 @@ ParameterizedTestParameters(gradient, of_every_parameter_and_input_of_a_layer)
 }
 ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_of_a_layer)
 {
-    struct test_network t;
+    struct test_layer t;
     const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
-    test_network_open_shape(&t, c->layer, &shape);
-    const struct eddy_layer_plan *plan = &t.net->layers[0].plan;
+    test_layer_open(&t, c->layer, &shape);
+    const struct eddy_layer_plan *plan = &t.plan;
     const size_t cells = STEPS * ROWS, n_in = (size_t)plan->n_in, n_out = (size_t)plan->n_out;
-    struct layer_loss l = {.layer = t.net->layers[0].layer,
+    struct layer_loss l = {.layer = t.layer,
                            .plan = plan,
                            .params = test_floats(plan->n_params),
                            .packed = test_floats(plan->n_packed),
@@ -194,7 +194,7 @@ ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_o
     layer_check(c, &l);
     float *all[] = {l.params, l.packed, l.work, l.x, l.start, l.state, l.y, l.tape, l.c, l.elapsed_s, l.target};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
-    test_network_close(&t);
+    test_layer_close(&t);
 }
 
 /* ---- a whole stack, through the loss ---- */
