@@ -32,7 +32,8 @@
 extern "C" {
 #endif
 
-#define EDDY_LAYER_MAX_ROWS 256
+#define EDDY_LAYER_MAX_ROWS    256
+#define EDDY_TENSOR_NAME_BYTES 64
 
 /* Where in a network a layer is to stand. */
 struct eddy_layer_place {
@@ -51,6 +52,8 @@ struct eddy_layer_plan {
     bool head;  /* its y is the network's forecast: nothing may stand above it */
     size_t multiply_adds; /* of one step of one row, for summaries; 0 = every weight but the biases is used once */
     const void *settings;
+    struct eddy_layer_place place; /* as planned for, where step() and backward() need it; else 0 */
+    bool state_gradient; /* backward() knows d_end and d_start, and the state begins with y: it can be in a decoder */
 };
 
 struct eddy_rows {
@@ -78,12 +81,15 @@ struct eddy_tape {
     const float *elapsed_s; /* [T, B] */
     const float *target;    /* [T, B, n_out]  as in eddy_rows; NULL = none */
     const uint64_t *draws;  /* [B]            as in eddy_rows; NULL = none */
+    /* Inside another layer alone, and only where the plan says state_gradient. */
+    const float *d_end; /* [B, n_state]   gradient of the loss by the states after the window; NULL = 0 */
+    float *d_start;     /* [B, n_state]   written: the same by `start`; NULL = not wanted */
 };
 
 struct eddy_tensor_info {
-    const char *name; /* e.g. "weight_ih" */
-    size_t first;     /* index of its first float in params */
-    int rows, cols;   /* row-major [rows, cols]; cols 1 for a vector */
+    char name[EDDY_TENSOR_NAME_BYTES]; /* e.g. "weight_ih" */
+    size_t first;                      /* index of its first float in params */
+    int rows, cols;                    /* row-major [rows, cols]; cols 1 for a vector */
 };
 
 struct eddy_layer {

@@ -8,6 +8,7 @@
  *
  * Parameters  learned: weight.0 .. weight.C-1 W_c [buckets, units]        State  none        Tape  none: x says it all */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@
 #include "engine/model/layers.h"
 
 enum embedding_encoding { ENCODING_ONE_HOT, ENCODING_LEARNED }; /* the order of the option's words */
-enum { MAX_BUCKETS = 16384, MAX_UNITS = 1024 };
+enum { MAX_BUCKETS = 16384, MAX_UNITS = 1024, MAX_CATEGORIES = 32 };
 
 struct embedding_settings {
     int encoding; /* enum embedding_encoding */
@@ -31,14 +32,6 @@ static const struct eddy_option embedding_options[] = {
     {"units", EDDY_OPT_INT, offsetof(struct embedding_settings, units), "4", 1, MAX_UNITS, "",
      "Encoding learned: width of the vector that stands for a category.", NULL, 0, false},
     {0}};
-
-/* One for each table, so this many categories can be learned. */
-static const char *const table_names[] = {
-    "weight.0",  "weight.1",  "weight.2",  "weight.3",  "weight.4",  "weight.5",  "weight.6",  "weight.7",
-    "weight.8",  "weight.9",  "weight.10", "weight.11", "weight.12", "weight.13", "weight.14", "weight.15",
-    "weight.16", "weight.17", "weight.18", "weight.19", "weight.20", "weight.21", "weight.22", "weight.23",
-    "weight.24", "weight.25", "weight.26", "weight.27", "weight.28", "weight.29", "weight.30", "weight.31"};
-enum { MAX_CATEGORIES = sizeof(table_names) / sizeof(table_names[0]) };
 
 static bool embedding_learns(const struct embedding_settings *s)
 {
@@ -168,7 +161,8 @@ static bool embedding_tensor(const struct eddy_layer_plan *plan, int i, struct e
 {
     const struct embedding_columns at = embedding_columns(plan);
     if (plan->n_params == 0 || i < 0 || i >= at.categories) return false;
-    *out = (struct eddy_tensor_info){table_names[i], (size_t)i * at.table, at.buckets, at.width};
+    *out = (struct eddy_tensor_info){.first = (size_t)i * at.table, .rows = at.buckets, .cols = at.width};
+    (void)snprintf(out->name, sizeof(out->name), "weight.%d", i);
     return true;
 }
 

@@ -73,6 +73,7 @@ static eddy_status gru_plan(const void *settings, const struct eddy_layer_place 
         .n_back = (SUMS + 1) * units, /* d_a of every step; d_h of one */
         .stride = 1,
         .settings = settings,
+        .state_gradient = true,
     };
     return EDDY_OK;
 }
@@ -131,14 +132,18 @@ static void gru_unroll(const struct eddy_layer_plan *plan, struct matrix u, cons
     const struct kernels *k = kernels_best();
     const int units = plan->n_out, n_rows = tape->n_rows;
     const size_t row_floats = (size_t)n_rows * (size_t)units;
-    memset(d_h, 0, row_floats * sizeof(float));
+    if (tape->d_end)
+        memcpy(d_h, tape->d_end, row_floats * sizeof(float));
+    else
+        memset(d_h, 0, row_floats * sizeof(float));
     for (int t = tape->n_steps - 1; t >= 0; t--) {
         float *d_step = d_a + (size_t)t * SUMS * row_floats;
         k->add(row_floats, tape->d_y + (size_t)t * row_floats, d_h);
         k->gru_back(n_rows, units, tape->tape + (size_t)t * GRU_TAPE * row_floats, d_h, d_step);
         const struct matrix d_recurrent = {d_step + units, SUMS * units};
-        if (t > 0) matmul(n_rows, units, GATES * units, d_recurrent, u, 1, d_h, units);
+        if (t > 0 || tape->d_start) matmul(n_rows, units, GATES * units, d_recurrent, u, 1, d_h, units);
     }
+    if (tape->d_start) memcpy(tape->d_start, d_h, row_floats * sizeof(float));
 }
 
 static void gru_backward(const struct eddy_layer_plan *plan, const float *params, const struct eddy_tape *tape,

@@ -9,7 +9,7 @@
 #include "engine/math/activations.h"
 
 /* The table of the built-in layers: layer_NAME for each row. */
-#define LAYERS(row) row(conv1d) row(dense) row(embedding) row(gru) row(lags) row(lstm) row(wavenet)
+#define LAYERS(row) row(bidirectional) row(conv1d) row(dense) row(embedding) row(gru) row(lags) row(lstm) row(wavenet)
 
 /* For lists of parts. */
 #define LAYERS_PART(name)    &layer_##name.part,

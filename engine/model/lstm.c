@@ -63,6 +63,7 @@ static eddy_status lstm_plan(const void *settings, const struct eddy_layer_place
         .n_back = (GATES + 2) * units, /* d_a of every step; d_h and d_c of one */
         .stride = 1,
         .settings = settings,
+        .state_gradient = true,
     };
     return EDDY_OK;
 }
@@ -111,6 +112,28 @@ static void lstm_step(const struct eddy_layer_plan *plan, const float *packed, c
     }
 }
 
+/* d_h and d_c [B, H] from the gradient by the last states [B, h c]; NULL = 0. */
+static void lstm_split(int n_rows, int units, const float *d_end, float *d_h, float *d_c)
+{
+    const size_t h = (size_t)units, bytes = h * sizeof(float);
+    memset(d_h, 0, (size_t)n_rows * bytes);
+    memset(d_c, 0, (size_t)n_rows * bytes);
+    for (int b = 0; b < n_rows && d_end; b++, d_end += 2 * h, d_h += h, d_c += h) {
+        memcpy(d_h, d_end, bytes);
+        memcpy(d_c, d_end + h, bytes);
+    }
+}
+
+/* And back, for the first ones. */
+static void lstm_join(int n_rows, int units, const float *d_h, const float *d_c, float *d_start)
+{
+    const size_t h = (size_t)units, bytes = h * sizeof(float);
+    for (int b = 0; b < n_rows; b++, d_start += 2 * h, d_h += h, d_c += h) {
+        memcpy(d_start, d_h, bytes);
+        memcpy(d_start + h, d_c, bytes);
+    }
+}
+
 /* d_a [T, B, 4H] of all steps, from the last to the first. */
 static void lstm_unroll(const struct eddy_layer_plan *plan, struct matrix u, const struct eddy_tape *tape, float *d_a,
                         float *d_h, float *d_c)
@@ -118,14 +141,15 @@ static void lstm_unroll(const struct eddy_layer_plan *plan, struct matrix u, con
     const struct kernels *k = kernels_best();
     const int units = plan->n_out, n_rows = tape->n_rows;
     const size_t row_floats = (size_t)n_rows * (size_t)units;
-    memset(d_h, 0, row_floats * sizeof(float));
-    memset(d_c, 0, row_floats * sizeof(float));
+    lstm_split(n_rows, units, tape->d_end, d_h, d_c);
     for (int t = tape->n_steps - 1; t >= 0; t--) {
         float *d_step = d_a + (size_t)t * GATES * row_floats;
         k->add(row_floats, tape->d_y + (size_t)t * row_floats, d_h);
         k->lstm_back(n_rows, units, tape->tape + (size_t)t * LSTM_TAPE * row_floats, d_h, d_c, d_step);
-        if (t > 0) matmul(n_rows, units, GATES * units, (struct matrix){d_step, GATES * units}, u, 0, d_h, units);
+        if (t > 0 || tape->d_start)
+            matmul(n_rows, units, GATES * units, (struct matrix){d_step, GATES * units}, u, 0, d_h, units);
     }
+    if (tape->d_start) lstm_join(n_rows, units, d_h, d_c, tape->d_start);
 }
 
 static void lstm_backward(const struct eddy_layer_plan *plan, const float *params, const struct eddy_tape *tape,

@@ -13,6 +13,11 @@ struct layer_case {
 };
 
 static struct layer_case layer_cases[] = {
+    {"bidirectional: {layer: {gru: {units: 3}}, lag: 1, center: exclude}", 2, 5, 0, 0, false},
+    {"bidirectional: {layer: {gru: {units: 2}}, lag: 1}", 1, 3, 0, 0, false},
+    {"bidirectional: {layer: {lstm: {units: 17}}, lag: 4}", 3, 50, 0, 0, false},
+    {"bidirectional: {layer: {lstm: {units: 2}}, lag: 3, center: exclude}", 3, 25, 0, 0, false},
+    {"bidirectional: {layer: {gru: {units: 4}}, lag: 6}", 2, 7, 0, 0, false},
     {"conv1d: {filters: 1, kernel: 2, activation: tanh}", 1, 2, 0, 0, false},
     {"conv1d: {filters: 33, kernel: 3, activation: relu}", 2, 7, 0, 0, true},
     {"conv1d: {filters: 5, kernel: 1, activation: sigmoid}", 3, 25, 0, 0, false},

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Golden values of the layers that wrap other layers, by PyTorch: see common.py."""
+import torch
+
+from common import case, take
+
+
+def cell(kind, n_in, units):
+    """Shapes of a cell's tensors in eddy's order, and how they become torch's: an LSTM has one bias here, two there."""
+    gates = 3 if kind == "gru" else 4
+    biases = [(gates * units,)] * (2 if kind == "gru" else 1)
+    shapes = [(gates * units, n_in), (gates * units, units)] + biases
+
+    def weights(tensors):
+        return list(tensors) + ([] if kind == "gru" else [torch.zeros_like(tensors[2])])
+    n_params = gates * units * (n_in + units + len(biases))
+    return shapes, weights, n_params
+
+
+def bidirectional(kind, n_in, units, lag, center):
+    """Of every prefix x[0..t] the layer in both directions, of which the answer for step t - lag is taken."""
+    shapes, weights, n_params = cell(kind, n_in, units)
+
+    def both(tensors, x):
+        zero = x.new_zeros(2, x.shape[1], units)
+        flat = weights(tensors[:len(shapes)]) + weights(tensors[len(shapes):])
+        run, state = (torch.gru, zero) if kind == "gru" else (torch.lstm, (zero, zero))
+        return run(x, state, flat, True, 1, 0.0, False, True, False)[0]
+
+    def answer(out, at):
+        if center == "include":
+            return out[at]
+        before = out[at - 1, :, :units] if at > 0 else torch.zeros_like(out[0, :, :units])
+        return torch.cat([before, out[at + 1, :, units:]], 1)
+
+    def forward(params, x, elapsed):
+        tensors = take(params, *shapes, *shapes)
+        y = [x.new_zeros(x.shape[1], 2 * units) for t in range(min(lag, x.shape[0]))]
+        return torch.stack(y + [answer(both(tensors, x[:t + 1]), t - lag) for t in range(lag, x.shape[0])])
+    return f"bidirectional: {{layer: {{{kind}: {{units: {units}}}}}, lag: {lag}, center: {center}}}", n_in, \
+        2 * n_params, forward
+
+
+case("bidirectional_gru", *bidirectional("gru", 3, 4, 8, "include"))
+case("bidirectional_gru_exclude", *bidirectional("gru", 2, 3, 5, "exclude"))
+case("bidirectional_lstm", *bidirectional("lstm", 2, 5, 1, "include"))
+case("bidirectional_lstm_exclude", *bidirectional("lstm", 3, 3, 20, "exclude"))
