@@ -44,9 +44,8 @@ static const struct eddy_option network_options[] = {
      "Some of forecast.horizons, if this network does not forecast all of them.", NULL, 0, false},
     {"inputs", EDDY_OPT_STRINGS, AT(network, inputs), "", 0, 0, "words",
      "What the network reads: some of level, difference, known, elapsed, calendar, channel, categories. Unset: all "
-     "that there is; but categories only below an embedding, which knows what their numbers mean, and a network with "
-     "a "
-     "lag reads no difference, which would tell it the value that it must not see.",
+     "that there is; but categories only below an embedding, which knows what their numbers mean, and no difference "
+     "if the network has a lag: it would tell the value that must not be seen.",
      NULL, 0, false},
     {"scope", EDDY_OPT_ENUM, AT(network, scope), "forecast", 0, 0, "forecast|shared|key",
      "Whose weights: as forecast.scope says, one set for all keys, or one per key.", NULL, 0, false},
