@@ -9,7 +9,18 @@
 #include "engine/math/activations.h"
 
 /* The table of the built-in layers: layer_NAME for each row. */
-#define LAYERS(row) row(bidirectional) row(conv1d) row(dense) row(embedding) row(gru) row(lags) row(lstm) row(wavenet)
+/* clang-format off */
+#define LAYERS(row)    \
+    row(bidirectional) \
+    row(conv1d)        \
+    row(dense)         \
+    row(embedding)     \
+    row(gru)           \
+    row(lags)          \
+    row(lstm)          \
+    row(rnn)           \
+    row(wavenet)
+/* clang-format on */
 
 /* For lists of parts. */
 #define LAYERS_PART(name)    &layer_##name.part,

@@ -2,178 +2,177 @@
  *
  *   i = s(W_i x + U_i h + b_i)    f = s(W_f x + U_f h + b_f)    g = tanh(W_g x + U_g h + b_g)    o = s(W_o x + U_o h + b_o)
  *   c' = f c + i g                h' = o tanh(c')               y = h'
+ *   with layer_norm               h' = o tanh(u),  u = LN(c')
  *
  *   backward, from the last step to the first (a: gate sums, d_: gradients, H = units):
- *   d_h = d_y + (d_a U of the step after)     d_c = (d_c f of the step after) + d_h o (1 - tanh^2 c')
+ *   d_c = (d_c f of the step after) + d_h o (1 - tanh^2 c')
  *   d_a = [d_c g s'(a_i) | d_c c s'(a_f) | d_c i tanh'(a_g) | d_h tanh(c') s'(a_o)]
- *   dW += d_a^T x    dU += d_a^T h    db += sum d_a    d_x = d_a W        over all steps at once
  *
- * Parameters  weight_ih W [4H, n_in] | weight_hh U [4H, H] | bias [4H], gates in the order i, f, g, o
+ * What it shares with the other cells (learned start, decay, dropout, layer normalisation) is in cell.h.
+ * Parameters  weight_ih W [4H, n_in] | weight_hh U [4H, H] | bias_ih b [4H] | the options', among them with layer_norm
+ *             norm_c_gain, norm_c_bias [H]; gates in the order i, f, g, o
  * State       h [H] | c [H] */
-#include <stdlib.h>
 #include <string.h>
 
-#include "engine/math/kernels.h"
-#include "engine/math/matmul.h"
+#include "engine/math/activations_inline.h"
+#include "engine/model/cell.h"
 #include "engine/model/initial.h"
+#include "engine/model/layer_norm.h"
 #include "engine/model/layers.h"
 
-enum { GATES = 4 };
-
 struct lstm_settings {
-    int64_t units;
+    struct cell_settings cell;
     double forget_bias; /* where the forget gate's bias starts */
 };
 
 static const struct eddy_option lstm_options[] = {
-    {"units", EDDY_OPT_INT, offsetof(struct lstm_settings, units), "32", 1, 1024, "",
-     "Width of the output h; the state kept per key is twice that, h and c.", NULL, 0, false},
+    CELL_OPTIONS("Width of the output h; the state kept per key is twice that, h and c."),
     {"forget_bias", EDDY_OPT_REAL, offsetof(struct lstm_settings, forget_bias), "1", -10, 10, "",
      "Where the forget gate's bias starts; above 0 a new network remembers.", NULL, 0, false},
     {0}};
 
-/* Where the tensors lie in params [n_params]. */
-struct lstm_params {
-    size_t w, u, b;
-};
-
-static struct lstm_params lstm_places(const struct eddy_layer_plan *plan)
+/* One row with a normalised cell state: tape blocks as the kernel's, then c' [H] and what its normalisation saved. */
+static void lstm_normed_row(int units, const float *norm, const float *a, size_t width, float *state, float *y,
+                            float *tape)
 {
-    const size_t gates = (size_t)GATES * (size_t)plan->n_out;
-    const size_t u = gates * (size_t)plan->n_in;
-    return (struct lstm_params){0, u, u + gates * (size_t)plan->n_out};
+    float *h = state, *c = state + units, saved[LAYER_NORM_SAVED];
+    if (tape) {
+        memcpy(tape + 4 * units, c, (size_t)units * sizeof(float));
+        memcpy(tape + 6 * units, h, (size_t)units * sizeof(float));
+    }
+    for (int j = 0; j < units; j++) {
+        const float i = act_sigmoid(a[j]), f = act_sigmoid(a[width + (size_t)j]);
+        const float g = act_tanh(a[2 * width + (size_t)j]), o = act_sigmoid(a[3 * width + (size_t)j]);
+        c[j] = f * c[j] + i * g;
+        h[j] = o; /* until u is known */
+        if (!tape) continue;
+        tape[j] = i, tape[units + j] = f, tape[2 * units + j] = g, tape[3 * units + j] = o;
+    }
+    layer_norm(units, c, norm, norm + units, y, saved);
+    for (int j = 0; j < units; j++) {
+        const float t = act_tanh(y[j]);
+        if (tape) tape[5 * units + j] = t, tape[7 * units + j] = c[j];
+        y[j] = h[j] = h[j] * t;
+    }
+    if (tape) memcpy(tape + 8 * units, saved, sizeof(saved));
 }
+
+static void lstm_gates(const struct cell *c, const float *extra, int n, const float *a, size_t stride,
+                       float *const *state, float *const *y, float *tape, size_t tape_stride)
+{
+    const struct kernels *k = kernels_best();
+    if (!c->settings->layer_norm && (!tape || tape_stride == (size_t)LSTM_TAPE * (size_t)c->units)) {
+        k->lstm(n, c->units, a, stride, state, y, tape);
+        return;
+    }
+    for (int b = 0; b < n; b++) {
+        float *row_tape = tape ? tape + (size_t)b * tape_stride : NULL;
+        const float *row = a + (size_t)b * stride;
+        if (c->settings->layer_norm)
+            lstm_normed_row(c->units, extra, row, stride / 4, state[b], y[b], row_tape);
+        else
+            k->lstm(1, c->units, row, stride, state + b, y + b, row_tape);
+    }
+}
+
+/* d_c comes in as the gradient by c' from later steps, and leaves as that by c. */
+static void lstm_normed_back(int units, const float *norm, const float *tape, const float *d_h, float *d_c,
+                             float *d_a, float *d_norm)
+{
+    const float *i = tape, *f = tape + units, *g = tape + 2 * units, *o = tape + 3 * units;
+    const float *c_prev = tape + 4 * units, *tanh_u = tape + 5 * units, *c = tape + 7 * units;
+    float *d_u = d_a; /* the room of gate i, until d_c is known */
+    for (int j = 0; j < units; j++) d_u[j] = d_h[j] * o[j] * (1 - tanh_u[j] * tanh_u[j]);
+    layer_norm_back(units, c, norm, tape + 8 * units, d_u, d_u, d_norm, d_norm + units);
+    for (int j = 0; j < units; j++) {
+        const float d_cell = d_c[j] + d_u[j];
+        d_a[j] = d_cell * g[j] * i[j] * (1 - i[j]);
+        d_a[units + j] = d_cell * c_prev[j] * f[j] * (1 - f[j]);
+        d_a[2 * units + j] = d_cell * i[j] * (1 - g[j] * g[j]);
+        d_a[3 * units + j] = d_h[j] * tanh_u[j] * o[j] * (1 - o[j]);
+        d_c[j] = d_cell * f[j];
+    }
+}
+
+static void lstm_back(const struct cell *c, const float *extra, int n, const float *tape, size_t tape_stride,
+                      float *d_h, float *d_c, float *d_a, float *d_extra)
+{
+    const struct kernels *k = kernels_best();
+    const size_t units = (size_t)c->units;
+    if (tape_stride == LSTM_TAPE * units) {
+        k->lstm_back(n, c->units, tape, d_h, d_c, d_a);
+    } else {
+        for (size_t b = 0; b < (size_t)n; b++) {
+            const float *row = tape + b * tape_stride;
+            if (c->settings->layer_norm)
+                lstm_normed_back(c->units, extra, row, d_h + b * units, d_c + b * units, d_a + b * 4 * units,
+                                 d_extra);
+            else
+                k->lstm_back(1, c->units, row, d_h + b * units, d_c + b * units, d_a + b * 4 * units);
+        }
+    }
+    memset(d_h, 0, (size_t)n * units * sizeof(float));
+}
+
+static size_t lstm_extra(const struct cell *c)
+{
+    return c->settings->layer_norm ? 2 * (size_t)c->units : 0;
+}
+
+static size_t lstm_extra_tape(const struct cell *c)
+{
+    return c->settings->layer_norm ? (size_t)c->units + LAYER_NORM_SAVED : 0;
+}
+
+static const struct cell_kind lstm_kind = {.name = "lstm",
+                                           .n_gates = 4,
+                                           .n_states = 2,
+                                           .tape_blocks = LSTM_TAPE,
+                                           .n_extra = lstm_extra,
+                                           .extra_tape = lstm_extra_tape,
+                                           .gates = lstm_gates,
+                                           .back = lstm_back};
 
 static eddy_status lstm_plan(const void *settings, const struct eddy_layer_place *place, struct eddy_layer_plan *out,
                              struct eddy_error *err)
 {
-    const struct lstm_settings *s = settings;
-    const int n_in = place->n_in;
-    if (n_in < 1 || s->units < 1 || s->units > 1024)
-        return eddy_fail(err, EDDY_ECONFIG, "lstm: %lld units on %d inputs cannot be", (long long)s->units, n_in);
-    const size_t units = (size_t)s->units;
-    *out = (struct eddy_layer_plan){
-        .n_in = n_in,
-        .n_out = (int)units,
-        .n_params = GATES * units * ((size_t)n_in + units + 1),
-        .n_packed = GATES * panels_floats((int)units, n_in + (int)units),
-        .n_state = 2 * units,
-        .n_tape = LSTM_TAPE * units,
-        .n_work = (size_t)TILE_ROWS * GATES * (size_t)panels_count((int)units) * PANEL,
-        .n_back = (GATES + 2) * units, /* d_a of every step; d_h and d_c of one */
-        .stride = 1,
-        .settings = settings,
-        .state_gradient = true,
-    };
-    return EDDY_OK;
+    return cell_plan(&lstm_kind, settings, false, place->n_in, out, err);
 }
 
 static void lstm_init(const struct eddy_layer_plan *plan, uint64_t seed, float *params)
 {
     const struct lstm_settings *s = plan->settings;
-    const struct lstm_params at = lstm_places(plan);
-    const size_t units = (size_t)plan->n_out;
-    initial_weights(seed, 0, at.u, plan->n_in, params);
-    initial_weights(seed, at.u, at.b - at.u, plan->n_out, params + at.u);
-    initial_constant(GATES * units, 0, params + at.b);
-    initial_constant(units, (float)s->forget_bias, params + at.b + units);
+    const struct cell c = cell_of(&lstm_kind, plan, false);
+    cell_init(&c, seed, params);
+    initial_constant((size_t)c.units, (float)s->forget_bias, params + cell_bias_at(&c, 1));
 }
 
 static void lstm_pack(const struct eddy_layer_plan *plan, const float *params, float *packed)
 {
-    const struct lstm_params at = lstm_places(plan);
-    const size_t units = (size_t)plan->n_out, n_in = (size_t)plan->n_in;
-    for (size_t gate = 0; gate < GATES; gate++) {
-        const struct panels_source source = {
-            .n_out = plan->n_out,
-            .n_x = plan->n_in,
-            .n_h = plan->n_out,
-            .bias = params + at.b + gate * units,
-            .w = params + at.w + gate * units * n_in,
-            .u = params + at.u + gate * units * units,
-        };
-        panels_pack(&source, packed + gate * panels_floats(plan->n_out, plan->n_in + plan->n_out));
-    }
+    const struct cell c = cell_of(&lstm_kind, plan, false);
+    cell_pack(&c, params, packed);
 }
 
 static void lstm_step(const struct eddy_layer_plan *plan, const float *packed, const struct eddy_rows *rows,
                       float *work)
 {
-    const struct kernels *k = kernels_best();
-    const struct product sums = {plan->n_in, plan->n_out, GATES * panels_count(plan->n_out), packed};
-    const size_t stride = (size_t)sums.n_panels * PANEL;
-    float *tape = rows->tape;
-    for (int first = 0; first < rows->n; first += TILE_ROWS) {
-        const int n = rows->n - first < TILE_ROWS ? rows->n - first : TILE_ROWS;
-        float *const *state = rows->state + first;
-        k->product(&sums, n, rows->x + first, (const float *const *)state, work, stride); /* [n, i f g o] */
-        k->lstm(n, plan->n_out, work, stride, state, rows->y + first, tape);
-        if (tape) tape += (size_t)n * plan->n_tape;
-    }
-}
-
-/* d_h and d_c [B, H] from the gradient by the last states [B, h c]; NULL = 0. */
-static void lstm_split(int n_rows, int units, const float *d_end, float *d_h, float *d_c)
-{
-    const size_t h = (size_t)units, bytes = h * sizeof(float);
-    memset(d_h, 0, (size_t)n_rows * bytes);
-    memset(d_c, 0, (size_t)n_rows * bytes);
-    for (int b = 0; b < n_rows && d_end; b++, d_end += 2 * h, d_h += h, d_c += h) {
-        memcpy(d_h, d_end, bytes);
-        memcpy(d_c, d_end + h, bytes);
-    }
-}
-
-/* And back, for the first ones. */
-static void lstm_join(int n_rows, int units, const float *d_h, const float *d_c, float *d_start)
-{
-    const size_t h = (size_t)units, bytes = h * sizeof(float);
-    for (int b = 0; b < n_rows; b++, d_start += 2 * h, d_h += h, d_c += h) {
-        memcpy(d_start, d_h, bytes);
-        memcpy(d_start + h, d_c, bytes);
-    }
-}
-
-/* d_a [T, B, 4H] of all steps, from the last to the first. */
-static void lstm_unroll(const struct eddy_layer_plan *plan, struct matrix u, const struct eddy_tape *tape, float *d_a,
-                        float *d_h, float *d_c)
-{
-    const struct kernels *k = kernels_best();
-    const int units = plan->n_out, n_rows = tape->n_rows;
-    const size_t row_floats = (size_t)n_rows * (size_t)units;
-    lstm_split(n_rows, units, tape->d_end, d_h, d_c);
-    for (int t = tape->n_steps - 1; t >= 0; t--) {
-        float *d_step = d_a + (size_t)t * GATES * row_floats;
-        k->add(row_floats, tape->d_y + (size_t)t * row_floats, d_h);
-        k->lstm_back(n_rows, units, tape->tape + (size_t)t * LSTM_TAPE * row_floats, d_h, d_c, d_step);
-        if (t > 0 || tape->d_start)
-            matmul(n_rows, units, GATES * units, (struct matrix){d_step, GATES * units}, u, 0, d_h, units);
-    }
-    if (tape->d_start) lstm_join(n_rows, units, d_h, d_c, tape->d_start);
+    const struct cell c = cell_of(&lstm_kind, plan, false);
+    cell_step(&c, plan, packed, rows, work);
 }
 
 static void lstm_backward(const struct eddy_layer_plan *plan, const float *params, const struct eddy_tape *tape,
                           float *d_params, float *back)
 {
-    const struct lstm_params at = lstm_places(plan);
-    const int units = plan->n_out, gates = GATES * units, n = tape->n_steps * tape->n_rows;
-    float *d_h = back + (size_t)n * (size_t)gates, *d_c = d_h + (size_t)tape->n_rows * (size_t)units;
-    const struct matrix d_a = {back, gates}, w = {params + at.w, plan->n_in}, u = {params + at.u, units};
-    const struct matrix x = {tape->x, plan->n_in}, h = {tape->tape + (LSTM_TAPE - 1) * units, LSTM_TAPE * units};
-
-    lstm_unroll(plan, u, tape, back, d_h, d_c);
-    matmul_tn(gates, plan->n_in, n, d_a, x, 1, d_params + at.w, plan->n_in);
-    matmul_tn(gates, units, n, d_a, h, 1, d_params + at.u, units);
-    kernels_best()->add_rows((size_t)n, gates, back, (size_t)gates, d_params + at.b);
-    if (tape->d_x) matmul(n, plan->n_in, gates, d_a, w, 0, tape->d_x, plan->n_in);
+    const struct cell c = cell_of(&lstm_kind, plan, false);
+    cell_backward(&c, plan, params, tape, d_params, back);
 }
 
 static bool lstm_tensor(const struct eddy_layer_plan *plan, int i, struct eddy_tensor_info *out)
 {
-    const int gates = GATES * plan->n_out;
-    const struct eddy_tensor_info tensors[] = {
-        {"weight_ih", 0, gates, plan->n_in}, {"weight_hh", 0, gates, plan->n_out}, {"bias", 0, gates, 1}};
-    return tensor_of(tensors, 3, i, out);
+    const struct cell c = cell_of(&lstm_kind, plan, false);
+    const struct eddy_tensor_info norm[] = {{.name = "norm_c_gain", .rows = c.units, .cols = 1},
+                                            {.name = "norm_c_bias", .rows = c.units, .cols = 1}};
+    return cell_tensor(&c, norm, c.settings->layer_norm ? 2 : 0, i, out);
 }
 
 const struct eddy_layer layer_lstm = {
