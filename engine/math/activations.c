@@ -26,3 +26,8 @@ float math_sigmoid(float x)
 {
     return act_sigmoid(x);
 }
+
+float math_softplus(float x)
+{
+    return (x > 0 ? x : 0) + math_log(1 + math_exp(x > 0 ? -x : x));
+}

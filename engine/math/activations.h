@@ -17,5 +17,6 @@ float math_exp(float x);
 float math_log(float x);
 float math_tanh(float x);
 float math_sigmoid(float x);
+float math_softplus(float x); /* log(1 + e^x), without overflow */
 
 #endif

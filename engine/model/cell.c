@@ -8,7 +8,7 @@
 #include "engine/model/initial.h"
 #include "engine/model/layer_norm.h"
 
-static const float DECAY_START = 0.05f; /* above 0, where the decay has a gradient */
+static const float DECAY_WEIGHT = 0.05f, DECAY_BIAS = -4; /* a new network forgets little: 2 % a step */
 
 /* ---- sizes and places ---- */
 
@@ -137,8 +137,8 @@ void cell_init(const struct cell *c, uint64_t seed, float *params)
     initial_constant(c->n_extra / 2, 1, params + at.extra); /* a normalisation's gain, then its bias */
     initial_constant(c->n_extra - c->n_extra / 2, 0, params + at.extra + c->n_extra / 2);
     initial_constant(at.decay_w - at.initial, 0, params + at.initial);
-    initial_constant(at.decay_b - at.decay_w, DECAY_START, params + at.decay_w);
-    initial_constant(at.end - at.decay_b, 0, params + at.decay_b);
+    initial_constant(at.decay_b - at.decay_w, DECAY_WEIGHT, params + at.decay_w);
+    initial_constant(at.end - at.decay_b, DECAY_BIAS, params + at.decay_b);
 }
 
 /* The panels of one gate: with x, with h, or with both. */
@@ -228,8 +228,7 @@ static void cell_enter(const struct cell *c, const float *packed, float elapsed_
     const float *w = cell_plain(c, packed, at.decay_w), *b = cell_plain(c, packed, at.decay_b);
     if (tape) memcpy(tape + cell_tape(c).before, state, states * sizeof(float));
     for (size_t j = 0; j < states; j++) {
-        const float rate = w[j] * d + b[j];
-        state[j] *= math_exp(rate > 0 ? -rate : 0);
+        state[j] *= math_exp(-math_softplus(w[j] * d + b[j]));
     }
 }
 

@@ -3,8 +3,8 @@
  * A cell has G gates of H units and keeps S blocks of H floats per key, h first.  One step of it:
  *
  *   enter     a new key starts from trained states (initial_state: learned), the others fade with the time since the
- *             last event (time_decay, in the manner of GRU-D, Che et al. 2018):
- *                 state = gamma state,   gamma = exp(-max(0, w d + b)),   d = log(1 + elapsed_s),   w and b per float
+ *             last event (time_decay, in the manner of GRU-D, Che et al. 2018, whose max(0, .) is rounded off here):
+ *                 state = gamma state,   gamma = exp(-log(1 + e^(w d + b))),   d = log(1 + elapsed_s),   w and b per float
  *   drop      in training, the h that meets U is masked, the same way for the whole window (recurrent_dropout, Gal and
  *             Ghahramani 2016):  k = m h / (1 - p)
  *   sums      a = W x + b + U k;  with layer_norm (Ba et al. 2016), each gate by itself:
@@ -64,7 +64,8 @@ struct cell_settings {
          0,                                                                                                          \
          "",                                                                                                         \
          "Let the state fade with the time since the key's last event, each unit at a trained rate: "                \
-         "exp(-max(0, w log(1 + seconds) + b)), in the manner of GRU-D (Che et al. 2018).",                          \
+         "exp(-softplus(w log(1 + seconds) + b)), in the manner of GRU-D (Che et al. 2018), whose max(0, .) it "     \
+         "rounds off.",                                                                                              \
          NULL,                                                                                                       \
          0,                                                                                                          \
          false},                                                                                                     \

@@ -108,8 +108,8 @@ static void descent_enter_block(const struct descent *d, const float *tape, size
             d_state[j] = 0;
         } else if (c->settings->time_decay) {
             const float rate = d->params[at.decay_w + i] * since + d->params[at.decay_b + i];
-            const float gamma = math_exp(rate > 0 ? -rate : 0);
-            const float d_rate = rate > 0 ? -gamma * d_state[j] * tape[in.before + i] : 0;
+            const float gamma = math_exp(-math_softplus(rate));
+            const float d_rate = -gamma * d_state[j] * tape[in.before + i] * math_sigmoid(rate);
             d->d_params[at.decay_w + i] += d_rate * since;
             d->d_params[at.decay_b + i] += d_rate;
             d_state[j] *= gamma;

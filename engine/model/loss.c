@@ -16,12 +16,6 @@ static float limited_log_scale(float s)
     return s > LOSS_LOG_SCALE ? LOSS_LOG_SCALE : s < -LOSS_LOG_SCALE ? -LOSS_LOG_SCALE : s;
 }
 
-/* log(1 + e^x) without overflow. */
-static float softplus(float x)
-{
-    return (x > 0 ? x : 0) + math_log(1 + math_exp(x > 0 ? -x : x));
-}
-
 bool loss_is_classes(const struct loss *loss)
 {
     return loss->kind == LOSS_SIGMOID || loss->kind == LOSS_SOFTMAX;
@@ -89,8 +83,8 @@ static float quantile_of_level(const struct loss *loss, int n, const float *y, i
 {
     const int middle = middle_level(loss);
     float q = y[middle * n];
-    for (int l = middle + 1; l <= level; l++) q += softplus(y[l * n]);
-    for (int l = middle - 1; l >= level; l--) q -= softplus(y[l * n]);
+    for (int l = middle + 1; l <= level; l++) q += math_softplus(y[l * n]);
+    for (int l = middle - 1; l >= level; l--) q -= math_softplus(y[l * n]);
     return q;
 }
 
@@ -123,7 +117,7 @@ static double loss_of_two(const float *y, float target, float *d)
 {
     const float is = target > 0.5f ? 1 : 0;
     *d = math_sigmoid(*y) - is;
-    return (double)(softplus(*y) - is * *y);
+    return (double)(math_softplus(*y) - is * *y);
 }
 
 static float largest_of(int n_classes, int n, const float *y)

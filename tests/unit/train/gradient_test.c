@@ -17,7 +17,7 @@ struct precision {
 };
 static struct precision precision(void)
 {
-    return sizeof(float) == 8 ? (struct precision){1e-3, 1e-6, 1e-3} : (struct precision){3e-2, 1e-3, 5e-2};
+    return sizeof(float) == 8 ? (struct precision){2e-4, 1e-6, 1e-3} : (struct precision){3e-2, 1e-3, 5e-2};
 }
 
 /* (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h at *p. */
@@ -163,6 +163,7 @@ ParameterizedTestParameters(gradient, of_every_parameter_and_input_of_a_layer)
 }
 ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_of_a_layer)
 {
+    if (c->care == CURVED && sizeof(float) < sizeof(double)) return; /* the build in double precision looks at it */
     struct test_layer t;
     const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
     test_layer_open(&t, c->layer, &shape);
@@ -188,8 +189,9 @@ ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_o
     test_fill(l.target, cells * n_out, 5, 1);
     for (size_t i = 0; i < cells; i++) l.elapsed_s[i] = (float)(i % 7) * 0.4f;
     layer_start(&l, c);
-    const float shrink = c->kink == 1 ? 0.1f : 0.8f, bias = c->kink == 1 ? 2 : 5;
-    for (size_t i = 0; i < plan->n_params && c->kink; i++) /* the output's biases come last */
+    const bool kink = c->care == SMALL_WEIGHTS || c->care == LARGE_BIASES;
+    const float shrink = c->care == SMALL_WEIGHTS ? 0.1f : 0.8f, bias = c->care == SMALL_WEIGHTS ? 2 : 5;
+    for (size_t i = 0; i < plan->n_params && kink; i++) /* the output's biases come last */
         l.params[i] = i < plan->n_params - n_out ? shrink * l.params[i] : (i % 2 ? bias : -bias);
     layer_check(c, &l);
     float *all[] = {l.params, l.packed, l.work, l.x, l.start, l.state, l.y, l.tape, l.c, l.elapsed_s, l.target};
