@@ -143,7 +143,7 @@ static void layer_check(const struct layer_case *c, struct layer_loss *l)
     (void)layer_loss(l);
     const struct eddy_tape tape = layer_tape(l, d_x), no_input = layer_tape(l, NULL);
     l->layer->backward(l->plan, l->params, &tape, d_params, back);
-    if (l->plan->n_params > 0) check("parameter", layer_loss, l, l->params, d_params, l->plan->n_params);
+    if (l->plan->n_params > 0) check(c->layer, layer_loss, l, l->params, d_params, l->plan->n_params);
     check_inputs(c, l, d_x);
 
     /* Gradients are added to what is there; without d_x the rest is the same. */
