@@ -1,4 +1,5 @@
-/* eddy model CONFIG ACTION: the versions of the weights, and the network that they belong to. */
+/* eddy model CONFIG ACTION: the versions of the weights, and the network that they belong to.  Files of weights are
+ * cmd_model_files.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "engine/flow/plan.h"
 #include "engine/model/stack.h"
 #include "engine/train/trainer.h"
+#include "plugin/cmd_model_files.h"
 #include "plugin/commands.h"
 #include "plugin/json_out.h"
 #include "plugin/schema.h"
@@ -15,12 +17,19 @@
 
 struct args {
     struct command_list sets;
-    const char *values;
+    const char *values, *topic, *version;
+    int64_t partition;
     bool json;
 };
 
 static const struct command_option options[] = {
-    {"values", COMMAND_TEXT, offsetof(struct args, values), "a,b", "summary: values of an event; default: as stored"},
+    {"values", COMMAND_TEXT, offsetof(struct args, values), "a,b",
+     "summary, export, import: values of an event; default: as stored"},
+    {"topic", COMMAND_TEXT, offsetof(struct args, topic), "NAME", "export: of this topic; default: the first"},
+    {"partition", COMMAND_COUNT, offsetof(struct args, partition), "N",
+     "export: of this partition; default: the first"},
+    {"version", COMMAND_TEXT, offsetof(struct args, version), "V",
+     "export: of this version; default: the one in use"},
     {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "list, show: as JSON, one line each"},
     COMMAND_SETS(struct args, sets),
     {0},
@@ -236,43 +245,87 @@ static eddy_status model_act(struct model_work *w, const char *action, const cha
     return rc;
 }
 
+/* "v12" or "12". */
+static bool model_version(const char *word, uint64_t *out)
+{
+    const char *digits = word + (*word == 'v');
+    char *end;
+    *out = strtoull(digits, &end, 10);
+    return *digits >= '0' && *digits <= '9' && !*end;
+}
+
+/* What each action takes behind its name. */
+static const struct model_action {
+    const char *name, *takes;
+} actions[] = {{"list", NULL},     {"summary", NULL},  {"show", "V"},
+               {"export", "FILE"}, {"import", "FILE"}, {NULL, NULL}};
+
+static const struct model_action *model_action(const char *name)
+{
+    const struct model_action *a = actions;
+    while (a->name && strcmp(a->name, name) != 0) a++;
+    return a->name ? a : NULL;
+}
+
+static eddy_status model_file(const struct args *args, const struct settings *settings, const char *action,
+                              const char *path, uint64_t version, struct eddy_error *err)
+{
+    const struct model_files files = {.settings = settings,
+                                      .path = path,
+                                      .values = args->values,
+                                      .topic = args->topic,
+                                      .partition = args->partition,
+                                      .word = args->version,
+                                      .version = version};
+    return strcmp(action, "export") == 0 ? model_export(&files, err) : model_import(&files, err);
+}
+
 static int cmd_model(struct command_context *c, int argc, char **argv)
 {
-    struct args args = {0};
+    struct args args = {.partition = -1};
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
-    const char *action = c->positional[1], *word = c->n_positional > 2 ? c->positional[2] : NULL;
-    bool show = strcmp(action, "show") == 0;
-    if (!show && strcmp(action, "list") != 0 && strcmp(action, "summary") != 0)
-        return command_usage(c, "unknown action \"%s\" (list, summary, show V)", action);
-    if (show && !word) return command_usage(c, "show expects a version");
-    if (!show && word) return command_usage(c, "%s takes no \"%s\"", action, word);
-
+    const char *word = c->n_positional > 2 ? c->positional[2] : NULL;
+    const struct model_action *action = model_action(c->positional[1]);
+    if (!action)
+        return command_usage(c, "unknown action \"%s\" (list, summary, show V, export FILE, import FILE)",
+                             c->positional[1]);
+    if (action->takes && !word) return command_usage(c, "%s expects a %s", action->name, action->takes);
+    if (!action->takes && word) return command_usage(c, "%s takes no \"%s\"", action->name, word);
+    bool file = action->takes && strcmp(action->takes, "FILE") == 0;
     struct model_work work = {.args = &args, .json = json_begin(stdout)};
-    if (show) {
-        char *end;
-        work.version = strtoull(word + (*word == 'v'), &end, 10);
-        if (*end || end == word + (*word == 'v')) return command_usage(c, "show: \"%s\" is no version (v12)", word);
-    }
+    const char *version = file ? args.version : action->takes ? word : NULL;
+    if (version && !model_version(version, &work.version))
+        return command_usage(c, "%s: \"%s\" is no version (v12)", action->name, version);
+
     struct config *config;
     rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_SOURCE | COMMAND_BRINGS_SINK, &config);
     if (rc != COMMAND_GO) return rc;
     work.settings = config_settings(config);
     struct eddy_error err = {0};
-    rc = model_act(&work, action, word, &err) < 0 ? command_fail(c, &err) : COMMAND_DONE;
+    eddy_status done = file ? model_file(&args, work.settings, action->name, word, work.version, &err)
+                            : model_act(&work, action->name, word, &err);
+    rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
     config_close(config);
     return rc;
 }
 
 const struct command command_model = {
     "model",
-    "CONFIG ACTION [V]",
+    "CONFIG ACTION [V | FILE]",
     2,
     3,
-    "the weights: list, summary, show V",
-    "  list     the versions that each partition keeps, and which is in use\n"
-    "  summary  the layers of the network with their sizes\n"
-    "  show V   the numbers of one version, tensor by tensor",
+    "the weights: list, summary, show V, export FILE, import FILE",
+    "  list         the versions that each partition keeps, and which is in use\n"
+    "  summary      the layers of the network with their sizes\n"
+    "  show V       the numbers of one version, tensor by tensor\n"
+    "  export FILE  the weights as safetensors, with the names and shapes of PyTorch's modules: "
+    "layers.0.weight_ih_l0,\n"
+    "               .., head.weight, head.bias; with several networks the network's name stands before them\n"
+    "  import FILE  such a file becomes the version in use of every partition, and what new partitions start from\n"
+    "\n"
+    "An import is refused while the state is in use.  Keys with weights of their own keep them.  A reset puts the\n"
+    "imported weights aside with the rest of the state.",
     options,
     cmd_model,
 };

@@ -14,7 +14,7 @@
 
 struct args {
     struct command_list sets, inputs;
-    const char *from, *to, *output, *metrics, *state, *dead_letter;
+    const char *from, *to, *output, *metrics, *state, *model, *dead_letter;
     const char *time_column, *key_column, *values, *label_column, *category_columns;
     const char *time, *start, *interval, *time_unit;
     bool no_header, json;
@@ -29,6 +29,7 @@ static const struct command_option options[] = {
     {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON"},
     {"dead-letter", COMMAND_TEXT, offsetof(struct args, dead_letter), "PATH", "bad records as JSON lines"},
     {"state", COMMAND_TEXT, offsetof(struct args, state), "DIR", "keep the state here; default: thrown away"},
+    {"model", COMMAND_TEXT, offsetof(struct args, model), "FILE", "start from the weights of this safetensors file"},
     {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "the figures on stdout as JSON"},
     {"time-column", COMMAND_TEXT, offsetof(struct args, time_column), "NAME", "CSV: the column of the time"},
     {"key-column", COMMAND_TEXT, offsetof(struct args, key_column), "NAME", "CSV: the column of the key"},
@@ -175,6 +176,7 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
 
     p->request.state = a->state ? DRIVER_STATE_KEPT : DRIVER_STATE_SCRATCH;
     p->request.state_path = a->state;
+    p->request.model_path = a->model;
     p->request.stop = stop_on_signals();
     p->request.on_result = replay_result;
     p->request.on_bad = replay_bad;

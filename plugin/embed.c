@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/flow/initial_model.h"
 #include "plugin/embed_private.h"
 
 enum { TURN_EVENTS = 1024, WAIT_SLICE_MS = 1000 };
@@ -30,12 +31,19 @@ static int64_t embed_max_resident(const struct eddy *e)
 
 eddy_status embed_open_lane(struct eddy *e, struct store *store, struct lane **out, struct eddy_error *err)
 {
+    struct weights *initial = NULL;
+    const char *state_path = config_settings(e->config)->state.path;
+    eddy_status rc = e->keep_state ? initial_model_kept(e->plan, state_path, store, &initial, err) : EDDY_OK;
+    if (rc < 0) return rc;
     const struct lane_request request = {.plan = e->plan,
                                          .topic = EMBED_TOPIC,
                                          .store = store,
                                          .trainer = e->trainer,
-                                         .max_resident = embed_max_resident(e)};
-    return lane_open(&request, out, err);
+                                         .max_resident = embed_max_resident(e),
+                                         .initial = initial};
+    rc = lane_open(&request, out, err);
+    weights_unref(initial);
+    return rc;
 }
 
 static eddy_status embed_open_store(struct eddy *e, struct eddy_error *err)

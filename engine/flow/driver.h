@@ -41,14 +41,15 @@ struct driver_request {
     const void *sink_codec_settings;
     const struct eddy_codec *context_codec; /* for records that bring a context (CSV files); NULL = none */
     const void *context_codec_settings;
-    const struct eddy_schema *schema;  /* values fixed by the command (CSV headers); NULL = by the codec */
-    int state;                         /* enum driver_state */
-    const char *state_path;            /* instead of settings->state.path; NULL = that */
-    bool commit;                       /* commit positions to the source */
-    bool forget_tombstones;            /* payload NULL: forget the key; else skip and count */
-    int chunk;                         /* most records per poll; 0 = 1024 */
-    bool flush_each;                   /* filter: service the sink after every turn */
-    const volatile sig_atomic_t *stop; /* set: drain, checkpoint, end; may be NULL */
+    const struct eddy_schema *schema; /* values fixed by the command (CSV headers); NULL = by the codec */
+    int state;                        /* enum driver_state */
+    const char *state_path;           /* instead of settings->state.path; NULL = that */
+    const char *model_path;           /* a model file that new lanes start from; NULL = the one kept with the state */
+    bool commit;                      /* commit positions to the source */
+    bool forget_tombstones;           /* payload NULL: forget the key; else skip and count */
+    int chunk;                        /* most records per poll; 0 = 1024 */
+    bool flush_each;                  /* filter: service the sink after every turn */
+    const volatile sig_atomic_t *stop;                            /* set: drain, checkpoint, end; may be NULL */
     void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */
     /* A record that could not be used, after it went to the dead letters; may be NULL. */
     void (*on_bad)(void *context, const struct eddy_record *, const struct eddy_error *);

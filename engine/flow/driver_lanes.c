@@ -5,6 +5,7 @@
 
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
+#include "engine/flow/initial_model.h"
 #include "engine/flow/lane_store.h"
 
 enum { REVOKE_DRAIN_MS = 5000, REVOKE_AGAIN_MS = 2000, TYPICAL_KEY_BYTES = 16 };
@@ -31,18 +32,31 @@ static void driver_share_memory(struct driver *d)
     }
 }
 
+/* What the lane starts from when it has no checkpoint; *out NULL: drawn from the seed. */
+static eddy_status driver_initial(const struct driver *d, const struct driver_lane *dl, struct weights **out,
+                                  struct eddy_error *err)
+{
+    *out = NULL;
+    if (d->request.model_path) return initial_model_read(dl->plan, d->request.model_path, out, err);
+    return d->scratch_path ? EDDY_OK : initial_model_kept(dl->plan, d->state_path, dl->store, out, err);
+}
+
 eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const struct eddy_schema *schema,
                              struct eddy_error *err)
 {
     eddy_status rc = plan_open(d->settings, schema, &dl->plan, err);
+    struct weights *initial = NULL;
+    if (rc >= 0) rc = driver_initial(d, dl, &initial, err);
     if (rc < 0) return rc;
     const struct lane_request request = {.plan = dl->plan,
                                          .topic = dl->topic,
                                          .partition = dl->partition,
                                          .store = dl->store,
                                          .trainer = d->trainer,
-                                         .max_resident = 1};
+                                         .max_resident = 1,
+                                         .initial = initial};
     rc = lane_open(&request, &dl->lane, err);
+    weights_unref(initial);
     if (rc < 0) return rc;
     if (lane_checkpointed(dl->lane) < 0) lane_seek(dl->lane, dl->next);
     driver_share_memory(d);

@@ -35,6 +35,7 @@ struct lane_request {
     struct store *store;     /* NULL: all in memory, no checkpoints; the lane does not own it */
     struct trainer *trainer; /* NULL when training is off */
     int64_t max_resident;    /* keys */
+    struct weights *initial; /* what a lane without a checkpoint starts from; NULL: drawn from the seed */
 };
 
 struct lane;

@@ -180,6 +180,23 @@ static eddy_status lane_put_model(struct lane *l, struct eddy_buffer *b, struct 
     return rc;
 }
 
+eddy_status lane_stored_adopt(struct store *store, const struct weights *weights, struct eddy_error *err)
+{
+    struct lane_position at;
+    struct eddy_buffer model = {0}, position = {0};
+    eddy_status rc = lane_stored_position(store, &at, err);
+    at.model = weights->version;
+    if (rc >= 0) rc = weights_encode(weights, &model, err);
+    if (rc >= 0) rc = store_put_model(store, weights->version, model.data, model.len, err);
+    if (rc >= 0) rc = store_prune_models(store, MODELS_KEPT, err);
+    if (rc >= 0 && lane_position_blob(&at, &position) < 0)
+        rc = eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", store_file(store));
+    if (rc >= 0) rc = store_put_meta(store, "lane", position.data, position.len, err);
+    eddy_buffer_free(&model);
+    eddy_buffer_free(&position);
+    return rc;
+}
+
 /* A sweep may read the whole file, so the next one waits until a part of the ttl has gone by.  A key that expired in
  * between counts as unknown all the same: its turn, the hash and this look at its time. */
 static eddy_status lane_sweep(struct lane *l, struct eddy_error *err)

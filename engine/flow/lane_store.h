@@ -27,6 +27,9 @@ struct lane_position {
 /* ENOTFOUND when the store has no checkpoint yet. */
 eddy_status lane_stored_position(struct store *, struct lane_position *, struct eddy_error *);
 eddy_status lane_stored_layout(struct store *, struct row_layout *, struct eddy_error *);
+/* Makes these weights, a new version, the ones in use; the caller commits. */
+struct weights;
+eddy_status lane_stored_adopt(struct store *, const struct weights *, struct eddy_error *);
 /* Adds the checkpoint to a hash: rows, then the model's bytes; with `positions` topic, partition and offsets. */
 eddy_status lane_stored_hash(struct store *, const struct store_identity *, const struct settings *, bool positions,
                              struct state_hash *, struct eddy_error *);

@@ -15,7 +15,11 @@ eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
 {
     const struct plan *p = l->plan;
     size_t windows = (size_t)p->settings->train.windows;
-    eddy_status rc = weights_initial(p->model, (uint64_t)p->settings->seed, &l->weights, err);
+    eddy_status rc = EDDY_OK;
+    if (l->request.initial)
+        l->weights = weights_ref(l->request.initial);
+    else
+        rc = weights_initial(p->model, (uint64_t)p->settings->seed, &l->weights, err);
     if (rc < 0 || !p->training) return rc;
 
     l->windows.item = calloc(windows, sizeof(*l->windows.item));

@@ -30,6 +30,9 @@ struct weights {
 };
 
 eddy_status weights_initial(const struct model *, uint64_t seed, struct weights **, struct eddy_error *);
+/* Of these params [n_params]: master and average alike, nothing learned yet. */
+eddy_status weights_given(const struct model *, const float *params, uint64_t version, struct weights **,
+                          struct eddy_error *);
 struct weights *weights_ref(struct weights *);
 void weights_unref(struct weights *); /* NULL is fine */
 /* As bytes for the store: versioned, little-endian, with its own checksum; decode checks size, sum and finiteness. */

@@ -72,19 +72,37 @@ void weights_pack(const struct model *model, struct weights *w)
     model_pack(model, w->ema, weights_block(w)->packed); /* equals master when train.ema is 0 */
 }
 
-eddy_status weights_initial(const struct model *model, uint64_t seed, struct weights **out, struct eddy_error *err)
+/* Of the given params [n_params], or NULL: drawn from the seed. */
+static eddy_status weights_start(const struct model *model, const float *params, uint64_t seed, struct weights **out,
+                                 struct eddy_error *err)
 {
     *out = NULL;
     const size_t n = model->n_params;
     struct weights *w = weights_new(n, model->n_packed, model->n);
     if (!w) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the weights of %zu parameters", n);
     float *master = weights_block(w)->master;
-    model_init(model, seed, master);
+    if (params)
+        memcpy(master, params, n * sizeof(float));
+    else
+        model_init(model, seed, master);
     memset(master + n, 0, 2 * n * sizeof(float)); /* moment and variance */
     memcpy(master + 3 * n, master, n * sizeof(float));
     weights_pack(model, w);
     *out = w;
     return EDDY_OK;
+}
+
+eddy_status weights_initial(const struct model *model, uint64_t seed, struct weights **out, struct eddy_error *err)
+{
+    return weights_start(model, NULL, seed, out, err);
+}
+
+eddy_status weights_given(const struct model *model, const float *params, uint64_t version, struct weights **out,
+                          struct eddy_error *err)
+{
+    eddy_status rc = weights_start(model, params, 0, out, err);
+    if (rc >= 0) (*out)->version = version;
+    return rc;
 }
 
 struct weights *weights_next(const struct weights *base)
