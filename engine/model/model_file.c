@@ -43,7 +43,7 @@ enum { ROOM_FOR_COUNT = 32 };
 static void complain(struct complaint *c, const char *before, const char *name, const char *after)
 {
     char item[256];
-    const int n = snprintf(item, sizeof(item), "%s%s\"%.100s\"%s", c->n > 0 ? "; " : "", before, name, after);
+    const int n = snprintf(item, sizeof(item), "%s%s%.100s%s", c->n > 0 ? "; " : "", before, name, after);
     c->n++;
     if (n < 0 || c->used + (size_t)n + ROOM_FOR_COUNT >= sizeof(c->text) || c->shown + 1 < c->n) return;
     memcpy(c->text + c->used, item, (size_t)n + 1);

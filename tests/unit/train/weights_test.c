@@ -254,3 +254,25 @@ Test(weights, damage_that_the_file_cannot_show_is_still_bounded)
     }
     damage_close(&d);
 }
+
+Test(weights, given_ones_serve_as_they_are_and_have_learned_nothing)
+{
+    struct test_network t;
+    struct weights *w;
+    test_network_open(&t, "gru:5", 3, 1);
+    const size_t n = t.net->n_params;
+    float *params = test_floats(n), *packed = test_floats(t.model->n_packed);
+    test_fill(params, n, 9, 1);
+    model_pack(t.model, params, packed);
+    cr_assert_eq(weights_given(t.model, params, 12, &w, NULL), EDDY_OK);
+    cr_assert_eq(w->version, 12);
+    cr_assert_eq(memcmp(w->master, params, n * sizeof(float)), 0);
+    cr_assert_eq(memcmp(w->ema, params, n * sizeof(float)), 0);
+    cr_assert_eq(memcmp(w->packed, packed, t.net->n_packed * sizeof(float)), 0);
+    for (size_t i = 0; i < n; i++) cr_assert(w->moment[i] == 0 && w->variance[i] == 0);
+    cr_assert_eq(w->progress[0].steps, 0);
+    weights_unref(w);
+    free(params);
+    free(packed);
+    test_network_close(&t);
+}
