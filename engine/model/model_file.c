@@ -104,7 +104,7 @@ static eddy_status take(const struct safetensor *from, const struct model_tensor
         if (t->added && i >= t->n_free && v != 0)
             return eddy_fail(err, EDDY_EMISMATCH,
                              "%s: \"%s\" has a bias for the new gate inside the reset gate, which a gru with one "
-                             "bias does not have: configure the gru with two",
+                             "bias does not have: say bias: separate",
                              path, t->name);
         if (!t->added)
             to[i] = v;

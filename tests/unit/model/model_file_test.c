@@ -65,9 +65,10 @@ static void assert_shape(const struct written *w, const char *name, const char *
 
 Test(model_file, all_weights_come_back_bit_by_bit)
 {
-    static const char *const stacks[] = {"lstm:5 gru:4 dense_relu:3", "dense:1 gru:1 lstm:1",
-                                         "[{conv1d: {filters: 4, kernel: 3}}]",
-                                         "[{lags: {steps: 3}}, {dense: {units: 2}}]"};
+    static const char *const stacks[] = {
+        "lstm:5 gru:4 dense_relu:3",           "rnn:3",
+        "gru: {units: 2, bias: single}",       "dense:1 gru:1 lstm:1",
+        "[{conv1d: {filters: 4, kernel: 3}}]", "[{lags: {steps: 3}}, {dense: {units: 2}}]"};
     for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++) {
         struct written w;
         write_network(&w, stacks[i], 2, 3);
@@ -117,37 +118,20 @@ Test(model_file, a_second_bias_is_added_to_the_first)
     free_network(&w);
 }
 
-/* weight_ih [3H, 1] | weight_hh [3H, H] | bias_ih [3H] and nothing else, H = 2. */
-static bool one_bias_tensor(const struct eddy_layer_plan *plan, int i, struct eddy_tensor_info *out)
-{
-    static const struct eddy_tensor_info tensors[] = {
-        {"weight_ih", 0, 6, 1}, {"weight_hh", 6, 6, 2}, {"bias_ih", 18, 6, 1}};
-    (void)plan;
-    if (i >= 3) return false;
-    *out = tensors[i];
-    return true;
-}
-
 Test(model_file, a_gru_with_one_bias_takes_a_second_one_but_not_for_its_new_gate)
 {
-    struct eddy_layer gru = layer_gru;
-    gru.tensor = one_bias_tensor;
-    struct network_layer layers[] = {{.layer = &gru, .plan = {.n_in = 1, .n_out = 2}},
-                                     {.layer = &layer_dense, .plan = {.n_in = 2, .n_out = 1}, .first_param = 24}};
-    struct network net = {.n_layers = 1, .n_params = 27, .layers = layers};
-    struct model_slice slice = {.name = "network", .net = &net};
-    struct model model = {.n = 1, .n_params = 27, .slices = &slice};
-    struct written w = {.t = {.model = &model}, .back = (float[27]){0}};
-    static const float params[27] = {[18] = 1, [19] = 2, [23] = 3};
-    cr_assert_eq(model_file_encode(&model, params, NULL, 0, &w.file, NULL), EDDY_OK);
+    enum { BIAS = 6 * 1 + 6 * 2 };
+    struct written w;
+    write_network(&w, "gru: {units: 2, bias: single}", 1, 1);
     put_number(&w, "layers.0.bias_hh_l0", 0, 10);
     put_number(&w, "layers.0.bias_hh_l0", 3, 20);
     cr_assert_eq(read_network(&w), EDDY_OK, "%s", w.err.message);
-    cr_assert(w.back[18] == 11 && w.back[19] == 2 && w.back[21] == 20 && w.back[23] == 3);
+    cr_assert(w.back[BIAS] == w.params[BIAS] + 10 && w.back[BIAS + 3] == w.params[BIAS + 3] + 20);
+    cr_assert(w.back[BIAS + 1] == w.params[BIAS + 1] && w.back[BIAS + 5] == w.params[BIAS + 5]);
     put_number(&w, "layers.0.bias_hh_l0", 4, 1e-3f);
     cr_assert_eq(read_network(&w), EDDY_EMISMATCH);
     cr_assert(strstr(w.err.message, "layers.0.bias_hh_l0") && strstr(w.err.message, "new gate"), "%s", w.err.message);
-    eddy_buffer_free(&w.file);
+    free_network(&w);
 }
 
 Test(model_file, several_networks_stand_under_their_names)
