@@ -13,6 +13,7 @@
 #define LAYERS(row)    \
     row(bidirectional) \
     row(conv1d)        \
+    row(decoder)       \
     row(dense)         \
     row(embedding)     \
     row(gru)           \

@@ -41,7 +41,29 @@ def bidirectional(kind, n_in, units, lag, center):
         2 * n_params, forward
 
 
+def decoder(kind, n_in, units, n_dims, n_horizons):
+    shapes, weights, n_params = cell(kind, n_dims, units)
+
+    def forward(params, x, elapsed):
+        w_s, b_s, *tensors, w_o, b_o = take(params, (units, n_in), (units,), *shapes, (n_dims, units), (n_dims,))
+        rows = x.reshape(-1, n_in)
+        h = torch.tanh(torch.nn.functional.linear(rows, w_s, b_s))
+        c, u, y = torch.zeros_like(h), rows.new_zeros(rows.shape[0], n_dims), []
+        for _ in range(n_horizons):
+            if kind == "gru":
+                h = torch.gru_cell(u, h, *weights(tensors))
+            else:
+                h, c = torch.lstm_cell(u, (h, c), *weights(tensors))
+            u = torch.nn.functional.linear(h, w_o, b_o)
+            y.append(u)
+        return torch.cat(y, 1).reshape(x.shape[0], x.shape[1], -1)
+    return f"decoder: {{layer: {{{kind}: {{units: {units}}}}}}}", n_in, \
+        units * (n_in + 1) + n_params + n_dims * (units + 1), forward, 0, n_dims, n_horizons
+
+
 case("bidirectional_gru", *bidirectional("gru", 3, 4, 8, "include"))
 case("bidirectional_gru_exclude", *bidirectional("gru", 2, 3, 5, "exclude"))
 case("bidirectional_lstm", *bidirectional("lstm", 2, 5, 1, "include"))
 case("bidirectional_lstm_exclude", *bidirectional("lstm", 3, 3, 20, "exclude"))
+case("decoder_gru", *decoder("gru", 4, 5, 2, 4))
+case("decoder_lstm", *decoder("lstm", 3, 6, 1, 7))
