@@ -34,7 +34,8 @@ static void words_to_yaml(const char *layers, char *yaml, size_t room)
 
 const struct network_settings *test_network_settings(struct test_network *t, const char *layers)
 {
-    static const struct network_settings head_alone = {.bias = true, .delta = 1}; /* not to be had from a configuration */
+    static const struct network_settings head_alone = {.bias = true,
+                                                       .delta = 1}; /* not to be had from a configuration */
     char yaml[1000], text[1200];
     struct eddy_error err = {0};
     t->config = NULL;

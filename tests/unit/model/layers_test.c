@@ -198,12 +198,29 @@ static size_t parameters(const char *layers, int n_in, int n_out)
     return n;
 }
 
+/* Parameters of one layer by itself. */
+static size_t own_parameters(const char *layer, int n_in)
+{
+    struct test_layer t;
+    const struct network_shape shape = {.n_in = n_in, .n_dims = 1, .n_horizons = 1};
+    test_layer_open(&t, layer, &shape);
+    const size_t n = t.plan.n_params;
+    test_layer_close(&t);
+    return n;
+}
+
 Test(layers, parameter_counts_are_those_of_the_textbooks)
 {
+    const size_t units = 7, in = 5;
     cr_assert_eq(parameters("dense_tanh:4", 3, 2), 26);
-    const size_t units = 7, in = 5, head = units + 1;
-    cr_assert_eq(parameters("lstm:7", (int)in, 1), 4 * (units * (in + units) + units) + head);
-    cr_assert_eq(parameters("gru:7", (int)in, 1), 3 * (units * (in + units) + 2 * units) + head);
+    cr_assert_eq(own_parameters("dense: {units: 4, bias: false}", 3) +
+                     own_parameters("dense: {units: 2, bias: false}", 4),
+                 20);
+    cr_assert_eq(own_parameters("rnn: {units: 3}", 10), 42);
+    cr_assert_eq(own_parameters("bidirectional: {layer: {rnn: {units: 3}}, lag: 4}", 10), 84);
+    cr_assert_eq(own_parameters("lstm: {units: 7}", (int)in), 4 * (units * (in + units) + units));
+    cr_assert_eq(own_parameters("gru: {units: 7, bias: single}", (int)in), 3 * (units * (in + units) + units));
+    cr_assert_eq(own_parameters("gru: {units: 7}", (int)in), 3 * (units * (in + units) + 2 * units));
 }
 
 Test(layers, a_new_lstm_remembers_and_biases_start_at_zero)
