@@ -1,209 +1,251 @@
+/* In symbols: e = y - target, z = e e^-s, w = (v + 1) / (v + z^2).
+ *
+ *   huber       d/dy = e, at most delta either way
+ *   gaussian    d/dm = z e^-s,    d/ds = 1 - z^2
+ *   student_t   d/dm = w z e^-s,  d/ds = 1 - w z^2
+ *   quantiles   of q by level tau: -tau below the label, 1 - tau above it; a step's raw output moves all quantiles from
+ *               its own outwards, by the derivative of log(1 + e^raw), which is sigmoid(raw)
+ *   sigmoid     d/dl = p - label,  p = sigmoid(l)
+ *   softmax     d/dl_k = p_k - [k = label],  p_k = e^l_k / sum e^l
+ * A target's loss is added up in double. */
 #include "engine/model/loss.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "engine/math/activations.h"
+#include "engine/math/precise.h"
+#include "engine/math/quantiles.h"
 
-/* Labels are numbers of classes only where a network tells classes. */
-static bool is_known(float target)
+bool loss_is_classes(const struct loss *l)
 {
-    return !isnan(target);
+    return l->kind == LOSS_SIGMOID || l->kind == LOSS_SOFTMAX;
 }
 
-static float limited_log_scale(float s)
+static int loss_outputs_each(const struct loss *l)
 {
-    return s > LOSS_LOG_SCALE ? LOSS_LOG_SCALE : s < -LOSS_LOG_SCALE ? -LOSS_LOG_SCALE : s;
-}
-
-bool loss_is_classes(const struct loss *loss)
-{
-    return loss->kind == LOSS_SIGMOID || loss->kind == LOSS_SOFTMAX;
-}
-
-int loss_outputs(const struct loss *loss, int n_targets)
-{
-    switch (loss->kind) {
+    switch (l->kind) {
     case LOSS_GAUSSIAN:
-    case LOSS_STUDENT_T: return 2 * n_targets;
-    case LOSS_QUANTILES: return loss->n_levels * n_targets;
-    case LOSS_SOFTMAX: return loss->n_classes * n_targets;
-    default: return n_targets;
+    case LOSS_STUDENT_T: return 2;
+    case LOSS_QUANTILES: return l->n_levels;
+    case LOSS_SOFTMAX: return l->n_classes;
+    default: return 1;
     }
 }
 
-/* ---- points ---- */
-
-static double loss_of_point(const struct loss *loss, const float *y, float target, float *d)
+int loss_outputs(const struct loss *l, int n_targets)
 {
-    const float e = *y - target, size = e < 0 ? -e : e, delta = (float)loss->delta;
-    if (loss->kind == LOSS_SQUARED || size <= delta) {
-        *d = e;
-        return (double)(e * e / 2);
+    return n_targets * loss_outputs_each(l);
+}
+
+static float limited(float x, float most)
+{
+    return x > most ? most : x < -most ? -most : x;
+}
+
+/* One target's outputs: output k at y[k * n], the gradient likewise; each step_* writes all of d_y. */
+
+static double step_huber(const struct loss *l, const float *y, size_t n, float label, float *d_y)
+{
+    (void)n;
+    const float delta = (float)l->delta, e = *y - label, size = e < 0 ? -e : e;
+    *d_y = limited(e, delta);
+    return (double)(size <= delta ? e * e / 2 : delta * (size - delta / 2));
+}
+
+static double step_squared(const struct loss *l, const float *y, size_t n, float label, float *d_y)
+{
+    (void)l, (void)n;
+    const float e = *y - label;
+    *d_y = e;
+    return (double)e * (double)e / 2;
+}
+
+/* A log scale's gradient: one that would lead further beyond the limit is 0. */
+static float scale_gradient(float raw, float d_s)
+{
+    return (raw > LOSS_LOG_SCALE && d_s < 0) || (raw < -LOSS_LOG_SCALE && d_s > 0) ? 0 : d_s;
+}
+
+static double step_scaled(const struct loss *l, const float *y, size_t n, float label, float *d_y)
+{
+    const float s = limited(y[n], LOSS_LOG_SCALE), shrink = math_exp(-s);
+    const float z = limited((y[0] - label) * shrink, (float)LOSS_MOST_SCALES), v = (float)l->freedom;
+    const float w = l->kind == LOSS_GAUSSIAN ? 1 : (v + 1) / (v + z * z);
+    d_y[0] = w * z * shrink;
+    d_y[n] = scale_gradient(y[n], 1 - w * z * z);
+    const double square = (double)z * (double)z;
+    if (l->kind == LOSS_GAUSSIAN) return square / 2 + (double)s;
+    return (l->freedom + 1) / 2 * precise_log(1 + square / l->freedom) + (double)s;
+}
+
+static int median_level(const struct loss *l)
+{
+    int k = 0;
+    while (k < l->n_levels - 1 && l->levels[k] < 0.5) k++;
+    return k;
+}
+
+/* The pinball loss of one quantile. */
+static double pinball(double tau, float q, float label, float *d_q)
+{
+    const double e = (double)label - (double)q;
+    *d_q = (float)(e > 0 ? -tau : e < 0 ? 1 - tau : 0);
+    return e > 0 ? tau * e : (tau - 1) * e;
+}
+
+/* The levels from the median to one end: `step` is 1 or -1, `end` lies behind the last.  *d_median gets what they add. */
+static double step_side(const struct loss *l, const float *y, size_t n, float label, int step, int end, float *d_y,
+                        float *d_median)
+{
+    const int median = median_level(l);
+    float q = y[(size_t)median * n], outer = 0;
+    double sum = 0;
+    for (int k = median + step; k != end; k += step) {
+        q += (float)step * math_softplus(y[(size_t)k * n]);
+        sum += pinball(l->levels[k], q, label, &d_y[(size_t)k * n]);
     }
-    *d = e < 0 ? -delta : delta;
-    return (double)(delta * (size - delta / 2));
-}
-
-/* ---- location and scale: outputs of one target lie n apart ---- */
-
-static double loss_of_scale(const struct loss *loss, int n, const float *y, float target, float *d)
-{
-    const float s = limited_log_scale(y[n]), e = y[0] - target, k = math_exp(-2 * s), q = e * e * k;
-    double value;
-    float d_location, d_scale;
-    if (loss->kind == LOSS_GAUSSIAN) {
-        value = (double)(q / 2 + s);
-        d_location = e * k;
-        d_scale = 1 - q;
-    } else {
-        const float v = (float)loss->freedom, share = (v + 1) / (v + q);
-        value = (double)((v + 1) / 2 * math_log(1 + q / v) + s);
-        d_location = share * e * k;
-        d_scale = 1 - share * q;
+    for (int k = end - step; k != median; k -= step) {
+        outer += d_y[(size_t)k * n];
+        d_y[(size_t)k * n] = (float)step * outer * math_sigmoid(y[(size_t)k * n]);
     }
-    /* Beyond the limit only a gradient that leads back counts. */
-    if ((y[n] > LOSS_LOG_SCALE && d_scale < 0) || (y[n] < -LOSS_LOG_SCALE && d_scale > 0)) d_scale = 0;
-    d[0] = d_location;
-    d[n] = d_scale;
-    return value;
+    *d_median += outer;
+    return sum;
 }
 
-/* ---- quantiles: level l of one target lies at y[l * n] ---- */
-
-static int middle_level(const struct loss *loss)
+static double step_quantiles(const struct loss *l, const float *y, size_t n, float label, float *d_y)
 {
-    int middle = 0;
-    while (middle + 1 < loss->n_levels && loss->levels[middle] < 0.5) middle++;
-    return middle;
+    const size_t median = (size_t)median_level(l);
+    float d_median;
+    double sum = pinball(l->levels[median], y[median * n], label, &d_median);
+    sum += step_side(l, y, n, label, 1, l->n_levels, d_y, &d_median);
+    sum += step_side(l, y, n, label, -1, -1, d_y, &d_median);
+    d_y[median * n] = d_median;
+    return sum;
 }
 
-/* The quantile of one level: steps away from the middle one. */
-static float quantile_of_level(const struct loss *loss, int n, const float *y, int level)
+static double step_sigmoid(const struct loss *l, const float *y, size_t n, float label, float *d_y)
 {
-    const int middle = middle_level(loss);
-    float q = y[middle * n];
-    for (int l = middle + 1; l <= level; l++) q += math_softplus(y[l * n]);
-    for (int l = middle - 1; l >= level; l--) q -= math_softplus(y[l * n]);
+    (void)l, (void)n;
+    const bool is = label > 0.5f;
+    *d_y = math_sigmoid(*y) - (is ? 1 : 0);
+    return (double)math_softplus(is ? -*y : *y);
+}
+
+static float largest(const struct loss *l, const float *y, size_t n)
+{
+    float top = *y;
+    for (size_t k = 1; k < (size_t)l->n_classes; k++)
+        if (y[k * n] > top) top = y[k * n];
+    return top;
+}
+
+/* p[k * n_p] = e^(l_k - top) / sum, top the largest; returns the sum. */
+static float softmax(const struct loss *l, const float *y, size_t n, float *p, size_t n_p)
+{
+    const float top = largest(l, y, n);
+    float sum = 0;
+    for (size_t k = 0; k < (size_t)l->n_classes; k++) {
+        p[k * n_p] = math_exp(y[k * n] - top);
+        sum += p[k * n_p];
+    }
+    for (size_t k = 0; k < (size_t)l->n_classes; k++) p[k * n_p] /= sum;
+    return sum;
+}
+
+static double step_softmax(const struct loss *l, const float *y, size_t n, float label, float *d_y)
+{
+    const size_t right = (size_t)label;
+    const float top = largest(l, y, n), sum = softmax(l, y, n, d_y, n);
+    d_y[right * n] -= 1;
+    return (double)top - (double)y[right * n] + (double)math_log(sum);
+}
+
+static double step_target(const struct loss *l, const float *y, size_t n, float label, float *d_y)
+{
+    switch (l->kind) {
+    case LOSS_HUBER: return step_huber(l, y, n, label, d_y);
+    case LOSS_SQUARED: return step_squared(l, y, n, label, d_y);
+    case LOSS_QUANTILES: return step_quantiles(l, y, n, label, d_y);
+    case LOSS_SIGMOID: return step_sigmoid(l, y, n, label, d_y);
+    case LOSS_SOFTMAX: return step_softmax(l, y, n, label, d_y);
+    default: return step_scaled(l, y, n, label, d_y);
+    }
+}
+
+static bool is_label(const struct loss *l, float target)
+{
+    return l->kind == LOSS_SOFTMAX ? target >= 0 && target < (float)l->n_classes : !isnan(target);
+}
+
+double loss_step(const struct loss *l, int n_targets, const float *y, const float *target, float weight, float *d_y)
+{
+    const size_t n = (size_t)n_targets, n_y = (size_t)loss_outputs(l, n_targets);
+    double sum = 0;
+    memset(d_y, 0, n_y * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        if (is_label(l, target[i])) sum += step_target(l, y + i, n, target[i], d_y + i);
+    for (size_t i = 0; i < n_y; i++) d_y[i] *= weight;
+    return sum;
+}
+
+void loss_point(const struct loss *l, int n_targets, const float *y, float *point)
+{
+    const size_t n = (size_t)n_targets, median = l->kind == LOSS_QUANTILES ? (size_t)median_level(l) : 0;
+    memcpy(point, y + median * n, n * sizeof(float));
+}
+
+/* The quantile of level number k. */
+static float level_quantile(const struct loss *l, const float *y, size_t n, int k)
+{
+    const int median = median_level(l), step = k < median ? -1 : 1;
+    float q = y[(size_t)median * n];
+    for (int at = median; at != k; at += step) q += (float)step * math_softplus(y[(size_t)(at + step) * n]);
     return q;
 }
 
-static double loss_of_quantiles(const struct loss *loss, int n, const float *y, float target, float *d)
+/* The two levels around tau, or the two nearest, and how far from the first to the second it lies. */
+static void tail_between(const struct loss *l, double tau, struct loss_tail *tail)
 {
-    const int middle = middle_level(loss), n_levels = loss->n_levels;
-    double sum = 0;
-    for (int l = 0; l < n_levels; l++) { /* d holds the gradients by the quantiles first */
-        const float e = target - quantile_of_level(loss, n, y, l), tau = (float)loss->levels[l];
-        sum += (double)(e > 0 ? tau * e : (tau - 1) * e);
-        d[l * n] = e > 0 ? -tau : 1 - tau;
-    }
-    float beyond = 0; /* of all quantiles from this step on, outwards */
-    for (int l = n_levels - 1; l > middle; l--) {
-        beyond += d[l * n];
-        d[l * n] = beyond * math_sigmoid(y[l * n]);
-    }
-    float below = 0;
-    for (int l = 0; l < middle; l++) {
-        below += d[l * n];
-        d[l * n] = -below * math_sigmoid(y[l * n]);
-    }
-    d[middle * n] += beyond + below;
-    return sum;
+    int k = 0;
+    while (k < l->n_levels - 2 && l->levels[k + 1] < tau) k++;
+    const double low = normal_quantile(l->levels[k]), high = normal_quantile(l->levels[k + 1]);
+    tail->level = k;
+    tail->share = (float)((normal_quantile(tau) - low) / (high - low));
 }
 
-/* ---- classes: class c of one target lies at y[c * n] ---- */
-
-static double loss_of_two(const float *y, float target, float *d)
+struct loss_tail loss_tail(const struct loss *l, double tau)
 {
-    const float is = target > 0.5f ? 1 : 0;
-    *d = math_sigmoid(*y) - is;
-    return (double)(math_softplus(*y) - is * *y);
+    struct loss_tail tail = {0};
+    if (l->kind == LOSS_GAUSSIAN) tail.standard = (float)normal_quantile(tau);
+    if (l->kind == LOSS_STUDENT_T) tail.standard = (float)student_t_quantile(tau, l->freedom);
+    if (l->kind == LOSS_QUANTILES && l->n_levels > 1) tail_between(l, tau, &tail);
+    return tail;
 }
 
-static float largest_of(int n_classes, int n, const float *y)
+bool loss_quantile(const struct loss *l, int n_targets, const float *y, const struct loss_tail *tail, float *quantile)
 {
-    float most = y[0];
-    for (int c = 1; c < n_classes; c++)
-        if (y[c * n] > most) most = y[c * n];
-    return most;
+    const size_t n = (size_t)n_targets;
+    const bool scaled = l->kind == LOSS_GAUSSIAN || l->kind == LOSS_STUDENT_T;
+    if (!scaled && l->kind != LOSS_QUANTILES) return false;
+    for (size_t i = 0; i < n; i++)
+        if (scaled) {
+            quantile[i] = y[i] + tail->standard * math_exp(limited(y[n + i], LOSS_LOG_SCALE));
+        } else {
+            const float from = level_quantile(l, y + i, n, tail->level), share = tail->share;
+            const float to = l->n_levels > 1 ? level_quantile(l, y + i, n, tail->level + 1) : from;
+            quantile[i] = share < 0.5f ? from + share * (to - from) : to + (share - 1) * (to - from); /* ends exact */
+        }
+    return true;
 }
 
-static double loss_of_classes(const struct loss *loss, int n, const float *y, float target, float *d)
+void loss_probabilities(const struct loss *l, int n_targets, const float *y, float *p)
 {
-    const float most = largest_of(loss->n_classes, n, y);
-    const int is = (int)target;
-    float sum = 0;
-    for (int c = 0; c < loss->n_classes; c++) sum += d[c * n] = math_exp(y[c * n] - most);
-    for (int c = 0; c < loss->n_classes; c++) d[c * n] = d[c * n] / sum - (c == is ? 1.0f : 0.0f);
-    return (double)(math_log(sum) + most - y[is * n]);
-}
-
-/* ---- all of them ---- */
-
-static double loss_of_target(const struct loss *loss, int n, const float *y, float target, float *d)
-{
-    switch (loss->kind) {
-    case LOSS_GAUSSIAN:
-    case LOSS_STUDENT_T: return loss_of_scale(loss, n, y, target, d);
-    case LOSS_QUANTILES: return loss_of_quantiles(loss, n, y, target, d);
-    case LOSS_SIGMOID: return loss_of_two(y, target, d);
-    case LOSS_SOFTMAX: return loss_of_classes(loss, n, y, target, d);
-    default: return loss_of_point(loss, y, target, d);
-    }
-}
-
-double loss_step(const struct loss *loss, int n_targets, const float *y, const float *target, float weight,
-                 float *d_y)
-{
-    const int n_out = loss_outputs(loss, n_targets);
-    double sum = 0;
-    memset(d_y, 0, (size_t)n_out * sizeof(float));
-    for (int i = 0; i < n_targets; i++) {
-        const bool no_class = loss->kind == LOSS_SOFTMAX && !(target[i] >= 0 && target[i] < (float)loss->n_classes);
-        if (is_known(target[i]) && !no_class) sum += loss_of_target(loss, n_targets, y + i, target[i], d_y + i);
-    }
-    for (int i = 0; i < n_out; i++) d_y[i] *= weight;
-    return sum;
-}
-
-void loss_point(const struct loss *loss, int n_targets, const float *y, float *point)
-{
-    const int level = loss->kind == LOSS_QUANTILES ? middle_level(loss) : 0;
-    memcpy(point, y + (size_t)level * (size_t)n_targets, (size_t)n_targets * sizeof(float));
-}
-
-void loss_probabilities(const struct loss *loss, int n_targets, const float *y, float *p)
-{
-    if (loss->kind == LOSS_SIGMOID) {
-        p[1] = math_sigmoid(y[0]);
-        p[0] = 1 - p[1];
+    if (l->kind == LOSS_SOFTMAX) {
+        (void)softmax(l, y, (size_t)n_targets, p, 1);
         return;
     }
-    const float most = largest_of(loss->n_classes, n_targets, y);
-    float sum = 0;
-    for (int c = 0; c < loss->n_classes; c++) sum += p[c] = math_exp(y[c * n_targets] - most);
-    for (int c = 0; c < loss->n_classes; c++) p[c] /= sum;
-}
-
-/* Between two levels in proportion; beyond the outermost ones theirs. */
-static float quantile_between(const struct loss *loss, int n, const float *y, double tau)
-{
-    int above = 0;
-    while (above < loss->n_levels && loss->levels[above] < tau) above++;
-    if (above == 0) return quantile_of_level(loss, n, y, 0);
-    if (above == loss->n_levels) return quantile_of_level(loss, n, y, loss->n_levels - 1);
-    const double low = loss->levels[above - 1], high = loss->levels[above];
-    const float from = quantile_of_level(loss, n, y, above - 1), to = quantile_of_level(loss, n, y, above);
-    return from + (float)((tau - low) / (high - low)) * (to - from);
-}
-
-bool loss_quantile(const struct loss *loss, int n_targets, const float *y, const struct loss_tail *tail,
-                   float *quantile)
-{
-    const bool scaled = loss->kind == LOSS_GAUSSIAN || loss->kind == LOSS_STUDENT_T;
-    if (!scaled && loss->kind != LOSS_QUANTILES) return false;
-    for (int i = 0; i < n_targets; i++)
-        quantile[i] = scaled ? y[i] + (float)tail->standard * math_exp(limited_log_scale(y[n_targets + i]))
-                             : quantile_between(loss, n_targets, y + i, tail->tau);
-    return true;
+    p[1] = math_sigmoid(*y);
+    p[0] = math_sigmoid(-*y);
 }
