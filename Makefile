@@ -18,6 +18,7 @@ OPT      = $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g)
 HARDEN   = $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection)
 SAN_asan = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN_tsan = -fsanitize=thread
+SAN_fuzz = $(SAN_asan) -fsanitize=fuzzer-no-link
 CFLAGS_  = -std=c11 -D_GNU_SOURCE -I. -Iconfig -Iengine -Iplugin -fPIC -fvisibility=hidden -ffp-contract=off \
            -MMD -MP $(WARN) $(OPT) $(HARDEN) $(SAN_$(SAN)) $(PACKAGES_CFLAGS) $(CFLAGS)
 LDLIBS_  = $(PACKAGES_LIBS) -lpthread -ldl -lm
@@ -179,12 +180,21 @@ endef
 $(eval $(call archive,tests/bench))
 $(foreach p,$(PROGRAMS),$(eval $(call plain_program,$(p))))
 
+# A fuzz target is a program that replays its corpus, or with SAN=fuzz and clang one for libFuzzer.
+FUZZERS = $(wildcard tests/fuzz/*_fuzz.c)
+define fuzz_program
+$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(if $(filter fuzz,$(SAN)),,$(BUILD)/tests/fuzz/replay.o) $(LIBS)
+	$$(link) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer)
+endef
+$(foreach p,$(FUZZERS),$(eval $(call fuzz_program,$(p))))
+
 # ---- Goals: each `setup` comes first, the rest runs in a make of its own that sees what was installed ----------------
 
 UNIT  = $(addprefix $(BUILD)/test-,$(GROUPS) gradient)
 RACE  = $(foreach p,$(wildcard tests/race/*.c),$(call program,$(p)))
 BENCH = $(foreach p,$(wildcard tests/bench/bench_*.c),$(call program,$(p)))
 CHECK = $(foreach p,$(wildcard tests/kafka/*.c),$(call program,$(p)))
+FUZZ  = $(foreach p,$(FUZZERS),$(call program,$(p)))
 FLOW  = $(sort $(wildcard tests/flow/[0-9]*.sh))
 KAFKA = $(sort $(wildcard tests/kafka/[0-9]*.sh))
 SELF  = @$(MAKE) --no-print-directory $(JOBS)
@@ -198,12 +208,12 @@ demo: setup ## the main job without a broker: a simulated plant, scored over the
 	@$(BUILD)/eddy demo --report $(BUILD)/demo.html
 
 test: setup ## everything that a contributor needs to trust a change
-	$(SELF) all examples $(UNIT) $(CHECK)
-	$(RUN) $(UNIT) $(FLOW) $(KAFKA)
+	$(SELF) all examples $(UNIT) $(FUZZ) $(CHECK)
+	$(RUN) $(UNIT) $(FUZZ) $(FLOW) $(KAFKA)
 
-test-unit: setup ## the Criterion groups; one of them: make unit-config
-	$(SELF) $(UNIT)
-	$(RUN) $(UNIT)
+test-unit: setup ## the Criterion groups and the fuzz targets' corpus; one group: make unit-config
+	$(SELF) $(UNIT) $(FUZZ)
+	$(RUN) $(UNIT) $(FUZZ)
 
 test-flow: setup ## the program's commands, without Kafka
 	$(SELF) all examples
@@ -214,12 +224,21 @@ test-kafka: setup ## the program against a real Apache Kafka, which is fetched a
 	$(RUN) $(KAFKA)
 
 test-asan: setup ## unit and flow tests under address and undefined-behaviour sanitizers
-	$(SELF) SAN=asan BUILD=$(BUILD)/asan all examples $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT))
-	@BUILD=$(BUILD)/asan tests/run.sh $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT)) $(FLOW)
+	$(SELF) SAN=asan BUILD=$(BUILD)/asan all examples $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT) $(FUZZ))
+	@BUILD=$(BUILD)/asan tests/run.sh $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT) $(FUZZ)) $(FLOW)
 
 test-race: setup ## threads under the thread sanitizer
 	$(SELF) SAN=tsan BUILD=$(BUILD)/tsan $(subst $(BUILD)/,$(BUILD)/tsan/,$(RACE))
 	@BUILD=$(BUILD)/tsan tests/run.sh $(subst $(BUILD)/,$(BUILD)/tsan/,$(RACE))
+
+SECONDS ?= 60
+fuzz: setup ## each fuzz target under libFuzzer for SECONDS=60 (clang and libclang-rt-NN-dev); what it finds stays in build/fuzz
+	$(SELF) SAN=fuzz CC=clang BUILD=$(BUILD)/fuzz $(subst $(BUILD)/,$(BUILD)/fuzz/,$(FUZZ))
+	@for p in $(patsubst %_fuzz,%,$(notdir $(FUZZ))); do \
+	    mkdir -p $(BUILD)/fuzz/corpus/$$p && \
+	    $(BUILD)/fuzz/$${p}_fuzz -max_total_time=$(SECONDS) -artifact_prefix=$(BUILD)/fuzz/$$p- -print_final_stats=1 \
+	        $(BUILD)/fuzz/corpus/$$p tests/fuzz/corpus/$$p || exit 1; \
+	done
 
 bench: setup ## speed and memory: a table, and build/bench.json
 	$(SELF) $(BENCH)
@@ -232,7 +251,7 @@ strict:
 	$(SELF) WERROR=1 CC=gcc BUILD=$(BUILD)/gcc everything
 	$(SELF) WERROR=1 CC=clang BUILD=$(BUILD)/clang everything
 
-everything: all $(UNIT) $(foreach p,$(PROGRAMS),$(call program,$(p)))
+everything: all $(UNIT) $(FUZZ) $(foreach p,$(PROGRAMS),$(call program,$(p)))
 
 layers: ## the include rule: config <- engine <- connectors <- plugin
 	@tests/layers.sh
@@ -247,5 +266,5 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 -include $(shell find $(addprefix $(BUILD)/,config engine connectors plugin tests double) -name '*.d' 2>/dev/null)
-.PHONY: all setup demo test test-unit test-flow test-kafka test-asan test-race bench lint strict everything \
+.PHONY: all setup demo test test-unit test-flow test-kafka test-asan test-race fuzz bench lint strict everything \
         layers format clean help $(addprefix unit-,$(GROUPS) gradient)
