@@ -24,17 +24,17 @@ static void must(eddy_status rc, const struct eddy_error *err)
     abort();
 }
 
-/* The model that the corpus belongs to, opened once. */
+/* The model that the corpus belongs to, opened once and kept. */
 static const struct model *fuzz_model(void)
 {
+    static struct config *config;
+    static struct network *net;
     static struct model *model;
     static const struct eddy_parts parts = {list};
     static const char *const name[] = {"network"};
     const struct config_request request = {
         .text = text, .parts = &parts, .source_optional = true, .sink_optional = true};
     const struct network_shape shape = {.n_in = 1, .n_dims = 1, .n_horizons = 1};
-    struct config *config = NULL;
-    struct network *net = NULL;
     struct eddy_error err = {0};
     if (model) return model;
     must(config_open(&request, &config, &err), &err);
