@@ -19,14 +19,32 @@ static bool name_is(const char *name, const char *const *words)
     return false;
 }
 
+/* What is written behind the names of a bidirectional layer's reverse weights; "" for others. */
+static const char *name_direction(const char *name)
+{
+    static const char reverse[] = "_reverse";
+    const size_t len = strlen(name), tail = sizeof(reverse) - 1;
+    return len > tail && strcmp(name + len - tail, reverse) == 0 ? name + len - tail : name + len;
+}
+
+/* The same for the name without its direction. */
+static bool name_is_either_way(const char *name, const char *const *words)
+{
+    char both[EDDY_TENSOR_NAME_BYTES];
+    (void)snprintf(both, sizeof(both), "%.*s", (int)(name_direction(name) - name), name);
+    return name_is(both, words);
+}
+
 /* A matrix stays one when it has a single column, which eddy_tensor_info cannot say. */
 static struct safetensors_shape tensor_shape(const struct network_layer *l, const struct eddy_tensor_info *t)
 {
-    static const char *const matrices[] = {"weight_ih", "weight_hh", "in_proj_weight", NULL};
+    static const char *const matrices[] = {"weight_ih",  "weight_hh",      "weight_start",
+                                           "weight_out", "in_proj_weight", NULL};
     const bool weight = strcmp(t->name, "weight") == 0;
     if (weight && l->layer == &layer_conv1d)
         return (struct safetensors_shape){3, {t->rows, l->plan.n_in, t->cols / l->plan.n_in}};
-    const bool matrix = t->cols > 1 || (weight && l->layer == &layer_dense) || name_is(name_end(t->name), matrices);
+    const bool matrix = t->cols > 1 || (weight && l->layer == &layer_dense) ||
+                        name_is_either_way(name_end(t->name), matrices);
     return (struct safetensors_shape){matrix ? 2 : 1, {t->rows, t->cols}};
 }
 
@@ -51,8 +69,10 @@ static eddy_status names_add(struct model_names *names, const struct place *at, 
     if (at->layer >= 0) (void)snprintf(layer, sizeof(layer), "layers.%d", at->layer);
     struct model_tensor *to = &names->items[names->n];
     *to = *t;
-    if (asprintf(&to->name, "%s%s%s.%s%s", at->network ? at->network : "", at->network ? "." : "", layer, tensor,
-                 name_is(name_end(tensor), numbered) ? "_l0" : "") < 0)
+    const char *direction = name_direction(tensor);
+    if (asprintf(&to->name, "%s%s%s.%.*s%s%s", at->network ? at->network : "", at->network ? "." : "", layer,
+                 (int)(direction - tensor), tensor, name_is_either_way(name_end(tensor), numbered) ? "_l0" : "",
+                 direction) < 0)
         return EDDY_ENOMEM;
     names->n++;
     return EDDY_OK;

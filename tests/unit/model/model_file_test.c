@@ -68,7 +68,8 @@ Test(model_file, all_weights_come_back_bit_by_bit)
     static const char *const stacks[] = {
         "lstm:5 gru:4 dense_relu:3",           "rnn:3",
         "gru: {units: 2, bias: single}",       "dense:1 gru:1 lstm:1",
-        "[{conv1d: {filters: 4, kernel: 3}}]", "[{lags: {steps: 3}}, {dense: {units: 2}}]"};
+        "[{conv1d: {filters: 4, kernel: 3}}]", "[{lags: {steps: 3}}, {dense: {units: 2}}]",
+        "[{bidirectional: {layer: lstm}}]",    "[gru, {decoder: {layer: {lstm: {units: 3}}}}]"};
     for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++) {
         struct written w;
         write_network(&w, stacks[i], 2, 3);
@@ -100,6 +101,17 @@ Test(model_file, names_and_shapes_are_those_of_pytorch)
     free_network(&w);
     write_network(&w, "[{conv1d: {filters: 4, kernel: 1}}]", 1, 1);
     assert_shape(&w, "layers.0.weight", "[4, 1, 1]");
+    free_network(&w);
+    write_network(&w, "[{bidirectional: {layer: {gru: {units: 2}}}}]", 1, 1);
+    assert_shape(&w, "layers.0.weight_ih_l0", "[6, 1]");
+    assert_shape(&w, "layers.0.weight_ih_l0_reverse", "[6, 1]");
+    assert_shape(&w, "layers.0.bias_hh_l0_reverse", "[6]");
+    free_network(&w);
+    write_network(&w, "[{gru: {units: 1}}, {decoder: {layer: {gru: {units: 1}}}}]", 1, 1);
+    assert_shape(&w, "layers.0.weight_ih_l0", "[3, 1]");
+    assert_shape(&w, "head.weight_hh_l0", "[3, 1]");
+    assert_shape(&w, "head.weight_start", "[1, 1]");
+    assert_shape(&w, "head.weight_out", "[1, 1]");
     free_network(&w);
 }
 

@@ -121,18 +121,25 @@ Test(network, summary_names_layers_and_counts)
 
 Test(network, fingerprint_tells_networks_apart)
 {
-    const char *const layers[] = {"gru:8", "lstm:8", "gru:9", "gru:8 gru:8"};
-    struct eddy_buffer print[4] = {{0}};
-    for (int i = 0; i < 4; i++) {
+    enum { N = 7 };
+    const char *const layers[N] = {"gru:8",
+                                   "lstm:8",
+                                   "gru:9",
+                                   "gru:8 gru:8",
+                                   "bidirectional: {layer: {gru: {units: 2}}}",
+                                   "bidirectional: {layer: {lstm: {units: 2}}}",
+                                   "bidirectional: {layer: {lstm: {units: 2, forget_bias: 2}}}"};
+    struct eddy_buffer print[N] = {{0}};
+    for (int i = 0; i < N; i++) {
         struct test_network t;
         test_network_open(&t, layers[i], 3, 2);
         cr_assert_eq(network_fingerprint(t.net, &print[i]), EDDY_OK);
         cr_assert_eq(eddy_buffer_append(&print[i], "", 1), EDDY_OK);
         test_network_close(&t);
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < N; i++)
         for (int j = 0; j < i; j++) cr_assert_str_neq(print[i].data, print[j].data);
-    for (int i = 0; i < 4; i++) eddy_buffer_free(&print[i]);
+    for (int i = 0; i < N; i++) eddy_buffer_free(&print[i]);
 }
 
 Test(network, bad_sizes_are_refused_and_close_takes_null)

@@ -230,12 +230,13 @@ static void stack_labels(struct stack_loss *s)
     }
 }
 
-static void check_stack(const char *layers)
+static void check_stack(const char *layers, int n_horizons)
 {
     struct test_network t;
-    test_network_open(&t, layers, 3, 2);
+    const struct network_shape shape = {.n_in = 3, .n_dims = 2, .n_horizons = n_horizons};
+    test_network_open_shape(&t, layers, &shape);
     struct stack_loss s = {.net = t.net,
-                           .shape = {6, 3, 2, t.net->n_state},
+                           .shape = {6, 3, 2 * n_horizons, t.net->n_state},
                            .scratch = train_scratch_open(),
                            .params = test_floats(t.net->n_params),
                            .gradient = test_floats(t.net->n_params)};
@@ -254,11 +255,20 @@ static void check_stack(const char *layers)
 
 Test(gradient, of_every_parameter_of_a_stack_through_the_loss)
 {
-    check_stack("lstm:5 gru:4 dense_tanh:6 dense_sigmoid:3");
+    check_stack("lstm:5 gru:4 dense_tanh:6 dense_sigmoid:3", 1);
 }
 
 Test(gradient, of_a_stack_of_layers_that_look_back_before_the_window)
 {
-    check_stack("[{lags: {steps: 4}}, {conv1d: {filters: 3, kernel: 5, activation: tanh}}, {gru: {units: 4}}]");
-    check_stack("[{conv1d: {filters: 4, kernel: 3, stride: 2, activation: tanh}}, {lags: {steps: 2}}]");
+    check_stack("[{lags: {steps: 4}}, {conv1d: {filters: 3, kernel: 5, activation: tanh}}, {gru: {units: 4}}]", 1);
+    check_stack("[{conv1d: {filters: 4, kernel: 3, stride: 2, activation: tanh}}, {lags: {steps: 2}}]", 1);
+}
+
+Test(gradient, of_a_smoother_and_of_decoders_through_the_loss)
+{
+    check_stack("[{dense: {units: 3}}, {bidirectional: {layer: {gru: {units: 3}}, lag: 2}}]", 1);
+    check_stack("[{gru: {units: 4}}, {decoder: {layer: {lstm: {units: 3}}, teacher_forcing: 0.5}}]", 3);
+    check_stack("[{conv1d: {filters: 3, kernel: 3, stride: 2, activation: tanh}}, {gru: {units: 3}}, "
+                "{decoder: {layer: {gru: {units: 3}}, teacher_forcing: 0.5}}]",
+                2);
 }
