@@ -23,7 +23,7 @@
 #include "engine/model/ring.h"
 
 enum center { CENTER_INCLUDE, CENTER_EXCLUDE }; /* the order of the option's words */
-enum { MAX_LAG = 1024, MAX_STATE = 1 << 20, FORWARD = 0, REVERSE = 1 };
+enum { MAX_LAG = 256, MAX_STATE = 1 << 20, FORWARD = 0, REVERSE = 1 };
 
 struct bidirectional_settings {
     struct eddy_choice layer;

@@ -6,8 +6,8 @@ from common import case, take
 
 
 def cell(kind, n_in, units):
-    """Shapes of a cell's tensors in eddy's order, and how they become torch's: an LSTM has one bias here, two there."""
-    gates = 3 if kind == "gru" else 4
+    """Shapes of a cell's tensors in eddy's order, and how they become torch's: of biases, all have two there."""
+    gates = {"rnn": 1, "gru": 3, "lstm": 4}[kind]
     biases = [(gates * units,)] * (2 if kind == "gru" else 1)
     shapes = [(gates * units, n_in), (gates * units, units)] + biases
 
@@ -24,7 +24,8 @@ def bidirectional(kind, n_in, units, lag, center):
     def both(tensors, x):
         zero = x.new_zeros(2, x.shape[1], units)
         flat = weights(tensors[:len(shapes)]) + weights(tensors[len(shapes):])
-        run, state = (torch.gru, zero) if kind == "gru" else (torch.lstm, (zero, zero))
+        run = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}[kind]
+        state = (zero, zero) if kind == "lstm" else zero
         return run(x, state, flat, True, 1, 0.0, False, True, False)[0]
 
     def answer(out, at):
@@ -50,10 +51,10 @@ def decoder(kind, n_in, units, n_dims, n_horizons):
         h = torch.tanh(torch.nn.functional.linear(rows, w_s, b_s))
         c, u, y = torch.zeros_like(h), rows.new_zeros(rows.shape[0], n_dims), []
         for _ in range(n_horizons):
-            if kind == "gru":
-                h = torch.gru_cell(u, h, *weights(tensors))
-            else:
+            if kind == "lstm":
                 h, c = torch.lstm_cell(u, (h, c), *weights(tensors))
+            else:
+                h = (torch.gru_cell if kind == "gru" else torch.rnn_tanh_cell)(u, h, *weights(tensors))
             u = torch.nn.functional.linear(h, w_o, b_o)
             y.append(u)
         return torch.cat(y, 1).reshape(x.shape[0], x.shape[1], -1)
@@ -65,5 +66,7 @@ case("bidirectional_gru", *bidirectional("gru", 3, 4, 8, "include"))
 case("bidirectional_gru_exclude", *bidirectional("gru", 2, 3, 5, "exclude"))
 case("bidirectional_lstm", *bidirectional("lstm", 2, 5, 1, "include"))
 case("bidirectional_lstm_exclude", *bidirectional("lstm", 3, 3, 20, "exclude"))
+case("bidirectional_rnn", *bidirectional("rnn", 10, 3, 4, "include"))
 case("decoder_gru", *decoder("gru", 4, 5, 2, 4))
 case("decoder_lstm", *decoder("lstm", 3, 6, 1, 7))
+case("decoder_rnn", *decoder("rnn", 2, 4, 3, 3))
