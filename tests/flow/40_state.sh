@@ -40,7 +40,7 @@ version=$(awk -F'\t' '/in use/ { print $3 }' "$scratch/out")
 run model "$conf" show "$version"
 expect 0 "model show prints the tensors" weight head
 run model "$conf" show "$version" --json
-check "model show --json is JSON" python3 -c "import json; assert json.load(open('$scratch/out'))['tensors']"
+check "model show --json is JSON" python3 -c "import json; assert json.load(open('$scratch/out'))['networks'][0]['tensors']"
 run model "$conf" show v999999
 expect 1 "a version that is not kept is named" 999999
 run state "$conf" wipe
