@@ -11,6 +11,7 @@
 /* The table of the built-in layers: layer_NAME for each row. */
 /* clang-format off */
 #define LAYERS(row)    \
+    row(attention)     \
     row(bidirectional) \
     row(conv1d)        \
     row(decoder)       \
@@ -20,6 +21,7 @@
     row(lags)          \
     row(lstm)          \
     row(rnn)           \
+    row(transformer)   \
     row(wavenet)
 /* clang-format on */
 

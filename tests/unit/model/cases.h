@@ -20,6 +20,10 @@ struct layer_case {
 };
 
 static struct layer_case layer_cases[] = {
+    {"attention: {units: 1, heads: 1, window: 2}", 1, 2, 0, 0, CURVED},
+    {"attention: {units: 6, heads: 2, window: 3}", 3, 26, 0, 0, SMOOTH},
+    {"attention: {units: 20, heads: 4, window: 16, positions: time}", 2, 50, 0, 0, SMOOTH},
+    {"attention: {units: 4, heads: 4, window: 5, positions: none}", 4, 7, 0, 0, SMOOTH},
     {"bidirectional: {layer: {gru: {units: 3}}, lag: 1, center: exclude}", 2, 5, 0, 0, SMOOTH},
     {"bidirectional: {layer: {gru: {units: 2}}, lag: 1}", 1, 3, 0, 0, SMOOTH},
     {"bidirectional: {layer: {lstm: {units: 17}}, lag: 4}", 3, 50, 0, 0, SMOOTH},
@@ -73,6 +77,8 @@ static struct layer_case layer_cases[] = {
     {"lstm: {units: 5, recurrent_dropout: 0.4}", 3, 4, 0, 0, SMOOTH},
     {"lstm: {units: 6, layer_norm: true, initial_state: learned, time_decay: true, recurrent_dropout: 0.3}", 2, 25, 0,
      0, CURVED},
+    {"transformer: {heads: 2, window: 4, feed_forward: 6}", 4, 26, 0, 0, CURVED},
+    {"transformer: {heads: 1, window: 9, feed_forward: 17, norm: after, positions: time}", 3, 7, 0, 0, CURVED},
     {"wavenet: {channels: 1, layers: 1, skip: 1}", 1, 2, 0, 0, LARGE_BIASES},
     {"wavenet: {channels: 4, layers: 3, kernel: 3, skip: 5}", 2, 25, 0, 0, LARGE_BIASES},
     {"wavenet: {channels: 17, layers: 4, skip: 17}", 3, 50, 0, 0, LARGE_BIASES},
