@@ -78,33 +78,50 @@ static eddy_status names_add(struct model_names *names, const struct place *at, 
     return EDDY_OK;
 }
 
-/* The bias that torch's cells have twice; `bias` is the only one here. */
-static eddy_status names_add_second(struct model_names *names, const struct place *at, const struct network_layer *l,
-                                    const struct model_tensor *bias)
+/* A recurrent cell, one direction of it. */
+struct cell_biases {
+    int gates; /* rows of weight_hh for each of its columns */
+    bool two;
+    struct model_tensor first; /* bias_ih; n 0: it has none */
+};
+
+static void biases_see(struct cell_biases ways[2], const struct eddy_tensor_info *t, const struct model_tensor *item)
 {
-    static const char *const cells[] = {"lstm", "rnn", "gru", NULL};
-    if (!name_is(l->layer->part.name, cells)) return EDDY_OK;
-    struct model_tensor second = *bias;
+    const char *name = name_end(t->name);
+    struct cell_biases *way = &ways[*name_direction(name) != '\0'];
+    if (name_is_either_way(name, (const char *const[]){"weight_hh", NULL})) way->gates = t->rows / t->cols;
+    if (name_is_either_way(name, (const char *const[]){"bias_ih", NULL})) way->first = *item;
+    way->two |= name_is_either_way(name, (const char *const[]){"bias_hh", NULL});
+}
+
+/* The bias that torch's RNN, GRU and LSTM have twice, where there is only one here. */
+static eddy_status names_add_second(struct model_names *names, const struct place *at, const struct cell_biases *way,
+                                    const char *name)
+{
+    enum { RNN_GATES = 1, GRU_GATES = 3, LSTM_GATES = 4 };
+    const int gates = way->gates;
+    if (way->two || way->first.n == 0 || (gates != RNN_GATES && gates != GRU_GATES && gates != LSTM_GATES))
+        return EDDY_OK;
+    struct model_tensor second = way->first;
     second.added = true;
-    second.n_free = strcmp(l->layer->part.name, "gru") == 0 ? bias->n / 3 * 2 : bias->n;
-    return names_add(names, at, "bias_hh", &second);
+    second.n_free = gates == GRU_GATES ? second.n / GRU_GATES * 2 : second.n;
+    return names_add(names, at, name, &second);
 }
 
 static eddy_status names_add_layer(struct model_names *names, const struct place *at, const struct network_layer *l,
                                    size_t first_param)
 {
     struct eddy_tensor_info t;
-    struct model_tensor bias = {0};
-    bool second = false;
+    struct cell_biases ways[2] = {{0}}; /* forward, reverse */
     eddy_status rc = EDDY_OK;
     for (int i = 0; rc >= 0 && l->layer->tensor && l->layer->tensor(&l->plan, i, &t); i++) {
         const struct model_tensor item = {
             .shape = tensor_shape(l, &t), .first = first_param + t.first, .n = (size_t)t.rows * (size_t)t.cols};
-        if (strcmp(t.name, "bias_ih") == 0) bias = item;
-        second |= strcmp(t.name, "bias_hh") == 0;
+        biases_see(ways, &t, &item);
         rc = names_add(names, at, t.name, &item);
     }
-    return rc >= 0 && bias.n > 0 && !second ? names_add_second(names, at, l, &bias) : rc;
+    if (rc >= 0) rc = names_add_second(names, at, &ways[0], "bias_hh");
+    return rc < 0 ? rc : names_add_second(names, at, &ways[1], "bias_hh_reverse");
 }
 
 eddy_status model_names_fill(struct model_names *names, const struct model *m)

@@ -107,6 +107,10 @@ Test(model_file, names_and_shapes_are_those_of_pytorch)
     assert_shape(&w, "layers.0.weight_ih_l0_reverse", "[6, 1]");
     assert_shape(&w, "layers.0.bias_hh_l0_reverse", "[6]");
     free_network(&w);
+    write_network(&w, "[{bidirectional: {layer: {lstm: {units: 2}}}}]", 1, 1);
+    assert_shape(&w, "layers.0.bias_hh_l0", "[8]");
+    assert_shape(&w, "layers.0.bias_hh_l0_reverse", "[8]");
+    free_network(&w);
     write_network(&w, "[{gru: {units: 1}}, {decoder: {layer: {gru: {units: 1}}}}]", 1, 1);
     assert_shape(&w, "layers.0.weight_ih_l0", "[3, 1]");
     assert_shape(&w, "head.weight_hh_l0", "[3, 1]");
