@@ -132,6 +132,23 @@ static void kernel_gru_back(int n_rows, int units, const float *tape, float *dh,
     }
 }
 
+static void kernel_decay(int n, float d, const float *restrict w, const float *restrict b, float *restrict s)
+{
+    for (int j = 0; j < n; j++) s[j] *= act_sigmoid(-(w[j] * d + b[j]));
+}
+
+/* With g(a) = 1 / (1 + e^a):  g' = -g (1 - g),  1 - g(a) = s(a) */
+static void kernel_decay_back(int n, float d, const float *restrict w, const float *restrict b,
+                              const float *restrict s, float *restrict d_s, float *restrict d_w, float *restrict d_b)
+{
+    for (int j = 0; j < n; j++) {
+        float a = w[j] * d + b[j], d_a = -act_sigmoid(a) * d_s[j] * s[j];
+        d_w[j] += d_a * d;
+        d_b[j] += d_a;
+        d_s[j] *= act_sigmoid(-a);
+    }
+}
+
 static void kernel_activate(enum activation g, int n, const float *restrict a, float *restrict y)
 {
     switch (g) {

@@ -63,6 +63,12 @@ struct kernels {
     /* d_a [n_rows, 4 units] = W_n x + b_n | r | z | U_n h + b_hn; dh becomes the direct part of h_prev's gradient. */
     void (*gru_back)(int n_rows, int units, const float *tape, float *dh, float *d_a);
 
+    /* A state s [n] that fades with time: s[j] = s[j] / (1 + e^a), a = w[j] d + b[j]. */
+    void (*decay)(int n, float d, const float *w, const float *b, float *s);
+    /* s: after it; d_s by it becomes that by the state before it; adds to d_w and d_b. */
+    void (*decay_back)(int n, float d, const float *w, const float *b, const float *s, float *d_s, float *d_w,
+                       float *d_b);
+
     void (*activate)(enum activation, int n, const float *a, float *y);
     /* d_a = d_y * g'(a), found from y = g(a). */
     void (*activate_back)(enum activation, int n, const float *y, const float *d_y, float *d_a);

@@ -4,6 +4,7 @@
 
 #include "engine/math/activations.h"
 #include "engine/math/matmul.h"
+#include "engine/model/cell_inline.h"
 #include "engine/model/cell_private.h"
 #include "engine/model/initial.h"
 #include "engine/model/layer_norm.h"
@@ -71,8 +72,8 @@ struct cell_tape cell_tape(const struct cell *c)
     at.saved = at.sums + (c->settings->layer_norm ? 2 * cell_gates(c) : 0);
     at.dropped = at.saved + (c->settings->layer_norm ? 2 * (size_t)c->n_gates * LAYER_NORM_SAVED : 0);
     at.enter = at.dropped + (c->settings->dropout > 0 ? units : 0);
-    at.before = at.enter + (cell_learns_start(c) || c->settings->time_decay ? 2 : 0);
-    at.end = at.before + (c->settings->time_decay ? cell_states(c) : 0);
+    at.entered = at.enter + (cell_learns_start(c) || c->settings->time_decay ? 2 : 0);
+    at.end = at.entered + (c->settings->time_decay ? cell_states(c) : 0);
     return at;
 }
 
@@ -90,14 +91,22 @@ struct cell cell_of(const struct cell_kind *kind, const struct eddy_layer_plan *
     return c;
 }
 
-/* Floats of scratch for TILE_ROWS rows: sums, with layer_norm those of x and of h, and the h that was masked. */
+/* A cell with a tape of its own beside the kernel's reads from it in the step. */
+static bool cell_needs_tape(const struct cell *c)
+{
+    return c->kind->extra_tape && c->kind->extra_tape(c) > 0;
+}
+
+/* Floats of scratch for TILE_ROWS rows: sums, with layer_norm those of x and of h, and the h that was masked; and a tape
+ * for gates that need one when there is none. */
 static struct cell_work cell_work(const struct cell *c)
 {
     const size_t width = (size_t)panels_count(c->units) * PANEL, gates = (size_t)c->n_gates * width;
     struct cell_work at = {.width = width, .x = TILE_ROWS * (size_t)c->n_sums * width};
     at.h = at.x + (c->settings->layer_norm ? TILE_ROWS * gates : 0);
     at.dropped = at.h + (c->settings->layer_norm ? TILE_ROWS * gates : 0);
-    at.end = at.dropped + (c->settings->dropout > 0 ? TILE_ROWS * (size_t)c->units : 0);
+    at.tape = at.dropped + (c->settings->dropout > 0 ? TILE_ROWS * (size_t)c->units : 0);
+    at.end = at.tape + (cell_needs_tape(c) ? cell_tape(c).sums : 0);
     return at;
 }
 
@@ -226,10 +235,8 @@ static void cell_enter(const struct cell *c, const float *packed, float elapsed_
     }
     if (!c->settings->time_decay) return;
     const float *w = cell_plain(c, packed, at.decay_w), *b = cell_plain(c, packed, at.decay_b);
-    if (tape) memcpy(tape + cell_tape(c).before, state, states * sizeof(float));
-    for (size_t j = 0; j < states; j++) {
-        state[j] *= math_exp(-math_softplus(w[j] * d + b[j]));
-    }
+    kernels_best()->decay((int)states, d, w, b, state);
+    if (tape) memcpy(tape + cell_tape(c).entered, state, states * sizeof(float));
 }
 
 float cell_mask(const struct cell *c, uint64_t draw, int unit)
@@ -244,22 +251,6 @@ static const float *cell_drop(const struct cell *c, uint64_t draw, const float *
     for (int j = 0; j < c->units; j++) copy[j] = h[j] * cell_mask(c, draw, j);
     if (tape) memcpy(tape + cell_tape(c).dropped, copy, (size_t)c->units * sizeof(float));
     return copy;
-}
-
-static void cell_sums(const struct cell *c, const float *packed, int n, const float *const *x, const float *const *h,
-                      float *a)
-{
-    const struct kernels *k = kernels_best();
-    const struct cell_packed at = cell_panels(c);
-    const int panels = panels_count(c->units), joint = c->n_gates - (c->kind->apart ? 1 : 0);
-    const size_t width = (size_t)panels * PANEL, stride = (size_t)c->n_sums * width;
-    const struct product together = {c->n_in, c->units, joint * panels, packed};
-    k->product(&together, n, x, h, a, stride);
-    if (!c->kind->apart) return;
-    const struct product of_x = {c->n_in, 0, panels, packed + at.of_x},
-                         of_h = {0, c->units, panels, packed + at.of_h};
-    k->product(&of_x, n, x, NULL, a + (size_t)joint * width, stride);
-    k->product(&of_h, n, NULL, h, a + (size_t)(joint + 1) * width, stride);
 }
 
 /* One row's sums from normalised ones. */
@@ -325,9 +316,11 @@ static void cell_step_tile(const struct cell *c, const struct eddy_layer_plan *p
     if (c->settings->layer_norm)
         cell_normed_sums(c, packed, n, rows->x + first, h, work, tape, plan->n_tape);
     else
-        cell_sums(c, packed, n, rows->x + first, h, work);
+        cell_plain_sums(kernels_best(), plan, c->n_gates - (c->kind->apart ? 1 : 0), c->kind->apart, packed, n,
+                        rows->x + first, h, work);
+    const bool spare = !tape && cell_needs_tape(c);
     c->kind->gates(c, cell_plain(c, packed, cell_places(c).extra), n, work, (size_t)c->n_sums * at.width, state,
-                   rows->y + first, tape, plan->n_tape);
+                   rows->y + first, spare ? work + at.tape : tape, spare ? 0 : plan->n_tape);
 }
 
 void cell_step(const struct cell *c, const struct eddy_layer_plan *plan, const float *packed,

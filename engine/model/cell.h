@@ -3,8 +3,9 @@
  * A cell has G gates of H units and keeps S blocks of H floats per key, h first.  One step of it:
  *
  *   enter     a new key starts from trained states (initial_state: learned), the others fade with the time since the
- *             last event (time_decay, in the manner of GRU-D, Che et al. 2018, whose max(0, .) is rounded off here):
- *                 state = gamma state,   gamma = exp(-log(1 + e^(w d + b))),   d = log(1 + elapsed_s),   w and b per float
+ *             last event (time_decay, in the manner of GRU-D, Che et al. 2018, whose exp(-max(0, .)) is rounded off here):
+ *                 state = gamma state,   gamma = exp(-log(1 + e^(w d + b))) = 1 / (1 + e^(w d + b)),
+ *                 d = log(1 + elapsed_s),   w and b per float
  *   drop      in training, the h that meets U is masked, the same way for the whole window (recurrent_dropout, Gal and
  *             Ghahramani 2016):  k = m h / (1 - p)
  *   sums      a = W x + b + U k;  with layer_norm (Ba et al. 2016), each gate by itself:
@@ -94,6 +95,8 @@ struct cell_kind {
     int tape_blocks; /* [H] blocks of tape that `gates` fills; the last one is the h that entered */
     size_t (*n_extra)(const struct cell *);    /* NULL = none */
     size_t (*extra_tape)(const struct cell *); /* floats of tape behind the blocks; NULL = none */
+    /* A row's tape starts tape_stride after that of the row before.  A cell with extra_tape always has one, in serving one
+     * for all rows (tape_stride 0). */
     void (*gates)(const struct cell *, const float *extra, int n, const float *a, size_t stride, float *const *state,
                   float *const *y, float *tape, size_t tape_stride);
     /* d_h in: by h; out: the direct part by the h that entered.  d_c [n, H] (lstm) likewise. */

@@ -1,7 +1,6 @@
 /* Back through a recurrent cell, from the last step of a window to the first. */
 #include <string.h>
 
-#include "engine/math/activations.h"
 #include "engine/math/matmul.h"
 #include "engine/model/cell_private.h"
 #include "engine/model/layer_norm.h"
@@ -100,20 +99,14 @@ static void descent_enter_block(const struct descent *d, const float *tape, size
     const struct cell_tape in = cell_tape(c);
     const size_t units = (size_t)c->units, first = block * units;
     const bool fresh = cell_learns_start(c) && tape[in.enter] != 0;
-    const float since = tape[in.enter + 1];
-    for (size_t j = 0; j < units; j++) {
-        const size_t i = first + j;
-        if (fresh) {
-            d->d_params[at.initial + i] += d_state[j];
-            d_state[j] = 0;
-        } else if (c->settings->time_decay) {
-            const float rate = d->params[at.decay_w + i] * since + d->params[at.decay_b + i];
-            const float gamma = math_exp(-math_softplus(rate));
-            const float d_rate = -gamma * d_state[j] * tape[in.before + i] * math_sigmoid(rate);
-            d->d_params[at.decay_w + i] += d_rate * since;
-            d->d_params[at.decay_b + i] += d_rate;
-            d_state[j] *= gamma;
-        }
+    float *d_initial = d->d_params + at.initial + first, *d_w = d->d_params + at.decay_w + first;
+    if (fresh) {
+        kernels_best()->add(units, d_state, d_initial);
+        memset(d_state, 0, units * sizeof(float));
+    } else if (c->settings->time_decay) {
+        kernels_best()->decay_back(c->units, tape[in.enter + 1], d->params + at.decay_w + first,
+                                   d->params + at.decay_b + first, tape + in.entered + first, d_state, d_w,
+                                   d->d_params + at.decay_b + first);
     }
 }
 

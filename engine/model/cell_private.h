@@ -14,13 +14,13 @@ struct cell_packed {
     size_t biases; /* floats of b and c between the panels and the rest: with layer_norm */
 };
 /* In a row's tape, behind the gates' own blocks: raw sums of x and of h [G H] each, what their normalisation saved, the h
- * that met U, whether the key was new and d, the states before the decay. */
+ * that met U, whether the key was new and d, the states after the decay. */
 struct cell_tape {
-    size_t sums, saved, dropped, enter, before, end;
+    size_t sums, saved, dropped, enter, entered, end;
 };
 /* In work: sums first. */
 struct cell_work {
-    size_t width, x, h, dropped, end;
+    size_t width, x, h, dropped, tape, end;
 };
 
 bool cell_learns_start(const struct cell *);

@@ -12,7 +12,7 @@
  * Parameters  weight_ih W [3H, n_in] | weight_hh U [3H, H] | bias_ih b [3H] | bias_hh c [3H] | the options', gates in the
  *             order r, z, n
  * State       h [H] */
-#include "engine/model/cell.h"
+#include "engine/model/cell_inline.h"
 #include "engine/model/layers.h"
 
 struct gru_settings {
@@ -89,6 +89,10 @@ static void gru_pack(const struct eddy_layer_plan *plan, const float *params, fl
 static void gru_step(const struct eddy_layer_plan *plan, const float *packed, const struct eddy_rows *rows,
                      float *work)
 {
+    if (cell_is_plain(plan)) {
+        cell_plain_step(plan, 2, true, kernels_best()->gru, packed, rows, work);
+        return;
+    }
     const struct cell c = gru_cell(plan);
     cell_step(&c, plan, packed, rows, work);
 }

@@ -14,8 +14,7 @@
  * State       h [H] | c [H] */
 #include <string.h>
 
-#include "engine/math/activations_inline.h"
-#include "engine/model/cell.h"
+#include "engine/model/cell_inline.h"
 #include "engine/model/initial.h"
 #include "engine/model/layer_norm.h"
 #include "engine/model/layers.h"
@@ -31,47 +30,30 @@ static const struct eddy_option lstm_options[] = {
      "Where the forget gate's bias starts; above 0 a new network remembers.", NULL, 0, false},
     {0}};
 
-/* One row with a normalised cell state: tape blocks as the kernel's, then c' [H] and what its normalisation saved. */
-static void lstm_normed_row(int units, const float *norm, const float *a, size_t width, float *state, float *y,
-                            float *tape)
+/* h' of one row once more, by LN(c').  Tape: blocks as the kernel has left them, then c' [H] and what its normalisation
+ * saved. */
+static void lstm_norm_row(int units, const float *norm, float *state, float *y, float *tape)
 {
-    float *h = state, *c = state + units, saved[LAYER_NORM_SAVED];
-    if (tape) {
-        memcpy(tape + 4 * units, c, (size_t)units * sizeof(float));
-        memcpy(tape + 6 * units, h, (size_t)units * sizeof(float));
-    }
-    for (int j = 0; j < units; j++) {
-        const float i = act_sigmoid(a[j]), f = act_sigmoid(a[width + (size_t)j]);
-        const float g = act_tanh(a[2 * width + (size_t)j]), o = act_sigmoid(a[3 * width + (size_t)j]);
-        c[j] = f * c[j] + i * g;
-        h[j] = o; /* until u is known */
-        if (!tape) continue;
-        tape[j] = i, tape[units + j] = f, tape[2 * units + j] = g, tape[3 * units + j] = o;
-    }
-    layer_norm(units, c, norm, norm + units, y, saved);
-    for (int j = 0; j < units; j++) {
-        const float t = act_tanh(y[j]);
-        if (tape) tape[5 * units + j] = t, tape[7 * units + j] = c[j];
-        y[j] = h[j] = h[j] * t;
-    }
-    if (tape) memcpy(tape + 8 * units, saved, sizeof(saved));
+    const float *o = tape + 3 * units;
+    float *h = state, *c = tape + 7 * units, *tanh_u = tape + 5 * units;
+    memcpy(c, state + units, (size_t)units * sizeof(float));
+    layer_norm(units, c, norm, norm + units, y, tape + 8 * units);
+    kernels_best()->activate(ACTIVATION_TANH, units, y, tanh_u);
+    for (int j = 0; j < units; j++) y[j] = h[j] = o[j] * tanh_u[j];
 }
 
 static void lstm_gates(const struct cell *c, const float *extra, int n, const float *a, size_t stride,
                        float *const *state, float *const *y, float *tape, size_t tape_stride)
 {
     const struct kernels *k = kernels_best();
-    if (!c->settings->layer_norm && (!tape || tape_stride == (size_t)LSTM_TAPE * (size_t)c->units)) {
+    if (!tape || tape_stride == (size_t)LSTM_TAPE * (size_t)c->units) {
         k->lstm(n, c->units, a, stride, state, y, tape);
         return;
     }
     for (int b = 0; b < n; b++) {
-        float *row_tape = tape ? tape + (size_t)b * tape_stride : NULL;
-        const float *row = a + (size_t)b * stride;
-        if (c->settings->layer_norm)
-            lstm_normed_row(c->units, extra, row, stride / 4, state[b], y[b], row_tape);
-        else
-            k->lstm(1, c->units, row, stride, state + b, y + b, row_tape);
+        float *row_tape = tape + (size_t)b * tape_stride;
+        k->lstm(1, c->units, a + (size_t)b * stride, stride, state + b, y + b, row_tape);
+        if (c->settings->layer_norm) lstm_norm_row(c->units, extra, state[b], y[b], row_tape);
     }
 }
 
@@ -156,6 +138,10 @@ static void lstm_pack(const struct eddy_layer_plan *plan, const float *params, f
 static void lstm_step(const struct eddy_layer_plan *plan, const float *packed, const struct eddy_rows *rows,
                       float *work)
 {
+    if (cell_is_plain(plan)) {
+        cell_plain_step(plan, lstm_kind.n_gates, false, kernels_best()->lstm, packed, rows, work);
+        return;
+    }
     const struct cell c = cell_of(&lstm_kind, plan, false);
     cell_step(&c, plan, packed, rows, work);
 }

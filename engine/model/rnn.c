@@ -8,7 +8,7 @@
  * Parameters  weight_ih W [H, n_in] | weight_hh U [H, H] | bias_ih b [H] | the options'        State  h [H] */
 #include <string.h>
 
-#include "engine/model/cell.h"
+#include "engine/model/cell_inline.h"
 #include "engine/model/layers.h"
 
 enum { TAPE_BLOCKS = 2 /* h' | h */ };
@@ -25,23 +25,42 @@ static const struct eddy_option rnn_options[] = {
      NULL, 0, false},
     {0}};
 
-static enum activation rnn_activation(const struct cell *c)
+static enum activation rnn_activation(const struct cell_settings *s)
 {
-    const struct rnn_settings *s = (const struct rnn_settings *)(const void *)c->settings;
-    return s->activation == 1 ? ACTIVATION_RELU : ACTIVATION_TANH;
+    return ((const struct rnn_settings *)(const void *)s)->activation == 1 ? ACTIVATION_RELU : ACTIVATION_TANH;
+}
+
+CELL_INLINE void rnn_run(enum activation g, int n, int units, const float *a, size_t stride, float *const *state,
+                         float *const *y, float *tape, size_t tape_stride)
+{
+    const struct kernels *k = kernels_best();
+    const size_t bytes = (size_t)units * sizeof(float);
+    for (int b = 0; b < n; b++, a += stride) {
+        if (tape) memcpy(tape + (size_t)b * tape_stride + units, state[b], bytes);
+        k->activate(g, units, a, y[b]);
+        memcpy(state[b], y[b], bytes);
+        if (tape) memcpy(tape + (size_t)b * tape_stride, y[b], bytes);
+    }
 }
 
 static void rnn_gates(const struct cell *c, const float *extra, int n, const float *a, size_t stride,
                       float *const *state, float *const *y, float *tape, size_t tape_stride)
 {
-    const size_t bytes = (size_t)c->units * sizeof(float);
     (void)extra;
-    for (int b = 0; b < n; b++, a += stride) {
-        if (tape) memcpy(tape + (size_t)b * tape_stride + c->units, state[b], bytes);
-        kernels_best()->activate(rnn_activation(c), c->units, a, y[b]);
-        memcpy(state[b], y[b], bytes);
-        if (tape) memcpy(tape + (size_t)b * tape_stride, y[b], bytes);
-    }
+    rnn_run(rnn_activation(c->settings), n, c->units, a, stride, state, y, tape, tape_stride);
+}
+
+/* The two as kernels. */
+static void rnn_tanh(int n, int units, const float *a, size_t stride, float *const *state, float *const *y,
+                     float *tape)
+{
+    rnn_run(ACTIVATION_TANH, n, units, a, stride, state, y, tape, (size_t)TAPE_BLOCKS * (size_t)units);
+}
+
+static void rnn_relu(int n, int units, const float *a, size_t stride, float *const *state, float *const *y,
+                     float *tape)
+{
+    rnn_run(ACTIVATION_RELU, n, units, a, stride, state, y, tape, (size_t)TAPE_BLOCKS * (size_t)units);
 }
 
 static void rnn_back(const struct cell *c, const float *extra, int n, const float *tape, size_t tape_stride,
@@ -50,7 +69,7 @@ static void rnn_back(const struct cell *c, const float *extra, int n, const floa
     const size_t units = (size_t)c->units;
     (void)extra, (void)d_c, (void)d_extra;
     for (int b = 0; b < n; b++)
-        kernels_best()->activate_back(rnn_activation(c), c->units, tape + (size_t)b * tape_stride,
+        kernels_best()->activate_back(rnn_activation(c->settings), c->units, tape + (size_t)b * tape_stride,
                                       d_h + (size_t)b * units, d_a + (size_t)b * units);
     memset(d_h, 0, (size_t)n * units * sizeof(float));
 }
@@ -79,6 +98,11 @@ static void rnn_pack(const struct eddy_layer_plan *plan, const float *params, fl
 static void rnn_step(const struct eddy_layer_plan *plan, const float *packed, const struct eddy_rows *rows,
                      float *work)
 {
+    if (cell_is_plain(plan)) {
+        const bool relu = rnn_activation(plan->settings) == ACTIVATION_RELU;
+        cell_plain_step(plan, 1, false, relu ? rnn_relu : rnn_tanh, packed, rows, work);
+        return;
+    }
     const struct cell c = cell_of(&rnn_kind, plan, false);
     cell_step(&c, plan, packed, rows, work);
 }

@@ -101,7 +101,7 @@ Test(kernels, product_lets_not_a_number_spread_to_its_own_row_only)
 enum { ROWS = 5, UNITS = 37, WIDTH = 48, N = ROWS * UNITS };
 struct everything {
     float state[2][ROWS * 2 * UNITS], y[2][N], tape[2][LSTM_TAPE * N];
-    float d_state[2][N], d_a[2][4 * N], activated[4][N], d_activated[4][N], adam[4][N], sum[N];
+    float d_state[2][N], d_a[2][4 * N], activated[4][N], d_activated[4][N], adam[4][N], sum[N], decayed[4][N];
     double squares;
 };
 
@@ -136,6 +136,9 @@ static void run_everything(const struct kernels *k, struct everything *e)
         k->activate((enum activation)g, N, a, e->activated[g]);
         k->activate_back((enum activation)g, N, e->activated[g], dh, e->d_activated[g]);
     }
+    for (int i = 0; i < 4; i++) memcpy(e->decayed[i], dh, sizeof(e->decayed[i]));
+    k->decay(N, 0.7f, a, a + N, e->decayed[0]);
+    k->decay_back(N, 0.7f, a, a + N, e->decayed[0], e->decayed[1], e->decayed[2], e->decayed[3]);
     memcpy(e->sum, dh, sizeof(e->sum));
     k->add(N, a, e->sum);
     k->add_rows(ROWS, UNITS, a, UNITS, e->sum);
