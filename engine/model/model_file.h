@@ -6,8 +6,8 @@
  * TENSOR is what the layer calls it; weight_ih, weight_hh, bias_ih and bias_hh get "_l0" behind them.  So the layers of a
  * torch.nn.ModuleList called `layers` and an nn.Linear called `head` have the names of a network's state_dict.
  * nn.LSTM and nn.RNN have two biases where eddy's lstm and rnn have their sum: one is written as zeros, and both are
- * added on reading, also within a layer that wraps such a cell.  The same goes for a gru with one bias, where it is right only if the second one's part for the new
- * gate is 0: other files are refused.
+ * added on reading, also within a layer that wraps such a cell.  The same goes for a gru with one bias, where it is right
+ * only if the second one's part for the new gate is 0: other files are refused.
  *
  * Errors   each names `path`: those of safetensors.h, and EDDY_EMISMATCH with all that does not fit. */
 #ifndef ENGINE_MODEL_MODEL_FILE_H
