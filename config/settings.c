@@ -74,12 +74,16 @@ static const struct eddy_option mix_options[] = {
     {"discount", EDDY_OPT_REAL, AT(mix, discount), "0.998", 0.5, 0.99999, "per step",
      "How long past losses count: 0.998 remembers some 500 steps, 0.99 follows changes faster and noise with them.",
      NULL, 0, false},
-    {"rate", EDDY_OPT_REAL, AT(mix, rate), "0.05", 0, 100, "",
+    {"rate", EDDY_OPT_REAL, AT(mix, rate), "0.02", 0, 100, "",
      "How sharply weights follow losses; 0 weighs all experts equally.", NULL, 0, false},
     {"floor", EDDY_OPT_REAL, AT(mix, floor), "0.001", 0, 1, "share",
      "Spread evenly over all experts, so that none is ever lost.", NULL, 0, false},
     {"start", EDDY_OPT_INT, AT(mix, start), "50", 0, 1e6, "labels",
      "Labels of a value before its weights may differ.", NULL, 0, false},
+    {"horizons", EDDY_OPT_ENUM, AT(mix, horizons), "grouped", 0, 0, "grouped|together",
+     "grouped: the first horizon, the next two, the next four and so on have weights of their own; together: all "
+     "horizons have the same.",
+     NULL, 0, false},
     {0},
 };
 

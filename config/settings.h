@@ -14,6 +14,7 @@ enum network_scope {
 }; /* the first: forecast.scope */
 enum scaling { SCALING_ROBUST, SCALING_FIXED };
 enum anchor { ANCHOR_LAST, ANCHOR_NONE };
+enum mix_horizons { MIX_GROUPED, MIX_TOGETHER };
 enum smoothed_score { SMOOTHED_SCORE_APART, SMOOTHED_SCORE_RECONSTRUCTION };
 /* What a network can read, as users write it; the order is that of the inputs. */
 enum network_input {
@@ -70,6 +71,7 @@ struct mix_settings {
     double rate;     /* how sharply weights follow losses */
     double floor;    /* share that is spread evenly */
     int64_t start;   /* labels before weights differ */
+    int horizons;    /* enum mix_horizons */
 };
 
 struct forecast_settings {

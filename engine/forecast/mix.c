@@ -7,40 +7,78 @@
 #include "engine/math/activations.h"
 
 enum { AT_N, AT_LOSS };
-static const double LOSS_LIMIT = 50, HARD_GAIN = .005, HARD_LIMIT = 20, COUNT_LIMIT = 1e6, LARGEST_ROOT = 1e38;
+static const double LOSS_LIMIT = 10, HARD_GAIN = .005, HARD_LIMIT = 20, COUNT_LIMIT = 1e6, LARGEST_ROOT = 1e38;
+
+/* Horizon j belongs to group floor(log2(j + 1)). */
+static int mix_group(const struct mix_settings *s, int j)
+{
+    int group = 0;
+    for (j++; s->horizons == MIX_GROUPED && j > 1; j /= 2) group++;
+    return group;
+}
+
+static int mix_groups(int n_horizons)
+{
+    static const struct mix_settings grouped = {.horizons = MIX_GROUPED};
+    return mix_group(&grouped, n_horizons - 1) + 1;
+}
+
+/* Horizons in a group. */
+static int mix_members(const struct mix_settings *s, int group, int n_horizons)
+{
+    const int first = (1 << group) - 1, after = 2 * first + 1;
+    if (s->horizons == MIX_TOGETHER) return n_horizons;
+    return (after < n_horizons ? after : n_horizons) - first;
+}
 
 size_t mix_bytes(int n_experts, int n_horizons)
 {
-    size_t floats = (size_t)(AT_LOSS + n_experts + n_horizons);
+    size_t floats = (size_t)(AT_LOSS + mix_groups(n_horizons) * n_experts + n_horizons);
     return (floats * sizeof(float) + 7) & ~(size_t)7;
 }
 
-/* The mean square of the errors relative to r, over those that are known; NaN when none is. */
-static double mix_mean_square(int n_experts, const double *errors, double r)
+/* One label: what is known about it and about the experts at its horizon. */
+struct mix_label {
+    int n_experts;
+    const double *errors; /* [n_experts] */
+    const float *loss;    /* [n_experts] of the horizon's group */
+    double rate, n;       /* n: labels so far */
+};
+
+static float mix_lowest(int n_experts, const float *loss)
 {
-    double sum = 0;
-    int n = 0;
-    for (int i = 0; i < n_experts; i++) {
-        if (!isfinite(errors[i])) continue;
-        const double e = errors[i] / r;
-        sum += fmin(e * e, 1e30);
-        n++;
+    float lowest = loss[0];
+    for (int i = 1; i < n_experts; i++) lowest = loss[i] < lowest ? loss[i] : lowest;
+    return lowest;
+}
+
+/* m_j in squares of `unit`; NaN when nobody had spoken. */
+static double mix_mean_square(const struct mix_label *l, double unit)
+{
+    const float lowest = mix_lowest(l->n_experts, l->loss);
+    double sum = 0, whole = 0;
+    for (int i = 0; i < l->n_experts; i++) {
+        if (!isfinite(l->errors[i])) continue;
+        const double e = l->errors[i] / unit, behind = l->rate * (double)(l->loss[i] - lowest);
+        const double share = 1 / (1 + behind * behind);
+        sum += share * fmin(e * e, 1e30);
+        whole += share;
     }
-    return n ? sum / n : NAN;
+    return whole > 0 ? sum / whole : NAN;
 }
 
 /* Moves r_j on; false when nobody had spoken.  Counted in units of r_j (or of the largest error while there is none),
  * whose square may be out of range. */
-static bool mix_harden(int n_experts, const double *errors, double n, float *r)
+static bool mix_harden(const struct mix_label *l, float *r)
 {
     const bool first = *r == 0;
     double unit = (double)*r;
-    for (int i = 0; first && i < n_experts; i++)
-        if (isfinite(errors[i])) unit = fmax(unit, fabs(errors[i]));
+    for (int i = 0; first && i < l->n_experts; i++)
+        if (isfinite(l->errors[i])) unit = fmax(unit, fabs(l->errors[i]));
     if (unit == 0) unit = 1;
-    const double m = mix_mean_square(n_experts, errors, unit);
+    const double m = mix_mean_square(l, unit);
     if (isnan(m)) return false;
-    const double square = first ? m : 1 + fmax(HARD_GAIN, 1 / (n + 1)) * (fmin(m, HARD_LIMIT) - 1);
+    const double square = first ? m : 1 + fmax(HARD_GAIN, 1 / (l->n + 1)) * (fmin(m, HARD_LIMIT) - 1);
     *r = (float)fmin(unit * sqrt(square), LARGEST_ROOT);
     return true;
 }
@@ -53,11 +91,11 @@ static double mix_loss(double error, double r)
 }
 
 /* What those who spoke have lost, by their weights: the charge of the silent. */
-static double mix_charge(const struct mix_settings *s, int n_experts, const void *state, const double *errors,
+static double mix_charge(const struct mix_settings *s, int n_experts, const void *state, int j, const double *errors,
                          double r)
 {
     double weights[MIX_MAX_EXPERTS], sum = 0, whole = 0;
-    mix_weights(s, n_experts, state, weights);
+    mix_weights(s, n_experts, state, j, weights);
     for (int i = 0; i < n_experts; i++) {
         if (!isfinite(errors[i])) continue;
         sum += weights[i] * mix_loss(errors[i], r);
@@ -68,26 +106,29 @@ static double mix_charge(const struct mix_settings *s, int n_experts, const void
 
 void mix_learn(const struct mix_settings *s, int n_experts, int n_horizons, void *state, int j, const double *errors)
 {
-    float *loss = (float *)state + AT_LOSS, *n = (float *)state + AT_N, *r = loss + n_experts + j;
-    if (!mix_harden(n_experts, errors, (double)*n, r)) return;
+    const int group = mix_group(s, j), members = mix_members(s, group, n_horizons);
+    float *n = (float *)state + AT_N, *losses = (float *)state + AT_LOSS, *loss = losses + group * n_experts;
+    float *r = losses + mix_groups(n_horizons) * n_experts + j;
+    const struct mix_label label = {n_experts, errors, loss, s->rate, (double)*n};
+    if (!mix_harden(&label, r)) return;
 
     double charge = -1;
     for (int i = 0; i < n_experts && charge < 0; i++)
-        if (!isfinite(errors[i])) charge = mix_charge(s, n_experts, state, errors, (double)*r);
+        if (!isfinite(errors[i])) charge = mix_charge(s, n_experts, state, j, errors, (double)*r);
     for (int i = 0; i < n_experts; i++) {
         const double now = isfinite(errors[i]) ? mix_loss(errors[i], (double)*r) : charge;
-        loss[i] += (float)((now - (1 - s->discount) * (double)loss[i]) / n_horizons);
+        loss[i] += (float)((now - (1 - s->discount) * (double)loss[i]) / members);
     }
     if (j == 0 && (double)*n < COUNT_LIMIT) *n += 1;
 }
 
-void mix_weights(const struct mix_settings *s, int n_experts, const void *state, double *weights)
+void mix_weights(const struct mix_settings *s, int n_experts, const void *state, int j, double *weights)
 {
-    const float *loss = (const float *)state + AT_LOSS, n = ((const float *)state)[AT_N];
+    const float *loss = (const float *)state + AT_LOSS + mix_group(s, j) * n_experts;
+    const float n = ((const float *)state)[AT_N];
     const double rate = (double)n < (double)s->start ? 0 : s->rate;
-    float lowest = loss[0];
+    const float lowest = mix_lowest(n_experts, loss);
     double sum = 0;
-    for (int i = 1; i < n_experts; i++) lowest = loss[i] < lowest ? loss[i] : lowest;
     for (int i = 0; i < n_experts; i++) {
         weights[i] = (double)math_exp((float)-rate * (loss[i] - lowest));
         sum += weights[i];
@@ -99,8 +140,8 @@ void mix_combine(const struct mix_settings *s, int n_experts, int n_horizons, co
                  const double *forecasts, double *mixed)
 {
     double weights[MIX_MAX_EXPERTS];
-    mix_weights(s, n_experts, state, weights);
     for (int j = 0; j < n_horizons; j++) {
+        if (j == 0 || mix_group(s, j) != mix_group(s, j - 1)) mix_weights(s, n_experts, state, j, weights);
         double whole = 0, sum = 0;
         for (int i = 0; i < n_experts; i++)
             if (isfinite(forecasts[i * n_horizons + j])) whole += weights[i];

@@ -1,16 +1,20 @@
 /* Several experts become one forecast: discounted Hedge, one mix per value.
  *
  * Equations (FORECASTING, section 4; e_ij = error of expert i at horizon j, as the label arrives; E experts, H horizons)
- *     m_j   = mean over the experts that had spoken of e_ij^2
+ *     m_j   = mean of e_ij^2 over the experts that had spoken, each counted 1 / (1 + (rate (L_ik - min_i L_ik))^2): what
+ *             the good ones err.  (Over all alike, a bad expert makes the differences of the good ones small, and after a
+ *             change it takes hundreds of steps to see who is good now.)
  *     N_j  += max(.005, 1/(n+1)) (min(m_j, 20 N_j) - N_j)          how hard horizon j is; m_j itself while N_j = 0
- *     l_ij  = min(e_ij^2 / N_j, 50)                                 so that a jump says nothing about who is better
- *     L_i  += (l_ij - (1 - g) L_i) / H                              after all H labels of a step:  g L_i + mean_j l_ij
- *     w_i   = (1 - floor) exp(-rate (L_i - min L)) / sum + floor / E
- *     xhat_j = sum_i w_i xhat_ij / sum_i w_i                        over the experts that know xhat_ij
- * The weights are the same for all horizons, and equal before `start` labels of the first horizon.
+ *     l_ij  = min(e_ij^2 / N_j, 10)                                 so that a jump says nothing about who is better
+ *     L_ik += (l_ij - (1 - g) L_ik) / |k|                           after all labels of a step:  g L_ik + mean_{j in k} l_ij
+ *     w_ik  = (1 - floor) exp(-rate (L_ik - min_i L_ik)) / sum + floor / E
+ *     xhat_j = sum_i w_ik xhat_ij / sum_i w_ik                      over the experts that know xhat_ij
+ * The horizons of a group k share weights: with `grouped` the first horizon, the next two, the next four, and so on (who is
+ * best one step ahead is often bad a day ahead); with `together` all of them.  Weights are equal before `start` labels of
+ * the first horizon.
  * Who was silent about a label is charged the loss of those who spoke, by their weights: silence neither pays nor costs.
  *
- * Layout   in the key's row, per value, all 0 for a new key: n | L [E] | r [H] with r_j = sqrt N_j, floats
+ * Layout   in the key's row, per value, all 0 for a new key: n | L [groups, E] | r [H] with r_j = sqrt N_j, floats
  *          (the root, because squares of honest values can leave a float's range).
  * Memory   never allocates.
  * Numbers  errors and forecasts that are not finite count as unknown. */
@@ -26,8 +30,8 @@ enum { MIX_MAX_EXPERTS = 64 }; /* whoever plans a mix sees to it */
 size_t mix_bytes(int n_experts, int n_horizons); /* per value, a multiple of 8 */
 /* A label of the j-th horizon has arrived: errors [n_experts]. */
 void mix_learn(const struct mix_settings *, int n_experts, int n_horizons, void *state, int j, const double *errors);
-/* weights [n_experts]: they add up to 1. */
-void mix_weights(const struct mix_settings *, int n_experts, const void *state, double *weights);
+/* The weights at the j-th horizon: weights [n_experts], they add up to 1. */
+void mix_weights(const struct mix_settings *, int n_experts, const void *state, int j, double *weights);
 /* forecasts [n_experts, n_horizons] -> mixed [n_horizons]; NaN where nobody knows. */
 void mix_combine(const struct mix_settings *, int n_experts, int n_horizons, const void *state,
                  const double *forecasts, double *mixed);

@@ -9,7 +9,7 @@
 #include "engine/forecast/mix.h"
 
 enum { MAX_EXPERTS = 6, MAX_HORIZONS = 8, MAX_BYTES = 256 };
-static const struct mix_settings standard = {.998, .05, .001, 50};
+static const struct mix_settings standard = {.998, .02, .001, 50, MIX_TOGETHER};
 
 /* A mix at work: errors of all horizons at each step, from t = horizon on. */
 struct world {
@@ -31,10 +31,11 @@ static double noise(uint64_t seed, int i)
     return (double)eddy_random_normal(seed, (uint64_t)i);
 }
 
+/* The weights at the first horizon. */
 static void weigh(struct world *w)
 {
     double sum = 0;
-    mix_weights(&w->settings, w->n_experts, w->state, w->weights);
+    mix_weights(&w->settings, w->n_experts, w->state, 0, w->weights);
     for (int i = 0; i < w->n_experts; i++) {
         cr_assert(w->weights[i] >= w->settings.floor / w->n_experts / 1.0001 && w->weights[i] <= 1);
         sum += w->weights[i];
@@ -77,32 +78,90 @@ Test(mix, follows_the_better_expert_and_switches_after_a_change)
     cr_assert_gt(w.weights[2], .98, "weight %g", w.weights[2]);
 }
 
+/* The equations once more, with losses kept per expert and horizon. */
+struct exact {
+    double hard[4], loss[3][4];
+};
+
+static void exact_learn(struct exact *x, double rate, int j, double n, const double *errors)
+{
+    double total[3] = {0}, lowest = INFINITY, m = 0, whole = 0;
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 4; k++) total[i] += x->loss[i][k] / 4;
+        lowest = fmin(lowest, total[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        const double share = 1 / (1 + pow(rate * (total[i] - lowest), 2));
+        m += share * errors[i] * errors[i];
+        whole += share;
+    }
+    m /= whole;
+    if (x->hard[j] == 0)
+        x->hard[j] = m;
+    else
+        x->hard[j] += fmax(.005, 1 / (n + 1)) * (fmin(m, 20 * x->hard[j]) - x->hard[j]);
+    for (int i = 0; i < 3; i++) x->loss[i][j] = .998 * x->loss[i][j] + fmin(errors[i] * errors[i] / x->hard[j], 10);
+}
+
 Test(mix, has_the_weights_of_losses_kept_per_expert_and_horizon)
 {
     struct world w = world(3, 4);
+    struct exact x = {{0}, {{0}}};
     const double sizes[] = {1, 1.02, 1.05};
-    double n_hard[4] = {0}, loss[3][4] = {{0}}, exact[3], sum = 0;
+    double exact[3], sum = 0;
     for (int t = 0; t < 2000; t++)
         for (int j = 0; j < 4 && j <= t; j++) { /* the label of the j-th horizon comes from step j on */
-            double errors[3], mean = 0;
-            for (int i = 0; i < 3; i++)
-                errors[i] = (j + 1) * sizes[i] * noise((uint64_t)i, 4 * t + j), mean += errors[i] * errors[i] / 3;
+            double errors[3];
+            for (int i = 0; i < 3; i++) errors[i] = (j + 1) * sizes[i] * noise((uint64_t)i, 4 * t + j);
+            exact_learn(&x, w.settings.rate, j, j == 0 ? t : t + 1, errors);
             mix_learn(&w.settings, 3, 4, w.state, j, errors);
-            const double seen = j == 0 ? t : t + 1;
-            if (n_hard[j] == 0)
-                n_hard[j] = mean;
-            else
-                n_hard[j] += fmax(.005, 1 / (seen + 1)) * (fmin(mean, 20 * n_hard[j]) - n_hard[j]);
-            for (int i = 0; i < 3; i++) loss[i][j] = .998 * loss[i][j] + fmin(errors[i] * errors[i] / n_hard[j], 50);
         }
     weigh(&w);
     for (int i = 0; i < 3; i++) {
-        exact[i] = exp(-.05 * (loss[i][0] + loss[i][1] + loss[i][2] + loss[i][3]) / 4);
+        exact[i] = exp(-w.settings.rate * (x.loss[i][0] + x.loss[i][1] + x.loss[i][2] + x.loss[i][3]) / 4);
         sum += exact[i];
     }
     for (int i = 0; i < 3; i++)
         cr_assert_float_eq(w.weights[i], .999 * exact[i] / sum + .001 / 3, .005, "expert %d: %g, exact %g", i,
                            w.weights[i], .999 * exact[i] / sum + .001 / 3);
+}
+
+Test(mix, lets_another_expert_lead_further_ahead_unless_it_weighs_all_together)
+{
+    const double near[] = {1, 1.5}, far[] = {1.5, 1};
+    for (int together = 0; together < 2; together++) {
+        struct world w = world(2, 8);
+        double first[2], last[2];
+        w.settings.horizons = together ? MIX_TOGETHER : MIX_GROUPED;
+        for (int t = 0; t < 1000; t++)
+            for (int j = 0; j < 8; j++) {
+                const double *size = j == 0 ? near : far;
+                const double errors[] = {size[0] * noise(1, 8 * t + j), size[1] * noise(2, 8 * t + j)};
+                mix_learn(&w.settings, 2, 8, w.state, j, errors);
+            }
+        mix_weights(&w.settings, 2, w.state, 0, first);
+        mix_weights(&w.settings, 2, w.state, 7, last);
+        cr_assert_gt(last[1], .98);
+        cr_assert(together ? first[1] == last[1] : first[0] > .98, "%g", first[0]);
+    }
+}
+
+Test(mix, groups_of_horizons_double_in_size)
+{
+    struct world w = world(2, 7);
+    const double forecasts[] = {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1};
+    double mixed[7];
+    w.settings.horizons = MIX_GROUPED;
+    w.settings.start = 0;
+    for (int t = 0; t < 100; t++)
+        for (int j = 0; j < 7; j++) {
+            const double errors[] = {1 + .2 * j, 1}; /* the first expert gets worse the further it looks */
+            mix_learn(&w.settings, 2, 7, w.state, j, errors);
+        }
+    mix_combine(&w.settings, 2, 7, w.state, forecasts, mixed);
+    cr_assert_eq(mixed[1], mixed[2]);
+    cr_assert_eq(mixed[3], mixed[6]);
+    cr_assert(mixed[0] < mixed[1] && mixed[2] < mixed[3]);
 }
 
 Test(mix, does_not_depend_on_the_unit_of_the_values)
@@ -117,6 +176,14 @@ Test(mix, does_not_depend_on_the_unit_of_the_values)
         cr_assert_float_eq(one.weights[i], tiny.weights[i], 1e-4);
         cr_assert_float_eq(one.weights[i], huge.weights[i], 1e-4);
     }
+}
+
+Test(mix, tells_good_from_better_though_another_is_very_bad)
+{
+    struct world w = world(3, 1);
+    const double sizes[] = {1, 1.4, 100};
+    learn(&w, sizes, 2000, 1);
+    cr_assert_gt(w.weights[0], .9, "%g", w.weights[0]);
 }
 
 Test(mix, a_jump_says_nothing_about_who_is_better)
