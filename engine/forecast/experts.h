@@ -13,7 +13,7 @@
 #include "eddy_expert.h"
 
 /* The table of the built-in experts: expert_NAME for each row. */
-#define EXPERTS(row) row(persistence)
+#define EXPERTS(row) row(persistence) row(seasonal_naive) row(wma) row(ses) row(holt) row(holt_winters) row(arima)
 
 /* For lists of parts. */
 #define EXPERTS_PART(name)    &expert_##name.part,
@@ -29,5 +29,14 @@ static inline double expert_limit(double v, double limit)
 {
     return fmin(fmax(v, -limit), limit);
 }
+
+/* The season of those that have one: their own option, else the pipeline's. */
+static inline int expert_season(int64_t own, const struct eddy_expert_shape *shape)
+{
+    return own ? (int)own : shape->season;
+}
+/* Refuses when neither says it. */
+eddy_status expert_season_check(const char *expert, int64_t own, const struct eddy_expert_shape *,
+                                struct eddy_error *);
 
 #endif
