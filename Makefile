@@ -81,7 +81,7 @@ LIBRARY  = $(filter-out %/kafka_mock.o,$(foreach d,$(filter-out plugin plugin/de
            $(patsubst %,$(BUILD)/plugin/%.o,embed embed_save registry loader schema)
 VERSION  = $(shell awk '/define EDDY_VERSION_/ { v = v dot $$3; dot = "." } END { print v }' plugin/eddy.h)
 SONAME   = libeddy.so.$(firstword $(subst ., ,$(VERSION)))
-EXAMPLES = $(addprefix $(BUILD)/examples/,embed codec_kv.so detector_limit.so layer_leaky.so)
+EXAMPLES = $(addprefix $(BUILD)/examples/,embed codec_kv.so detector_limit.so expert_drift.so layer_leaky.so)
 HEADERS  = plugin/eddy.h plugin/eddy_plugin.h $(wildcard config/eddy_*.h engine/eddy_*.h)
 PREFIX  ?= /usr/local
 INTO     = $(DESTDIR)$(PREFIX)

@@ -117,12 +117,13 @@ Test(loader, a_library_without_eddy_module_is_refused)
 
 Test(registry, examples_are_found_by_kind_and_name_and_stay_distinct)
 {
-    static const char *const names[] = {"codec_kv.so", "detector_limit.so", "layer_leaky.so"};
+    static const char *const names[] = {"codec_kv.so", "detector_limit.so", "layer_leaky.so", "expert_drift.so"};
+    enum { N_NAMES = sizeof(names) / sizeof(*names) };
     struct registry *r;
     struct eddy_error err = {0};
-    char *paths[3];
-    for (int i = 0; i < 3; i++) paths[i] = strdup(example(names[i]));
-    const struct eddy_strings list = {3, (const char *const *)paths};
+    char *paths[N_NAMES];
+    for (int i = 0; i < N_NAMES; i++) paths[i] = strdup(example(names[i]));
+    const struct eddy_strings list = {N_NAMES, (const char *const *)paths};
     cr_assert_eq(registry_open(&r, &err), EDDY_OK);
     cr_assert_not_null(registry_load(r, &list, &err), "%s", err.message);
     cr_assert_not_null(registry_load(r, &list, &err), "loading again is no clash: %s", err.message);
@@ -130,9 +131,10 @@ Test(registry, examples_are_found_by_kind_and_name_and_stay_distinct)
     cr_assert_not_null(eddy_part_find(parts, EDDY_PART_CODEC, "kv"));
     cr_assert_not_null(eddy_part_find(parts, EDDY_PART_DETECTOR, "limit"));
     cr_assert_not_null(eddy_part_find(parts, EDDY_PART_LAYER, "leaky"));
+    cr_assert_not_null(eddy_part_find(parts, EDDY_PART_EXPERT, "drift"));
     cr_assert_not_null(eddy_part_find(parts, EDDY_PART_CODEC, "json"), "what is built in stays");
     registry_close(r);
-    for (int i = 0; i < 3; i++) free(paths[i]);
+    for (int i = 0; i < N_NAMES; i++) free(paths[i]);
 }
 
 Test(registry, every_built_in_part_is_listed_once_with_a_summary)
