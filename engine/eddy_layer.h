@@ -47,8 +47,8 @@ struct eddy_layer_plan {
     int n_in, n_out;                                    /* width of x and y */
     size_t n_params, n_packed, n_state, n_tape, n_work; /* floats; n_state per row, n_tape per row and step */
     size_t n_back; /* floats of scratch that backward() needs per row and step of the window */
-    int lag,
-        stride; /* y answers the input of `lag` steps ago; the layer fires every `stride` steps (usually 0 and 1) */
+    size_t n_back_once; /* and floats that it needs at least, however short the window */
+    int lag, stride; /* y answers the input of `lag` steps ago; the layer fires every `stride` steps (usually 0 and 1) */
     bool head;  /* its y is the network's forecast: nothing may stand above it */
     size_t multiply_adds; /* of one step of one row, for summaries; 0 = every weight but the biases is used once */
     const void *settings;
@@ -101,7 +101,7 @@ struct eddy_layer {
     void (*pack)(const struct eddy_layer_plan *, const float *params, float *packed);
     void (*step)(const struct eddy_layer_plan *, const float *packed, const struct eddy_rows *, float *work);
     /* Adds to d_params the gradient over the whole window, state at the window's start held constant (truncation).
-     * `back` is scratch [T, B, n_back]. */
+     * `back` is scratch [T, B, n_back], or n_back_once floats where that is more. */
     void (*backward)(const struct eddy_layer_plan *, const float *params, const struct eddy_tape *, float *d_params,
                      float *back);
     /* The i-th weight tensor for summaries and files: its name, place and shape; false when there is no i-th. */

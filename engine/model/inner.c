@@ -19,6 +19,7 @@ eddy_status inner_plan(const char *outer, const struct eddy_choice *choice, int 
                       : plan->lag != 0                        ? "it answers late"
                       : plan->stride != 1                     ? "it does not answer every input"
                       : plan->n_state == 0                    ? "it has no memory"
+                      : plan->n_back_once > 0                 ? "it looks at its whole window at once"
                       : plan->n_in != n_in || plan->n_out < 1 ? "its sizes cannot be"
                                                               : NULL;
     if (!why) return EDDY_OK;

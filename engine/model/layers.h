@@ -20,6 +20,7 @@
     row(gru)           \
     row(lags)          \
     row(lstm)          \
+    row(masked_encoder) \
     row(rnn)           \
     row(transformer)   \
     row(wavenet)

@@ -82,7 +82,7 @@ static size_t batch_lay_out(struct batch *b, float *base)
         run->start = carve(&c, rows * l->plan.n_state);
         width = larger(width, (size_t)l->plan.n_out);
         state = larger(state, l->plan.n_state);
-        back = larger(back, own * l->plan.n_back);
+        back = larger(back, larger(own * l->plan.n_back, l->plan.n_back_once));
         work = larger(work, l->plan.n_work);
     }
     b->state = carve(&c, rows * state);

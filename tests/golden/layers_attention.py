@@ -79,3 +79,38 @@ case("transformer", "transformer: {heads: 2, window: 8, feed_forward: 10}", 6,
      *transformer(6, 2, 8, 10, True, "steps"))
 case("transformer_after", "transformer: {heads: 2, window: 6, feed_forward: 17, norm: after, positions: time}", 4,
      *transformer(4, 2, 6, 17, False, "time"))
+
+
+def masked_encoder(n_in, units, heads, blocks, inner, window, stride, lag):
+    """For every firing the whole window through the encoder, the hidden steps replaced; their outputs handed out in turn."""
+    shapes = [(units, n_in), (units,), (units,), (window, units)] + block_shapes(units, inner) * blocks
+    shapes += [(units,), (units,)]
+
+    def run(tensors, x, t):
+        steps = torch.arange(max(0, t - window + 1), t + 1)
+        places = steps - (t - window + 1)
+        hidden = (steps >= t - lag) & (steps < t - lag + stride)
+        w, b, mask, position = tensors[:4]
+        h = torch.where(hidden[:, None, None], mask, F.linear(x[steps], w, b)) + position[places][:, None]
+        for k in range(blocks):
+            h = block(tensors[4 + 12 * k:16 + 12 * k], h, heads, None, True)
+        return steps, F.layer_norm(h, (units,), *tensors[-2:])
+
+    def forward(params, x, elapsed):
+        tensors = take(params, *shapes)
+        zero = x.new_zeros(x.shape[1], units)
+        out = [zero] * x.shape[0]
+        for t in range(stride - 1, x.shape[0], stride):
+            steps, y = run(tensors, x, t)
+            known = {int(s): y[i] for i, s in enumerate(steps)}
+            for k in range(stride):
+                if t + k < x.shape[0]:
+                    out[t + k] = known.get(t - lag + k, zero)
+        return torch.stack(out)
+    return sum(torch.Size(s).numel() for s in shapes), forward
+
+
+case("masked_encoder", "masked_encoder: {units: 6, heads: 2, blocks: 2, feed_forward: 9, window: 10, stride: 3, lag: 5, "
+     "mask: 0}", 3, *masked_encoder(3, 6, 2, 2, 9, 10, 3, 5))
+case("masked_encoder_short", "masked_encoder: {units: 4, heads: 1, blocks: 1, feed_forward: 5, window: 5, stride: 1, "
+     "lag: 4, mask: 0}", 2, *masked_encoder(2, 4, 1, 1, 5, 5, 1, 4))

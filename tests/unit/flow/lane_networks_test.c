@@ -29,6 +29,14 @@ static struct family families[] = {
      "network: {layers: [{conv1d: {filters: 4, kernel: 4, stride: 2}}, {conv1d: {filters: 4, kernel: 2, "
      "stride: 2}}, {lstm: {units: 5}}]}"},
     {"wavenet", "network: {layers: [{wavenet: {channels: 4, layers: 3, skip: 5}}]}"},
+    {"attention", "network: {layers: [{attention: {units: 6, heads: 2, window: 6, positions: time}}]}"},
+    {"transformer", "network: {layers: [{dense: {units: 4}}, {transformer: {heads: 2, window: 5, feed_forward: 6}}, "
+                    "{transformer: {heads: 1, window: 3, feed_forward: 6}}]}"},
+    {"masked",
+     "networks: {ahead: {layers: [{gru: {units: 4}}]}, back: {layers: [{masked_encoder: {units: 4, heads: 2, "
+     "blocks: 1, feed_forward: 6, window: 8, stride: 2, lag: 3}}], score: reconstruction}}"},
+    {"decoder",
+     "network: {layers: [{gru: {units: 6}}, {decoder: {layer: {gru: {units: 4}}, teacher_forcing: 0.5}}]}"},
     {"gaussian", "network: {loss: gaussian, layers: [{gru: {units: 6}}]}"},
     {"student", "network: {loss: student_t, layers: [{gru: {units: 6}}]}"},
     {"quantiles", "network: {loss: quantiles, layers: [{gru: {units: 6}}]}"},
@@ -314,6 +322,9 @@ static void expect_refused(const char *forecast, int n_values, const char *reaso
 Test(lane_networks, what_cannot_be_is_refused_with_its_place_and_reason)
 {
     expect_refused("network: {layers: [{decoder: {layer: {gru: {units: 3}}}}]}", 1, "layers.0");
+    expect_refused("network: {layers: [{gru: {units: 3}}, {decoder: {layer: {gru: {units: 3}}}}, {dense: {}}]}", 1,
+                   "last word");
+    expect_refused("network: {layers: [{masked_encoder: {}}, {gru: {units: 3}}]}", 1, "must not see");
     expect_refused("network: {layers: [{gru: {units: 3}}], horizons: [2]}", 1, "horizons: 2 is not among");
     expect_refused("network: {layers: [{conv1d: {kernel: 64, stride: 64}}, {gru: {units: 2}}]}", 1, "never sees");
     expect_refused("network: {layers: [{gru: {units: 3}}, {bidirectional: {layer: {gru: {units: 2}}, lag: 3}}]}", 1,

@@ -12,7 +12,7 @@ enum case_care {
 };
 
 struct layer_case {
-    char layer[120]; /* YAML of one entry of `layers` */
+    char layer[128]; /* YAML of one entry of `layers` */
     int n_in, n_rows;
     int n_categories; /* the last inputs are category numbers 0 .. 3 */
     int n_horizons;   /* 0 = 1 */
@@ -52,6 +52,12 @@ static struct layer_case layer_cases[] = {
     {"embedding: {encoding: one_hot, buckets: 3}", 4, 7, 2, 0, SMOOTH},
     {"embedding: {encoding: learned, buckets: 5, units: 3}", 5, 13, 2, 0, SMOOTH},
     {"embedding: {encoding: learned, buckets: 2, units: 1}", 1, 2, 1, 0, SMOOTH},
+    {"masked_encoder: {units: 4, heads: 2, blocks: 1, feed_forward: 3, window: 4, stride: 2, lag: 2, mask: 0.3}", 3,
+     5, 0, 0, CURVED},
+    {"masked_encoder: {units: 6, heads: 1, blocks: 2, feed_forward: 4, window: 7, stride: 3, lag: 4}", 2, 3, 0, 0,
+     CURVED},
+    {"masked_encoder: {units: 4, heads: 4, blocks: 1, feed_forward: 3, window: 3, stride: 1, lag: 1, mask: 0}", 1, 2,
+     0, 0, CURVED},
     {"rnn: {units: 1}", 1, 2, 0, 0, SMOOTH},
     {"rnn: {units: 33}", 5, 30, 0, 0, CURVED},
     {"rnn: {units: 5, layer_norm: true}", 3, 4, 0, 0, CURVED},

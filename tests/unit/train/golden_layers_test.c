@@ -162,7 +162,8 @@ ParameterizedTest(struct golden_file *file, golden_layers, gradients_are_those_o
     golden_open(&g, file->path);
     const size_t cells = (size_t)g.n_window * (size_t)g.n_rows, n_in = (size_t)g.plan->n_in;
     float *y = test_floats(cells * (size_t)g.plan->n_out), *tape = test_floats(cells * g.plan->n_tape);
-    float *start = test_floats((size_t)g.n_rows * g.plan->n_state), *back = test_floats(cells * g.plan->n_back);
+    float *start = test_floats((size_t)g.n_rows * g.plan->n_state),
+          *back = test_floats(cells * g.plan->n_back + g.plan->n_back_once);
     float *d_params = test_floats(g.plan->n_params), *d_x = test_floats(cells * n_in);
     golden_run(&g, g.n_window, y, tape);
     const struct eddy_tape window = {.n_steps = g.n_window,

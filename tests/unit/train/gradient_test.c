@@ -139,7 +139,7 @@ static void layer_check(const struct layer_case *c, struct layer_loss *l)
 {
     const size_t cells = STEPS * ROWS, n_in = (size_t)l->plan->n_in;
     float *d_x = test_floats(cells * n_in), *d_params = test_floats(l->plan->n_params);
-    float *back = test_floats(cells * l->plan->n_back);
+    float *back = test_floats(cells * l->plan->n_back + l->plan->n_back_once);
     (void)layer_loss(l);
     const struct eddy_tape tape = layer_tape(l, d_x), no_input = layer_tape(l, NULL);
     l->layer->backward(l->plan, l->params, &tape, d_params, back);
