@@ -107,7 +107,8 @@ static struct eddy_tape layer_tape(const struct layer_loss *l, float *d_x)
                               .draws = l->draws};
 }
 
-/* The states that some steps have left on a new key, and the outputs at 0 where the layer does not fire. */
+/* The states that some steps have left; the first row's is a new key's where the digits allow for one more kind of start;
+ * and the outputs at 0 where the layer does not fire. */
 static void layer_start(struct layer_loss *l, const struct layer_case *c)
 {
     const size_t cells = STEPS * ROWS, n_in = (size_t)l->plan->n_in, n_out = (size_t)l->plan->n_out;
@@ -118,6 +119,7 @@ static void layer_start(struct layer_loss *l, const struct layer_case *c)
         (void)layer_loss(l);
         memcpy(l->start, l->state, ROWS * l->plan->n_state * sizeof(float));
     }
+    if (sizeof(float) == sizeof(double)) memset(l->start, 0, l->plan->n_state * sizeof(float));
     memcpy(l->x, x, cells * n_in * sizeof(float));
     memset(l->y, 0, cells * n_out * sizeof(float));
     free(x);
