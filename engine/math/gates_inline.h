@@ -210,22 +210,4 @@ static double kernel_squares(size_t n, const float *a)
     return sum;
 }
 
-/* m' = b1 m + (1 - b1) g   v' = b2 v + (1 - b2) g^2   w' = w - lr c1 m' / (sqrt(c2 v') + eps)   e' = e + k (w' - e) */
-static void kernel_adam(const struct adam *s, size_t n, const struct adam_arrays *p)
-{
-    const float *restrict gradient = p->gradient, *restrict w = p->weight, *restrict m = p->moment;
-    const float *restrict v = p->variance, *restrict e = p->average;
-    float *restrict new_w = p->new_weight, *restrict new_m = p->new_moment, *restrict new_v = p->new_variance;
-    float *restrict new_e = p->new_average;
-    const struct adam k = *s;
-    const float rest1 = 1 - k.beta1, rest2 = 1 - k.beta2, rate = k.learning_rate * k.correction1;
-    for (size_t j = 0; j < n; j++) {
-        float g = gradient[j] * k.gradient_scale;
-        new_m[j] = k.beta1 * m[j] + rest1 * g;
-        new_v[j] = k.beta2 * v[j] + rest2 * (g * g);
-        new_w[j] = w[j] - rate * new_m[j] / (act_sqrt(k.correction2 * new_v[j]) + k.epsilon);
-        new_e[j] = e[j] + k.ema * (new_w[j] - e[j]);
-    }
-}
-
 #endif

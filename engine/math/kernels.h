@@ -31,13 +31,16 @@ struct product {
 /* What one GRU step leaves: r | z | n | U_n h + b_hn | h_prev, each [units]. */
 enum { LSTM_TAPE = 7, GRU_TAPE = 5 };
 
-struct adam {
-    float gradient_scale; /* of the norm clip; 1 = not clipped */
-    float beta1, beta2, epsilon;
-    float correction1, correction2; /* 1 / (1 - beta^t) */
+/* One step of an optimiser; the equations stand in optimiser_inline.h. */
+struct optimiser_step {
+    float gradient_scale;           /* of the norm clip; 1 = not clipped */
+    float beta1;                    /* adam: decay of the first moment; sgd: momentum */
+    float beta2;                    /* adam, rmsprop: decay of the mean of squared gradients */
+    float epsilon;                  /* adam, rmsprop */
+    float correction1, correction2; /* adam: 1 / (1 - beta^t) */
     float learning_rate, ema;       /* ema: the b of (1 - b) */
 };
-struct adam_arrays { /* all [n] */
+struct optimiser_arrays { /* all [n] */
     const float *gradient, *weight, *moment, *variance, *average;
     float *new_weight, *new_moment, *new_variance, *new_average;
 };
@@ -81,8 +84,14 @@ struct kernels {
     /* The sum of squares in double: 16 sums over every 16th number, added up in order. */
     double (*squares)(size_t n, const float *a);
 
-    /* One step of Adam and of the running average; new_* may not alias the old ones. */
-    void (*adam)(const struct adam *, size_t n, const struct adam_arrays *);
+    /* sum (a - b)^2 in double, as `squares` */
+    double (*distance)(size_t n, const float *a, const float *b);
+    void (*clip)(size_t n, float most, float *a); /* to -most .. most; not a number stays so */
+
+    /* One step and the running average after it; new_* may not alias the old ones. */
+    void (*adam)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);
+    void (*rmsprop)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);
+    void (*sgd)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);
 };
 
 /* The fastest set that this processor runs. */

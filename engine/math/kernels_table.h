@@ -1,6 +1,7 @@
 /* The table of one instruction set: included last by each kernels_*.c, which sets KERNELS_NAME and KERNELS_TABLE. */
 #include "engine/math/activations_inline.h"
 #include "engine/math/gates_inline.h"
+#include "engine/math/optimiser_inline.h"
 #include "engine/math/product_inline.h"
 
 const struct kernels KERNELS_TABLE = {
@@ -18,5 +19,9 @@ const struct kernels KERNELS_TABLE = {
     .add_rows = kernel_add_rows,
     .finite = kernel_finite,
     .squares = kernel_squares,
+    .distance = kernel_distance,
+    .clip = kernel_clip,
     .adam = kernel_adam,
+    .rmsprop = kernel_rmsprop,
+    .sgd = kernel_sgd,
 };

@@ -35,12 +35,12 @@ static double whole_power(double base, int64_t n)
     return result;
 }
 
-static struct adam adam_of(const struct train_settings *settings, int64_t step, double grad_norm)
+static struct optimiser_step adam_of(const struct train_settings *settings, int64_t step, double grad_norm)
 {
     double keep = 1 - EMA_RAMP_STEPS / ((double)step + EMA_RAMP_STEPS);
     if (keep > settings->ema) keep = settings->ema;
     if (keep < 0) keep = 0;
-    return (struct adam){
+    return (struct optimiser_step){
         .gradient_scale = (float)(grad_norm > settings->clip_norm ? settings->clip_norm / grad_norm : 1),
         .beta1 = (float)BETA1,
         .beta2 = (float)BETA2,
@@ -55,8 +55,8 @@ static struct adam adam_of(const struct train_settings *settings, int64_t step, 
 static void next_make(const struct train_settings *settings, const struct train_state *now, size_t n_params,
                       double grad_norm, const struct next *next)
 {
-    const struct adam adam = adam_of(settings, *now->steps + 1, grad_norm);
-    const struct adam_arrays arrays = {
+    const struct optimiser_step adam = adam_of(settings, *now->steps + 1, grad_norm);
+    const struct optimiser_arrays arrays = {
         .gradient = next->gradient,
         .weight = now->master,
         .moment = now->moment,

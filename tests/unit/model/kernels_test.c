@@ -101,8 +101,9 @@ Test(kernels, product_lets_not_a_number_spread_to_its_own_row_only)
 enum { ROWS = 5, UNITS = 37, WIDTH = 48, N = ROWS * UNITS };
 struct everything {
     float state[2][ROWS * 2 * UNITS], y[2][N], tape[2][LSTM_TAPE * N];
-    float d_state[2][N], d_a[2][4 * N], activated[4][N], d_activated[4][N], adam[4][N], sum[N], decayed[4][N];
-    double squares;
+    float d_state[2][N], d_a[2][4 * N], activated[4][N], d_activated[4][N], stepped[3][4][N], clipped[N], sum[N],
+        decayed[4][N];
+    double squares, distance;
 };
 
 static void run_recurrent(const struct kernels *k, const float *a, const float *dh, struct everything *e)
@@ -124,10 +125,25 @@ static void run_recurrent(const struct kernels *k, const float *a, const float *
     }
 }
 
+/* The moments are a + N and, none negative, what relu has made of a. */
+static void run_optimisers(const struct kernels *k, const float *a, const float *gradient, struct everything *e)
+{
+    const struct optimiser_step step = {0.7f, 0.9f, 0.999f, 1e-8f, 10, 1000, 1e-3f, 0.3f};
+    for (int rule = 0; rule < 3; rule++) {
+        float(*to)[N] = e->stepped[rule];
+        const struct optimiser_arrays arrays = {
+            gradient, a, a + N, e->activated[ACTIVATION_RELU], a + 2 * N, to[0], to[1], to[2], to[3]};
+        (rule == 0 ? k->adam : rule == 1 ? k->rmsprop : k->sgd)(&step, N, &arrays);
+    }
+    memcpy(e->clipped, gradient, sizeof(e->clipped));
+    k->clip(N, 0.5f, e->clipped);
+    e->squares = k->squares(N - 3, gradient);
+    e->distance = k->distance(N - 3, gradient, a);
+}
+
 static void run_everything(const struct kernels *k, struct everything *e)
 {
     float *a = test_floats(ROWS * 4 * WIDTH), *dh = test_floats(N);
-    const struct adam adam = {0.7f, 0.9f, 0.999f, 1e-8f, 10, 1000, 1e-3f, 0.3f};
     memset(e, 0, sizeof(*e));
     test_fill(a, ROWS * 4 * WIDTH, 21, 3);
     test_fill(dh, N, 22, 1);
@@ -142,9 +158,7 @@ static void run_everything(const struct kernels *k, struct everything *e)
     memcpy(e->sum, dh, sizeof(e->sum));
     k->add(N, a, e->sum);
     k->add_rows(ROWS, UNITS, a, UNITS, e->sum);
-    const struct adam_arrays arrays = {
-        dh, a, a + N, e->activated[ACTIVATION_RELU], a + 2 * N, e->adam[0], e->adam[1], e->adam[2], e->adam[3]};
-    k->adam(&adam, N, &arrays);
+    run_optimisers(k, a, dh, e);
     free(a);
     free(dh);
 }
@@ -172,18 +186,52 @@ Test(kernels, the_best_set_is_one_of_the_named_ones)
     cr_assert_not_null(kernels_named("portable"));
 }
 
-Test(kernels, adam_moves_by_the_learning_rate_on_its_first_step)
+/* Two weights of 1 with gradients 3 and -0.001 after their first step: weights, moments, variances, averages. */
+static void first_step(void (*rule)(const struct optimiser_step *, size_t, const struct optimiser_arrays *),
+                       float to[4][2])
 {
     const float gradient[2] = {3, -0.001f}, weight[2] = {1, 1}, zero[2] = {0, 0};
-    float w[2], m[2], v[2], e[2];
-    const struct adam first = {1, 0.9f, 0.999f, 1e-8f, 10, 1000, 0.01f, 0.5f};
-    const struct adam_arrays arrays = {gradient, weight, zero, zero, weight, w, m, v, e};
-    kernels_best()->adam(&first, 2, &arrays);
-    cr_assert_float_eq(w[0], 0.99f, 1e-6f); /* whatever the gradient's size */
-    cr_assert_float_eq(w[1], 1.01f, 1e-6f);
-    cr_assert_float_eq(m[0], 0.3f, 1e-6f);
-    cr_assert_float_eq(v[0], 0.009f, 1e-6f);
-    cr_assert_float_eq(e[0], 0.995f, 1e-6f);
+    const struct optimiser_step first = {1, 0.9f, 0.999f, 1e-8f, 10, 1000, 0.01f, 0.5f};
+    const struct optimiser_arrays arrays = {gradient, weight, zero, zero, weight, to[0], to[1], to[2], to[3]};
+    rule(&first, 2, &arrays);
+}
+
+Test(kernels, adam_moves_by_the_learning_rate_on_its_first_step)
+{
+    float to[4][2];
+    first_step(kernels_best()->adam, to);
+    cr_assert_float_eq(to[0][0], 0.99f, 1e-6f); /* whatever the gradient's size */
+    cr_assert_float_eq(to[0][1], 1.01f, 1e-6f);
+    cr_assert_float_eq(to[1][0], 0.3f, 1e-6f);
+    cr_assert_float_eq(to[2][0], 0.009f, 1e-6f);
+    cr_assert_float_eq(to[3][0], 0.995f, 1e-6f);
+}
+
+Test(kernels, rmsprop_divides_by_the_root_of_the_mean_square_alone)
+{
+    float to[4][2];
+    first_step(kernels_best()->rmsprop, to);
+    cr_assert_float_eq(to[0][0], 1 - 0.01f / 0.0316227766f, 1e-5f); /* sqrt(1 - 0.999) */
+    cr_assert_float_eq(to[1][0], 0, 0);
+    cr_assert_float_eq(to[2][0], 0.009f, 1e-6f);
+    cr_assert_float_eq(to[3][0], 1 - 0.005f / 0.0316227766f, 1e-5f);
+}
+
+Test(kernels, sgd_moves_along_the_gradient)
+{
+    float to[4][2];
+    first_step(kernels_best()->sgd, to);
+    cr_assert_float_eq(to[0][0], 0.97f, 1e-6f);
+    cr_assert_float_eq(to[0][1], 1.00001f, 1e-6f);
+    cr_assert_float_eq(to[1][0], 3, 1e-6f);
+    cr_assert_float_eq(to[2][0], 0, 0);
+}
+
+Test(kernels, clip_limits_both_ways_and_leaves_what_is_not_a_number)
+{
+    float a[] = {-3, -0.5f, 0, 0.25f, INFINITY, NAN};
+    kernels_best()->clip(6, 0.5f, a);
+    cr_assert(a[0] == -0.5f && a[1] == -0.5f && a[2] == 0 && a[3] == 0.25f && a[4] == 0.5f && isnan(a[5]));
 }
 
 Test(kernels, one_number_that_is_not_finite_is_found_anywhere)
@@ -209,6 +257,8 @@ Test(kernels, squares_add_up_in_double)
 {
     const float a[20] = {3, 4, [17] = 1e30f, [19] = 12};
     cr_assert_float_eq(kernels_best()->squares(17, a), 25, 1e-12);
+    cr_assert_float_eq(kernels_best()->distance(17, a, (const float[17]){1, 2, [16] = 4}), 2 * 2 + 2 * 2 + 4 * 4,
+                       1e-12);
     cr_assert_float_eq(kernels_best()->squares(20, a) / ((double)1e30f * (double)1e30f), 1, 1e-12);
 }
 
