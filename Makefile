@@ -160,8 +160,8 @@ $(foreach g,$(GROUPS),$(eval $(call unit,$(g))))
 # Gradients once more, to six digits: maths, layers and training compiled as they are but with float defined as double
 # (activations from the C library, dgemm for sgemm; -w because headers that name float complain).
 DOUBLE = $(filter-out engine/math/kernels_avx%.c,$(wildcard engine/math/*.c engine/model/*.c)) \
-         $(addprefix engine/train/,tbptt.c batch.c optimiser.c scratch.c window.c) \
-         $(addprefix tests/unit/model/,fixture.c loss_test.c) $(addprefix tests/unit/train/,fixture.c gradient_test.c golden_test.c golden_layers_test.c)
+         $(addprefix engine/train/,tbptt.c batch.c optimiser.c schedule.c scratch.c window.c) \
+         $(addprefix tests/unit/model/,fixture.c loss_test.c) $(addprefix tests/unit/train/,fixture.c gradient_test.c golden_test.c golden_layers_test.c optimiser_test.c)
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc  ,$< (double))$(CC) $(CFLAGS_) -w -Dfloat=double -DMATH_DOUBLE -c $< -o $@

@@ -148,8 +148,42 @@ static const struct eddy_option train_options[] = {
      "Events of a key between two of its training windows.", NULL, 0, false},
     {"window", EDDY_OPT_INT, AT(train, window), "48", 2, 4096, "steps",
      "Length of a training window; stretched to reach the largest horizon.", NULL, 0, false},
-    {"learning_rate", EDDY_OPT_REAL, AT(train, learning_rate), "2e-3", 1e-9, 10, "",
-     "Step size of the Adam optimiser.", NULL, 0, false},
+    {"optimiser", EDDY_OPT_ENUM, AT(train, optimiser), "adam", 0, 0, "adam|rmsprop|sgd",
+     "How weights follow gradients: adam is good without tuning; rmsprop forgets its momentum; sgd follows the "
+     "gradient itself and wants a larger learning_rate, some 20 times adam's.",
+     NULL, 0, false},
+    {"learning_rate", EDDY_OPT_REAL, AT(train, learning_rate), "2e-3", 1e-9, 10, "", "Step size of the optimiser.",
+     NULL, 0, false},
+    {"schedule", EDDY_OPT_ENUM, AT(train, schedule), "constant", 0, 0, "constant|warmup|inverse_sqrt|cosine|plateau",
+     "How the learning rate changes with the optimiser's steps. constant suits most streams. warmup climbs to it "
+     "over "
+     "schedule_steps: for deep stacks and attention. inverse_sqrt then falls with the root of the steps, cosine "
+     "falls "
+     "and starts again in periods of twice the length each time: for streams that change slowly, where noise "
+     "should be averaged out. plateau lowers the rate while the loss has stopped falling and raises it when the loss "
+     "rises: for streams that change now and then.",
+     NULL, 0, false},
+    {"schedule_steps", EDDY_OPT_INT, AT(train, schedule_steps), "1000", 1, 1e9, "optimiser steps",
+     "Length of the warmup (warmup, inverse_sqrt), of the first period (cosine), or over which the loss must fall "
+     "(plateau).",
+     NULL, 0, false},
+    {"schedule_floor", EDDY_OPT_REAL, AT(train, schedule_floor), "0.1", 1e-6, 1, "share of learning_rate",
+     "Where inverse_sqrt, cosine and plateau stop falling: a stream never ends, so learning must not either.", NULL,
+     0, false},
+    {"beta1", EDDY_OPT_REAL, AT(train, beta1), "0.9", 0, 0.999999, "per step",
+     "Optimiser adam: decay of the mean of the gradients.", NULL, 0, false},
+    {"beta2", EDDY_OPT_REAL, AT(train, beta2), "0.999", 0, 0.999999, "per step",
+     "Optimiser adam: decay of the mean of the squared gradients.", NULL, 0, false},
+    {"alpha", EDDY_OPT_REAL, AT(train, alpha), "0.99", 0, 0.999999, "per step",
+     "Optimiser rmsprop: decay of the mean of the squared gradients.", NULL, 0, false},
+    {"momentum", EDDY_OPT_REAL, AT(train, momentum), "0.9", 0, 0.999999, "per step",
+     "Optimiser sgd: share of the last step that the next one goes on with.", NULL, 0, false},
+    {"weight_decay", EDDY_OPT_REAL, AT(train, weight_decay), "0", 0, 1, "share per learning_rate",
+     "Every step takes this times the learning rate off all weights, as in AdamW; biases, normalisations and initial "
+     "states are spared.",
+     NULL, 0, false},
+    {"clip_value", EDDY_OPT_REAL, AT(train, clip_value), "0", 0, 1e6, "",
+     "Every number of a gradient is limited to this either way, before clip_norm; 0 does not.", NULL, 0, false},
     {"clip_norm", EDDY_OPT_REAL, AT(train, clip_norm), "1", 1e-6, 1e6, "",
      "Gradients with a larger norm are scaled down to it.", NULL, 0, false},
     {"ema", EDDY_OPT_REAL, AT(train, ema), "0.99", 0, 0.999999, "",

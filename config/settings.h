@@ -28,6 +28,8 @@ enum network_input {
     N_NETWORK_INPUTS
 };
 extern const char *const network_input_words[]; /* by enum network_input; NULL-terminated */
+enum optimiser { OPTIMISER_ADAM, OPTIMISER_RMSPROP, OPTIMISER_SGD };
+enum schedule { SCHEDULE_CONSTANT, SCHEDULE_WARMUP, SCHEDULE_INVERSE_SQRT, SCHEDULE_COSINE, SCHEDULE_PLATEAU };
 enum train_mode { TRAIN_BACKGROUND, TRAIN_INLINE, TRAIN_OFF };
 enum on_change { ON_CHANGE_REFUSE, ON_CHANGE_RESET };
 enum missing_state { MISSING_STATE_REBUILD, MISSING_STATE_REFUSE };
@@ -96,16 +98,25 @@ struct detect_settings {
 };
 
 struct train_settings {
-    int mode;             /* enum train_mode */
-    int64_t every;        /* events of a key between two of its training windows */
-    int64_t window;       /* steps of a window; stretched to reach the largest horizon */
-    double learning_rate; /* Adam */
-    double clip_norm;     /* global gradient norm */
-    double ema;           /* decay of the averaged weights that serve; 0 = serve the live weights */
-    int64_t batch;        /* windows per optimiser step */
-    int64_t windows;      /* windows kept per epoch, chosen evenly by reservoir */
-    int64_t epoch;        /* offsets between two boundaries at which shared weights may change */
-    int64_t lag;          /* epochs between the end of a candidate's data and its adoption */
+    int mode;       /* enum train_mode */
+    int64_t every;  /* events of a key between two of its training windows */
+    int64_t window; /* steps of a window; stretched to reach the largest horizon */
+    int optimiser;  /* enum optimiser */
+    double learning_rate;
+    int schedule;           /* enum schedule: engine/train/schedule.h */
+    int64_t schedule_steps; /* optimiser steps: warmup, first period, or what counts as standing still */
+    double schedule_floor;  /* least share of learning_rate */
+    double beta1, beta2;    /* adam */
+    double alpha;           /* rmsprop: decay of the mean of squared gradients */
+    double momentum;        /* sgd */
+    double weight_decay;    /* decoupled; biases and the like are spared */
+    double clip_value;      /* each number of the gradient, before clip_norm; 0 = off */
+    double clip_norm;       /* global gradient norm */
+    double ema;             /* decay of the averaged weights that serve; 0 = serve the live weights */
+    int64_t batch;          /* windows per optimiser step */
+    int64_t windows;        /* windows kept per epoch, chosen evenly by reservoir */
+    int64_t epoch;          /* offsets between two boundaries at which shared weights may change */
+    int64_t lag;            /* epochs between the end of a candidate's data and its adoption */
 };
 
 struct state_settings {

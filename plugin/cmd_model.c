@@ -8,6 +8,7 @@
 #include "engine/flow/lane_store.h"
 #include "engine/flow/plan.h"
 #include "engine/model/stack.h"
+#include "engine/model/tensors.h"
 #include "engine/train/trainer.h"
 #include "plugin/cmd_model_files.h"
 #include "plugin/commands.h"
@@ -81,33 +82,56 @@ static eddy_status do_list(struct model_work *w, struct eddy_error *err)
     return store_list_models(w->store, list_model, w, err);
 }
 
-/* Mean, standard deviation and largest size of the numbers of one tensor. */
-static void show_tensor(struct model_work *w, int layer, const char *part, const struct eddy_tensor_info *t,
-                        const float *params)
+/* Mean, standard deviation and largest size of the numbers of one tensor, the norm of its gradient at the last accepted
+ * step and what share of its own norm that step moved it by. */
+struct tensor_figures {
+    double mean, spread, largest, grad_norm, update_ratio;
+};
+
+static struct tensor_figures tensor_figures(const float *serving, const float *master, size_t n,
+                                            const struct train_health *health)
 {
-    size_t n = (size_t)t->rows * (size_t)t->cols;
-    double sum = 0, squares = 0, most = 0;
+    double sum = 0, squares = 0, most = 0, norm = 0;
     for (size_t i = 0; i < n; i++) {
-        double x = (double)params[t->first + i];
+        double x = (double)serving[i];
         sum += x;
         squares += x * x;
+        norm += (double)master[i] * (double)master[i];
         if (fabs(x) > most) most = fabs(x);
     }
-    double mean = n ? sum / (double)n : 0, spread = n ? sqrt(fmax(0, squares / (double)n - mean * mean)) : 0;
+    double mean = n ? sum / (double)n : 0;
+    return (struct tensor_figures){
+        .mean = mean,
+        .spread = n ? sqrt(fmax(0, squares / (double)n - mean * mean)) : 0,
+        .largest = most,
+        .grad_norm = health->grad_norm,
+        .update_ratio = norm > 0 ? health->update_norm / sqrt(norm) : NAN,
+    };
+}
+
+static void show_tensor(struct model_work *w, const struct tensors *t, const struct tensor_figures *f)
+{
+    const char *part = t->layer < t->net->n_layers ? t->net->layers[t->layer].layer->part.name : "head";
     if (!w->args->json) {
-        printf("  %2d %-8s %-12s %4d x %-4d  mean %10.4g  std %10.4g  largest %10.4g\n", layer, part, t->name,
-               t->rows, t->cols, mean, spread, most);
+        printf("  %5d %-14s %-24s %4d x %-4d %10.3g %10.3g %10.3g", t->layer, part, t->info.name, t->info.rows,
+               t->info.cols, f->mean, f->spread, f->largest);
+        if (isfinite(f->grad_norm)) printf(" %10.3g", f->grad_norm);
+        if (isfinite(f->grad_norm) && isfinite(f->update_ratio)) printf(" %10.3g", f->update_ratio);
+        puts("");
         return;
     }
     json_open(&w->json, NULL, '{');
-    json_int(&w->json, "layer", layer);
+    json_int(&w->json, "layer", t->layer);
     json_text(&w->json, "part", part);
-    json_text(&w->json, "name", t->name);
-    json_int(&w->json, "rows", t->rows);
-    json_int(&w->json, "cols", t->cols);
-    json_real(&w->json, "mean", mean);
-    json_real(&w->json, "std", spread);
-    json_real(&w->json, "largest", most);
+    json_text(&w->json, "name", t->info.name);
+    json_int(&w->json, "rows", t->info.rows);
+    json_int(&w->json, "cols", t->info.cols);
+    json_real(&w->json, "mean", f->mean);
+    json_real(&w->json, "std", f->spread);
+    json_real(&w->json, "rms", hypot(f->mean, f->spread));
+    json_real(&w->json, "largest", f->largest);
+    json_real(&w->json, "grad_norm", f->grad_norm);
+    json_real(&w->json, "update_ratio", f->update_ratio);
     json_close(&w->json, '}');
 }
 
@@ -142,15 +166,17 @@ static void show_progress(struct model_work *w, const char *name, const struct t
     json_open(&w->json, "tensors", '[');
 }
 
-static void show_network(struct model_work *w, const struct network *network, const float *params)
+static void show_network(struct model_work *w, const struct model_slice *slice, const struct weights *weights)
 {
-    for (int i = 0; i <= network->n_layers; i++) {
-        const struct network_layer *layer = &network->layers[i];
-        struct eddy_tensor_info t;
-        for (int k = 0; layer->layer->tensor(&layer->plan, k, &t); k++) {
-            t.first += layer->first_param;
-            show_tensor(w, i, i < network->n_layers ? layer->layer->part.name : "head", &t, params);
-        }
+    const struct train_health *health = weights->health + slice->first_tensor;
+    if (!w->args->json)
+        printf("  %5s %-14s %-24s %11s %10s %10s %10s %10s %10s\n", "layer", "part", "tensor", "shape  ", "mean",
+               "std", "largest", "gradient", "update");
+    for (struct tensors t = {.net = slice->net}; tensors_next(&t); health++) {
+        const size_t first = slice->first_param + t.info.first;
+        const struct tensor_figures f = tensor_figures(weights->ema + first, weights->master + first,
+                                                       tensors_floats(&t), health);
+        show_tensor(w, &t, &f);
     }
     if (!w->args->json) return;
     json_close(&w->json, ']');
@@ -162,7 +188,7 @@ static void show_weights(struct model_work *w, const struct model *model, const 
     show_head(w, weights);
     for (int i = 0; i < model->n; i++) {
         show_progress(w, model->slices[i].name, &weights->progress[i]);
-        show_network(w, model->slices[i].net, weights->ema + model->slices[i].first_param);
+        show_network(w, &model->slices[i], weights);
     }
     if (!w->args->json) return;
     json_close(&w->json, ']');
@@ -318,7 +344,8 @@ const struct command command_model = {
     "the weights: list, summary, show V, export FILE, import FILE",
     "  list         the versions that each partition keeps, and which is in use\n"
     "  summary      the layers of the network with their sizes\n"
-    "  show V       the numbers of one version, tensor by tensor\n"
+    "  show V       the numbers of one version, tensor by tensor; `gradient` is its norm at the last step of the\n"
+    "               optimiser, `update` the share of the tensor that this step changed: some 0.001 is healthy\n"
     "  export FILE  the weights as safetensors, with the names and shapes of PyTorch's modules: "
     "layers.0.weight_ih_l0,\n"
     "               .., head.weight, head.bias; with several networks the network's name stands before them\n"

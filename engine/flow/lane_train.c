@@ -54,7 +54,8 @@ static struct train_state train_own_state(const struct plan_network *network, st
 {
     size_t n = network->net->n_params;
     float *w = (float *)(void *)(r->row + network->at_weights);
-    return (struct train_state){w, w + n, w + 2 * n, w + 3 * n, steps};
+    void *pace = network->at_pace >= 0 ? r->row + network->at_pace : NULL;
+    return (struct train_state){w, w + n, w + 2 * n, w + 3 * n, steps, pace};
 }
 
 /* The section counts steps + 1, so that 0 says that the key has no weights of its own yet. */

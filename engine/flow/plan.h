@@ -57,6 +57,7 @@ struct plan_network {
     int64_t at_starts;    /* [n_channels, n_starts, n_state] float  training only */
     int64_t at_weights;   /* master | moment | variance | ema, each [n_params] float; own weights only */
     int64_t at_optimiser; /* int64_t: optimiser steps + 1, 0 = weights not yet made; own weights only */
+    int64_t at_pace;      /* struct train_pace; own weights under train.schedule plateau only */
     int64_t at_look_back; /* [n_channels, lag + 1, look_back_bytes] look_back.h */
 };
 

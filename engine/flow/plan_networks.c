@@ -6,6 +6,7 @@
 #include "engine/flow/plan_private.h"
 #include "engine/forecast/calendar.h"
 #include "engine/model/layers.h"
+#include "engine/train/schedule.h"
 
 enum { MAX_NETWORK_OUTPUTS = 65536 };
 
@@ -179,7 +180,7 @@ eddy_status plan_networks(struct plan *p, struct eddy_error *err)
     p->training = p->settings->train.mode != TRAIN_OFF;
     for (int i = 0; i < count; i++) {
         struct plan_network *n = &p->networks[p->n_networks++];
-        n->at_state = n->at_starts = n->at_weights = n->at_optimiser = n->at_look_back = -1;
+        n->at_state = n->at_starts = n->at_weights = n->at_optimiser = n->at_pace = n->at_look_back = -1;
         n->settings = network_given(p, i, n);
         eddy_status rc = network_plan(p, n, err);
         if (rc >= 0) rc = network_window(p, n, err);
@@ -213,6 +214,7 @@ static eddy_status network_sections(struct plan *p, struct plan_network *n, stru
 {
     const size_t channels = (size_t)p->n_channels, state = channels * n->net->n_state * sizeof(float);
     const size_t own = n->own_weights ? n->net->n_params : 0;
+    const bool plateau = p->settings->train.schedule == SCHEDULE_PLATEAU;
     const struct {
         int64_t *at;
         const char *what, *alone;
@@ -223,6 +225,7 @@ static eddy_status network_sections(struct plan *p, struct plan_network *n, stru
         {&n->at_starts, "starts", "train.starts", SECTION_F32, p->training ? state * (size_t)n->n_starts : 0},
         {&n->at_weights, "weights", "network.weights", SECTION_F32, 4 * own * sizeof(float)},
         {&n->at_optimiser, "optimiser", "optimiser", SECTION_I64, own ? sizeof(int64_t) : 0},
+        {&n->at_pace, "pace", "optimiser.pace", SECTION_F64, own && plateau ? sizeof(struct train_pace) : 0},
         {&n->at_look_back, "look_back", "network.look_back", SECTION_BYTES,
          n->task == TASK_LOOK_BACK ? channels * look_back_bytes(p->n_dims, n->net->lag) : 0},
     };

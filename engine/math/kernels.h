@@ -86,7 +86,8 @@ struct kernels {
 
     /* sum (a - b)^2 in double, as `squares` */
     double (*distance)(size_t n, const float *a, const float *b);
-    void (*clip)(size_t n, float most, float *a); /* to -most .. most; not a number stays so */
+    /* To -most .. most; not a number stays so. */
+    void (*clip)(size_t n, float most, const float *a, float *clipped);
 
     /* One step and the running average after it; new_* may not alias the old ones. */
     void (*adam)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);

@@ -60,11 +60,11 @@ static void kernel_sgd(const struct optimiser_step *s, size_t n, const struct op
     memcpy(p->new_variance, p->variance, n * sizeof(float));
 }
 
-static void kernel_clip(size_t n, float most, float *a)
+static void kernel_clip(size_t n, float most, const float *restrict a, float *restrict clipped)
 {
     for (size_t j = 0; j < n; j++) {
         const float below = a[j] > most ? most : a[j];
-        a[j] = below < -most ? -most : below;
+        clipped[j] = below < -most ? -most : below;
     }
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/model/tensors.h"
+
 enum { PACKED_MULTIPLE = 16 /* floats; each network's packed weights start on a cache line */ };
 
 eddy_status model_open(const char *const *names, struct network *const *networks, int n, struct model **out,
@@ -19,7 +21,8 @@ eddy_status model_open(const char *const *names, struct network *const *networks
     m->n = n;
     m->slices = slices;
     for (int i = 0; i < n; i++) {
-        slices[i] = (struct model_slice){names[i], networks[i], m->n_params, m->n_packed};
+        slices[i] = (struct model_slice){names[i], networks[i], m->n_params, m->n_packed, m->n_tensors};
+        m->n_tensors += tensors_count(networks[i]);
         m->n_params += networks[i]->n_params;
         m->n_packed += (networks[i]->n_packed + PACKED_MULTIPLE - 1) / PACKED_MULTIPLE * PACKED_MULTIPLE;
     }

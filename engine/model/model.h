@@ -12,10 +12,11 @@ struct model_slice {
     const char *name; /* of the network */
     const struct network *net;
     size_t first_param, first_packed; /* floats from the start of the model's arrays */
+    int first_tensor;                 /* tensors of the networks before it */
 };
 
 struct model {
-    int n;
+    int n, n_tensors;
     size_t n_params, n_packed;
     struct model_slice *slices; /* [n] */
 };

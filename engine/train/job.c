@@ -125,7 +125,9 @@ static eddy_status job_train_network(struct train_job *job, struct weights *w, i
                                                             : all->n);
     struct train_progress *progress = weights_progress(w, network);
     struct train_state state = weights_train_state(w, &job->model->slices[network], network);
-    struct train_report report = {.loss = progress->loss, .grad_norm = progress->grad_norm};
+    struct train_report report = {.loss = progress->loss,
+                                  .grad_norm = progress->grad_norm,
+                                  .health = weights_health(w) + job->model->slices[network].first_tensor};
     eddy_status rc = EDDY_OK;
     for (int first = 0; first < all->n && rc >= 0; first += batch) {
         const int n = all->n - first < batch ? all->n - first : batch;

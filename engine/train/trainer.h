@@ -11,13 +11,14 @@
 
 #include "eddy_buffer.h"
 #include "engine/model/model.h"
-#include "engine/train/tbptt.h"
+#include "engine/train/optimiser.h"
 
 /* How far the training of one network has come. */
 struct train_progress {
     int64_t steps;          /* optimiser steps so far */
     int64_t refused;        /* steps refused so far */
     double loss, grad_norm; /* of the last accepted step, NaN before */
+    struct train_pace pace; /* of train.schedule plateau */
 };
 
 struct weights {
@@ -27,6 +28,8 @@ struct weights {
     const float *packed; /* [n_packed] serving order of ema (or of master when train.ema is 0) */
     int n_networks;
     const struct train_progress *progress; /* [n_networks] */
+    int n_tensors;
+    const struct train_health *health; /* [n_tensors] network by network, as tensors.h walks them */
 };
 
 eddy_status weights_initial(const struct model *, uint64_t seed, struct weights **, struct eddy_error *);

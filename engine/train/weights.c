@@ -14,6 +14,7 @@ struct weights_block {
     size_t n_packed;
     float *packed, *master; /* the same arrays, writable; moment, variance and ema follow master */
     struct train_progress progress[EDDY_MAX_NETWORKS];
+    struct train_health health[]; /* [n_tensors]; the floats begin behind it */
 };
 
 static struct weights_block *weights_block(struct weights *w)
@@ -26,29 +27,44 @@ static size_t weights_round_up(size_t n, size_t multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
-/* Arrays are left unset. */
-static struct weights *weights_new(size_t n_params, size_t n_packed, int n_networks)
+struct weights_sizes {
+    size_t n_params, n_packed;
+    int n_networks, n_tensors;
+};
+
+/* Room for one: header, healths, then the floats at `first` bytes. */
+static struct weights_block *weights_room(const struct weights_sizes *z, size_t *first)
 {
-    const size_t header = weights_round_up(sizeof(struct weights_block), ALIGN_BYTES);
-    const size_t floats = weights_round_up(n_packed, ALIGN_FLOATS) + 4 * n_params;
-    struct weights_block *b = aligned_alloc(ALIGN_BYTES,
-                                            header + weights_round_up(floats * sizeof(float), ALIGN_BYTES));
+    const size_t healths = (size_t)z->n_tensors * sizeof(struct train_health);
+    const size_t floats = weights_round_up(z->n_packed, ALIGN_FLOATS) + 4 * z->n_params;
+    *first = weights_round_up(sizeof(struct weights_block) + healths, ALIGN_BYTES);
+    return aligned_alloc(ALIGN_BYTES, *first + weights_round_up(floats * sizeof(float), ALIGN_BYTES));
+}
+
+/* Arrays are left unset, progress and health are those before the first step. */
+static struct weights *weights_new(const struct weights_sizes *z)
+{
+    size_t first;
+    struct weights_block *b = weights_room(z, &first);
     if (!b) return NULL;
-    float *packed = (float *)(void *)((char *)b + header),
-          *master = packed + weights_round_up(n_packed, ALIGN_FLOATS);
+    float *packed = (float *)(void *)((char *)b + first),
+          *master = packed + weights_round_up(z->n_packed, ALIGN_FLOATS);
     b->weights = (struct weights){
-        .n_params = n_params,
+        .n_params = z->n_params,
         .master = master,
-        .moment = master + n_params,
-        .variance = master + 2 * n_params,
-        .ema = master + 3 * n_params,
+        .moment = master + z->n_params,
+        .variance = master + 2 * z->n_params,
+        .ema = master + 3 * z->n_params,
         .packed = packed,
-        .n_networks = n_networks,
+        .n_networks = z->n_networks,
         .progress = b->progress,
+        .n_tensors = z->n_tensors,
+        .health = b->health,
     };
-    for (int k = 0; k < n_networks; k++) b->progress[k] = (struct train_progress){.loss = NAN, .grad_norm = NAN};
+    for (int k = 0; k < z->n_networks; k++) b->progress[k] = (struct train_progress){.loss = NAN, .grad_norm = NAN};
+    for (int i = 0; i < z->n_tensors; i++) b->health[i] = (struct train_health){NAN, NAN};
     atomic_init(&b->refs, 1);
-    b->n_packed = n_packed;
+    b->n_packed = z->n_packed;
     b->packed = packed;
     b->master = master;
     return &b->weights;
@@ -59,12 +75,18 @@ struct train_progress *weights_progress(struct weights *w, int network)
     return &weights_block(w)->progress[network];
 }
 
+struct train_health *weights_health(struct weights *w)
+{
+    return weights_block(w)->health;
+}
+
 struct train_state weights_train_state(struct weights *w, const struct model_slice *slice, int network)
 {
     float *master = weights_block(w)->master + slice->first_param;
+    struct train_progress *progress = weights_progress(w, network);
     const size_t n = w->n_params;
-    return (struct train_state){master, master + n, master + 2 * n, master + 3 * n,
-                                &weights_progress(w, network)->steps};
+    return (struct train_state){master,         master + n,       master + 2 * n,
+                                master + 3 * n, &progress->steps, &progress->pace};
 }
 
 void weights_pack(const struct model *model, struct weights *w)
@@ -78,7 +100,8 @@ static eddy_status weights_start(const struct model *model, const float *params,
 {
     *out = NULL;
     const size_t n = model->n_params;
-    struct weights *w = weights_new(n, model->n_packed, model->n);
+    const struct weights_sizes sizes = {n, model->n_packed, model->n, model->n_tensors};
+    struct weights *w = weights_new(&sizes);
     if (!w) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the weights of %zu parameters", n);
     float *master = weights_block(w)->master;
     if (params)
@@ -108,12 +131,14 @@ eddy_status weights_given(const struct model *model, const float *params, uint64
 struct weights *weights_next(const struct weights *base)
 {
     const struct weights_block *from = weights_block((struct weights *)(uintptr_t)base); /* only read */
-    struct weights *w = weights_new(base->n_params, from->n_packed, base->n_networks);
+    const struct weights_sizes sizes = {base->n_params, from->n_packed, base->n_networks, base->n_tensors};
+    struct weights *w = weights_new(&sizes);
     if (!w) return NULL;
     struct weights_block *b = weights_block(w);
     memcpy(b->packed, base->packed, from->n_packed * sizeof(float));
     memcpy(b->master, base->master, 4 * base->n_params * sizeof(float));
     memcpy(b->progress, from->progress, sizeof(b->progress));
+    memcpy(b->health, from->health, (size_t)base->n_tensors * sizeof(*b->health));
     w->version = base->version + 1;
     return w;
 }

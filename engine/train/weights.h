@@ -7,9 +7,10 @@
 /* A copy of `base` with the next version, for the caller alone; NULL = out of memory. */
 struct weights *weights_next(const struct weights *base);
 
-/* What training may change in it, of one network; steps points into it too. */
+/* What training may change in it, of one network; steps and pace point into it too. */
 struct train_state weights_train_state(struct weights *, const struct model_slice *, int network);
 struct train_progress *weights_progress(struct weights *, int network);
+struct train_health *weights_health(struct weights *); /* [n_tensors] */
 
 /* Packs the average for serving; the last thing before others see it. */
 void weights_pack(const struct model *, struct weights *);

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "engine/math/kernels.h"
-#include "engine/train/tbptt.h"
+#include "engine/train/optimiser.h"
 #include "plugin/registry.h"
 
 enum { ROUNDS = 15, N_IN = 8, MAX_ROWS = 64, WINDOW_STEPS = 32, ROUND_ROW_STEPS = 16384 };
@@ -63,7 +63,7 @@ static void case_open(struct bench_case *c, const struct eddy_parts *parts)
     must(network_open(&config_settings(c->config)->forecast.network, &shape, &c->net, &err), &err);
     const size_t n = c->net->n_params;
     c->params = floats(4 * n);
-    c->state = (struct train_state){c->params, c->params + n, c->params + 2 * n, c->params + 3 * n, &c->steps};
+    c->state = (struct train_state){c->params, c->params + n, c->params + 2 * n, c->params + 3 * n, &c->steps, NULL};
     network_init(c->net, 1, c->params);
     memcpy(c->state.ema, c->state.master, n * sizeof(float));
     c->packed = floats(c->net->n_packed);
@@ -99,7 +99,8 @@ static double case_serve(struct bench_case *c)
 /* ns per row and step of training: gradient and optimiser. */
 static double case_train(struct bench_case *c, struct train_scratch *scratch)
 {
-    const struct train_settings settings = {.learning_rate = 1e-3, .clip_norm = 1, .ema = 0.99, .batch = c->n_rows};
+    const struct train_settings settings = {
+        .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .clip_norm = 1, .ema = 0.99, .batch = c->n_rows};
     struct train_report report = {0};
     struct eddy_error err;
     const int row_steps = c->n_rows * WINDOW_STEPS, n = 1 + ROUND_ROW_STEPS / 4 / row_steps;

@@ -38,9 +38,11 @@ run model "$conf" list
 expect 0 "model list shows the versions" "in use"
 version=$(awk -F'\t' '/in use/ { print $3 }' "$scratch/out")
 run model "$conf" show "$version"
-expect 0 "model show prints the tensors" weight head
+expect 0 "model show prints the tensors" weight head gradient update
 run model "$conf" show "$version" --json
-check "model show --json is JSON" python3 -c "import json; assert json.load(open('$scratch/out'))['networks'][0]['tensors']"
+check "model show --json holds how every tensor took the last step" python3 -c "
+import json; tensors = json.load(open('$scratch/out'))['networks'][0]['tensors']
+assert len(tensors) == 6 and all(t['grad_norm'] > 0 and 0 < t['update_ratio'] < 10 for t in tensors), tensors"
 run model "$conf" show v999999
 expect 1 "a version that is not kept is named" 999999
 run state "$conf" wipe

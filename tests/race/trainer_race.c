@@ -73,7 +73,8 @@ static void lane_open(struct lane *l, const struct model *model, uint64_t seed)
 {
     l->model = model;
     l->shape = (struct window_shape){STEPS, 2, 1, model->slices[0].net->n_state};
-    l->settings = (struct train_settings){.learning_rate = 1e-3, .clip_norm = 1, .ema = 0.9, .batch = 4};
+    l->settings = (struct train_settings){
+        .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .clip_norm = 1, .ema = 0.9, .batch = 4};
     l->seed = seed;
     const size_t n = N_WINDOWS * window_floats(&l->shape);
     l->windows = malloc(n * sizeof(float));

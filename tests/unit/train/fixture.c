@@ -2,6 +2,19 @@
 
 #include <math.h>
 
+struct train_settings test_train_settings(void)
+{
+    return (struct train_settings){.learning_rate = 2e-3,
+                                   .schedule_steps = 1000,
+                                   .schedule_floor = 0.1,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .alpha = 0.99,
+                                   .momentum = 0.9,
+                                   .clip_norm = 1,
+                                   .batch = 4};
+}
+
 float *test_windows(const struct window_shape *shape, int n, uint64_t seed)
 {
     const size_t floats = window_floats(shape), targets = (size_t)shape->n_steps * (size_t)shape->n_targets;

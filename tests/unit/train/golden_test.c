@@ -155,14 +155,17 @@ ParameterizedTest(struct golden_case *c, golden, two_steps_of_adam_give_the_gold
 {
     struct golden g;
     golden_open(&g, c->name);
-    const struct train_settings settings = {.learning_rate = 0.01, .clip_norm = 0.5, .ema = 0.9};
+    struct train_settings settings = test_train_settings();
+    settings.learning_rate = 0.01;
+    settings.clip_norm = 0.5;
+    settings.ema = 0.9;
     const size_t n = g.t.net->n_params;
     struct train_scratch *scratch = train_scratch_open();
     struct train_report report = {0};
     int64_t steps = 0;
     float *ema = test_floats(n), *moment = test_floats(n), *variance = test_floats(n);
     memcpy(ema, g.params, n * sizeof(float));
-    struct train_state state = {g.params, moment, variance, ema, &steps};
+    struct train_state state = {g.params, moment, variance, ema, &steps, NULL};
     for (int i = 0; i < 2; i++)
         cr_assert_eq(train_step(g.t.net, &g.shape, &settings, &state, g.windows, g.n_rows, &report, scratch, NULL),
                      EDDY_OK);

@@ -23,9 +23,10 @@ static void training_open(struct training *r, const char *layers, int n_in, int 
     test_network_open(&r->t, layers, n_in, n_out);
     const size_t n = r->t.net->n_params;
     r->shape = (struct window_shape){n_steps, n_in, n_out, r->t.net->n_state};
-    r->settings = (struct train_settings){.learning_rate = 2e-3, .clip_norm = 1, .ema = 0.99, .batch = 16};
+    r->settings = test_train_settings();
+    r->settings.ema = 0.99;
     r->arrays = test_floats(4 * n);
-    r->state = (struct train_state){r->arrays, r->arrays + n, r->arrays + 2 * n, r->arrays + 3 * n, &r->steps};
+    r->state = (struct train_state){r->arrays, r->arrays + n, r->arrays + 2 * n, r->arrays + 3 * n, &r->steps, NULL};
     r->scratch = train_scratch_open();
     cr_assert(r->scratch);
     network_init(r->t.net, 1, r->state.master);

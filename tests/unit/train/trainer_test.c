@@ -22,8 +22,9 @@ static void open_test(struct trainer_test *r, int mode)
     memset(r, 0, sizeof(*r));
     test_network_open(&r->t, "gru:6 lstm:5", 3, 2);
     r->shape = (struct window_shape){8, 3, 2, r->t.net->n_state};
-    r->settings = (struct train_settings){
-        .mode = mode, .learning_rate = 2e-3, .clip_norm = 1, .ema = 0.99, .batch = 4}; /* 4 + 4 + 2 windows */
+    r->settings = test_train_settings(); /* 4 + 4 + 2 windows */
+    r->settings.mode = mode;
+    r->settings.ema = 0.99;
     r->windows = test_windows(&r->shape, N_WINDOWS, 5);
     cr_assert_eq(trainer_open(mode, &r->trainer, NULL), EDDY_OK);
     cr_assert_eq(weights_initial(r->t.model, 1, &r->base, NULL), EDDY_OK);
@@ -174,8 +175,10 @@ Test(trainer, a_job_that_finds_no_memory_returns_its_base)
     struct trainer_test r;
     open_test(&r, TRAIN_BACKGROUND);
     struct network huge = *r.t.net;
-    struct model_slice slice = {"network", &huge, 0, 0};
-    const struct model model = {1, r.t.model->n_params, r.t.model->n_packed, &slice};
+    struct model_slice slice = r.t.model->slices[0];
+    struct model model = *r.t.model;
+    slice.net = &huge;
+    model.slices = &slice;
     const struct train_windows windows = {&r.shape, r.windows, 3};
     struct train_job *job;
     huge.n_packed = SIZE_MAX / 4;

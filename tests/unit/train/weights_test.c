@@ -7,7 +7,7 @@
 #include "engine/train/weights.h"
 #include "tests/unit/train/fixture.h"
 
-enum { HEADER_BYTES = 64 }; /* of one network */
+enum { HEADER_BYTES = 40 + 64, HEALTH_BYTES = 16 }; /* of one network; of each of its tensors */
 
 static struct weights *some_weights(const struct model *model)
 {
@@ -22,7 +22,8 @@ static struct weights *some_weights(const struct model *model)
     test_fill(s.ema, n, 3, 1);
     for (size_t i = 0; i < n; i++) s.variance[i] = eddy_random_uniform(4, i);
     w->version = 77;
-    *weights_progress(w, 0) = (struct train_progress){12345678901, 3, 0.25, NAN};
+    *weights_progress(w, 0) = (struct train_progress){12345678901, 3, 0.25, NAN, {1, -2, 3, 0.5}};
+    for (int i = 0; i < model->n_tensors; i++) weights_health(w)[i] = (struct train_health){i + 1, 1.0 / (i + 1)};
     weights_pack(model, w);
     weights_unref(initial);
     return w;
@@ -89,13 +90,27 @@ Test(weights, read_back_as_they_were_written)
     cr_assert_eq(weights_decode(t.model, bytes.data + 6, bytes.len - 6, &back, NULL), EDDY_OK);
     cr_assert_eq(back->version, 77);
     assert_same(t.model, w, back);
+    cr_assert_eq(memcmp(&w->progress[0].pace, &back->progress[0].pace, sizeof(struct train_pace)), 0);
+    cr_assert_eq(memcmp(w->health, back->health, (size_t)w->n_tensors * sizeof(*w->health)), 0);
     weights_unref(w);
     weights_unref(back);
     eddy_buffer_free(&bytes);
     test_network_close(&t);
 }
 
-/* Format 1 had one network and no count of them. */
+static void sign(struct eddy_buffer *bytes)
+{
+    const uint64_t sum = XXH3_64bits(bytes->data, bytes->len - 8);
+    memcpy(bytes->data + bytes->len - 8, &sum, 8);
+}
+
+static void cut(struct eddy_buffer *bytes, size_t from, size_t to)
+{
+    memmove(bytes->data + from, bytes->data + to, bytes->len - to);
+    bytes->len -= to - from;
+}
+
+/* Format 1: no counts behind that of the weights, four figures of its one network, none of tensors. */
 Test(weights, those_of_format_1_are_still_read)
 {
     struct test_network t;
@@ -105,12 +120,33 @@ Test(weights, those_of_format_1_are_still_read)
     w = some_weights(t.model);
     cr_assert_eq(weights_encode(w, &bytes, NULL), EDDY_OK);
     bytes.data[4] = 1;
-    memmove(bytes.data + 24, bytes.data + 32, bytes.len - 32);
-    bytes.len -= 8;
-    const uint64_t sum = XXH3_64bits(bytes.data, bytes.len - 8);
-    memcpy(bytes.data + bytes.len - 8, &sum, 8);
+    cut(&bytes, 40 + 32, HEADER_BYTES + (size_t)t.model->n_tensors * HEALTH_BYTES);
+    cut(&bytes, 24, 40);
+    cr_assert_eq(bytes.len, 56 + 4 * t.model->n_params * sizeof(float) + 8);
+    sign(&bytes);
     cr_assert_eq(weights_decode(t.model, bytes.data, bytes.len, &back, NULL), EDDY_OK);
     assert_same(t.model, w, back);
+    cr_assert(back->progress[0].pace.share == 0 && isnan(back->health[0].grad_norm));
+    weights_unref(w);
+    weights_unref(back);
+    eddy_buffer_free(&bytes);
+    test_network_close(&t);
+}
+
+Test(weights, another_count_of_tensors_costs_their_figures_and_nothing_else)
+{
+    struct test_network t;
+    struct eddy_buffer bytes = {0};
+    struct weights *w, *back;
+    test_network_open(&t, "gru:3", 3, 2);
+    w = some_weights(t.model);
+    cr_assert_eq(weights_encode(w, &bytes, NULL), EDDY_OK);
+    bytes.data[32]--;
+    cut(&bytes, HEADER_BYTES, HEADER_BYTES + HEALTH_BYTES);
+    sign(&bytes);
+    cr_assert_eq(weights_decode(t.model, bytes.data, bytes.len, &back, NULL), EDDY_OK);
+    assert_same(t.model, w, back);
+    for (int i = 0; i < back->n_tensors; i++) cr_assert(isnan(back->health[i].grad_norm));
     weights_unref(w);
     weights_unref(back);
     eddy_buffer_free(&bytes);
@@ -155,8 +191,7 @@ static void damage_close(struct damage *d)
 /* After a change that the checksum is to miss. */
 static void damage_sign(struct damage *d)
 {
-    const uint64_t sum = XXH3_64bits(d->bytes.data, d->bytes.len - 8);
-    memcpy(d->bytes.data + d->bytes.len - 8, &sum, 8);
+    sign(&d->bytes);
 }
 
 Test(weights, truncation_at_any_length_is_refused)
@@ -186,10 +221,10 @@ Test(weights, numbers_that_cannot_be_are_refused_even_with_a_good_checksum)
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     struct damage d;
     damage_open(&d);
-    const size_t n = d.t.net->n_params;
+    const size_t n = d.t.net->n_params, arrays = HEADER_BYTES + (size_t)d.t.model->n_tensors * HEALTH_BYTES;
     for (size_t array = 0; array < 4; array++)
         for (int i = 0; i < 3; i++) {
-            char *at = d.bytes.data + HEADER_BYTES + (array * n + n / 2) * sizeof(float), kept[4];
+            char *at = d.bytes.data + arrays + (array * n + n / 2) * sizeof(float), kept[4];
             memcpy(kept, at, 4);
             memcpy(at, &bad[i], 4);
             damage_sign(&d);
@@ -197,7 +232,14 @@ Test(weights, numbers_that_cannot_be_are_refused_even_with_a_good_checksum)
             memcpy(at, kept, 4);
         }
     const float negative = -1;
-    memcpy(d.bytes.data + HEADER_BYTES + 2 * n * sizeof(float), &negative, 4); /* a variance */
+    const double pace = NAN;
+    memcpy(d.bytes.data + 40 + 32, &pace, 8);
+    damage_sign(&d);
+    cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
+    memset(d.bytes.data + 40 + 32, 0, 8);
+    damage_sign(&d);
+    cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_OK);
+    memcpy(d.bytes.data + arrays + 2 * n * sizeof(float), &negative, 4); /* a variance */
     damage_sign(&d);
     cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
     damage_close(&d);
@@ -208,11 +250,16 @@ Test(weights, counts_that_do_not_fit_the_bytes_are_refused)
     static const uint64_t counts[] = {0, 1, UINT64_MAX, UINT64_MAX / 16 + 2};
     struct damage d;
     damage_open(&d);
-    for (int i = 0; i < 4; i++) {
-        memcpy(d.bytes.data + 16, &counts[i], 8);
-        damage_sign(&d);
-        cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
-    }
+    for (size_t at = 16; at < 40; at += 8)
+        for (int i = 0; i < 4; i++) {
+            char kept[8];
+            memcpy(kept, d.bytes.data + at, 8);
+            if (memcmp(kept, &counts[i], 8) == 0) continue; /* there is 1 network */
+            memcpy(d.bytes.data + at, &counts[i], 8);
+            damage_sign(&d);
+            cr_assert_eq(damage_decode(&d, d.bytes.len), EDDY_ECORRUPT);
+            memcpy(d.bytes.data + at, kept, 8);
+        }
     damage_close(&d);
 }
 
