@@ -6,7 +6,7 @@
  * Units    values as they come in the event, no scaling; `sigma` is the value's robust scale of differences, for limits.
  * Memory   never allocates and keeps no pointer; the state is saved, moved and restored as bytes.
  * Threads  reentrant.
- * Errors   only check() fails (struct eddy_part); everything else was checked when the pipeline was opened.
+ * Errors   only check() (struct eddy_part) and plan() fail, when the pipeline is opened.
  * Numbers  x may be missing (NaN), never infinite; nothing non-finite may be written to the state; a forecast that is not
  *          known yet is NaN.  Equal inputs give equal bits: no function of the C library whose last digit may differ
  *          (exp, log, pow); sqrt and the functions of engine/math are fine. */

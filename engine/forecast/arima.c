@@ -1,23 +1,23 @@
-/* ARIMA(p, d, q): the d-th differences of a value from their own last p values and the last q errors, learnt online.
+/* ARIMA(p, d, q): the d-th differences of a value from their last p values and the last q errors, learnt online.
  *
- * Equations (Box and Jenkins 1970; recursive maximum likelihood: Ljung and Soederstrom 1983; sigma: the value's scale)
+ * Equations (Box and Jenkins 1970; recursive maximum likelihood: Ljung and Soederstrom 1983; sigma: scale.h)
  *     z_t     = the d-th difference of x,  y_t = z_t - mu
  *     y_t     = sum_i a_i y_{t-i} + sum_j b_j e_{t-j} + e_t
- *     (a, b)    by least squares (least_squares.h, forgetting min(forgetting, 1 - 1/(n + 40))): the error e_t / sigma,
- *               limited to `limit`, on the inputs (y'_{t-i}, e'_{t-j}) / sigma;  an observation whose inputs are larger than
- *               usual (mean square M) weighs min(1, 25 M / their mean square), so that a jump is not learnt;  e_t is what
- *               is left after learning
- *     y'_t    = y_t - sum_j b_j y'_{t-j},  e'_t = e_t - sum_j b_j e'_{t-j}          how errors answer to coefficients
+ *     (a, b)    by least squares (least_squares.h, forgetting min(forgetting, 1 - 1/(n + 40))): the error e_t /
+ *               sigma, limited to `limit`, on the inputs (y'_{t-i}, e'_{t-j}) / sigma;  an observation whose inputs
+ *               are larger than usual (mean square M) weighs min(1, 25 M / their mean square), so that a jump is not
+ *               learnt;  e_t is what is left after learning
+ *     y'_t    = y_t - sum_j b_j y'_{t-j},  e'_t = e_t - sum_j b_j e'_{t-j}      how errors answer to coefficients
  *     mu     += max(.002, 1/(n+1)) (z - mu), the step limited to 30 sigma;  mu = 0 without a mean
  *     ahead   y_{t+h} by the same equation with e = 0 to come, integrated d times from x_t, and kept within
- *             (1 + h/3) sigma of where x was lately: two envelopes, which follow x at once outwards and with 1/48 inwards.
- *             (A straight line rises by less than sigma / 3 per step, see scale.h.)
- * A polynomial with a root on the wrong side is drawn in, a_i = a_i r^i, until it has none: forecasts do not explode, and
- * old errors die away.
+ *             (1 + h/3) sigma of where x was lately: two envelopes, which follow x at once outwards and with 1/48
+ *             inwards.  (A straight line rises by less than sigma / 3 per step, see scale.h.)
+ * A polynomial with a root on the wrong side is drawn in, a_i = a_i r^i, until it has none: forecasts do not explode,
+ * and old errors die away.
  * Missing   what was expected stands in, with e = 0.
  *
  * Layout    per value, all 0 for a new key, doubles:
- *           struct arima_head | z [p] | e [q] | y' [max(p, q)] | e' [q], newest first | (a, b) [p + q] and their P */
+ *           struct arima_head | z [p] | e [q] | y' [max(p, q)] | e' [q], newest first | (a, b) [p + q] with P */
 #include <string.h>
 
 #include "engine/forecast/experts.h"
@@ -134,8 +134,8 @@ static double arima_expect(const struct arima *a, const double *y, const double 
     return expert_limit(sum, EXPERT_LARGEST);
 }
 
-/* Steps 1 - sum c_i B^i down to its reflection coefficients: all of them lie within (-1, 1) exactly when no root is on
- * the wrong side.  Spoils c [n]. */
+/* Steps 1 - sum c_i B^i down to its reflection coefficients: all of them lie within (-1, 1) exactly when no root is
+ * on the wrong side.  Spoils c [n]. */
 static bool arima_is_stable(double *c, int n)
 {
     double next[MAX_P];

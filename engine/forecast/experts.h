@@ -1,6 +1,7 @@
-/* The built-in experts that forecast by themselves.  Each file states its equations at the head; all follow eddy_expert.h.
- * A new one is a file beside ses.c, which holds its settings, its options and the calls of eddy_expert.h; a row in the
- * table below; and a row in tests/unit/forecast/experts_cases.h, which runs all that must hold for an expert.
+/* The built-in experts that forecast by themselves.  Each file states its equations at the head; all follow
+ * eddy_expert.h.  A new one is a file beside ses.c, which holds its settings, its options and the calls of
+ * eddy_expert.h; a row in the table below; and a row in tests/unit/forecast/experts_cases.h, which runs all that must
+ * hold for an expert.
  * `make options` writes its options into config/OPTIONS.md.
  *
  * What the built-in ones have in common: they keep doubles or floats, reckon with values no larger than
@@ -25,9 +26,10 @@ extern const struct eddy_part *const experts_built_in[]; /* the same as a list; 
 /* Sums of a few such values stay finite. */
 #define EXPERT_LARGEST 1e300
 
+/* v within [-limit, limit]; NaN becomes -limit. */
 static inline double expert_limit(double v, double limit)
 {
-    return fmin(fmax(v, -limit), limit);
+    return v > limit ? limit : v >= -limit ? v : -limit;
 }
 
 /* The season of those that have one: their own option, else the pipeline's. */

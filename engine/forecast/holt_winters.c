@@ -1,5 +1,5 @@
-/* Triple exponential smoothing (Holt-Winters), additive: a level, a trend that dies away and a season (smoothing.h); the
- * last error is carried on.  Good for values with a daily or weekly rhythm of constant size. */
+/* Triple exponential smoothing (Holt-Winters), additive: a level, a trend that dies away and a season (smoothing.h);
+ * the last error is carried on.  Good for values with a daily or weekly rhythm of constant size. */
 #include "engine/forecast/experts.h"
 #include "engine/forecast/smoothing.h"
 

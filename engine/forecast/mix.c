@@ -52,16 +52,23 @@ static float mix_lowest(int n_experts, const float *loss)
     return lowest;
 }
 
+/* fmin() is a call, and these loops run for every label. */
+static inline double mix_least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
 /* m_j in squares of `unit`; NaN when nobody had spoken. */
 static double mix_mean_square(const struct mix_label *l, double unit)
 {
     const float lowest = mix_lowest(l->n_experts, l->loss);
+    const double per_unit = 1 / unit;
     double sum = 0, whole = 0;
     for (int i = 0; i < l->n_experts; i++) {
         if (!isfinite(l->errors[i])) continue;
-        const double e = l->errors[i] / unit, behind = l->rate * (double)(l->loss[i] - lowest);
+        const double e = l->errors[i] * per_unit, behind = l->rate * (double)(l->loss[i] - lowest);
         const double share = 1 / (1 + behind * behind);
-        sum += share * fmin(e * e, 1e30);
+        sum += share * mix_least(e * e, 1e30);
         whole += share;
     }
     return whole > 0 ? sum / whole : NAN;
@@ -75,7 +82,7 @@ static bool mix_harden(const struct mix_label *l, float *r)
     double unit = (double)*r;
     for (int i = 0; first && i < l->n_experts; i++)
         if (isfinite(l->errors[i])) unit = fmax(unit, fabs(l->errors[i]));
-    if (unit == 0) unit = 1;
+    if (unit < 1e-300) unit = 1e-300; /* so that 1 / unit is finite */
     const double m = mix_mean_square(l, unit);
     if (isnan(m)) return false;
     const double square = first ? m : 1 + fmax(HARD_GAIN, 1 / (l->n + 1)) * (fmin(m, HARD_LIMIT) - 1);
@@ -83,22 +90,22 @@ static bool mix_harden(const struct mix_label *l, float *r)
     return true;
 }
 
-static double mix_loss(double error, double r)
+/* per_r = 1 / r_j, or 0 while nobody has erred. */
+static double mix_loss(double error, double per_r)
 {
-    if (r == 0) return 0;
-    const double e = error / r;
-    return fmin(e * e, LOSS_LIMIT);
+    const double e = error * per_r;
+    return mix_least(e * e, LOSS_LIMIT);
 }
 
 /* What those who spoke have lost, by their weights: the charge of the silent. */
 static double mix_charge(const struct mix_settings *s, int n_experts, const void *state, int j, const double *errors,
-                         double r)
+                         double per_r)
 {
     double weights[MIX_MAX_EXPERTS], sum = 0, whole = 0;
     mix_weights(s, n_experts, state, j, weights);
     for (int i = 0; i < n_experts; i++) {
         if (!isfinite(errors[i])) continue;
-        sum += weights[i] * mix_loss(errors[i], r);
+        sum += weights[i] * mix_loss(errors[i], per_r);
         whole += weights[i];
     }
     return whole > 0 ? sum / whole : 0;
@@ -112,12 +119,13 @@ void mix_learn(const struct mix_settings *s, int n_experts, int n_horizons, void
     const struct mix_label label = {n_experts, errors, loss, s->rate, (double)*n};
     if (!mix_harden(&label, r)) return;
 
+    const double per_r = *r > 0 ? 1 / (double)*r : 0, per_member = 1. / members;
     double charge = -1;
     for (int i = 0; i < n_experts && charge < 0; i++)
-        if (!isfinite(errors[i])) charge = mix_charge(s, n_experts, state, j, errors, (double)*r);
+        if (!isfinite(errors[i])) charge = mix_charge(s, n_experts, state, j, errors, per_r);
     for (int i = 0; i < n_experts; i++) {
-        const double now = isfinite(errors[i]) ? mix_loss(errors[i], (double)*r) : charge;
-        loss[i] += (float)((now - (1 - s->discount) * (double)loss[i]) / members);
+        const double now = isfinite(errors[i]) ? mix_loss(errors[i], per_r) : charge;
+        loss[i] += (float)((now - (1 - s->discount) * (double)loss[i]) * per_member);
     }
     if (j == 0 && (double)*n < COUNT_LIMIT) *n += 1;
 }

@@ -1,18 +1,19 @@
 /* Several experts become one forecast: discounted Hedge, one mix per value.
  *
- * Equations (FORECASTING, section 4; e_ij = error of expert i at horizon j, as the label arrives; E experts, H horizons)
- *     m_j   = mean of e_ij^2 over the experts that had spoken, each counted 1 / (1 + (rate (L_ik - min_i L_ik))^2): what
- *             the good ones err.  (Over all alike, a bad expert makes the differences of the good ones small, and after a
- *             change it takes hundreds of steps to see who is good now.)
- *     N_j  += max(.005, 1/(n+1)) (min(m_j, 20 N_j) - N_j)          how hard horizon j is; m_j itself while N_j = 0
- *     l_ij  = min(e_ij^2 / N_j, 10)                                 so that a jump says nothing about who is better
- *     L_ik += (l_ij - (1 - g) L_ik) / |k|                           after all labels of a step:  g L_ik + mean_{j in k} l_ij
+ * Equations (FORECASTING, section 4; e_ij = error of expert i at horizon j, as the label arrives; E experts)
+ *     m_j   = mean of e_ij^2 over the experts that had spoken, each counted 1 / (1 + (rate (L_ik - min_i L_ik))^2):
+ *             what the good ones err.  (Over all alike, a bad expert makes the differences of the good ones small,
+ *             and after a change it takes hundreds of steps to see who is good now.)
+ *     N_j  += max(.005, 1/(n+1)) (min(m_j, 20 N_j) - N_j)    how hard horizon j is; m_j itself while N_j = 0
+ *     l_ij  = min(e_ij^2 / N_j, 10)                           so that a jump says nothing about who is better
+ *     L_ik += (l_ij - (1 - g) L_ik) / |k|                     after a step's labels:  g L_ik + mean_{j in k} l_ij
  *     w_ik  = (1 - floor) exp(-rate (L_ik - min_i L_ik)) / sum + floor / E
- *     xhat_j = sum_i w_ik xhat_ij / sum_i w_ik                      over the experts that know xhat_ij
- * The horizons of a group k share weights: with `grouped` the first horizon, the next two, the next four, and so on (who is
- * best one step ahead is often bad a day ahead); with `together` all of them.  Weights are equal before `start` labels of
- * the first horizon.
- * Who was silent about a label is charged the loss of those who spoke, by their weights: silence neither pays nor costs.
+ *     xhat_j = sum_i w_ik xhat_ij / sum_i w_ik                over the experts that know xhat_ij
+ * The horizons of a group k share weights: with `grouped` the first horizon, the next two, the next four, and so on
+ * (who is best one step ahead is often bad a day ahead); with `together` all of them.  Weights are equal before
+ * `start` labels of the first horizon.
+ * Who was silent about a label is charged the loss of those who spoke, by their weights: silence neither pays nor
+ * costs.
  *
  * Layout   in the key's row, per value, all 0 for a new key: n | L [groups, E] | r [H] with r_j = sqrt N_j, floats
  *          (the root, because squares of honest values can leave a float's range).

@@ -1,8 +1,8 @@
 /* The value of one season ago: what any other model of a season must beat.
  *
  *     xhat_{t+h} = x_{t+h-km}   k = the smallest with t + h - k m <= t;  before m steps: the last known value
- * Phases count from the first known value.  At a missing value the phase keeps what it held a season ago, in the first
- * season the last known value. */
+ * Phases count from the first known value.  At a missing value the phase keeps what it held a season ago, in the
+ * first season the last known value. */
 #include "engine/forecast/experts.h"
 
 struct seasonal_naive_settings {

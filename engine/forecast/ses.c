@@ -1,5 +1,5 @@
-/* Simple exponential smoothing: a level that follows the values, for all horizons (smoothing.h without trend and season).
- * Good for values that jitter around a slowly moving level. */
+/* Simple exponential smoothing: a level that follows the values, for all horizons (smoothing.h without trend and
+ * season).  Good for values that jitter around a slowly moving level. */
 #include "engine/forecast/experts.h"
 #include "engine/forecast/smoothing.h"
 

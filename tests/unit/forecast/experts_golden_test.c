@@ -1,5 +1,5 @@
-/* The experts against statsmodels: tests/golden/experts/NAME.txt, written by tests/golden/experts.py, which says how the
- * two begin alike.  Run from the root of the tree. */
+/* The experts against statsmodels: tests/golden/experts/NAME.txt, written by tests/golden/experts.py, which says how
+ * the two begin alike.  Run from the root of the tree. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <glob.h>
