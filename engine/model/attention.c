@@ -17,7 +17,7 @@ struct attention_settings {
 };
 
 static const struct eddy_option attention_options[] = {
-    {"units", EDDY_OPT_INT, offsetof(struct attention_settings, units), "32", 1, 1024, "",
+    {"units", EDDY_OPT_INT, offsetof(struct attention_settings, units), "32", 1, CAUSAL_MAX_UNITS, "",
      "Width of queries, keys, values and output, shared out among the heads.", NULL, 0, false},
     {"heads", EDDY_OPT_INT, offsetof(struct attention_settings, heads), "4", 1, ATTEND_MAX_HEADS, "",
      "How many questions are asked side by side; units must be a multiple of it.", NULL, 0, false},

@@ -14,6 +14,7 @@ const char *causal_wrong(const struct causal *c)
 {
     if (c->heads > ATTEND_MAX_HEADS || c->window > ATTEND_MAX_WINDOW)
         return "has too many heads or too long a window";
+    if (c->units > CAUSAL_MAX_UNITS) return "is wider than 1024";
     if (c->units % c->heads != 0) return "its units cannot be shared out evenly among its heads";
     return NULL;
 }
@@ -128,7 +129,7 @@ static void causal_key(const struct causal *c, struct attend_keys *keys, const f
 static void causal_row(const struct causal *c, const float *qkv, float elapsed_s, float *state, float *o, float *p)
 {
     const int kept = ring_counter(state[0], c->window), width = causal_slot(c);
-    float *ring = state + 1, seconds = elapsed_s, slot[2 * 1024 + 1];
+    float *ring = state + 1, seconds = elapsed_s, slot[2 * CAUSAL_MAX_UNITS + 1];
     struct attend_keys keys = {.ageless = c->positions == POSITIONS_NONE};
     causal_key(c, &keys, qkv + c->units, 0, 0);
     for (int age = 1; age <= kept; age++) {

@@ -13,6 +13,7 @@
 #include "eddy_layer.h"
 
 enum causal_positions { POSITIONS_STEPS, POSITIONS_TIME, POSITIONS_NONE };
+enum { CAUSAL_MAX_UNITS = 1024 };
 
 struct causal {
     int n_in, units, heads, window, positions;

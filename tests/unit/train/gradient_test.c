@@ -266,6 +266,14 @@ Test(gradient, of_a_stack_of_layers_that_look_back_before_the_window)
     check_stack("[{conv1d: {filters: 4, kernel: 3, stride: 2, activation: tanh}}, {lags: {steps: 2}}]", 1);
 }
 
+Test(gradient, of_attention_that_looks_back_before_the_window_through_the_loss)
+{
+    check_stack("[{attention: {units: 4, heads: 2, window: 4}}, {attention: {units: 3, heads: 1, window: 9}}]", 1);
+    check_stack("[{conv1d: {filters: 4, kernel: 3, stride: 2, activation: tanh}}, "
+                "{attention: {units: 4, heads: 2, window: 3, positions: none}}]",
+                1);
+}
+
 Test(gradient, of_a_smoother_and_of_decoders_through_the_loss)
 {
     check_stack("[{dense: {units: 3}}, {bidirectional: {layer: {gru: {units: 3}}, lag: 2}}]", 1);
