@@ -149,8 +149,8 @@ static const struct eddy_option train_options[] = {
     {"window", EDDY_OPT_INT, AT(train, window), "48", 2, 4096, "steps",
      "Length of a training window; stretched to reach the largest horizon.", NULL, 0, false},
     {"optimiser", EDDY_OPT_ENUM, AT(train, optimiser), "adam", 0, 0, "adam|rmsprop|sgd",
-     "How weights follow gradients: adam is good without tuning; rmsprop forgets its momentum; sgd follows the "
-     "gradient itself and wants a larger learning_rate, some 20 times adam's.",
+     "How weights follow gradients: adam is good without tuning; rmsprop keeps no momentum; sgd follows "
+     "the gradient itself, which suits few series: it leaves slow directions slow and needs learning_rate tuned.",
      NULL, 0, false},
     {"learning_rate", EDDY_OPT_REAL, AT(train, learning_rate), "2e-3", 1e-9, 10, "", "Step size of the optimiser.",
      NULL, 0, false},

@@ -63,6 +63,18 @@ Test(lane, keys_with_weights_of_their_own_do_not_depend_on_turns)
     same(own, 1, 1000, own, 200, 2);
 }
 
+/* The running averages of the loss travel with the weights, in the snapshot or in the row. */
+Test(lane, a_rate_that_follows_the_loss_does_not_depend_on_turns_either)
+{
+    const char *own = "train: {mode: inline, every: 4, window: 8, schedule: plateau, schedule_steps: 10}\n"
+                      "forecast: {scope: key, network: {layers: [{gru: {units: 4}}]}}\n";
+    same(own, 1, 1000, own, 200, 2);
+#define PLATEAU(mode)                                                                                                \
+    "train: {mode: " mode ", every: 4, window: 8, epoch: 64, windows: 16, batch: 4, schedule: plateau, "             \
+    "schedule_steps: 10, optimiser: rmsprop, weight_decay: 0.1, clip_value: 0.5}\n"
+    same(SMALL PLATEAU("inline"), 50, 1000, SMALL PLATEAU("background"), 333, 1000);
+}
+
 Test(lane, another_seed_gives_other_results)
 {
     uint64_t a, b;
