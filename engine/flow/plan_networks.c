@@ -101,7 +101,8 @@ static eddy_status network_try(const struct plan *p, struct plan_network *n, str
     const struct network_shape shape = {.n_in = network_width(p, n),
                                         .n_categories = n->reads[INPUT_CATEGORIES] ? p->schema.n_categories : 0,
                                         .n_dims = dims,
-                                        .n_horizons = forecasts ? n->n_horizons : 1};
+                                        .n_horizons = forecasts ? n->n_horizons : 1,
+                                        .where = n->where};
     int64_t n_targets = (int64_t)shape.n_dims * shape.n_horizons;
     if (n_targets > MAX_NETWORK_OUTPUTS)
         return eddy_fail(

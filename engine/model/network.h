@@ -10,8 +10,9 @@
  * Memory      network_open allocates the plan; nothing else allocates.
  * Threads     an open network is read only and shared by all threads.
  *
- * network_plan.c  opening, and what cannot be     network.c  initial weights, packing, serving
- * network_text.c  fingerprint and summary         stack.h    for those who walk the layers */
+ * network_plan.c     opening, and what cannot be     network_fingerprint.c  what stored weights must agree with
+ * network.c          initial weights, packing, serving                      network_summary.c      the table for people
+ * stack.h            for those who walk the layers */
 #ifndef ENGINE_MODEL_NETWORK_H
 #define ENGINE_MODEL_NETWORK_H
 
@@ -27,7 +28,8 @@ struct network_shape {
     int n_in; /* inputs, of which the last n_categories hold category numbers */
     int n_categories;
     int n_dims,
-        n_horizons; /* n_horizons * n_dims labels a step, horizon by horizon; 1 and 1 where it tells classes */
+        n_horizons;    /* n_horizons * n_dims labels a step, horizon by horizon; 1 and 1 where it tells classes */
+    const char *where; /* the path of its settings, for messages: "forecast.network"; NULL = "network" */
 };
 
 struct network {
@@ -36,11 +38,13 @@ struct network {
     int lag, stride;           /* y answers the input of `lag` steps ago, and changes every `stride` */
     size_t n_params, n_packed, n_state, n_work; /* floats; n_work for EDDY_LAYER_MAX_ROWS rows */
     size_t at_held;                             /* in the state: the last y; only with a stride */
-    struct loss loss;                           /* what the head's outputs mean */
+    struct loss loss;                           /* what the head's outputs mean; levels are the settings' own */
+    struct eddy_strings classes;                /* names of the labels, likewise; none where it tells no classes */
     struct network_layer *layers;               /* [n_layers + 1], the head last */
 };
 
-/* EDDY_ECONFIG for a stack that cannot be: the message says which layer, where it was written, and why. */
+/* EDDY_ECONFIG for a stack that cannot be: the message says which layer or option, where it was written, and why.  The
+ * settings must outlive the network. */
 eddy_status network_open(const struct network_settings *, const struct network_shape *, struct network **out,
                          struct eddy_error *);
 void network_close(struct network *);
@@ -50,10 +54,12 @@ void network_pack(const struct network *, const float *params, float *packed);
 /* One step for any number of rows (split into batches inside); rows->tape must be NULL, rows->y is [n_out]. */
 void network_step(const struct network *, const float *packed, const struct eddy_rows *, float *work);
 
-/* Layers, widths, numbers of parameters and options as text: stored weights are used again only when it is the same. */
+/* Layers, widths, numbers of parameters, options, loss and classes as text: stored weights are used again only when it is
+ * the same. */
 eddy_status network_fingerprint(const struct network *, struct eddy_buffer *);
 
-/* The table of `eddy model summary`: layer, output, parameters, state, tape, multiply-adds per event. */
+/* The table of `eddy model summary`: layer, shape, parameters, floats of state per key and of tape per training step,
+ * multiply-adds per event (a layer above a stride steps less often), options; then what holds for the whole. */
 void network_summary(const struct network *, FILE *out);
 
 #endif

@@ -4,7 +4,11 @@
 
 #include "engine/model/stack.h"
 
-enum { PACKED_MULTIPLE = 16 /* floats; each layer's packed weights start on a cache line */ };
+enum {
+    PACKED_MULTIPLE = 16, /* floats; each layer's packed weights start on a cache line */
+    MAX_STRIDE = 1 << 20, /* of a whole network: no training window is as long */
+    MAX_OUTPUTS = 1 << 20
+};
 
 /* The planned network with the settings of its head behind it. */
 struct network_block {
@@ -50,6 +54,9 @@ static eddy_status plan_fits(const struct opening *o, const struct network_layer
                          name, l->plan.n_in, l->plan.n_out, l->plan.lag, l->plan.stride, n_in);
     if (l->plan.stride > 1 && l->plan.n_state < 1)
         return eddy_fail(err, EDDY_ECONFIG, "%s: a stride of %d needs a state that counts", name, l->plan.stride);
+    if (l->plan.stride > MAX_STRIDE / net->stride)
+        return eddy_fail(err, EDDY_ECONFIG, "%s: a stride of %d above layers that fire every %d events", name,
+                         l->plan.stride, net->stride);
     return EDDY_OK;
 }
 
@@ -87,91 +94,121 @@ static eddy_status plan_push(struct opening *o, const struct eddy_layer *layer, 
 
 /* ---- rules for the whole ---- */
 
+/* The path of an option of the network. */
+static const char *plan_where(const struct opening *o)
+{
+    return o->shape->where ? o->shape->where : "network";
+}
+
+/* Where layer i was written. */
+static const char *plan_where_layer(const struct opening *o, int i)
+{
+    const char *where = o->settings->layers.item[i].where;
+    return where ? where : plan_where(o);
+}
+
 /* A network that looks back must not be told the value that it looks back at: whoever remembers another layer's input
  * would tell. */
-static eddy_status plan_check_lag(const struct network *net, struct eddy_error *err)
+static eddy_status plan_check_lag(const struct opening *o, struct eddy_error *err)
 {
-    const struct network_layer *late = NULL;
-    if (net->lag == 0) return EDDY_OK;
-    for (int i = 0; i < net->n_layers; i++) {
-        const struct network_layer *l = &net->layers[i];
-        if (l->plan.lag > 0 && late)
-            return eddy_fail(err, EDDY_ECONFIG, "network: %s and %s both have a lag; one layer may",
-                             late->layer->part.name, l->layer->part.name);
-        if (l->plan.lag > 0) late = l;
-    }
-    for (int i = 0; i < net->n_layers; i++) {
-        const struct network_layer *l = &net->layers[i];
-        if (l != late && l->plan.n_state > 0)
-            return eddy_fail(
-                err, EDDY_ECONFIG,
-                "network: %s remembers, beside %s, the value that the smoother must not see; layers without "
-                "a memory (dense) may stand there",
-                l->layer->part.name, late->layer->part.name);
+    const struct network_layer *layers = o->net->layers;
+    int late = 0;
+    if (o->net->lag == 0) return EDDY_OK;
+    while (layers[late].plan.lag == 0) late++;
+    const char *name = layers[late].layer->part.name;
+    if (o->net->stride > 1)
+        return eddy_fail(err, EDDY_ECONFIG, "%.300s: answers late, and so cannot be combined with a stride",
+                         plan_where_layer(o, late));
+    for (int i = 0; i < o->net->n_layers; i++) {
+        if (i != late && layers[i].plan.lag > 0)
+            return eddy_fail(err, EDDY_ECONFIG, "%.300s: answers late, as %s does already; one layer may",
+                             plan_where_layer(o, i), name);
+        if (i != late && layers[i].plan.n_state > 0)
+            return eddy_fail(err, EDDY_ECONFIG,
+                             "%.300s: %s %s %s remembers the value that the smoother must not see; layers without a "
+                             "memory (dense) may stand there",
+                             plan_where_layer(o, i), layers[i].layer->part.name, i < late ? "below" : "above", name);
     }
     return EDDY_OK;
 }
 
-static eddy_status plan_check_residual(const struct network *net, bool wanted, struct eddy_error *err)
+static eddy_status plan_check_residual(const struct opening *o, struct eddy_error *err)
 {
-    for (int i = 0; i < net->n_layers; i++)
-        if (net->layers[i].residual) return EDDY_OK;
-    return wanted ? eddy_fail(err, EDDY_ECONFIG, "network: residual: no layer is as wide as its input") : EDDY_OK;
+    if (!o->settings->residual) return EDDY_OK;
+    for (int i = 0; i < o->net->n_layers; i++)
+        if (o->net->layers[i].residual) return EDDY_OK;
+    return eddy_fail(err, EDDY_ECONFIG, "%.300s.residual: no layer is as wide as its input", plan_where(o));
 }
 
 /* ---- the loss ---- */
 
-static eddy_status plan_check_levels(const struct eddy_reals *levels, struct eddy_error *err)
+static eddy_status plan_check_levels(const struct opening *o, struct eddy_error *err)
 {
+    const struct eddy_reals *levels = &o->settings->quantiles;
     bool middle = false;
     for (int i = 0; i < levels->n; i++) {
-        middle |= levels->item[i] == 0.5;
-        if (i > 0 && !(levels->item[i] > levels->item[i - 1]))
-            return eddy_fail(err, EDDY_ECONFIG, "network: quantiles: %g is not above the one before it",
-                             levels->item[i]);
+        const double level = levels->item[i];
+        middle |= level == 0.5;
+        if (!(level > 0 && level < 1))
+            return eddy_fail(err, EDDY_ECONFIG, "%.300s.quantiles: %g is not between 0 and 1", plan_where(o), level);
+        if (i > 0 && !(level > levels->item[i - 1]))
+            return eddy_fail(err, EDDY_ECONFIG, "%.300s.quantiles: %g is not above the one before it", plan_where(o),
+                             level);
     }
-    return middle ? EDDY_OK : eddy_fail(err, EDDY_ECONFIG, "network: quantiles: 0.5 must be among them");
+    if (middle) return EDDY_OK;
+    return eddy_fail(err, EDDY_ECONFIG, "%.300s.quantiles: 0.5 must be among them", plan_where(o));
 }
 
-static eddy_status plan_loss(const struct network_settings *s, struct loss *out, struct eddy_error *err)
+static eddy_status plan_loss(const struct opening *o, struct eddy_error *err)
 {
-    *out = (struct loss){.kind = s->loss,
-                         .delta = s->delta > 0 ? s->delta : 1, /* settings made by hand may leave it out */
-                         .freedom = s->freedom > 0 ? s->freedom : 5,
-                         .n_levels = s->quantiles.n,
-                         .levels = s->quantiles.item,
-                         .n_classes = s->classes.n};
-    if (s->loss == LOSS_QUANTILES) return plan_check_levels(&s->quantiles, err);
+    const struct network_settings *s = o->settings;
+    struct loss *loss = &o->net->loss;
+    *loss = (struct loss){.kind = s->loss,
+                          .delta = s->delta > 0 ? s->delta : 1, /* settings made by hand may leave it out */
+                          .freedom = s->freedom > 0 ? s->freedom : 5,
+                          .n_levels = s->quantiles.n,
+                          .levels = s->quantiles.item,
+                          .n_classes = s->classes.n};
+    if (loss_is_classes(loss)) o->net->classes = s->classes;
+    if (s->loss == LOSS_QUANTILES) return plan_check_levels(o, err);
     if (s->loss == LOSS_SIGMOID && s->classes.n != 2)
-        return eddy_fail(err, EDDY_ECONFIG, "network: classes: loss sigmoid tells two classes apart, %d are named",
-                         s->classes.n);
+        return eddy_fail(err, EDDY_ECONFIG, "%.300s.classes: loss sigmoid tells two classes apart, %d are named",
+                         plan_where(o), s->classes.n);
     if (s->loss == LOSS_SOFTMAX && s->classes.n < 2)
-        return eddy_fail(err, EDDY_ECONFIG, "network: classes: loss softmax needs at least two, %d are named",
-                         s->classes.n);
+        return eddy_fail(err, EDDY_ECONFIG, "%.300s.classes: loss softmax needs at least two, %d are named",
+                         plan_where(o), s->classes.n);
     return EDDY_OK;
 }
 
 /* ---- the head ---- */
 
+/* A layer at the top that says the forecast itself. */
+static eddy_status plan_own_head(const struct opening *o, const struct network_layer *top, struct eddy_error *err)
+{
+    struct network *net = o->net;
+    const char *name = top->layer->part.name;
+    if (net->loss.kind != LOSS_HUBER && net->loss.kind != LOSS_SQUARED)
+        return eddy_fail(err, EDDY_ECONFIG, "%.300s.loss: %s says a point; its losses are huber and squared",
+                         plan_where(o), name);
+    if (top->plan.n_out != net->n_targets || top->plan.stride > 1)
+        return eddy_fail(err, EDDY_ECONFIG, "%.300s: says %d numbers every %d steps, %d at each step are forecast",
+                         plan_where_layer(o, net->n_layers - 1), top->plan.n_out, top->plan.stride, net->n_targets);
+    net->n_out = net->n_targets;
+    return EDDY_OK;
+}
+
 static eddy_status plan_head(struct opening *o, struct layer_dense_settings *head, struct eddy_error *err)
 {
     struct network *net = o->net;
     const struct network_layer *top = net->n_layers > 0 ? &net->layers[net->n_layers - 1] : NULL;
-    const int kind = net->loss.kind;
+    if (top && top->plan.head) return plan_own_head(o, top, err);
+    const int each = loss_outputs(&net->loss, 1);
+    if (net->n_targets > MAX_OUTPUTS / each)
+        return eddy_fail(err, EDDY_ECONFIG, "%.300s: %d outputs for each of %d labels; at most %d in all",
+                         plan_where(o), each, net->n_targets, MAX_OUTPUTS);
+    net->n_out = each * net->n_targets;
+    *head = (struct layer_dense_settings){net->n_out, ACTIVATION_IDENTITY, o->settings->bias};
     o->where = NULL;
-    if (top && top->plan.head) {
-        if (kind != LOSS_HUBER && kind != LOSS_SQUARED)
-            return eddy_fail(err, EDDY_ECONFIG, "network: loss: %s says a point; its losses are huber and squared",
-                             top->layer->part.name);
-        if (top->plan.n_out != net->n_targets)
-            return eddy_fail(err, EDDY_ECONFIG, "network: %s says %d numbers, %d are forecast", top->layer->part.name,
-                             top->plan.n_out, net->n_targets);
-        net->n_out = net->n_targets;
-        return EDDY_OK;
-    }
-    net->n_out = loss_outputs(&net->loss, net->n_targets);
-    *head = (struct layer_dense_settings){.units = net->n_out, .activation = ACTIVATION_IDENTITY};
-    head->bias = o->settings->bias;
     return plan_push(o, &layer_dense, head, err);
 }
 
@@ -189,19 +226,17 @@ static void plan_held(struct network *net)
 
 static eddy_status plan_layers(struct opening *o, struct layer_dense_settings *head, struct eddy_error *err)
 {
-    eddy_status rc = plan_loss(o->settings, &o->net->loss, err);
+    eddy_status rc = plan_loss(o, err);
     for (int i = 0; i < o->settings->layers.n && rc >= 0; i++) {
         const struct eddy_choice *choice = &o->settings->layers.item[i];
-        o->where = choice->where ? choice->where : "network";
+        o->where = plan_where_layer(o, i);
         rc = plan_push(o, (const struct eddy_layer *)(const void *)choice->part, choice->settings, err);
     }
-    if (rc >= 0) rc = plan_check_lag(o->net, err);
-    if (rc >= 0) rc = plan_check_residual(o->net, o->settings->residual, err);
+    if (rc >= 0) rc = plan_check_lag(o, err);
+    if (rc >= 0) rc = plan_check_residual(o, err);
     if (rc >= 0) rc = plan_head(o, head, err);
     if (rc < 0) return rc;
     o->net->n_layers--; /* the head is not counted */
-    if (o->net->lag > 0 && o->net->stride > 1)
-        return eddy_fail(err, EDDY_ECONFIG, "network: a lag and a stride cannot be combined");
     plan_held(o->net);
     o->net->n_work = network_work(o->net);
     return EDDY_OK;

@@ -24,7 +24,10 @@ static void run_step(struct layer_run_test *r, int t, int first, int n, bool wit
 /* Opened on the states that some steps have left. */
 static void run_open(struct layer_run_test *r, const struct layer_case *c)
 {
-    const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
+    const struct network_shape shape = {.n_in = c->n_in,
+                                        .n_categories = c->n_categories,
+                                        .n_dims = 1,
+                                        .n_horizons = c->n_horizons ? c->n_horizons : 1};
     test_layer_open(&r->t, c->layer, &shape);
     r->layer = r->t.layer;
     r->plan = &r->t.plan;
@@ -177,7 +180,10 @@ ParameterizedTest(struct layer_case *c, layers, its_tensors_cover_the_parameters
 {
     struct test_layer l;
     struct eddy_tensor_info tensor;
-    const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
+    const struct network_shape shape = {.n_in = c->n_in,
+                                        .n_categories = c->n_categories,
+                                        .n_dims = 1,
+                                        .n_horizons = c->n_horizons ? c->n_horizons : 1};
     test_layer_open(&l, c->layer, &shape);
     size_t next = 0;
     for (int i = 0; l.layer->tensor(&l.plan, i, &tensor); i++) {

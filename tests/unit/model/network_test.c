@@ -145,7 +145,7 @@ Test(network, fingerprint_tells_networks_apart)
 Test(network, bad_sizes_are_refused_and_close_takes_null)
 {
     const struct network_settings none = {.layers = {0, NULL}};
-    const struct network_shape no_input = {0, 0, 1, 1}, no_output = {1, 0, 0, 1};
+    const struct network_shape no_input = {.n_dims = 1, .n_horizons = 1}, no_output = {.n_in = 1, .n_horizons = 1};
     struct network *net;
     struct eddy_error err;
     cr_assert_eq(network_open(&none, &no_input, &net, &err), EDDY_EINVAL);

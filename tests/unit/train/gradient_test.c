@@ -167,7 +167,10 @@ ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_o
 {
     if (c->care == CURVED && sizeof(float) < sizeof(double)) return; /* the build in double precision looks at it */
     struct test_layer t;
-    const struct network_shape shape = {c->n_in, c->n_categories, 1, c->n_horizons ? c->n_horizons : 1};
+    const struct network_shape shape = {.n_in = c->n_in,
+                                        .n_categories = c->n_categories,
+                                        .n_dims = 1,
+                                        .n_horizons = c->n_horizons ? c->n_horizons : 1};
     test_layer_open(&t, c->layer, &shape);
     const struct eddy_layer_plan *plan = &t.plan;
     const size_t cells = STEPS * ROWS, n_in = (size_t)plan->n_in, n_out = (size_t)plan->n_out;
