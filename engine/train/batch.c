@@ -1,5 +1,6 @@
 #include "engine/train/batch.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,9 +53,10 @@ static void batch_lay_out_grid(struct batch *b, struct carver *c, int layer)
         run->grid.n_steps = steps;
         run->grid.event = carve_numbers(c, cells);
         run->grid.elapsed_s = carve(c, cells);
-        run->grid.target = b->net->layers[b->net->n_layers].plan.head ? carve(c, cells * (size_t)b->net->n_targets)
-                                                                      : NULL;
+        run->grid.target = b->target ? carve(c, cells * (size_t)b->net->n_targets) : NULL;
         run->x = carve(c, cells * (size_t)b->net->layers[layer].plan.n_in);
+        b->runs[layer - 1].fired = carve_numbers(c, cells);
+        b->runs[layer - 1].n_fired = carve_numbers(c, rows);
     }
 }
 
@@ -93,7 +95,7 @@ static size_t batch_lay_out(struct batch *b, float *base)
     return c.used;
 }
 
-eddy_status batch_open(struct batch *b, uint64_t draw, struct train_scratch *scratch, struct eddy_error *err)
+eddy_status batch_open(struct batch *b, struct train_scratch *scratch, struct eddy_error *err)
 {
     if (scratch->n_runs < b->net->n_layers + 1) {
         free(scratch->runs);
@@ -107,13 +109,18 @@ eddy_status batch_open(struct batch *b, uint64_t draw, struct train_scratch *scr
     eddy_status rc = train_scratch_grow(&scratch->batch, &scratch->batch_floats, batch_lay_out(b, NULL), err);
     if (rc < 0) return rc;
     (void)batch_lay_out(b, scratch->batch);
-    for (int row = 0; row < b->n_rows; row++) b->draws[row] = eddy_random_bits(draw, (uint64_t)row);
     return EDDY_OK;
 }
 
 float *batch_window(const struct batch *b, int row)
 {
     return (float *)(uintptr_t)(b->windows + (size_t)row * window_floats(b->shape)); /* only read from */
+}
+
+void batch_draw(struct batch *b, int layer)
+{
+    const uint64_t seed = eddy_random_bits(b->draw, (uint64_t)layer);
+    for (int row = 0; row < b->n_rows; row++) b->draws[row] = eddy_random_bits(seed, (uint64_t)row);
 }
 
 /* ---- forward ---- */
@@ -178,42 +185,61 @@ static void batch_step(struct batch *b, int layer, int t)
     }
 }
 
-int batch_firing(const struct batch *b, int layer, int row, int k)
+/* Which rows fired at step t of a layer with a stride: those whose count came back to 0. */
+static void batch_note_firings(struct batch *b, int layer, int t)
 {
-    const struct network_layer *l = &b->net->layers[layer];
-    const int phase = (int)b->runs[layer].start[(size_t)row * l->plan.n_state];
-    const int t = l->plan.stride * (k + 1) - phase - 1;
-    const struct batch_grid *grid = &b->runs[layer].grid;
-    const bool made = t < grid->n_steps &&
-                      (!grid->event || grid->event[(size_t)t * (size_t)b->n_rows + (size_t)row] >= 0);
-    return made ? t : -1;
+    const struct layer_run *run = &b->runs[layer];
+    const size_t n_state = b->net->layers[layer].plan.n_state, rows = (size_t)b->n_rows;
+    for (size_t row = 0; row < rows; row++) {
+        const bool made = !run->grid.event || run->grid.event[(size_t)t * rows + row] >= 0;
+        if (!made || b->state[row * n_state] != 0 || run->n_fired[row] == b->runs[layer + 1].grid.n_steps) continue;
+        run->fired[(size_t)run->n_fired[row]++ * rows + row] = t;
+    }
 }
 
-/* What the firings of a layer with a stride hand on to the grid above it, for one row. */
+/* One step of the grid above a layer with a stride: what its firing at step t of its own grid hands on, or nothing. */
+static void batch_hand_on(struct batch *b, int layer, size_t to, size_t from, bool fired)
+{
+    const struct layer_run *below = &b->runs[layer], *above = below + 1;
+    const size_t width = (size_t)b->net->layers[layer].plan.n_out, n_targets = (size_t)b->net->n_targets;
+    const size_t event = from / (size_t)b->n_rows;
+    above->grid.event[to] = !fired ? -1 : below->grid.event ? below->grid.event[from] : (int)event;
+    if (fired)
+        memcpy(above->x + to * width, below->y + from * width, width * sizeof(float));
+    else
+        memset(above->x + to * width, 0, width * sizeof(float));
+    for (size_t i = 0; above->grid.target && i < n_targets; i++)
+        above->grid.target[to * n_targets + i] = fired ? below->grid.target[from * n_targets + i] : NAN;
+}
+
+/* All that a layer with a stride hands on for one row, and the time between its firings. */
 static void batch_fire_row(struct batch *b, int layer, int row)
 {
-    const struct network_layer *l = &b->net->layers[layer];
-    const struct layer_run *below = &b->runs[layer];
-    struct layer_run *above = &b->runs[layer + 1];
-    const size_t rows = (size_t)b->n_rows, width = (size_t)l->plan.n_out, n_targets = (size_t)b->net->n_targets;
-    float elapsed = window_start(b->shape, batch_window(b, row))[l->at_elapsed];
+    const struct layer_run *below = &b->runs[layer], *above = below + 1;
+    const size_t rows = (size_t)b->n_rows;
+    float elapsed = window_start(b->shape, batch_window(b, row))[b->net->layers[layer].at_elapsed];
     for (int k = 0, next = 0; k < above->grid.n_steps; k++) {
         const size_t to = (size_t)k * rows + (size_t)row;
-        const int t = batch_firing(b, layer, row, k);
+        const int t = below->fired[to];
         for (; next <= t; next++) elapsed += below->grid.elapsed_s[(size_t)next * rows + (size_t)row];
-        const size_t from = (size_t)(t < 0 ? 0 : t) * rows + (size_t)row;
-        ((int *)(uintptr_t)above->grid.event)[to] = t < 0 ? -1 : below->grid.event ? below->grid.event[from] : t;
-        ((float *)(uintptr_t)above->grid.elapsed_s)[to] = t < 0 ? 0 : elapsed;
-        float *x = (float *)(uintptr_t)above->x + to * width;
-        if (t < 0)
-            memset(x, 0, width * sizeof(float));
-        else
-            memcpy(x, below->y + from * width, width * sizeof(float));
-        if (above->grid.target)
-            memcpy((float *)(uintptr_t)above->grid.target + to * n_targets, below->grid.target + from * n_targets,
-                   n_targets * sizeof(float));
+        above->grid.elapsed_s[to] = t < 0 ? 0 : elapsed;
+        batch_hand_on(b, layer, to, (size_t)(t < 0 ? 0 : t) * rows + (size_t)row, t >= 0);
         if (t >= 0) elapsed = 0;
     }
+}
+
+/* Steps of a layer with a stride, and its firings. */
+static void batch_fire(struct batch *b, int layer)
+{
+    struct layer_run *run = &b->runs[layer];
+    const size_t rows = (size_t)b->n_rows, firings = (size_t)b->runs[layer + 1].grid.n_steps * rows;
+    memset(run->n_fired, 0, rows * sizeof(*run->n_fired));
+    for (size_t i = 0; i < firings; i++) run->fired[i] = -1;
+    for (int t = 0; t < run->grid.n_steps; t++) {
+        batch_step(b, layer, t);
+        batch_note_firings(b, layer, t);
+    }
+    for (int row = 0; row < b->n_rows; row++) batch_fire_row(b, layer, row);
 }
 
 static void batch_add_input(const struct batch *b, int layer)
@@ -229,21 +255,26 @@ void batch_forward(struct batch *b, const float *params)
     batch_gather(b);
     for (int layer = 0; layer <= b->net->n_layers; layer++) {
         const struct network_layer *l = &b->net->layers[layer];
+        batch_draw(b, layer);
         batch_start_states(b, layer);
+        if (l->plan.stride > 1) {
+            batch_fire(b, layer);
+            continue;
+        }
         for (int t = 0; t < b->runs[layer].grid.n_steps; t++) batch_step(b, layer, t);
         if (l->residual) batch_add_input(b, layer);
-        for (int row = 0; l->plan.stride > 1 && row < b->n_rows; row++) batch_fire_row(b, layer, row);
     }
 }
 
-int batch_standing(const struct batch *b, int row, int t)
+int batch_standing(const struct batch *b, int row, int t, int standing)
 {
     const struct batch_grid *top = &b->runs[b->net->n_layers].grid;
+    const size_t rows = (size_t)b->n_rows;
     if (!top->event) return t;
-    int standing = -1;
-    for (int k = 0; k < top->n_steps; k++) {
-        const int event = top->event[(size_t)k * (size_t)b->n_rows + (size_t)row];
-        if (event >= 0 && event <= t) standing = k;
+    while (standing + 1 < top->n_steps) {
+        const int event = top->event[(size_t)(standing + 1) * rows + (size_t)row];
+        if (event < 0 || event > t) break;
+        standing++;
     }
     return standing;
 }

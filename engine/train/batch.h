@@ -10,23 +10,25 @@
 #include "engine/train/scratch.h"
 #include "engine/train/tbptt.h"
 
-/* The steps of a layer. */
+/* The steps of a layer; layers without a stride between them share the arrays. */
 struct batch_grid {
     int n_steps;
-    const int *event; /* [n_steps, B] the event of the window at which a step is made, -1 = none; NULL: step t is
-                              event t */
-    const float *elapsed_s; /* [n_steps, B] */
-    const float *target;    /* [n_steps, B, n_targets]; NULL = nobody wants it */
+    int *event; /* [n_steps, B] the event of the window at which a step is made, -1 = none; NULL: step t is event t */
+    float *elapsed_s; /* [n_steps, B] */
+    float *target;    /* [n_steps, B, n_targets] NaN where there is no step; NULL = nobody wants it */
 };
 
 /* One layer's way forward. */
 struct layer_run {
     struct batch_grid grid;
-    const float *x; /* [n_steps, B, n_in] */
-    float *y;       /* [n_steps, B, n_out] as the layer says it */
-    float *sum;     /* the same plus x where the layer is residual; else y itself */
-    float *tape;    /* [n_steps, B, n_tape] */
-    float *start;   /* [B, n_state] */
+    float *x;     /* [n_steps, B, n_in] the output of the layer below, or what its firings handed on */
+    float *y;     /* [n_steps, B, n_out] as the layer says it */
+    float *sum;   /* the same plus x where the layer is residual; else y itself */
+    float *tape;  /* [n_steps, B, n_tape] */
+    float *start; /* [B, n_state] */
+    /* Of a layer with a stride. */
+    int *fired;   /* [n_steps of the layer above, B] the step at which it fired for the k-th time, -1 = it did not */
+    int *n_fired; /* [B] */
 };
 
 struct batch {
@@ -34,7 +36,8 @@ struct batch {
     const struct window_shape *shape;
     const float *windows; /* [B, window_floats] */
     int n_steps, n_rows;
-    uint64_t *draws;           /* [B] */
+    uint64_t draw;             /* seeds the random choices of this batch */
+    uint64_t *draws;           /* [B] of the layer in hand */
     float *packed;             /* [n_packed] */
     float *elapsed_s;          /* [T, B] */
     float *x;                  /* [T, B, n_in] */
@@ -45,13 +48,13 @@ struct batch {
     float *back, *work, *step; /* scratch; step: [n_out] one step's gradient by the outputs */
 };
 
-/* `draw` seeds the random choices of this batch. */
-eddy_status batch_open(struct batch *, uint64_t draw, struct train_scratch *, struct eddy_error *);
+eddy_status batch_open(struct batch *, struct train_scratch *, struct eddy_error *);
 float *batch_window(const struct batch *, int row);
 void batch_forward(struct batch *, const float *params);
-/* The step of a layer's own grid at which it fired for the k-th time in the window; -1 = it did not. */
-int batch_firing(const struct batch *, int layer, int row, int k);
-/* The step of the top grid whose outputs stand after event t of a row: the last one made; -1 = none in this window. */
-int batch_standing(const struct batch *, int row, int t);
+/* The seeds of one layer, into draws: equal layers above one another choose differently. */
+void batch_draw(struct batch *, int layer);
+/* The step of the top grid whose outputs stand after event t of a row: the last one made; -1 = none in this window.
+ * `standing` is the answer for the event before, -1 for the first. */
+int batch_standing(const struct batch *, int row, int t, int standing);
 
 #endif

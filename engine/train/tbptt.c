@@ -21,9 +21,9 @@ static int64_t count_labels(const struct batch *b)
     int64_t n = 0;
     for (int row = 0; row < b->n_rows; row++) {
         const float *target = window_target(b->shape, batch_window(b, row));
-        for (int t = 0; t < b->n_steps; t++, target += n_targets) {
-            if (!known(target, n_targets) || batch_standing(b, row, t) < 0) continue;
-            for (int i = 0; i < n_targets; i++) n += !isnan(target[i]);
+        for (int t = 0, k = -1; t < b->n_steps; t++, target += n_targets) {
+            k = batch_standing(b, row, t, k);
+            for (int i = 0; k >= 0 && i < n_targets; i++) n += !isnan(target[i]);
         }
     }
     return n;
@@ -47,9 +47,9 @@ static double batch_loss(struct batch *b, float weight)
     memset(b->d_y, 0, (size_t)top->grid.n_steps * n_rows * n_out * sizeof(float));
     for (int row = 0; row < b->n_rows; row++) {
         const float *target = window_target(b->shape, batch_window(b, row));
-        for (int t = 0; t < b->n_steps; t++, target += net->n_targets) {
-            const int k = known(target, net->n_targets) ? batch_standing(b, row, t) : -1;
-            if (k < 0) continue;
+        for (int t = 0, k = -1; t < b->n_steps; t++, target += net->n_targets) {
+            k = batch_standing(b, row, t, k);
+            if (k < 0 || !known(target, net->n_targets)) continue;
             const size_t at = ((size_t)k * n_rows + (size_t)row) * n_out;
             sum += loss_step(&net->loss, net->n_targets, top->y + at, target, weight, b->step);
             for (size_t i = 0; i < n_out; i++) b->d_y[at + i] += b->step[i];
@@ -61,16 +61,13 @@ static double batch_loss(struct batch *b, float weight)
 /* Gradients by the inputs of the grid above a layer with a stride become those by its outputs. */
 static void batch_scatter(struct batch *b, int layer)
 {
-    const struct network_layer *l = &b->net->layers[layer];
-    const size_t rows = (size_t)b->n_rows, width = (size_t)l->plan.n_out;
-    memset(b->d_y, 0, (size_t)b->runs[layer].grid.n_steps * rows * width * sizeof(float));
-    for (int k = 0; k < b->runs[layer + 1].grid.n_steps; k++)
-        for (size_t row = 0; row < rows; row++) {
-            const int t = batch_firing(b, layer, (int)row, k);
-            if (t >= 0)
-                memcpy(b->d_y + ((size_t)t * rows + row) * width, b->d_x + ((size_t)k * rows + row) * width,
-                       width * sizeof(float));
-        }
+    const struct layer_run *run = &b->runs[layer];
+    const size_t rows = (size_t)b->n_rows, width = (size_t)b->net->layers[layer].plan.n_out;
+    memset(b->d_y, 0, (size_t)run->grid.n_steps * rows * width * sizeof(float));
+    for (size_t i = 0; i < (size_t)run[1].grid.n_steps * rows; i++)
+        if (run->fired[i] >= 0)
+            memcpy(b->d_y + ((size_t)run->fired[i] * rows + i % rows) * width, b->d_x + i * width,
+                   width * sizeof(float));
 }
 
 /* From the gradient by the output of `layer` to that by the output of the layer below. */
@@ -107,6 +104,7 @@ static void batch_backward(struct batch *b, const float *params, float *grad)
             .target = l->plan.head ? run->grid.target : NULL,
             .draws = b->draws,
         };
+        batch_draw(b, layer);
         l->layer->backward(&l->plan, params + l->first_param, &tape, grad + l->first_param, b->back);
         if (layer > 0) batch_descend(b, layer);
     }
@@ -116,12 +114,13 @@ eddy_status tbptt_gradient(const struct network *net, const struct window_shape 
                            const float *windows, int n, uint64_t draw, float *grad, double *loss,
                            struct train_scratch *scratch, struct eddy_error *err)
 {
-    struct batch b = {.net = net, .shape = shape, .windows = windows, .n_steps = shape->n_steps, .n_rows = n};
+    struct batch b = {
+        .net = net, .shape = shape, .windows = windows, .n_steps = shape->n_steps, .n_rows = n, .draw = draw};
     *loss = NAN;
     scratch->n_labels = 0;
     memset(grad, 0, net->n_params * sizeof(float));
     if (!any_label(&b)) return EDDY_OK;
-    eddy_status rc = batch_open(&b, draw, scratch, err);
+    eddy_status rc = batch_open(&b, scratch, err);
     if (rc < 0) return rc;
     batch_forward(&b, params);
     scratch->n_labels = count_labels(&b);
