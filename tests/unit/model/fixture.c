@@ -40,13 +40,16 @@ const struct network_settings *test_network_settings(struct test_network *t, con
     struct eddy_error err = {0};
     t->config = NULL;
     if (!*layers) return &head_alone;
-    if (*layers == '[')
+    if (*layers == '[' || *layers == '{')
         (void)snprintf(yaml, sizeof(yaml), "%s", layers);
     else if (strstr(layers, ": "))
         (void)snprintf(yaml, sizeof(yaml), "[{%s}]", layers);
     else
         words_to_yaml(layers, yaml, sizeof(yaml));
-    (void)snprintf(text, sizeof(text), "name: test\nforecast: {network: {layers: %s}}\n", yaml);
+    (void)snprintf(text, sizeof(text),
+                   *layers == '{' ? "name: test\nforecast: {network: %s}\n"
+                                  : "name: test\nforecast: {network: {layers: %s}}\n",
+                   yaml);
     const struct config_request request = {
         .text = text, .parts = &parts, .source_optional = true, .sink_optional = true};
     cr_assert_eq(config_open(&request, &t->config, &err), EDDY_OK, "%s: %s", layers, err.message);

@@ -13,7 +13,8 @@ struct test_network {
 };
 
 /* `layers` is YAML, an entry of the option `layers` or a list of them: "gru: {units: 5}", "[{lags: {steps: 8}}, ..]";
- * or, in short, words "lstm:5 dense_relu:6" for layers of that many units, bottom to top. */
+ * or, in short, words "lstm:5 dense_relu:6" for layers of that many units, bottom to top; or the whole network:
+ * "{residual: true, layers: [..]}". */
 void test_network_open(struct test_network *, const char *layers, int n_in, int n_out);
 void test_network_open_shape(struct test_network *, const char *layers, const struct network_shape *);
 void test_network_close(struct test_network *);

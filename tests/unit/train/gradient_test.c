@@ -206,11 +206,13 @@ ParameterizedTest(struct layer_case *c, gradient, of_every_parameter_and_input_o
 
 /* ---- a whole stack, through the loss ---- */
 
+enum { EVENTS = 13, STACK_IN = 3 };
+
 struct stack_loss {
     const struct network *net;
     struct window_shape shape;
     struct train_scratch *scratch;
-    float *params, *windows, *gradient;
+    float *params, *windows, *gradient, *packed, *work;
 };
 
 static double stack_loss(void *context)
@@ -220,53 +222,194 @@ static double stack_loss(void *context)
     cr_assert_eq(
         tbptt_gradient(s->net, &s->shape, s->params, s->windows, ROWS, 1, s->gradient, &loss, s->scratch, NULL),
         EDDY_OK);
-    return loss * s->net->n_out; /* the gradient is that of n_out times the mean */
+    return loss * s->net->n_targets; /* the gradient is that of n_targets times the mean */
 }
 
-/* Labels on both branches of the loss, far from the kink between them. */
+static float *stack_window(const struct stack_loss *s, size_t row)
+{
+    return s->windows + row * window_floats(&s->shape);
+}
+
+/* One event of one key, served. */
+static void stack_serve(const struct stack_loss *s, float *state, const float *x, float elapsed_s, float *y)
+{
+    const struct eddy_rows rows = {.n = 1, .x = &x, .state = &state, .elapsed_s = &elapsed_s, .y = &y};
+    network_step(s->net, s->packed, &rows, s->work);
+}
+
+/* Windows that start where some events have led; each row in a phase of its own. */
+static void stack_start(struct stack_loss *s)
+{
+    float x[STACK_IN], *y = test_floats((size_t)s->net->n_out);
+    for (size_t b = 0; b < ROWS; b++) {
+        float *start = window_start(&s->shape, stack_window(s, b));
+        memset(start, 0, s->shape.n_state * sizeof(float));
+        for (uint64_t i = 0; i < 7 + b; i++) {
+            test_fill(x, STACK_IN, 100 * b + i, 1);
+            stack_serve(s, start, x, 0.3f * (float)i, y);
+        }
+        for (int t = 0; t < s->shape.n_steps; t++)
+            window_elapsed(&s->shape, stack_window(s, b))[t] = 0.4f * (float)(((size_t)t + b) % 5);
+    }
+    free(y);
+}
+
+/* Labels on both branches of a Huber loss, far from the kink between them; or classes. */
 static void stack_labels(struct stack_loss *s)
 {
-    static const double apart[] = {0.4, -0.5, 2.5, -3};
+    static const float apart[] = {0.4f, -0.5f, 2.5f, -3};
+    const struct loss *loss = &s->net->loss;
     const size_t targets = (size_t)s->shape.n_steps * (size_t)s->shape.n_targets;
     for (size_t b = 0; b < ROWS; b++) {
-        float *target = window_target(&s->shape, s->windows + b * window_floats(&s->shape));
+        float *target = window_target(&s->shape, stack_window(s, b));
         for (size_t i = 0; i < targets; i++)
-            if (!isnan(target[i])) target[i] = (float)apart[(b + i) % 4];
+            if (!isnan(target[i]))
+                target[i] = loss_is_classes(loss) ? (float)((b + i) % (size_t)loss->n_classes) : apart[(b + i) % 4];
     }
 }
 
-static void check_stack(const char *layers, int n_horizons)
+/* Every layer with a stride has just fired: a lower one that did not would have left its count above 0. */
+static bool stack_fired(const struct network *net, const float *state)
+{
+    for (int i = 0; i <= net->n_layers; i++)
+        if (net->layers[i].plan.stride > 1 && state[net->layers[i].first_state] != 0) return false;
+    return true;
+}
+
+/* The same loss from the outputs that are served: labels before the first firing in the window count for nothing. */
+static double stack_served(const struct stack_loss *s)
+{
+    const size_t n_targets = (size_t)s->net->n_targets;
+    float *y = test_floats((size_t)s->net->n_out), *d_y = test_floats((size_t)s->net->n_out);
+    float *state = test_floats(s->shape.n_state);
+    double sum = 0, labels = 0;
+    for (size_t b = 0; b < ROWS; b++) {
+        float *window = stack_window(s, b);
+        bool fired = false;
+        memcpy(state, window_start(&s->shape, window), s->shape.n_state * sizeof(float));
+        for (size_t t = 0; t < (size_t)s->shape.n_steps; t++) {
+            const float *target = window_target(&s->shape, window) + t * n_targets;
+            stack_serve(s, state, window_x(&s->shape, window) + t * STACK_IN, window_elapsed(&s->shape, window)[t],
+                        y);
+            fired |= stack_fired(s->net, state);
+            if (!fired) continue;
+            sum += loss_step(&s->net->loss, (int)n_targets, y, target, 1, d_y);
+            for (size_t i = 0; i < n_targets; i++) labels += !isnan(target[i]);
+        }
+    }
+    float *all[] = {y, d_y, state};
+    for (size_t i = 0; i < 3; i++) free(all[i]);
+    return sum / labels;
+}
+
+static void stack_open(struct stack_loss *s, struct test_network *t, const char *network, int n_horizons)
+{
+    const struct network_shape shape = {.n_in = STACK_IN, .n_dims = 2, .n_horizons = n_horizons};
+    test_network_open_shape(t, network, &shape);
+    *s = (struct stack_loss){
+        .net = t->net,
+        .shape = {.n_steps = EVENTS, .n_in = STACK_IN, .n_targets = 2 * n_horizons, .n_state = t->net->n_state},
+        .scratch = train_scratch_open(),
+        .params = test_floats(t->net->n_params),
+        .gradient = test_floats(t->net->n_params),
+        .packed = test_floats(t->net->n_packed),
+        .work = test_floats(t->net->n_work)};
+    s->windows = test_windows(&s->shape, ROWS, 7);
+    network_init(t->net, 9, s->params);
+    for (size_t i = 0; i < t->net->n_params; i++) s->params[i] += 0.05f * eddy_random_normal(10, i);
+    network_pack(t->net, s->params, s->packed);
+    stack_start(s);
+    stack_labels(s);
+}
+
+static void stack_close(struct stack_loss *s, struct test_network *t)
+{
+    float *all[] = {s->params, s->gradient, s->packed, s->work, s->windows};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
+    train_scratch_close(s->scratch);
+    test_network_close(t);
+}
+
+static void check_stack_gradient(struct stack_loss *s, const char *network)
+{
+    float *gradient = test_floats(s->net->n_params);
+    (void)stack_loss(s);
+    memcpy(gradient, s->gradient, s->net->n_params * sizeof(float));
+    check(network, stack_loss, s, s->params, gradient, s->net->n_params);
+    free(gradient);
+}
+
+/* Every derivative, and the loss of what is served. */
+static void check_stack(const char *network, int n_horizons)
 {
     struct test_network t;
-    const struct network_shape shape = {.n_in = 3, .n_dims = 2, .n_horizons = n_horizons};
-    test_network_open_shape(&t, layers, &shape);
-    struct stack_loss s = {.net = t.net,
-                           .shape = {6, 3, 2 * n_horizons, t.net->n_state},
-                           .scratch = train_scratch_open(),
-                           .params = test_floats(t.net->n_params),
-                           .gradient = test_floats(t.net->n_params)};
-    s.windows = test_windows(&s.shape, ROWS, 7);
-    stack_labels(&s);
-    network_init(t.net, 9, s.params);
-    float *gradient = test_floats(t.net->n_params);
-    (void)stack_loss(&s);
-    memcpy(gradient, s.gradient, t.net->n_params * sizeof(float));
-    check("parameter", stack_loss, &s, s.params, gradient, t.net->n_params);
-    float *all[] = {s.params, s.gradient, s.windows, gradient};
-    for (size_t i = 0; i < 4; i++) free(all[i]);
-    train_scratch_close(s.scratch);
-    test_network_close(&t);
+    struct stack_loss s;
+    stack_open(&s, &t, network, n_horizons);
+    const double loss = stack_loss(&s) / t.net->n_targets, served = stack_served(&s);
+    cr_assert_float_eq(loss, served, 1e-12 * fabs(loss), "%s: %.17g, served %.17g", network, loss, served);
+    check_stack_gradient(&s, network);
+    stack_close(&s, &t);
+}
+
+/* The derivatives alone, of a network that makes choices in training which it does not make when it serves. */
+static void check_choosing_stack(const char *network, int n_horizons)
+{
+    struct test_network t;
+    struct stack_loss s;
+    stack_open(&s, &t, network, n_horizons);
+    check_stack_gradient(&s, network);
+    stack_close(&s, &t);
 }
 
 Test(gradient, of_every_parameter_of_a_stack_through_the_loss)
 {
     check_stack("lstm:5 gru:4 dense_tanh:6 dense_sigmoid:3", 1);
+    check_stack("{bias: false, layers: [{gru: {units: 4}}, {dense: {units: 3, bias: false}}]}", 2);
+}
+
+Test(gradient, of_a_stack_through_every_loss)
+{
+    check_stack("{loss: squared, layers: [{gru: {units: 4}}]}", 2);
+    check_stack("{loss: huber, delta: 1.5, layers: [{gru: {units: 4}}]}", 2);
+    check_stack("{loss: gaussian, layers: [{gru: {units: 4}}]}", 2);
+    check_stack("{loss: student_t, freedom: 3, layers: [{gru: {units: 4}}]}", 2);
+    check_stack("{loss: quantiles, layers: [{gru: {units: 4}}]}", 2);
+    check_stack("{loss: sigmoid, classes: [no, yes], layers: [{gru: {units: 4}}]}", 1);
+    check_stack("{loss: softmax, classes: [up, down, flat], layers: [{gru: {units: 4}}]}", 1);
 }
 
 Test(gradient, of_a_stack_of_layers_that_look_back_before_the_window)
 {
     check_stack("[{lags: {steps: 4}}, {conv1d: {filters: 3, kernel: 5, activation: tanh}}, {gru: {units: 4}}]", 1);
     check_stack("[{conv1d: {filters: 4, kernel: 3, stride: 2, activation: tanh}}, {lags: {steps: 2}}]", 1);
+}
+
+Test(gradient, of_a_stack_with_residual_layers)
+{
+    check_stack(
+        "{residual: true, layers: [{gru: {units: 3}}, {dense: {units: 3, activation: sigmoid}}, {gru: {units: 3}}]}",
+        1);
+    check_stack("{residual: true, layers: [{conv1d: {filters: 4, kernel: 2, stride: 2, activation: tanh}}, "
+                "{gru: {units: 4}}, {dense: {units: 5}}, {dense: {units: 5}}]}",
+                1);
+}
+
+Test(gradient, of_stacks_above_strides_in_any_phase)
+{
+    check_stack(
+        "[{conv1d: {filters: 3, kernel: 4, stride: 4, activation: tanh}}, {gru: {units: 4, time_decay: true}}]", 2);
+    check_stack(
+        "{loss: gaussian, layers: [{gru: {units: 3}}, {conv1d: {filters: 3, kernel: 3, stride: 2, activation: "
+        "tanh}}, {rnn: {units: 3}}, {conv1d: {filters: 3, kernel: 3, stride: 3, activation: tanh}}, "
+        "{lstm: {units: 3, time_decay: true, initial_state: learned}}]}",
+        1);
+    check_stack("[{conv1d: {filters: 4, kernel: 2, stride: 2, activation: tanh}}, {attention: {units: 4, heads: 2, "
+                "window: 3, positions: time}}]",
+                1);
+    check_choosing_stack(
+        "[{conv1d: {filters: 4, kernel: 2, stride: 2, activation: tanh}}, {gru: {units: 4, recurrent_dropout: "
+        "0.4}}, {gru: {units: 4, recurrent_dropout: 0.4}}]",
+        1);
 }
 
 Test(gradient, of_attention_that_looks_back_before_the_window_through_the_loss)
@@ -280,8 +423,12 @@ Test(gradient, of_attention_that_looks_back_before_the_window_through_the_loss)
 Test(gradient, of_a_smoother_and_of_decoders_through_the_loss)
 {
     check_stack("[{dense: {units: 3}}, {bidirectional: {layer: {gru: {units: 3}}, lag: 2}}]", 1);
-    check_stack("[{gru: {units: 4}}, {decoder: {layer: {lstm: {units: 3}}, teacher_forcing: 0.5}}]", 3);
+    check_choosing_stack("[{gru: {units: 4}}, {decoder: {layer: {lstm: {units: 3}}, teacher_forcing: 0.5}}]", 3);
+    check_stack("{loss: squared, layers: [{gru: {units: 4}}, {decoder: {layer: {gru: {units: 3}}}}]}", 3);
     check_stack("[{conv1d: {filters: 3, kernel: 3, stride: 2, activation: tanh}}, {gru: {units: 3}}, "
-                "{decoder: {layer: {gru: {units: 3}}, teacher_forcing: 0.5}}]",
+                "{decoder: {layer: {gru: {units: 3}}}}]",
                 2);
+    check_choosing_stack("[{conv1d: {filters: 3, kernel: 3, stride: 2, activation: tanh}}, {gru: {units: 3}}, "
+                         "{decoder: {layer: {gru: {units: 3}}, teacher_forcing: 0.5}}]",
+                         2);
 }
