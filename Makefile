@@ -142,7 +142,7 @@ NEEDS_model    = engine/model engine/math config
 NEEDS_forecast = engine/forecast engine/math config
 NEEDS_detect   = engine/detect engine/math config
 NEEDS_train    = engine/train engine/model engine/math config
-WITH_train     = tests/unit/model/fixture.c
+WITH_train     = tests/unit/model/fixture.c tests/unit/model/probe.c
 NEEDS_state    = engine/state config
 NEEDS_flow     = engine/flow engine/train engine/detect engine/forecast engine/model engine/state engine/math \
                  connectors/codec connectors/files config

@@ -35,6 +35,12 @@ static const struct network_layer *batch_below(const struct batch *b, int layer)
     return layer > 0 ? &b->net->layers[layer - 1] : NULL;
 }
 
+/* A head of its own may be taught by the labels. */
+static bool batch_wants_labels(const struct batch *b)
+{
+    return b->net->layers[b->net->n_layers].plan.head;
+}
+
 /* The grid of a layer and where its inputs lie. */
 static void batch_lay_out_grid(struct batch *b, struct carver *c, int layer)
 {
@@ -53,7 +59,7 @@ static void batch_lay_out_grid(struct batch *b, struct carver *c, int layer)
         run->grid.n_steps = steps;
         run->grid.event = carve_numbers(c, cells);
         run->grid.elapsed_s = carve(c, cells);
-        run->grid.target = b->target ? carve(c, cells * (size_t)b->net->n_targets) : NULL;
+        run->grid.target = batch_wants_labels(b) ? carve(c, cells * (size_t)b->net->n_targets) : NULL;
         run->x = carve(c, cells * (size_t)b->net->layers[layer].plan.n_in);
         b->runs[layer - 1].fired = carve_numbers(c, cells);
         b->runs[layer - 1].n_fired = carve_numbers(c, rows);
@@ -71,7 +77,7 @@ static size_t batch_lay_out(struct batch *b, float *base)
     b->packed = carve(&c, net->n_packed);
     b->elapsed_s = carve(&c, cells);
     b->x = carve(&c, cells * n_in);
-    b->target = net->layers[net->n_layers].plan.head ? carve(&c, cells * (size_t)net->n_targets) : NULL;
+    b->target = batch_wants_labels(b) ? carve(&c, cells * (size_t)net->n_targets) : NULL;
     b->step = carve(&c, (size_t)net->n_out);
     for (int i = 0; i <= net->n_layers; i++) {
         const struct network_layer *l = &net->layers[i];
