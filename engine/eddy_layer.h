@@ -48,9 +48,9 @@ struct eddy_layer_plan {
     size_t n_params, n_packed, n_state, n_tape, n_work; /* floats; n_state per row, n_tape per row and step */
     size_t n_back;      /* floats of scratch that backward() needs per row and step of the window */
     size_t n_back_once; /* and floats that it needs at least, however short the window */
-    int lag,
-        stride; /* y answers the input of `lag` steps ago; the layer fires every `stride` steps (usually 0 and 1) */
-    bool head;  /* its y is the network's forecast: nothing may stand above it */
+    /* y answers the input of `lag` steps ago; the layer fires every `stride` steps (usually 0 and 1) */
+    int lag, stride;
+    bool head;            /* its y is the network's forecast: nothing may stand above it */
     size_t multiply_adds; /* of one step of one row, for summaries; 0 = every weight but the biases is used once */
     const void *settings;
     struct eddy_layer_place place; /* as planned for, where step() and backward() need it; else 0 */
@@ -88,10 +88,10 @@ struct eddy_tape {
 };
 
 struct eddy_tensor_info {
-    char name
-        [EDDY_TENSOR_NAME_BYTES]; /* e.g. "weight_ih"; weight decay moves those with "weight" but no "norm" in it */
-    size_t first;                 /* index of its first float in params */
-    int rows, cols;               /* row-major [rows, cols]; cols 1 for a vector */
+    /* E.g. "weight_ih".  Weight decay moves the tensors with "weight" but no "norm" in their names. */
+    char name[EDDY_TENSOR_NAME_BYTES];
+    size_t first;   /* index of its first float in params */
+    int rows, cols; /* row-major [rows, cols]; cols 1 for a vector */
 };
 
 struct eddy_layer {
