@@ -21,18 +21,30 @@ struct opening {
     struct network *net;
     const struct network_settings *settings;
     const struct network_shape *shape;
-    const char *where; /* the layer in hand, as the user wrote it; NULL = the head */
+    const char *where; /* the layer in hand, as the user wrote it; NULL when nobody knows, or for the head */
 };
 
-/* A message about a layer says where it was written; one that the layer made itself is not named twice. */
+/* The path of an option of the network. */
+static const char *plan_where(const struct opening *o)
+{
+    return o->shape->where ? o->shape->where : "network";
+}
+
+/* Where layer i was written. */
+static const char *plan_where_layer(const struct opening *o, int i)
+{
+    const char *where = o->settings->layers.item[i].where;
+    return where ? where : plan_where(o);
+}
+
+/* A message about a layer says where it was written, which ends with the layer's name: that is not said twice. */
 static eddy_status plan_fail(const struct opening *o, const struct eddy_layer *layer, const struct eddy_error *why,
                              struct eddy_error *err)
 {
     const char *name = layer->part.name, *text = why->message;
     const size_t len = strlen(name);
-    if (!o->where) return eddy_fail(err, why->code, "%.500s", text);
-    if (strncmp(text, name, len) == 0 && strncmp(text + len, ": ", 2) == 0) text += len + 2;
-    return eddy_fail(err, why->code, "%.200s: %.400s", o->where, text);
+    if (o->where && strncmp(text, name, len) == 0 && strncmp(text + len, ": ", 2) == 0) text += len + 2;
+    return eddy_fail(err, why->code, "%.200s: %.400s", o->where ? o->where : plan_where(o), text);
 }
 
 static size_t plan_round_up(size_t n)
@@ -77,8 +89,8 @@ static eddy_status plan_push(struct opening *o, const struct eddy_layer *layer, 
     eddy_status rc = layer->plan(settings, &place, &l->plan, &why);
     if (rc >= 0) rc = plan_fits(o, l, place.n_in, &why);
     if (rc < 0) return plan_fail(o, layer, &why, err);
-    l->residual = o->settings->residual && o->where && !l->plan.head && l->plan.n_in == l->plan.n_out &&
-                  l->plan.stride == 1 && l->plan.lag == 0;
+    l->residual = o->settings->residual && net->n_layers < o->settings->layers.n && !l->plan.head &&
+                  l->plan.n_in == l->plan.n_out && l->plan.stride == 1 && l->plan.lag == 0;
     l->every = net->stride;
     l->first_param = net->n_params;
     l->first_packed = net->n_packed;
@@ -93,19 +105,6 @@ static eddy_status plan_push(struct opening *o, const struct eddy_layer *layer, 
 }
 
 /* ---- rules for the whole ---- */
-
-/* The path of an option of the network. */
-static const char *plan_where(const struct opening *o)
-{
-    return o->shape->where ? o->shape->where : "network";
-}
-
-/* Where layer i was written. */
-static const char *plan_where_layer(const struct opening *o, int i)
-{
-    const char *where = o->settings->layers.item[i].where;
-    return where ? where : plan_where(o);
-}
 
 /* A network that looks back must not be told the value that it looks back at: whoever remembers another layer's input
  * would tell. */
@@ -229,7 +228,7 @@ static eddy_status plan_layers(struct opening *o, struct layer_dense_settings *h
     eddy_status rc = plan_loss(o, err);
     for (int i = 0; i < o->settings->layers.n && rc >= 0; i++) {
         const struct eddy_choice *choice = &o->settings->layers.item[i];
-        o->where = plan_where_layer(o, i);
+        o->where = choice->where;
         rc = plan_push(o, (const struct eddy_layer *)(const void *)choice->part, choice->settings, err);
     }
     if (rc >= 0) rc = plan_check_lag(o, err);
