@@ -228,6 +228,18 @@ static eddy_status check_topic(const struct check *c, struct kafka_admin *admin,
 
 enum { ASK_MS = 15000 };
 
+/* Labels are copied into the events' topic, partition by partition; whether that may be written shows only then. */
+static eddy_status check_labels(const struct check *c, struct kafka_admin *admin,
+                                const struct kafka_source_settings *source, int n_events, struct eddy_error *err)
+{
+    eddy_status n = check_topic(c, admin, source->labels, "labels", err);
+    if (n < 0) return n;
+    if (!c->json)
+        printf("           copied into %s while the pipeline runs; the right to write there was not checked\n",
+               source->topics.item[0]);
+    return kafka_labels_match(source->labels, n, source->topics.item[0], n_events, err);
+}
+
 static eddy_status check_source(const struct check *c, int *n_partitions, int *n_members, struct eddy_error *err)
 {
     const struct settings *s = c->settings;
@@ -238,6 +250,7 @@ static eddy_status check_source(const struct check *c, int *n_partitions, int *n
         rc = check_topic(c, admin, source->topics.item[i], "source", err);
         if (rc > *n_partitions) *n_partitions = rc;
     }
+    if (rc >= 0 && source->labels && *source->labels) rc = check_labels(c, admin, source, rc, err);
     if (rc >= 0) rc = *n_members = kafka_admin_members(admin, s->name, err);
     kafka_admin_close(admin);
     return rc;

@@ -4,6 +4,7 @@
  * Source   cooperative-sticky group member.  Every assigned partition keeps its own fetch queue, which poll() drains in
  *          turn; pausing a partition is leaving its queue alone, so nothing that was fetched is thrown away, lost or
  *          read twice.  Where reading starts is said by the listener's assign(), never by auto.offset.reset.
+ *          With `labels`, records of that topic are copied into the events' own partitions (kafka_labels.h).
  * Sink     idempotent producer, acks=all, no delivery timeout: brokers may be away for as long as they like.
  * Errors   broker away, coordinator moving, leader unknown: logged and waited out.  Wrong credentials, missing rights,
  *          a topic that is not there, an offset that is gone, a message the broker refuses: an error that ends the
@@ -23,6 +24,7 @@ struct kafka_source_settings {
     const char *instance_id;    /* static membership; NULL or "" = off */
     int tombstones;             /* enum tombstones; only carried here, the driver acts on it */
     int64_t connect_timeout;    /* ns */
+    const char *labels;         /* topic whose records are copied into the one of `topics`; NULL or "" = none */
 };
 
 struct kafka_sink_settings {
@@ -39,6 +41,10 @@ struct kafka_range_settings {
     const char *to;          /* latest | RFC 3339, exclusive; NULL = latest: the end as it is when reading starts */
     int64_t connect_timeout; /* ns; 0 = 30 s */
 };
+
+/* EDDY_ECONFIG, with names and numbers, unless a label topic has as many partitions as the events. */
+eddy_status kafka_labels_match(const char *labels, int n_labels, const char *events, int n_events,
+                               struct eddy_error *);
 
 extern const struct eddy_source source_kafka; /* settings: struct kafka_source_settings */
 extern const struct eddy_sink sink_kafka;     /* settings: struct kafka_sink_settings */

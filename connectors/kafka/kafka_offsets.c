@@ -95,6 +95,19 @@ eddy_status kafka_when_parse(const char *text, const char *option, struct kafka_
     return EDDY_OK;
 }
 
+eddy_status kafka_committed(struct kafka_client *c, rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                            struct eddy_error *err)
+{
+    if (list->cnt == 0) return EDDY_OK;
+    for (int i = 0; i < list->cnt; i++) list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+    rd_kafka_resp_err_t code = rd_kafka_committed(c->rk, list, timeout_ms);
+    for (int i = 0; i < list->cnt && !code; i++) code = list->elems[i].err;
+    if (!code) return EDDY_OK;
+    return eddy_fail(err, kafka_error_is_final(code) ? EDDY_EIO : EDDY_EAGAIN,
+                     "kafka %s: committed offsets of %s: %s", kafka_servers(c->properties), list->elems[0].topic,
+                     rd_kafka_err2str(code));
+}
+
 /* Asks for one logical offset or time (ms) per place; answers go to answer[i]. */
 static eddy_status offsets_ask(struct kafka_client *c, const struct kafka_place *places, int n, int64_t question,
                                int timeout_ms, rd_kafka_topic_partition_list_t **answers, struct eddy_error *err)

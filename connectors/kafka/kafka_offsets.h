@@ -15,6 +15,10 @@ struct kafka_when {
 /* earliest | latest | RFC 3339 (2026-11-21T05:33:05.25+01:00).  `option` is named in the error. */
 eddy_status kafka_when_parse(const char *text, const char *option, struct kafka_when *, struct eddy_error *);
 
+/* Fills offsets (negative = none) and metadata of what the client's group has committed; an empty list is fine. */
+eddy_status kafka_committed(struct kafka_client *, rd_kafka_topic_partition_list_t *, int timeout_ms,
+                            struct eddy_error *);
+
 struct kafka_place {
     const char *topic; /* borrowed */
     int32_t partition;

@@ -12,6 +12,12 @@
 const struct eddy_option kafka_source_options[] = {
     {"topics", EDDY_OPT_STRINGS, offsetof(struct kafka_source_settings, topics), NULL, 0, 0, "",
      "Topics to read, by their full names.", NULL, 0, false},
+    {"labels", EDDY_OPT_STRING, offsetof(struct kafka_source_settings, labels), "", 0, 0, "",
+     "A topic with labels that come later than their events: the key, time and label of an event, without its "
+     "values. "
+     "They are copied into the events' topic, which needs write permission there, and other readers of it will see "
+     "them. Both topics need as many partitions, and there may be only one in `topics`; empty is none.",
+     NULL, 0, false},
     {"start", EDDY_OPT_STRING, offsetof(struct kafka_source_settings, start), "earliest", 0, 0, "",
      "Where a partition starts that has neither state nor a committed offset: earliest, latest or an RFC 3339 time.",
      NULL, 0, false},
@@ -322,6 +328,21 @@ eddy_status kafka_topics_check(const struct eddy_strings *topics, struct eddy_er
             if (strcmp(topics->item[i], topics->item[k]) == 0)
                 return eddy_fail(err, EDDY_ECONFIG, "topics: %s is listed twice", topics->item[i]);
     }
+    return EDDY_OK;
+}
+
+eddy_status kafka_labels_check(const char *labels, const struct eddy_strings *topics, struct eddy_error *err)
+{
+    if (!labels || !*labels) return EDDY_OK;
+    eddy_status rc = settings_topic(labels, err);
+    if (rc < 0) return rc;
+    if (topics->n != 1)
+        return eddy_fail(err, EDDY_ECONFIG,
+                         "labels: %s is copied into the events' topic, so topics must be exactly one, not %d", labels,
+                         topics->n);
+    if (strcmp(labels, topics->item[0]) == 0)
+        return eddy_fail(err, EDDY_ECONFIG,
+                         "labels: %s is the events' own topic, where labels are found without this option", labels);
     return EDDY_OK;
 }
 

@@ -27,6 +27,9 @@ eddy_status kafka_properties_check(const struct eddy_map *, bool need_servers, s
 /* Names that Kafka allows, and none twice; patterns are refused. */
 eddy_status kafka_topics_check(const struct eddy_strings *topics, struct eddy_error *);
 
+/* A label topic goes with exactly one topic of events, and another one; NULL and "" are none. */
+eddy_status kafka_labels_check(const char *labels, const struct eddy_strings *topics, struct eddy_error *);
+
 /* A new configuration for `role`; the caller hands it to rd_kafka_new() or destroys it.  `name` gives client.id and
  * group.id; `n_partitions` (0 = unknown) divides the prefetch budget. */
 eddy_status kafka_conf(enum kafka_role role, const char *name, const char *instance_id, const struct eddy_map *,

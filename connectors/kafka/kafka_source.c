@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/kafka_labels.h"
 #include "connectors/kafka/kafka_offsets.h"
 #include "connectors/kafka/kafka_partitions.h"
 
@@ -26,6 +27,7 @@ enum {
 struct kafka_source {
     struct kafka_client client;
     struct kafka_partitions partitions;
+    struct kafka_labels *labels; /* NULL = off */
     const struct kafka_source_settings *settings;
     struct source_listener listener;
     struct kafka_when start;
@@ -75,6 +77,29 @@ static void source_forget_pending(struct kafka_source *s)
     s->pending = NULL;
 }
 
+/* Everything that is due, also what failed before. */
+static void source_send_commits(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(s->partitions.n_live);
+    for (int i = 0; i < s->partitions.n; i++) {
+        const struct kafka_partition *p = s->partitions.item[i];
+        if (!p->live || !p->commit_due) continue;
+        rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
+        e->offset = p->commit_next;
+        e->metadata = *p->commit_metadata ? strdup(p->commit_metadata) : NULL; /* the list frees it */
+        e->metadata_size = e->metadata ? strlen(p->commit_metadata) : 0;
+    }
+    kafka_labels_due(s->labels, list);
+    if (list->cnt > 0) {
+        rd_kafka_resp_err_t code = rd_kafka_commit(s->client.rk, list, 1);
+        if (code)
+            log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
+        else
+            s->n_commits++;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
                                 void *opaque)
 {
@@ -93,9 +118,11 @@ static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kaf
         return;
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS: {
         bool lost = rd_kafka_assignment_lost(rk) != 0;
+        kafka_labels_stop(s->labels, list, lost);
         for (int i = 0; i < list->cnt; i++)
             source_revoke_one(
                 s, kafka_partitions_find(&s->partitions, list->elems[i].topic, list->elems[i].partition), lost);
+        if (s->labels) source_send_commits(s);
         source_forget_pending(s);
         source_log_error(rd_kafka_incremental_unassign(rk, list), "unassign");
         return;
@@ -118,28 +145,12 @@ static void source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_
         const rd_kafka_topic_partition_t *e = &list->elems[i];
         struct kafka_partition *p = kafka_partitions_find(&s->partitions, e->topic, e->partition);
         if (!code && !e->err && p && p->commit_next == e->offset) p->commit_due = false;
+        if (!code && !e->err) kafka_labels_confirm(s->labels, e);
         if (!code && e->err) code = e->err;
     }
     if (!code || code == RD_KAFKA_RESP_ERR__NO_OFFSET) return;
     if (log_allowed(&s->client.other, 1000, &n_held))
         log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
-}
-
-/* Committed offsets and metadata of the pending partitions. */
-static eddy_status source_committed(struct kafka_source *s, rd_kafka_topic_partition_list_t **out,
-                                    struct eddy_error *err)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(s->pending);
-    for (int i = 0; i < list->cnt; i++) list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
-    rd_kafka_resp_err_t code = rd_kafka_committed(s->client.rk, list, SETTLE_ASK_MS);
-    for (int i = 0; i < list->cnt && !code; i++) code = list->elems[i].err;
-    if (!code) {
-        *out = list;
-        return EDDY_OK;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return eddy_fail(err, kafka_error_is_final(code) ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: committed offsets: %s",
-                     kafka_servers(s->client.properties), rd_kafka_err2str(code));
 }
 
 static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic_partition_t *committed,
@@ -164,24 +175,26 @@ static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic
     log_info("partition_assigned", "%s [%d] from offset %lld (committed %lld, kept %lld to %lld)", out->topic,
              (int)out->partition, (long long)next, (long long)seen.committed, (long long)seen.low,
              (long long)seen.high);
-    return kafka_partitions_start(&s->partitions, out->topic, out->partition, tag, next, INT64_MAX, NULL, err);
+    eddy_status rc = kafka_partitions_start(&s->partitions, out->topic, out->partition, tag, next, INT64_MAX, NULL,
+                                            err);
+    return rc == EDDY_OK && s->labels ? kafka_labels_start(s->labels, out->partition, err) : rc;
 }
 
 /* Asks and tells the listener; fills the offsets of s->pending. */
 static eddy_status source_place_pending(struct kafka_source *s, struct eddy_error *err)
 {
     int n = s->pending->cnt;
-    rd_kafka_topic_partition_list_t *committed = NULL;
     struct kafka_place *places = calloc((size_t)n + 1, sizeof(*places));
     if (!places) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for %d partitions", n);
 
     for (int i = 0; i < n; i++)
         places[i] = (struct kafka_place){s->pending->elems[i].topic, s->pending->elems[i].partition, 0, 0, 0};
-    eddy_status rc = n ? source_committed(s, &committed, err) : EDDY_OK;
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(s->pending);
+    eddy_status rc = kafka_committed(&s->client, committed, SETTLE_ASK_MS, err);
     if (rc == EDDY_OK) rc = kafka_places(&s->client, places, n, &s->start, SETTLE_ASK_MS, err);
     for (int i = 0; i < n && rc == EDDY_OK; i++)
         rc = source_start_one(s, &committed->elems[i], &places[i], &s->pending->elems[i], err);
-    if (committed) rd_kafka_topic_partition_list_destroy(committed);
+    rd_kafka_topic_partition_list_destroy(committed);
     free(places);
     return rc;
 }
@@ -226,7 +239,8 @@ static eddy_status kafka_source_serve(void *source, struct eddy_error *err)
         if (why.code < 0) source_fail(s, &why);
     }
     eddy_status rc = source_failure(s, err);
-    return rc < 0 ? rc : source_settle(s, err);
+    if (rc == EDDY_OK) rc = source_settle(s, err);
+    return rc < 0 || !s->labels ? rc : kafka_labels_serve(s->labels, err);
 }
 
 static eddy_status kafka_source_poll(void *source, int timeout_ms, int max_records, struct source_batch *batches,
@@ -284,7 +298,6 @@ static eddy_status source_note_commit(struct kafka_source *s, const struct sourc
     return EDDY_OK;
 }
 
-/* Sends everything that is due, also what failed before. */
 static eddy_status kafka_source_commit(void *source, const struct source_position *positions, int n,
                                        struct eddy_error *err)
 {
@@ -293,23 +306,7 @@ static eddy_status kafka_source_commit(void *source, const struct source_positio
         eddy_status rc = source_note_commit(s, &positions[i], err);
         if (rc < 0) return rc;
     }
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(s->partitions.n_live);
-    for (int i = 0; i < s->partitions.n; i++) {
-        const struct kafka_partition *p = s->partitions.item[i];
-        if (!p->live || !p->commit_due) continue;
-        rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
-        e->offset = p->commit_next;
-        e->metadata = *p->commit_metadata ? strdup(p->commit_metadata) : NULL; /* the list frees it */
-        e->metadata_size = e->metadata ? strlen(p->commit_metadata) : 0;
-    }
-    if (list->cnt > 0) {
-        rd_kafka_resp_err_t code = rd_kafka_commit(s->client.rk, list, 1);
-        if (code)
-            log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
-        else
-            s->n_commits++;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
+    source_send_commits(s);
     return EDDY_OK;
 }
 
@@ -401,7 +398,11 @@ static void kafka_source_close(void *source)
     if (!s) return;
     s->closing = true;
     bool lost = s->client.rk && rd_kafka_assignment_lost(s->client.rk);
+    kafka_labels_stop(s->labels, NULL, lost);
     for (int i = 0; i < s->partitions.n; i++) source_revoke_one(s, s->partitions.item[i], lost);
+    if (s->labels) source_send_commits(s);
+    kafka_labels_close(s->labels);
+    s->labels = NULL;
     if (s->group_queue) {
         source_end_membership(s);
         return;
@@ -454,6 +455,8 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
                                            .on_commit = source_on_commit};
     rc = kafka_client_open(&s->client, &request, err);
     if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, &s->client, err);
+    if (rc == EDDY_OK && set->labels && *set->labels)
+        rc = kafka_labels_open(set, r->name, n_partitions, &s->partitions, &s->labels, err);
     if (rc == EDDY_OK) rc = source_subscribe(s, err);
     if (rc < 0) goto fail;
     *out = s;
@@ -468,6 +471,7 @@ static eddy_status kafka_source_check(const void *settings, struct eddy_error *e
     const struct kafka_source_settings *set = settings;
     struct kafka_when when;
     eddy_status rc = kafka_topics_check(&set->topics, err);
+    if (rc == EDDY_OK) rc = kafka_labels_check(set->labels, &set->topics, err);
     if (rc == EDDY_OK) rc = kafka_when_parse(set->start, "start", &when, err);
     if (rc == EDDY_OK) rc = kafka_properties_check(&set->properties, true, err);
     return rc;

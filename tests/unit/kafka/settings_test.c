@@ -244,3 +244,16 @@ Test(log, a_limit_holds_back_repeats_and_counts_them)
     cr_expect(log_allowed(&limit, 50, &n_held));
     cr_expect_eq(n_held, 5);
 }
+
+Test(kafka_settings, labels_go_with_one_topic_of_events_and_another_name)
+{
+    static const char *const names[] = {"events", "more"};
+    const struct eddy_strings one = {1, names}, two = {2, names};
+    cr_expect_eq(kafka_labels_check(NULL, &two, &err), EDDY_OK);
+    cr_expect_eq(kafka_labels_check("", &two, &err), EDDY_OK);
+    cr_expect_eq(kafka_labels_check("labels", &one, &err), EDDY_OK);
+    cr_expect_eq(kafka_labels_check("labels", &two, &err), EDDY_ECONFIG);
+    cr_expect(strstr(err.message, "exactly one, not 2"), "%s", err.message);
+    cr_expect_eq(kafka_labels_check("events", &one, &err), EDDY_ECONFIG);
+    cr_expect_eq(kafka_labels_check("la bels", &one, &err), EDDY_ECONFIG);
+}
