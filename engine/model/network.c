@@ -94,7 +94,9 @@ static void network_step_some(const struct network *net, const float *packed, co
                               float *work)
 {
     const size_t width = network_width(net), half = STEP_ROWS * width;
-    struct climb c = {.net = net, .n = rows->n};
+    struct climb c; /* its arrays stay unset beyond n: clearing them would cost as much as a small layer's step */
+    c.net = net;
+    c.n = rows->n;
     for (int b = 0; b < rows->n; b++) {
         c.state[b] = rows->state[b];
         c.x[b] = rows->x[b];
