@@ -45,6 +45,15 @@ struct optimiser_arrays { /* all [n] */
     float *new_weight, *new_moment, *new_variance, *new_average;
 };
 
+/* Attention of one query over n keys, in heads that have d columns each. */
+struct attention {
+    int n, heads, d;                  /* n >= 1 */
+    float scale;                      /* scores are scale q . k - slope age */
+    const float *slope;               /* [heads] */
+    const float *const *k, *const *v; /* [n] -> [heads d] */
+    const float *age;                 /* [n]; NULL = 0 */
+};
+
 struct kernels {
     const char *name; /* "avx512", "avx2" or "portable" */
 
@@ -71,6 +80,12 @@ struct kernels {
     /* s: after it; d_s by it becomes that by the state before it; adds to d_w and d_b. */
     void (*decay_back)(int n, float d, const float *w, const float *b, const float *s, float *d_s, float *d_w,
                        float *d_b);
+
+    /* p [heads, stride]: the first n of each row become the softmax of the scores;  o [heads d] = sum_a p[a] v[a]. */
+    void (*attend)(const struct attention *, const float *q, float *o, float *p, size_t stride);
+    /* From d_o: adds to d_q and, where the pointer is not NULL, to d_k[a] and d_v[a]; d_s [n] is scratch. */
+    void (*attend_back)(const struct attention *, const float *q, const float *p, size_t stride, const float *d_o,
+                        float *d_q, float *const *d_k, float *const *d_v, float *d_s);
 
     void (*activate)(enum activation, int n, const float *a, float *y);
     /* d_a = d_y * g'(a), found from y = g(a). */

@@ -4,6 +4,8 @@
 #include "engine/math/optimiser_inline.h"
 #include "engine/math/product_inline.h"
 
+#include "engine/math/attend_inline.h" /* takes its vectors from product_inline.h */
+
 const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .product = kernel_product,
@@ -13,6 +15,8 @@ const struct kernels KERNELS_TABLE = {
     .gru_back = kernel_gru_back,
     .decay = kernel_decay,
     .decay_back = kernel_decay_back,
+    .attend = kernel_attend,
+    .attend_back = kernel_attend_back,
     .activate = kernel_activate,
     .activate_back = kernel_activate_back,
     .add = kernel_add,

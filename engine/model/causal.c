@@ -119,6 +119,12 @@ static float causal_age(const struct causal *c, int steps, float seconds)
     return c->positions == POSITIONS_TIME ? math_log(1 + seconds) : (float)steps;
 }
 
+static void causal_no_keys(const struct causal *c, struct attend_keys *keys)
+{
+    keys->n = 0; /* the arrays are large: only what is in use is written */
+    keys->ageless = c->positions == POSITIONS_NONE;
+}
+
 static void causal_key(const struct causal *c, struct attend_keys *keys, const float *kv, int steps, float seconds)
 {
     keys->k[keys->n] = kv;
@@ -130,7 +136,8 @@ static void causal_row(const struct causal *c, const float *qkv, float elapsed_s
 {
     const int kept = ring_counter(state[0], c->window), width = causal_slot(c);
     float *ring = state + 1, seconds = elapsed_s, slot[2 * CAUSAL_MAX_UNITS + 1];
-    struct attend_keys keys = {.ageless = c->positions == POSITIONS_NONE};
+    struct attend_keys keys;
+    causal_no_keys(c, &keys);
     causal_key(c, &keys, qkv + c->units, 0, 0);
     for (int age = 1; age <= kept; age++) {
         const float *then = ring_row(ring, c->window - 1, width, age);
@@ -206,8 +213,9 @@ void causal_backward(const struct causal *c, const float *params, const struct c
         for (int row = 0; row < w->n_rows; row++) {
             const size_t cell = (size_t)t * (size_t)w->n_rows + (size_t)row;
             const float *tape = w->tape + cell * w->stride;
-            struct attend_keys keys = {.ageless = c->positions == POSITIONS_NONE};
+            struct attend_keys keys;
             float *d_k[ATTEND_MAX_WINDOW], *d_v[ATTEND_MAX_WINDOW];
+            causal_no_keys(c, &keys);
             causal_keys_of(c, w, t, row, d_qkv, &keys, d_k, d_v);
             attend_back(units, c->heads, tape, &keys, tape + 4 * units, c->window, d_o + cell * (size_t)units,
                         d_qkv + cell * 3 * (size_t)units, d_k, d_v);

@@ -241,7 +241,8 @@ static void masked_keys(const struct masked *m, const struct masked_run *run, co
                         struct attend_keys *keys)
 {
     const size_t units = (size_t)m->units;
-    *keys = (struct attend_keys){.ageless = 1};
+    keys->n = 0;
+    keys->ageless = 1;
     for (size_t i = (size_t)run->first; i < (size_t)m->window; i++) {
         keys->k[keys->n] = qkv + i * 3 * units + units;
         keys->v[keys->n++] = qkv + i * 3 * units + 2 * units;
