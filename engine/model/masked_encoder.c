@@ -9,7 +9,8 @@
  * Hidden are the s steps from the one of `lag` events ago on; the answers for them are handed out one per event, so each
  * event's output answers the event of `lag` steps ago, which the network has not seen.  In training other places are
  * hidden too, each with probability `mask`.
- * Two-way attention looks at all pairs of places: W^2 per firing, W^2 / s per event.
+ * Two-way attention looks at all pairs of places: W^2 per firing and block, W^2 / s per event; the last block is asked
+ * for the hidden places alone.
  *
  *   backward: the forward pass of each firing in the window is made again, then block by block from the top down
  *
@@ -97,14 +98,14 @@ static eddy_status masked_plan(const void *settings, const struct eddy_layer_pla
             "masked_encoder: lag %d: must be at least stride - 1 = %d, so that every step is hidden once, and "
             "less than the window of %d",
             m.lag, m.stride - 1, m.window);
-    const size_t run = masked_run_floats(&m);
     *out = (struct eddy_layer_plan){.n_in = place->n_in,
                                     .n_out = m.units,
                                     .n_params = masked_places(&m).end,
                                     .n_packed = masked_packed(&m).end,
                                     .n_state = masked_ring(&m) + ring_floats(m.window, m.n_in),
-                                    .n_work = run,
-                                    .n_back_once = run + masked_packed(&m).end + masked_back_floats(&m),
+                                    .n_work = masked_run_floats(&m, false),
+                                    .n_back_once = masked_packed(&m).end + masked_run_floats(&m, true) +
+                                                   masked_back_floats(&m),
                                     .lag = m.lag,
                                     .stride = 1,
                                     .multiply_adds = masked_multiply_adds(&m) / (size_t)m.stride + 1,
@@ -138,7 +139,7 @@ static void masked_answers(const struct masked *m, const struct masked_run *run,
     const size_t units = (size_t)m->units;
     for (int k = 0; k < m->stride; k++) {
         const int place = m->window - 1 - m->lag + k;
-        if (place >= run->first)
+        if (place >= run->known.first)
             memcpy(answers + (size_t)k * units, run->y + (size_t)place * units, units * sizeof(float));
         else
             memset(answers + (size_t)k * units, 0, units * sizeof(float));
@@ -155,8 +156,8 @@ static void masked_row(const struct masked *m, const float *packed, const float 
     if (++since == m->stride) {
         struct masked_run run;
         since = 0;
-        masked_run_open(m, &run, m->window - kept, work);
-        for (int place = run.first; place < m->window; place++) {
+        masked_run_open(m, &run, kept, false, work);
+        for (int place = run.known.first; place < m->window; place++) {
             run.x[place] = ring_row(ring, m->window, m->n_in, m->window - place);
             run.hidden[place] = masked_hides(m, place, draw, step);
         }
@@ -187,8 +188,8 @@ static void masked_back_firing(const struct masked *m, const float *params, cons
               places = kept < m->window ? kept : m->window;
     const size_t rows = (size_t)tape->n_rows, units = (size_t)m->units, n_in = (size_t)m->n_in;
     struct masked_run run;
-    masked_run_open(m, &run, m->window - places, scratch);
-    for (int place = run.first; place < m->window; place++) {
+    masked_run_open(m, &run, places, true, scratch);
+    for (int place = run.known.first; place < m->window; place++) {
         const int step = t - (m->window - 1 - place);
         const size_t cell = (size_t)(step < 0 ? 0 : step) * rows + (size_t)b;
         run.x[place] = step >= 0 ? tape->x + cell * n_in
@@ -200,9 +201,9 @@ static void masked_back_firing(const struct masked *m, const float *params, cons
     for (int place = 0; place < m->window; place++) run.d_y[place] = NULL;
     for (int k = 0; k < m->stride && t + k < tape->n_steps; k++) {
         const int place = m->window - 1 - m->lag + k;
-        if (place >= run.first) run.d_y[place] = tape->d_y + ((size_t)(t + k) * rows + (size_t)b) * units;
+        if (place >= run.known.first) run.d_y[place] = tape->d_y + ((size_t)(t + k) * rows + (size_t)b) * units;
     }
-    masked_descend(m, params, &run, d_params, scratch + masked_run_floats(m));
+    masked_descend(m, params, &run, d_params, scratch + masked_run_floats(m, true));
 }
 
 static void masked_backward(const struct eddy_layer_plan *plan, const float *params, const struct eddy_tape *tape,

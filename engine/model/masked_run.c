@@ -51,8 +51,9 @@ struct masked_packed masked_packed(const struct masked *m)
 size_t masked_multiply_adds(const struct masked *m)
 {
     const size_t units = (size_t)m->units, window = (size_t)m->window;
-    return window * (units * (size_t)m->n_in +
-                     (size_t)m->blocks * (4 * units * units + 2 * units * (size_t)m->inner + 2 * window * units));
+    const size_t keys = 3 * units * units, rest = units * units + 2 * units * (size_t)m->inner + 2 * window * units;
+    return window * (units * (size_t)m->n_in + (size_t)m->blocks * keys + (size_t)(m->blocks - 1) * rest) +
+           (size_t)m->stride * rest;
 }
 
 void masked_weights(const struct masked *m, uint64_t seed, float *params)
@@ -155,135 +156,160 @@ static size_t masked_widest(const struct masked *m)
     return (size_t)panels_count(widest) * PANEL;
 }
 
-/* Lays the arrays out from `memory` on, or with NULL counts only. */
-static size_t masked_lay_out(const struct masked *m, struct masked_run *run, float *memory)
+/* Hands out pieces of one memory; without any it only counts. */
+struct masked_carver {
+    float *memory;
+    size_t used;
+};
+
+static float *masked_take(struct masked_carver *c, size_t floats)
+{
+    float *piece = c->memory ? c->memory + c->used : NULL;
+    c->used += floats;
+    return piece;
+}
+
+static struct masked_block masked_take_block(const struct masked *m, size_t shares, bool keep,
+                                             struct masked_carver *c)
 {
     const size_t w = (size_t)m->window, wu = w * (size_t)m->units;
-    size_t used = 0;
-#define MASKED_TAKE(floats) (memory ? memory + used : NULL), used += (floats)
-    for (int b = 0; b < m->blocks; b++) {
-        struct masked_block *k = &run->block[b];
-        k->h = MASKED_TAKE(wu);
-        k->u = MASKED_TAKE(wu);
-        k->qkv = MASKED_TAKE(3 * wu);
-        k->p = MASKED_TAKE(w * w * (size_t)m->heads);
-        k->o = MASKED_TAKE(wu);
-        k->middle = MASKED_TAKE(wu);
-        k->v = MASKED_TAKE(wu);
-        k->r = MASKED_TAKE(w * (size_t)m->inner);
-        k->saved1 = MASKED_TAKE(w * LAYER_NORM_SAVED);
-        k->saved2 = MASKED_TAKE(w * LAYER_NORM_SAVED);
-    }
-    run->h = MASKED_TAKE(wu);
-    run->y = MASKED_TAKE(wu);
-    run->saved = MASKED_TAKE(w * LAYER_NORM_SAVED);
-    run->sums = MASKED_TAKE(w * masked_widest(m));
-#undef MASKED_TAKE
-    return used;
+    struct masked_block k;
+    k.h = masked_take(c, wu);
+    k.u = masked_take(c, wu);
+    k.qkv = masked_take(c, 3 * wu);
+    k.p = masked_take(c, keep ? w * shares : (size_t)m->heads * w);
+    k.o = masked_take(c, wu);
+    k.middle = masked_take(c, wu);
+    k.v = masked_take(c, wu);
+    k.r = masked_take(c, w * (size_t)m->inner);
+    k.saved1 = masked_take(c, w * LAYER_NORM_SAVED);
+    k.saved2 = masked_take(c, w * LAYER_NORM_SAVED);
+    return k;
 }
 
-size_t masked_run_floats(const struct masked *m)
+/* Returns the floats that it takes. */
+static size_t masked_lay_out(const struct masked *m, struct masked_run *run, bool keep, float *memory)
+{
+    const size_t w = (size_t)m->window, wu = w * (size_t)m->units;
+    struct masked_carver c = {memory, 0};
+    run->shares = keep ? (size_t)m->heads * w : 0;
+    for (int b = 0; b < m->blocks; b++)
+        run->block[b] = keep || b == 0 ? masked_take_block(m, run->shares, keep, &c) : run->block[0];
+    run->h = masked_take(&c, wu);
+    run->y = masked_take(&c, wu);
+    run->saved = masked_take(&c, w * LAYER_NORM_SAVED);
+    run->sums = masked_take(&c, w * masked_widest(m));
+    return c.used;
+}
+
+size_t masked_run_floats(const struct masked *m, bool keep)
 {
     struct masked_run run;
-    return masked_lay_out(m, &run, NULL);
+    return masked_lay_out(m, &run, keep, NULL);
 }
 
-void masked_run_open(const struct masked *m, struct masked_run *run, int first, float *memory)
+void masked_run_open(const struct masked *m, struct masked_run *run, int steps, bool keep, float *memory)
 {
-    (void)masked_lay_out(m, run, memory);
-    run->first = first;
+    const int first = m->window - 1 - m->lag;
+    (void)masked_lay_out(m, run, keep, memory);
+    run->known = (struct masked_span){m->window - steps, m->window};
+    run->wanted = (struct masked_span){first, first + m->stride};
+    if (run->wanted.first < run->known.first) run->wanted.first = run->known.first;
+    if (run->wanted.end < run->wanted.first) run->wanted.end = run->wanted.first;
 }
 
 /* ---- forward ---- */
 
-/* y [W, n_out] = x [W, n_x] W + b for the places that exist. */
-static void masked_project(const struct masked *m, const struct masked_run *run, int n_out, int n_x,
-                           const float *panels, const float *x, float *y)
+/* y [W, n_out] = g(x [W, n_x] W + b) for some places. */
+static void masked_project(const struct masked_run *run, struct masked_span at, int n_out, int n_x,
+                           const float *panels, enum activation g, const float *x, float *y)
 {
     const struct product sums = {n_x, 0, panels_count(n_out), panels};
     const size_t width = (size_t)sums.n_panels * PANEL;
     const float *rows[ATTEND_MAX_WINDOW];
-    const int n = m->window - run->first;
-    for (int i = 0; i < n; i++) rows[i] = x + (size_t)(run->first + i) * (size_t)n_x;
+    const int n = at.end - at.first;
+    for (int i = 0; i < n; i++) rows[i] = x + (size_t)(at.first + i) * (size_t)n_x;
     kernels_best()->product(&sums, n, rows, NULL, run->sums, width);
     for (int i = 0; i < n; i++)
-        memcpy(y + (size_t)(run->first + i) * (size_t)n_out, run->sums + (size_t)i * width,
-               (size_t)n_out * sizeof(float));
+        kernels_best()->activate(g, n_out, run->sums + (size_t)i * width, y + (size_t)(at.first + i) * (size_t)n_out);
 }
 
 static void masked_input(const struct masked *m, const float *packed, const struct masked_run *run, float *h)
 {
-    const struct masked_packed at = masked_packed(m);
     const size_t units = (size_t)m->units;
-    const float *mask = packed + at.plain, *position = mask + units;
+    const float *mask = packed + masked_packed(m).plain, *position = mask + units;
     const struct product sums = {m->n_in, 0, panels_count(m->units), packed};
-    for (int i = run->first; i < m->window; i++) {
-        float *row = h + (size_t)i * units;
-        if (run->hidden[i]) {
-            memcpy(row, mask, units * sizeof(float));
-        } else {
-            kernels_best()->product(&sums, 1, &run->x[i], NULL, run->sums, (size_t)sums.n_panels * PANEL);
-            memcpy(row, run->sums, units * sizeof(float));
-        }
-        for (size_t j = 0; j < units; j++) row[j] += position[(size_t)i * units + j];
+    const size_t width = (size_t)sums.n_panels * PANEL;
+    const float *x[ATTEND_MAX_WINDOW], *seen = run->sums;
+    int n = 0;
+    for (int i = run->known.first; i < run->known.end; i++)
+        if (!run->hidden[i]) x[n++] = run->x[i];
+    kernels_best()->product(&sums, n, x, NULL, run->sums, width);
+    for (int i = run->known.first; i < run->known.end; i++) {
+        const float *row = run->hidden[i] ? mask : seen;
+        for (size_t j = 0; j < units; j++) h[(size_t)i * units + j] = row[j] + position[(size_t)i * units + j];
+        if (!run->hidden[i]) seen += width;
     }
 }
 
-static void masked_norm(const struct masked *m, const struct masked_run *run, const float *norm, const float *x,
-                        float *y, float *saved)
+static void masked_norm(const struct masked *m, struct masked_span at, const float *norm, const float *x, float *y,
+                        float *saved)
 {
     const size_t units = (size_t)m->units;
-    for (size_t i = (size_t)run->first; i < (size_t)m->window; i++)
+    for (size_t i = (size_t)at.first; i < (size_t)at.end; i++)
         layer_norm(m->units, x + i * units, norm, norm + units, y + i * units, saved + i * LAYER_NORM_SAVED);
 }
 
-static void masked_keys(const struct masked *m, const struct masked_run *run, const float *qkv,
-                        struct attend_keys *keys)
+/* Every place `at` looks at all that are known. */
+static void masked_attend(const struct masked *m, const struct masked_run *run, struct masked_span at,
+                          const struct masked_block *k)
 {
     const size_t units = (size_t)m->units;
-    keys->n = 0;
-    keys->ageless = 1;
-    for (size_t i = (size_t)run->first; i < (size_t)m->window; i++) {
-        keys->k[keys->n] = qkv + i * 3 * units + units;
-        keys->v[keys->n++] = qkv + i * 3 * units + 2 * units;
-    }
-}
-
-static void masked_add(const struct masked *m, const struct masked_run *run, const float *a, const float *b,
-                       float *sum)
-{
-    const size_t units = (size_t)m->units;
-    for (size_t i = (size_t)run->first * units; i < (size_t)m->window * units; i++) sum[i] = a[i] + b[i];
-}
-
-static void masked_block_forward(const struct masked *m, const float *packed, const struct masked_run *run,
-                                 const struct masked_block *k, float *h_out)
-{
-    const struct masked_packed at = masked_packed(m);
-    const size_t units = (size_t)m->units, shares = (size_t)m->heads * (size_t)m->window;
-    const float *norms = packed + at.norms;
     struct attend_keys keys;
-    masked_norm(m, run, norms, k->h, k->u, k->saved1);
-    masked_project(m, run, 3 * m->units, m->units, packed, k->u, k->qkv);
-    masked_keys(m, run, k->qkv, &keys);
-    for (size_t i = (size_t)run->first; i < (size_t)m->window; i++)
-        attend(m->units, m->heads, k->qkv + i * 3 * units, &keys, k->o + i * units, k->p + i * shares, m->window);
-    masked_project(m, run, m->units, m->units, packed + at.out, k->o, k->middle);
-    masked_add(m, run, k->h, k->middle, k->middle);
-    masked_norm(m, run, norms + 2 * units, k->middle, k->v, k->saved2);
-    masked_project(m, run, m->inner, m->units, packed + at.first, k->v, k->r);
-    for (size_t i = (size_t)run->first * (size_t)m->inner; i < (size_t)m->window * (size_t)m->inner; i++)
-        k->r[i] = k->r[i] > 0 ? k->r[i] : 0;
-    masked_project(m, run, m->units, m->inner, packed + at.second, k->r, h_out);
-    masked_add(m, run, k->middle, h_out, h_out);
+    keys.n = 0;
+    keys.ageless = 1;
+    for (size_t i = (size_t)run->known.first; i < (size_t)run->known.end; i++) {
+        keys.k[keys.n] = k->qkv + i * 3 * units + units;
+        keys.v[keys.n++] = k->qkv + i * 3 * units + 2 * units;
+    }
+    for (size_t i = (size_t)at.first; i < (size_t)at.end; i++)
+        attend(m->units, m->heads, k->qkv + i * 3 * units, &keys, k->o + i * units, k->p + i * run->shares,
+               m->window);
+}
+
+/* sum += a */
+static void masked_add(const struct masked *m, struct masked_span at, const float *a, float *sum)
+{
+    const size_t from = (size_t)at.first * (size_t)m->units, n = (size_t)(at.end - at.first) * (size_t)m->units;
+    kernels_best()->add(n, a + from, sum + from);
+}
+
+/* From k->h to h_out at the places `at`; h_out may be k->h. */
+static void masked_block_forward(const struct masked *m, const float *packed, const struct masked_run *run,
+                                 const struct masked_block *k, struct masked_span at, float *h_out)
+{
+    const struct masked_packed in = masked_packed(m);
+    const int units = m->units;
+    const float *norms = packed + in.norms;
+    masked_norm(m, run->known, norms, k->h, k->u, k->saved1);
+    masked_project(run, run->known, 3 * units, units, packed, ACTIVATION_IDENTITY, k->u, k->qkv);
+    masked_attend(m, run, at, k);
+    masked_project(run, at, units, units, packed + in.out, ACTIVATION_IDENTITY, k->o, k->middle);
+    masked_add(m, at, k->h, k->middle);
+    masked_norm(m, at, norms + 2 * units, k->middle, k->v, k->saved2);
+    masked_project(run, at, m->inner, units, packed + in.first, ACTIVATION_RELU, k->v, k->r);
+    masked_project(run, at, units, m->inner, packed + in.second, ACTIVATION_IDENTITY, k->r, h_out);
+    masked_add(m, at, k->middle, h_out);
 }
 
 void masked_forward(const struct masked *m, const float *packed, struct masked_run *run)
 {
     const struct masked_packed at = masked_packed(m);
     masked_input(m, packed, run, run->block[0].h);
-    for (int b = 0; b < m->blocks; b++)
+    for (int b = 0; b < m->blocks; b++) {
+        const bool last = b + 1 == m->blocks;
         masked_block_forward(m, packed + at.blocks + (size_t)b * at.block, run, &run->block[b],
-                             b + 1 < m->blocks ? run->block[b + 1].h : run->h);
-    masked_norm(m, run, packed + at.norm, run->h, run->y, run->saved);
+                             last ? run->wanted : run->known, last ? run->h : run->block[b + 1].h);
+    }
+    masked_norm(m, run->wanted, packed + at.norm, run->h, run->y, run->saved);
 }

@@ -336,15 +336,34 @@ static void transformer_norm_back(const struct transformer *t, const float *para
                         d_seen + i * units, d_params + norm, d_params + norm + units);
 }
 
+/* Through the attention: from d_h to d_u, what it saw. */
+static void transformer_attention_back(const struct transformer *t, const float *params, const struct eddy_tape *tape,
+                                       const struct eddy_layer_plan *plan, const struct transformer_back *d,
+                                       float *d_params)
+{
+    const struct causal_window w = {.n_steps = tape->n_steps,
+                                    .n_rows = tape->n_rows,
+                                    .u = tape->tape + transformer_tape(t).u,
+                                    .u_stride = plan->n_tape,
+                                    .tape = tape->tape,
+                                    .stride = plan->n_tape,
+                                    .start = tape->start,
+                                    .n_state = plan->n_state,
+                                    .elapsed_s = tape->elapsed_s,
+                                    .d_a = d->d_h,
+                                    .d_u = d->d_u};
+    causal_backward(&t->attention, params, &w, d_params, d->attention);
+}
+
 static void transformer_backward(const struct eddy_layer_plan *plan, const float *params,
                                  const struct eddy_tape *tape, float *d_params, float *back)
 {
-    const struct kernels *k = kernels_best();
     const struct transformer t = transformer_of(plan);
     const struct transformer_params at = transformer_places(&t);
     const struct transformer_tape in = transformer_tape(&t);
     const int n = tape->n_steps * tape->n_rows;
     const size_t units = (size_t)t.units, floats = (size_t)n * units, stride = plan->n_tape;
+    const float *saved1 = tape->tape + in.saved1, *saved2 = tape->tape + in.saved2;
     const bool before = t.norm == NORM_BEFORE;
     const struct transformer_back d = {.d_h = back,
                                        .d_f = back + floats,
@@ -355,32 +374,20 @@ static void transformer_backward(const struct eddy_layer_plan *plan, const float
     if (before)
         memcpy(d.d_f, tape->d_y, floats * sizeof(float));
     else
-        transformer_norm_back(&t, params, at.norm2, tape->tape + in.t, stride, tape->tape + in.saved2, stride, n,
-                              tape->d_y, d.d_f, d_params);
+        transformer_norm_back(&t, params, at.norm2, tape->tape + in.t, stride, saved2, stride, n, tape->d_y, d.d_f,
+                              d_params);
     memcpy(d.d_h, d.d_f, floats * sizeof(float));
     transformer_inner_back(&t, params, tape, (int)stride, &d, d_params);
     if (before)
-        transformer_norm_back(&t, params, at.norm2, tape->tape + in.h, stride, tape->tape + in.saved2, stride, n,
-                              d.d_v, d.d_v, d_params);
-    k->add(floats, d.d_v, d.d_h);
-    if (!before)
-        transformer_norm_back(&t, params, at.norm1, tape->tape + in.s, stride, tape->tape + in.saved1, stride, n,
-                              d.d_h, d.d_h, d_params);
-    const struct causal_window w = {.n_steps = tape->n_steps,
-                                    .n_rows = tape->n_rows,
-                                    .u = tape->tape + in.u,
-                                    .u_stride = stride,
-                                    .tape = tape->tape,
-                                    .stride = stride,
-                                    .start = tape->start,
-                                    .n_state = plan->n_state,
-                                    .elapsed_s = tape->elapsed_s,
-                                    .d_a = d.d_h,
-                                    .d_u = d.d_u};
-    causal_backward(&t.attention, params, &w, d_params, d.attention);
-    if (before)
-        transformer_norm_back(&t, params, at.norm1, tape->x, units, tape->tape + in.saved1, stride, n, d.d_u, d.d_u,
+        transformer_norm_back(&t, params, at.norm2, tape->tape + in.h, stride, saved2, stride, n, d.d_v, d.d_v,
                               d_params);
+    kernels_best()->add(floats, d.d_v, d.d_h);
+    if (!before)
+        transformer_norm_back(&t, params, at.norm1, tape->tape + in.s, stride, saved1, stride, n, d.d_h, d.d_h,
+                              d_params);
+    transformer_attention_back(&t, params, tape, plan, &d, d_params);
+    if (before)
+        transformer_norm_back(&t, params, at.norm1, tape->x, units, saved1, stride, n, d.d_u, d.d_u, d_params);
     for (size_t i = 0; tape->d_x && i < floats; i++) tape->d_x[i] = d.d_h[i] + d.d_u[i];
 }
 

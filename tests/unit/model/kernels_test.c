@@ -102,7 +102,7 @@ enum { ROWS = 5, UNITS = 37, WIDTH = 48, N = ROWS * UNITS };
 struct everything {
     float state[2][ROWS * 2 * UNITS], y[2][N], tape[2][LSTM_TAPE * N];
     float d_state[2][N], d_a[2][4 * N], activated[4][N], d_activated[4][N], stepped[3][4][N], clipped[N], sum[N],
-        decayed[4][N];
+        decayed[4][N], attended[4][N];
     double squares, distance;
 };
 
@@ -140,6 +140,23 @@ static void run_optimisers(const struct kernels *k, const float *a, const float 
     e->distance = k->distance(N - 3, gradient, a);
 }
 
+/* ROWS keys whose values lie UNITS apart in a; the last key and value get no gradient. */
+static void run_attention(const struct kernels *k, const float *a, const float *dh, struct everything *e)
+{
+    enum { HEADS = 3, D = 11 };
+    const float *keys[ROWS], *values[ROWS], age[ROWS] = {0, 1, 2, 3, 4}, slope[HEADS] = {0.5f, 0.25f, 0.125f};
+    float *d_k[ROWS] = {NULL}, *d_v[ROWS] = {NULL}, scratch[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        keys[i] = a + i * UNITS;
+        values[i] = a + N + i * UNITS;
+        if (i + 1 < ROWS) d_k[i] = e->attended[2] + i * UNITS, d_v[i] = e->attended[3] + i * UNITS;
+    }
+    const struct attention t = {ROWS, HEADS, D, 0.3f, slope, keys, values, age};
+    float *o = e->attended[0], *p = o + UNITS, *d_q = e->attended[1];
+    k->attend(&t, a + 2 * N, o, p, ROWS);
+    k->attend_back(&t, a + 2 * N, p, ROWS, dh, d_q, d_k, d_v, scratch);
+}
+
 static void run_everything(const struct kernels *k, struct everything *e)
 {
     float *a = test_floats(ROWS * 4 * WIDTH), *dh = test_floats(N);
@@ -147,6 +164,7 @@ static void run_everything(const struct kernels *k, struct everything *e)
     test_fill(a, ROWS * 4 * WIDTH, 21, 3);
     test_fill(dh, N, 22, 1);
     run_recurrent(k, a, dh, e);
+    run_attention(k, a, dh, e);
     for (int g = 0; g < 4; g++) {
         k->activate((enum activation)g, N, a, e->activated[g]);
         k->activate_back((enum activation)g, N, e->activated[g], dh, e->d_activated[g]);
@@ -175,6 +193,66 @@ Test(kernels, every_instruction_set_gives_the_same_bits)
     }
     free(want);
     free(got);
+}
+
+/* Scores over columns in order, sums over keys in order, as they are written down. */
+static void attend_by_hand(const struct attention *t, const float *q, float *o, float *p)
+{
+    for (int h = 0; h < t->heads; h++, p += t->n) {
+        float most = -INFINITY, sum = 0;
+        for (int a = 0; a < t->n; a++) {
+            float dot = 0;
+            for (int j = h * t->d; j < (h + 1) * t->d; j++) dot += q[j] * t->k[a][j];
+            p[a] = dot * t->scale;
+            if (t->age) p[a] -= t->slope[h] * t->age[a];
+            if (p[a] > most) most = p[a];
+        }
+        for (int a = 0; a < t->n; a++) sum += p[a] = math_exp(p[a] - most);
+        for (int a = 0; a < t->n; a++) p[a] *= 1 / sum;
+        for (int j = h * t->d; j < (h + 1) * t->d; j++) {
+            o[j] = 0;
+            for (int a = 0; a < t->n; a++) o[j] += p[a] * t->v[a][j];
+        }
+    }
+}
+
+static void attend_check(int n, int heads, int d, bool aged)
+{
+    const size_t units = (size_t)heads * (size_t)d, shares = (size_t)heads * (size_t)n;
+    float *kv = test_floats(2 * (size_t)n * units), *q = test_floats(units), *age = test_floats((size_t)n);
+    float *slope = test_floats((size_t)heads), **k = test_rows(kv, n, 2 * units),
+          **v = test_rows(kv + units, n, 2 * units);
+    float *o = test_floats(units), *p = test_floats(shares), *want_o = test_floats(units),
+          *want = test_floats(shares);
+    test_fill(kv, 2 * (size_t)n * units, 31, 1);
+    test_fill(q, units, 32, 1);
+    for (int a = 0; a < n; a++) age[a] = (float)a * 0.7f;
+    for (int h = 0; h < heads; h++) slope[h] = 1 / (float)(h + 2);
+    const struct attention t = {
+        n, heads, d, 0.4f, slope, (const float *const *)k, (const float *const *)v, aged ? age : NULL};
+    attend_by_hand(&t, q, want_o, want);
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *best = kernels_named(names[i]);
+        if (!best) continue;
+        best->attend(&t, q, o, p, (size_t)n);
+        cr_assert_eq(memcmp(p, want, shares * sizeof(float)), 0, "%s: %d keys, %d heads of %d", names[i], n, heads,
+                     d);
+        cr_assert_eq(memcmp(o, want_o, units * sizeof(float)), 0, "%s: %d keys, %d heads of %d", names[i], n, heads,
+                     d);
+    }
+    float *all[] = {kv, q, age, slope, o, p, want_o, want};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) free(all[i]);
+    free(k);
+    free(v);
+}
+
+Test(kernels, attention_adds_up_in_order_bit_for_bit_at_every_size)
+{
+    static const int heads[][2] = {{1, 1}, {1, 3}, {2, 4}, {3, 5}, {5, 7}, {1, 16}, {2, 17}, {4, 16}, {7, 33}};
+    static const int keys[] = {1, 2, 3, 4, 5, 16, 17, 37, 64};
+    for (size_t h = 0; h < sizeof(heads) / sizeof(heads[0]); h++)
+        for (size_t n = 0; n < sizeof(keys) / sizeof(keys[0]); n++)
+            attend_check(keys[n], heads[h][0], heads[h][1], (h + n) % 2 == 0);
 }
 
 Test(kernels, the_best_set_is_one_of_the_named_ones)
