@@ -126,6 +126,8 @@ install: all $(BUILD)/eddy.pc ## PREFIX, DESTDIR: program, library, headers, pkg
 	install -m 644 $(BUILD)/eddy.pc $(INTO)/lib/pkgconfig/eddy.pc
 	install -m 644 $(HEADERS) $(INTO)/include/eddy
 	install -m 644 $(wildcard config/*.yml) $(INTO)/share/eddy
+	install -d $(INTO)/share/eddy/networks
+	install -m 644 $(wildcard config/networks/*.yml) $(INTO)/share/eddy/networks
 	plugin/man.sh $(BUILD)/eddy > $(INTO)/share/man/man1/eddy.1
 
 .PHONY: examples options install

@@ -26,6 +26,7 @@ wanted_ci="
 git                the list of sources
 clang              second compiler
 clang-format       layout
+libclang-rt-14-dev fuzzing
 shellcheck         scripts
 "
 java_package=openjdk-17-jre-headless # Apache Kafka for the tests; not when a Java of 17 or later is there

@@ -1,4 +1,5 @@
-/* Speed of the recurrent layers: ns of CPU per step of one row, serving and training (forward, backward, Adam).
+/* Speed of every family of layers: ns of CPU per step of one row, serving and training (forward, backward, Adam), and bytes
+ * of state per key.  Attention over windows and WaveNet over depths of twice the size show what an event costs.
  * Rounds of all cases are interleaved and the median is reported, so that a machine that slows down slows all of them.
  *     bench_layers [--json] */
 #include <stdio.h>
@@ -11,7 +12,14 @@
 #include "engine/train/optimiser.h"
 #include "plugin/registry.h"
 
-enum { ROUNDS = 15, N_IN = 8, MAX_ROWS = 64, WINDOW_STEPS = 32, ROUND_ROW_STEPS = 16384 };
+enum {
+    ROUNDS = 9,
+    N_IN = 8,
+    N_HORIZONS = 12, /* for decoders, which are rolled out over them */
+    MAX_ROWS = 64,
+    WINDOW_STEPS = 32,
+    ROUND_ROW_STEPS = 8192
+};
 
 struct bench_case {
     const char *name, *layers; /* YAML */
@@ -53,13 +61,14 @@ static void must(eddy_status rc, const struct eddy_error *err)
 
 static void case_open(struct bench_case *c, const struct eddy_parts *parts)
 {
-    char text[400];
+    char text[500];
     struct eddy_error err;
     (void)snprintf(text, sizeof(text), "name: bench\nforecast: {network: {layers: [%s]}}\n", c->layers);
     const struct config_request request = {
         .text = text, .parts = parts, .source_optional = true, .sink_optional = true};
     must(config_open(&request, &c->config, &err), &err);
-    const struct network_shape shape = {.n_in = N_IN, .n_dims = 1, .n_horizons = 1};
+    const bool decodes = strstr(c->layers, "decoder");
+    const struct network_shape shape = {.n_in = N_IN, .n_dims = 1, .n_horizons = decodes ? N_HORIZONS : 1};
     must(network_open(&config_settings(c->config)->forecast.network, &shape, &c->net, &err), &err);
     const size_t n = c->net->n_params;
     c->params = floats(4 * n);
@@ -70,7 +79,7 @@ static void case_open(struct bench_case *c, const struct eddy_parts *parts)
     network_pack(c->net, c->params, c->packed);
     c->work = floats(c->net->n_work);
     c->rows = floats((size_t)c->n_rows * (N_IN + c->net->n_state + 16));
-    c->shape = (struct window_shape){WINDOW_STEPS, N_IN, 1, c->net->n_state};
+    c->shape = (struct window_shape){WINDOW_STEPS, N_IN, c->net->n_targets, c->net->n_state};
     const size_t window = (size_t)c->n_rows * window_floats(&c->shape);
     c->windows = floats(window);
     for (size_t i = 0; i < window; i++) c->windows[i] = eddy_random_normal(2, i) * 0.5f;
@@ -134,41 +143,68 @@ static void case_print(struct bench_case *c, bool json)
     const char *what = c->training ? "train" : "serve", *kernel = kernels_best()->name;
     const double median = c->ns[ROUNDS / 2];
     if (json)
-        printf("{\"bench\":\"layers\",\"case\":\"%s %s B=%d\",\"kernel\":\"%s\",\"ns_per_row_step\":%.0f}\n", c->name,
-               what, c->n_rows, kernel, median);
+        printf("{\"bench\":\"layers\",\"case\":\"%s %s B=%d\",\"kernel\":\"%s\",\"ns_per_row_step\":%.0f,"
+               "\"state_bytes\":%zu}\n",
+               c->name, what, c->n_rows, kernel, median, c->net->n_state * sizeof(float));
     else
-        printf("%-8s %-6s %4d %14.0f %16.2f\n", c->name, what, c->n_rows, median, 1e3 / median);
+        printf("%-22s %-6s %4d %14.0f %16.3f %14zu\n", c->name, what, c->n_rows, median, 1e3 / median,
+               c->net->n_state * sizeof(float));
 }
+
+static const struct {
+    const char *name, *layers;
+} networks[] = {
+    {"gru-32", "{gru: {units: 32}}"},
+    {"gru-64", "{gru: {units: 64}}"},
+    {"gru-32 all options", "{gru: {units: 32, layer_norm: true, initial_state: learned, time_decay: true}}"},
+    {"lstm-32", "{lstm: {units: 32}}"},
+    {"lstm-64", "{lstm: {units: 64}}"},
+    {"rnn-32", "{rnn: {units: 32}}"},
+    {"lags-24 dense-32", "{lags: {steps: 24}}, {dense: {units: 32}}"},
+    {"gru-32 gru-32", "{gru: {units: 32}}, {gru: {units: 32}}"},
+    {"bidirectional gru-16", "{bidirectional: {layer: {gru: {units: 16}}, lag: 8}}"},
+    {"gru-32 decoder 12", "{gru: {units: 32}}, {decoder: {layer: {gru: {units: 32}}}}"},
+    {"conv1d-16/4 gru-32", "{conv1d: {filters: 16, kernel: 8, stride: 4}}, {gru: {units: 32}}"},
+    {"wavenet-16 depth 3", "{wavenet: {channels: 16, layers: 3}}"},
+    {"wavenet-16 depth 6", "{wavenet: {channels: 16, layers: 6}}"},
+    {"wavenet-16 depth 9", "{wavenet: {channels: 16, layers: 9}}"},
+    {"attention-32 W 16", "{attention: {units: 32, heads: 4, window: 16}}"},
+    {"attention-32 W 32", "{attention: {units: 32, heads: 4, window: 32}}"},
+    {"attention-32 W 64", "{attention: {units: 32, heads: 4, window: 64}}"},
+    {"attention-32 W 128", "{attention: {units: 32, heads: 4, window: 128}}"},
+    {"transformer-32 W 32", "{dense: {units: 32}}, {transformer: {heads: 4, window: 32, feed_forward: 64}}"},
+    {"masked-32 W 32/4", "{masked_encoder: {units: 32, heads: 4, blocks: 2, window: 32, stride: 4, lag: 8}}"},
+};
+enum { N_NETWORKS = sizeof(networks) / sizeof(networks[0]), WAYS = 3 };
 
 int main(int argc, char **argv)
 {
     const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     static const struct {
-        const char *name, *layers;
-    } networks[] = {{"gru-32", "{gru: {units: 32}}"},
-                    {"gru-64", "{gru: {units: 64}}"},
-                    {"lstm-32", "{lstm: {units: 32}}"},
-                    {"lstm-64", "{lstm: {units: 64}}"}};
-    static const int batches[] = {1, 16, 64};
-    struct bench_case cases[24] = {0};
+        int n_rows;
+        bool training;
+    } ways[WAYS] = {{1, false}, {64, false}, {16, true}};
+    static struct bench_case cases[N_NETWORKS * WAYS];
     int n = 0;
     struct registry *registry;
     struct eddy_error err;
     must(registry_open(&registry, &err), &err);
     struct train_scratch *scratch = train_scratch_open();
     if (!scratch) return 1;
-    for (size_t l = 0; l < 4; l++)
-        for (size_t b = 0; b < 6; b++)
-            cases[n++] = (struct bench_case){
-                .name = networks[l].name, .layers = networks[l].layers, .n_rows = batches[b % 3], .training = b >= 3};
+    for (size_t l = 0; l < N_NETWORKS; l++)
+        for (size_t w = 0; w < WAYS; w++)
+            cases[n++] = (struct bench_case){.name = networks[l].name,
+                                             .layers = networks[l].layers,
+                                             .n_rows = ways[w].n_rows,
+                                             .training = ways[w].training};
     for (int i = 0; i < n; i++) case_open(&cases[i], registry_parts(registry));
     for (int round = 0; round < ROUNDS; round++)
         for (int i = 0; i < n; i++)
             cases[i].ns[round] = cases[i].training ? case_train(&cases[i], scratch) : case_serve(&cases[i]);
 
     if (!json)
-        printf("kernel %s, %d inputs, windows of %d steps\n%-8s %-6s %4s %14s %16s\n", kernels_best()->name, N_IN,
-               WINDOW_STEPS, "network", "what", "rows", "ns/row-step", "M row-steps/s");
+        printf("kernel %s, %d inputs, windows of %d steps\n%-22s %-6s %4s %14s %16s %14s\n", kernels_best()->name,
+               N_IN, WINDOW_STEPS, "network", "what", "rows", "ns/row-step", "M row-steps/s", "bytes per key");
     for (int i = 0; i < n; i++) case_print(&cases[i], json);
     for (int i = 0; i < n; i++) case_close(&cases[i]);
     train_scratch_close(scratch);

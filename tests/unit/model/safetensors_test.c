@@ -44,6 +44,7 @@ static eddy_status try_bytes(const char *bytes, size_t n, struct eddy_error *err
     volatile double sum = 0;
     for (int i = 0; rc >= 0 && i < f->n; i++)
         for (size_t k = 0; k < f->tensors[i].n; k++) sum += safetensors_number(&f->tensors[i], k);
+    (void)sum;
     cr_assert((rc == EDDY_OK) == (f != NULL));
     safetensors_close(f);
     free(copy);
