@@ -180,16 +180,23 @@ static void import_plan_close(struct importing *w)
     schema_free(&w->names);
 }
 
-/* Same shapes, but perhaps not the same meaning. */
-static void import_warn(const struct importing *w, const struct labels *here)
+/* Same shapes, but perhaps not the same meaning: what eddy wrote says of which networks, PyTorch's files do not. */
+static eddy_status import_same(const struct importing *w, const struct labels *here, struct eddy_error *err)
 {
     for (int i = 1; i < METADATA; i++) {
-        const char *there = safetensors_metadata(w->file, here->texts[i].name);
-        if (there && strcmp(there, here->texts[i].text) != 0)
-            log_warn("model_file",
-                     "%s: its %s is not what is configured, though all shapes fit: \"%.300s\" is \"%.300s\" here",
-                     w->m->path, here->texts[i].name, there, here->texts[i].text);
+        const char *name = here->texts[i].name, *text = here->texts[i].text;
+        const char *there = safetensors_metadata(w->file, name);
+        if (!there || strcmp(there, text) == 0) continue;
+        if (strcmp(name, "fingerprint") == 0) {
+            char difference[PLAN_DIFFERENCE];
+            plan_difference(there, strlen(there), text, strlen(text), difference);
+            return eddy_fail(err, EDDY_EMISMATCH, "%.300s belongs to another network: %s", w->m->path, difference);
+        }
+        log_warn("model_file",
+                 "%s: its %s are not those configured, though all shapes fit: \"%.300s\" is \"%.300s\" here",
+                 w->m->path, name, there, text);
     }
+    return EDDY_OK;
 }
 
 /* The plan for `names`, and the file's numbers in its order. */
@@ -207,7 +214,7 @@ static eddy_status import_plan(struct importing *w, struct eddy_error *err)
         rc = eddy_fail(err, rc, "%.850s (the values of an event are not known yet: --values names them)",
                        why.message);
     }
-    if (rc >= 0) import_warn(w, &labels);
+    if (rc >= 0) rc = import_same(w, &labels, err);
     labels_free(&labels);
     return rc;
 }

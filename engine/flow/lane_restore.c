@@ -24,7 +24,23 @@ static eddy_status lane_same_blob(struct lane *l, const char *name, const struct
 /* What the stored state has in common with the configuration. */
 struct restore_same {
     bool values, network;
+    char difference[PLAN_DIFFERENCE]; /* of the networks */
 };
+
+/* Compares what is stored of the networks with the configuration, and says where they differ. */
+static eddy_status restore_compare_networks(struct lane *l, struct restore_same *same, struct eddy_error *err)
+{
+    struct eddy_buffer stored = {0}, planned = {0};
+    eddy_status rc = store_get_meta(l->store, "network", &stored, err);
+    if (rc >= 0 && plan_fingerprint(l->plan, &planned) < 0)
+        rc = restore_no_memory(l, "the network's description", err);
+    same->network = rc >= 0 && stored.len == planned.len && memcmp(stored.data, planned.data, planned.len) == 0;
+    if (rc >= 0 && !same->network)
+        plan_difference(stored.data, stored.len, planned.data, planned.len, same->difference);
+    eddy_buffer_free(&stored);
+    eddy_buffer_free(&planned);
+    return rc;
+}
 
 static eddy_status restore_compare(struct lane *l, struct restore_same *same, struct eddy_error *err)
 {
@@ -32,11 +48,8 @@ static eddy_status restore_compare(struct lane *l, struct restore_same *same, st
     eddy_status rc = lane_schema_blob(l->plan, &b);
     if (rc < 0) rc = restore_no_memory(l, "the names of its values", err);
     if (rc >= 0) rc = lane_same_blob(l, "schema", &b, &same->values, err);
-    b.len = 0;
-    if (rc >= 0 && plan_fingerprint(l->plan, &b) < 0) rc = restore_no_memory(l, "the network's description", err);
-    if (rc >= 0) rc = lane_same_blob(l, "network", &b, &same->network, err);
     eddy_buffer_free(&b);
-    return rc;
+    return rc >= 0 ? restore_compare_networks(l, same, err) : rc;
 }
 
 static eddy_status restore_refuse(const struct lane *l, const struct eddy_error *why, struct eddy_error *err)
@@ -55,9 +68,8 @@ static eddy_status restore_rows(struct lane *l, const struct restore_same *same,
     eddy_status rc = lane_stored_layout(l->store, &stored, err);
     if (rc >= 0) {
         eddy_status differ = row_layout_compare(&stored, &l->plan->layout, err);
-        if (differ >= 0 && !same->values) differ = eddy_fail(err, EDDY_EMISMATCH, "the series has other values");
-        if (differ >= 0 && !same->network)
-            differ = eddy_fail(err, EDDY_EMISMATCH, "another network of the same size");
+        if (!same->network) differ = eddy_fail(err, EDDY_EMISMATCH, "another network: %s", same->difference);
+        if (!same->values) differ = eddy_fail(err, EDDY_EMISMATCH, "the series has other values");
         if (differ < 0 && l->plan->settings->state.on_change == ON_CHANGE_REFUSE) {
             rc = restore_refuse(l, err, err);
         } else if (differ < 0) {

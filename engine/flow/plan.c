@@ -237,28 +237,6 @@ void plan_close(struct plan *p)
     free(p);
 }
 
-eddy_status plan_fingerprint(const struct plan *p, struct eddy_buffer *out)
-{
-    eddy_status rc = model_fingerprint(p->model, out);
-    for (int j = 0; j < p->outlook.n_horizons && rc >= 0; j++) {
-        char text[16];
-        int n = snprintf(text, sizeof(text), " %d", p->outlook.horizons[j]);
-        rc = eddy_buffer_append(out, text, (size_t)n);
-    }
-    for (int c = 0; c < p->schema.n_categories && rc >= 0; c++) {
-        rc = eddy_buffer_append(out, "\n", 1);
-        if (rc >= 0) rc = eddy_buffer_append(out, p->schema.categories[c], strlen(p->schema.categories[c]));
-    }
-    for (int i = 0; i < p->n_networks && rc >= 0; i++) {
-        char text[80];
-        int n = snprintf(text, sizeof(text), "\n%d", p->networks[i].task);
-        for (int k = 0; k < N_NETWORK_INPUTS; k++)
-            n += snprintf(text + n, sizeof(text) - (size_t)n, " %d", p->networks[i].reads[k]);
-        rc = eddy_buffer_append(out, text, (size_t)n);
-    }
-    return rc;
-}
-
 /* No forecast waits yet. */
 static void plan_prepare_channel(const struct plan *p, unsigned char *row, int channel)
 {

@@ -5,7 +5,7 @@
  * a one-hot of the channel is an input), with `joint` a single one for all values.
  *
  * plan.c            the whole, its directory, estimates        plan_networks.c   networks, their tasks and inputs
- * plan_experts.c    who forecasts, and who judges */
+ * plan_experts.c    who forecasts, and who judges   plan_text.c     what stored weights must agree with */
 #ifndef ENGINE_FLOW_PLAN_H
 #define ENGINE_FLOW_PLAN_H
 
@@ -120,6 +120,10 @@ eddy_status plan_open(const struct settings *, const struct eddy_schema *, struc
 void plan_close(struct plan *); /* NULL is fine */
 /* What stored weights must agree with to be used again: the networks, and the horizons that their outputs mean. */
 eddy_status plan_fingerprint(const struct plan *, struct eddy_buffer *);
+/* The first lines in which two of them differ, for messages: it says "..", the configuration "..". */
+enum { PLAN_DIFFERENCE = 400 };
+void plan_difference(const char *stored, size_t n_stored, const char *configured, size_t n_configured,
+                     char out[PLAN_DIFFERENCE]);
 /* Takes what only the networks that made it can read out of a stored directory: states, and weights of a key's own. */
 void plan_forget_networks(struct row_layout *stored);
 /* Makes a zeroed row that of a new key; `plan` is a struct plan *, as keyspaces and stores hand it on. */

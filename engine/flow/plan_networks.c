@@ -130,6 +130,8 @@ static eddy_status network_plan(const struct plan *p, struct plan_network *n, st
                             "forecast.channels: joint");
     eddy_status rc = network_horizons(p, n, err);
     if (rc >= 0) rc = network_try(p, n, err);
+    if (rc >= 0 && n->net->lag == 0 && s->score == SMOOTHED_SCORE_RECONSTRUCTION)
+        return network_fail(n, "score", err, "%s needs a layer with a lag, such as masked_encoder", "reconstruction");
     if (rc < 0 || n->net->lag == 0) return rc;
     if (n->task == TASK_CLASSIFY)
         return network_fail(n, "loss", err, "classes are told when the event comes; %s", "no layer may have a lag");

@@ -169,6 +169,14 @@ static eddy_status plan_loss(const struct opening *o, struct eddy_error *err)
                           .levels = s->quantiles.item,
                           .n_classes = s->classes.n};
     if (loss_is_classes(loss)) o->net->classes = s->classes;
+    if (!loss_is_classes(loss) && s->classes.n > 0)
+        return eddy_fail(err, EDDY_ECONFIG, "%.300s.classes: only the losses sigmoid and softmax tell classes apart",
+                         plan_where(o));
+    for (int i = 0; i < s->classes.n; i++)
+        for (int k = 0; k < i; k++)
+            if (strcmp(s->classes.item[i], s->classes.item[k]) == 0)
+                return eddy_fail(err, EDDY_ECONFIG, "%.300s.classes: \"%.100s\" is named twice", plan_where(o),
+                                 s->classes.item[i]);
     if (s->loss == LOSS_QUANTILES) return plan_check_levels(o, err);
     if (s->loss == LOSS_SIGMOID && s->classes.n != 2)
         return eddy_fail(err, EDDY_ECONFIG, "%.300s.classes: loss sigmoid tells two classes apart, %d are named",

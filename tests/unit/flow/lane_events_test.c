@@ -318,7 +318,7 @@ static void reopen(const char *first, const char *second, eddy_status expected, 
 Test(lane, a_changed_network_is_refused_by_name)
 {
     reopen(FROZEN, "forecast: {horizons: [1, 3], network: {layers: [{gru: {units: 9}}]}}\ntrain: {mode: off}\n",
-           EDDY_EMISMATCH, "network.state");
+           EDDY_EMISMATCH, "units=9");
 }
 
 Test(lane, a_changed_network_is_reset_when_told_to)
@@ -332,9 +332,15 @@ Test(lane, a_changed_network_is_reset_when_told_to)
 Test(lane, other_horizons_of_the_same_number_and_sum_are_refused)
 {
     reopen("forecast: {horizons: [1, 4]}\ntrain: {mode: off}\n", "forecast: {horizons: [2, 3]}\ntrain: {mode: off}\n",
-           EDDY_EMISMATCH, "bands");
+           EDDY_EMISMATCH, "\"horizons 1 4\", the configuration \"horizons 2 3\"");
     reopen("forecast: {bands: [0.5, 0.9]}\ntrain: {mode: off}\n",
            "forecast: {bands: [0.1, 0.2]}\ntrain: {mode: off}\n", EDDY_EMISMATCH, "bands");
+}
+
+Test(lane, another_fixed_scale_is_refused_by_name)
+{
+    reopen("forecast: {scaling: {kind: fixed, mean: {default: 1}}}\ntrain: {mode: off}\n",
+           "forecast: {scaling: {kind: fixed, mean: {default: 2}}}\ntrain: {mode: off}\n", EDDY_EMISMATCH, "mean 2");
 }
 
 Test(lane, fewer_training_windows_than_are_stored_are_no_damage)

@@ -336,6 +336,10 @@ Test(lane_networks, what_cannot_be_is_refused_with_its_place_and_reason)
                    "nothing forecasts");
     expect_refused("network: {layers: [{gru: {units: 2}}], loss: softmax, classes: [a, b]}", 2, "joint");
     expect_refused("network: {layers: [{gru: {units: 2}}], loss: softmax, classes: [a]}", 1, "at least two");
+    expect_refused("network: {layers: [{gru: {units: 2}}], loss: softmax, classes: [a, a]}", 1,
+                   "\"a\" is named twice");
+    expect_refused("network: {layers: [{gru: {units: 2}}], classes: [a, b]}", 1, "only the losses");
+    expect_refused("network: {layers: [{gru: {units: 2}}], score: reconstruction}", 1, "needs a layer with a lag");
     expect_refused("network: {layers: [{gru: {units: 2}}], loss: quantiles, quantiles: [0.1, 0.9]}", 1, "0.5");
     expect_refused("network: {layers: [{gru: {units: 2}}], residual: true}", 1, "residual");
     expect_refused("network: {layers: [{gru: {units: 2}}], inputs: [categories]}", 1, "categories");
