@@ -10,16 +10,17 @@ static eddy_status step_no_memory(const struct lane *l, struct eddy_error *err)
 
 eddy_status lane_step_open(struct lane *l, struct eddy_error *err)
 {
-    size_t work = 1, packed = 1, targets = 1;
+    size_t work = 1, packed = 1, head = 1;
     for (int k = 0; k < l->plan->n_networks; k++) {
         const struct network *net = l->plan->networks[k].net;
         if (net->n_work > work) work = net->n_work;
         if (net->n_packed > packed) packed = net->n_packed;
-        if ((size_t)net->n_targets > targets) targets = (size_t)net->n_targets;
+        if ((size_t)net->n_targets > head) head = (size_t)net->n_targets;
+        if (net->classes.n > 0 && (size_t)net->classes.n > head) head = (size_t)net->classes.n;
     }
     l->work = calloc(work, sizeof(*l->work));
     l->packed = calloc(packed, sizeof(*l->packed));
-    l->head = calloc(targets, sizeof(*l->head));
+    l->head = calloc(head, sizeof(*l->head));
     return l->work && l->packed && l->head ? EDDY_OK : step_no_memory(l, err);
 }
 
