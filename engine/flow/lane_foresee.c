@@ -13,11 +13,6 @@
 
 static const double OUTPUT_LIMIT = 20, FIXED_LIMIT = 1e6;
 
-static double clip(double v, double limit)
-{
-    return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0;
-}
-
 static float *foresee_tracker(const struct lane *l, const struct key_row *r, int value, int j)
 {
     const struct plan *p = l->plan;
@@ -137,7 +132,8 @@ static double foresee_base(const struct plan *p, const struct foresight *f, int 
 static double foresee_value(const struct plan *p, const struct foresight *f, int dim, float y)
 {
     const double base = foresee_base(p, f, dim);
-    const double xhat = base + f->points[dim].sigma * clip((double)y, p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT);
+    const double xhat = base +
+                        f->points[dim].sigma * lane_clip((double)y, p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT);
     return isinf(xhat) ? base : xhat;
 }
 

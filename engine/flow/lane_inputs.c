@@ -13,11 +13,6 @@
 
 static const double INPUT_LIMIT = 6, FIXED_LIMIT = 1e6, CLOCK_MEMORY = 100;
 
-static double clip(double v, double limit)
-{
-    return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0;
-}
-
 struct scale *lane_scale(const struct lane *l, const struct key_row *r, int value)
 {
     return (struct scale *)(void *)(r->row + l->plan->at_scale) + value;
@@ -49,8 +44,8 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
     return (struct point){.value = x,
                           .sigma = (float)sigma,
-                          .z = (float)clip((x - mean) / sigma, limit),
-                          .dz = (float)clip((x - last) / sigma, limit),
+                          .z = (float)lane_clip((x - mean) / sigma, limit),
+                          .dz = (float)lane_clip((x - last) / sigma, limit),
                           .known = known ? 1 : 0};
 }
 

@@ -8,11 +8,6 @@
 
 static const double OUTPUT_LIMIT = 20;
 
-static double clip(double v, double limit)
-{
-    return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0;
-}
-
 static struct look_back_step *look_back_at(const struct plan *p, const struct plan_network *n,
                                            const struct key_row *r, int channel, int64_t step)
 {
@@ -50,7 +45,7 @@ static bool look_back_channel(struct lane *l, const struct key_row *r, int i, in
     loss_point(&n->net->loss, n->net->n_targets, l->rows[p->looker].y[i * p->n_channels + channel], l->head);
     for (int d = 0; d < p->n_dims; d++) {
         const struct look_back_value *v = &look_back_values(then)[d];
-        const double xhat = v->base + v->sigma * clip((double)l->head[d], OUTPUT_LIMIT);
+        const double xhat = v->base + v->sigma * lane_clip((double)l->head[d], OUTPUT_LIMIT);
         smoothed[channel * p->n_dims + d] = isfinite(xhat) ? xhat : NAN;
         actual[channel * p->n_dims + d] = v->actual;
     }

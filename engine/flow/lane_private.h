@@ -185,6 +185,12 @@ eddy_status lane_schema_blob(const struct plan *, struct eddy_buffer *);
 /* lane_restore.c */
 eddy_status lane_restore(struct lane *, struct eddy_error *);
 
+/* v within +-limit; 0 when it is not a number. */
+static inline double lane_clip(double v, double limit)
+{
+    return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0;
+}
+
 /* Sections of a row. */
 static inline int64_t *lane_steps(const struct lane *l, const struct key_row *r)
 {
