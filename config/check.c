@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/option.h"
+#include "config/season.h"
 #include "config/unit.h"
 
 enum { MAX_HORIZONS = 512, MAX_NAME = 100, MAX_LAYERS = 16 };
@@ -148,6 +149,15 @@ static void check_missing(const struct checking *c)
     }
 }
 
+static void check_season(const struct checking *c)
+{
+    struct season_rule rule;
+    const char *text = c->settings->forecast.season, *wrong = parse_season(text, &rule);
+    if (wrong)
+        reading_problem(c->reading, place_of(c, "forecast.season"), "forecast.season", "%s %s",
+                        reading_quote(c->reading, text), wrong);
+}
+
 /* A rule, and the options that it reads. */
 struct rule {
     void (*check)(const struct checking *);
@@ -161,6 +171,7 @@ static const struct rule rules[] = {
     {check_networks, {"forecast.network", "forecast.networks"}},
     {check_anchor, {"forecast.anchor", "forecast.scaling.kind"}},
     {check_scaling, {"forecast.scaling"}},
+    {check_season, {"forecast.season"}},
     {check_scope, {"forecast.scope", "train.mode"}},
     {check_missing, {"forecast.missing"}},
 };

@@ -86,6 +86,7 @@ struct forecast_settings {
     struct mix_settings mix;
     struct scaling_settings scaling;
     int anchor;              /* enum anchor */
+    const char *season;      /* config/season.h */
     struct eddy_reals bands; /* central coverages in (0, 1), ascending */
     bool calendar;           /* hour of day and day of week as inputs */
     struct eddy_map missing; /* per value, and `default`: one of missing_policy_words */

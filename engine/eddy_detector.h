@@ -11,6 +11,7 @@
 #define EDDY_DETECTOR_H
 
 #include "eddy_part.h"
+#include "eddy_season.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +24,7 @@ struct eddy_evidence {
     const double *residual; /* [n_horizons, n_values] x minus what was forecast for it h steps ago; NaN = unknown */
     int64_t count;          /* events of the key before this one */
     int64_t time_ns, elapsed_ns; /* event time; since the key's last event, >= 0 */
+    struct eddy_season season;   /* where in the season the event lies */
     double threshold;            /* detect.threshold, for refractory periods */
     bool warmup;                 /* the key is too young to be scored; the verdict is not used */
     int64_t warmup_events; /* detect.warmup: a detector whose own state is younger (after a reset) stays silent too */

@@ -13,7 +13,10 @@
 #ifndef EDDY_EXPERT_H
 #define EDDY_EXPERT_H
 
+#include <stdbool.h>
+
 #include "eddy_part.h"
+#include "eddy_season.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,7 +25,8 @@ extern "C" {
 struct eddy_expert_shape {
     int n_horizons;
     const int *horizons; /* [n_horizons] steps ahead, ascending */
-    int season;          /* steps of a season; 0 = none is known */
+    int season;          /* steps of a season, where the configuration counts it in steps; else 0 */
+    int n_ahead;         /* how far `ahead` of an event reaches; at least 24 and the last horizon */
 };
 
 struct eddy_expert_event {
@@ -30,11 +34,18 @@ struct eddy_expert_event {
     double sigma;     /* > 0, after this value */
     double elapsed_s; /* since the key's last event, >= 0 */
     int64_t count;    /* steps of this value before this one */
+    int64_t time_ns;  /* event time */
+    /* Experts with `seasonal` only: where in the season the event lies, the value's usual distance from its daily (..)
+     * mean there, and how that changes: ahead[j] from here to j steps on, ahead[0] = 0.  0 while unknown. */
+    struct eddy_season season;
+    double level;
+    const double *ahead; /* [n_ahead + 1] */
 };
 
 struct eddy_expert {
     struct eddy_part part;  /* kind EDDY_PART_EXPERT */
     uint32_t state_version; /* raise it when the meaning of the state's bytes changes */
+    bool seasonal;          /* it reads the season's profile */
     /* What the table of options cannot say about these horizons and this season; may be NULL. */
     eddy_status (*plan)(const void *settings, const struct eddy_expert_shape *, struct eddy_error *);
     size_t (*state_bytes)(const void *settings, const struct eddy_expert_shape *);     /* per value */

@@ -116,7 +116,7 @@ static void fold_series(struct lane *l, const struct lane_event *in, struct lane
     struct point *points = l->points + (size_t)i * (size_t)p->n_values;
     fold_before(l, r);
     fold_extras(l, &in->event);
-    for (int v = 0; v < p->n_values; v++) points[v] = lane_point_of(l, r, v, in->event.x[v], out->yhat[v]);
+    for (int v = 0; v < p->n_values; v++) points[v] = lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season);
     for (int c = 0; c < p->n_channels; c++) {
         l->steps[i * p->n_channels + c] = false;
         if (lane_skips(p, c, in->event.x)) continue;
@@ -140,7 +140,8 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
         return;
     }
     for (int v = 0; v < l->plan->n_values; v++) lane_residuals(l, r, v, in->event.x[v], out);
-    lane_judge(l, r, elapsed_ns, out);
+    item->season = lane_season(l, r, in->event.time_ns);
+    lane_judge(l, r, elapsed_ns, &item->season, out);
     fold_series(l, in, item, i, (double)elapsed_ns / 1e9, out);
     if (r->count == 0 || in->event.time_ns > r->time_ns) r->time_ns = in->event.time_ns;
     r->count++;

@@ -111,6 +111,7 @@ struct foresight {
     const struct key_row *row;
     const struct eddy_result *out;
     const struct point *points; /* [n_dims] */
+    const struct eddy_season *season;
     int event, channel;
     int64_t step;
 };
@@ -163,11 +164,18 @@ static void foresee_by_itself(const struct foresight *f, int expert)
     const struct plan_expert *e = &p->experts[expert];
     for (int d = 0; d < p->n_dims; d++) {
         const int value = f->channel * p->n_dims + d;
+        const bool seasonal = e->part->seasonal && p->seasonal;
         const struct eddy_expert_event event = {
             .x = f->out->y[value],
             .sigma = (double)f->points[d].sigma,
             .elapsed_s = (double)l->elapsed[f->event * p->n_channels + f->channel],
-            .count = f->step};
+            .count = f->step,
+            .time_ns = f->out->time_ns,
+            .season = seasonal ? *f->season : (struct eddy_season){0},
+            .level = seasonal ? season_look_ahead(lane_profile(l, f->row, value), p->n_season_bins, f->season,
+                                                  l->ahead, p->expert_shape.n_ahead)
+                              : 0,
+            .ahead = l->ahead};
         e->part->fold(e->settings, &p->expert_shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
                       foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons);
     }
@@ -276,6 +284,7 @@ void lane_foresee(struct lane *l, const struct lane_item *item, int i, struct ed
                                     .out = out,
                                     .points = l->points + (size_t)i * (size_t)p->n_values +
                                               (size_t)c * (size_t)p->n_dims,
+                                    .season = &item->season,
                                     .event = i,
                                     .channel = c,
                                     .step = lane_steps(l, item->row)[c]};

@@ -26,7 +26,8 @@ struct point_head *lane_point(const struct lane *l, const struct key_row *r, int
 }
 
 /* The value as the networks see it; a missing one by its policy. */
-struct point lane_point_of(const struct lane *l, const struct key_row *r, int value, double x, double xhat)
+struct point lane_point_of(const struct lane *l, const struct key_row *r, int value, double x, double xhat,
+                           const struct eddy_season *season)
 {
     const struct plan *p = l->plan;
     struct scale *s = lane_scale(l, r, value);
@@ -39,6 +40,8 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     else
         x = p->missing[value] == MISSING_FORECAST && isfinite(xhat) ? xhat : last;
     if (s->n == 1) last = x;
+    if (p->seasonal && known && s->n > 1)
+        season_learn(lane_profile(l, r, value), p->n_season_bins, season, x - last, scale_sigma(s));
 
     const double sigma = fixed ? p->fixed_deviation[value] : fmin(scale_sigma(s), 1e30);
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
@@ -47,6 +50,17 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
                           .z = (float)lane_clip((x - mean) / sigma, limit),
                           .dz = (float)lane_clip((x - last) / sigma, limit),
                           .known = known ? 1 : 0};
+}
+
+struct season_profile *lane_profile(const struct lane *l, const struct key_row *r, int value)
+{
+    const size_t each = season_profile_bytes(l->plan->n_season_bins);
+    return (struct season_profile *)(void *)(r->row + l->plan->at_season + (size_t)value * each);
+}
+
+struct eddy_season lane_season(const struct lane *l, const struct key_row *r, int64_t time_ns)
+{
+    return season_at(&l->plan->season, time_ns, r->count, *(const double *)(void *)(r->row + l->plan->at_clock));
 }
 
 /* Elapsed time against the key's usual interval, 0 when regular; the usual one is learnt slowly. */

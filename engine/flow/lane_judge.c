@@ -32,7 +32,8 @@ static void judge_conclude(struct lane *l, bool warmup, struct eddy_result *out)
     out->anomaly = out->score >= threshold;
 }
 
-void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, struct eddy_result *out)
+void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, const struct eddy_season *season,
+                struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     const struct detect_settings *d = &p->settings->detect;
@@ -45,6 +46,7 @@ void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, str
         .count = r->count,
         .time_ns = out->time_ns,
         .elapsed_ns = elapsed_ns,
+        .season = *season,
         .threshold = d->threshold,
         .warmup = r->count < d->warmup,
         .warmup_events = d->warmup,

@@ -48,6 +48,7 @@ struct lane_item {
     int64_t expired_before; /* event time; a key idle since before this is forgotten */
     int wave;
     bool stepped; /* it was folded in, so forecasts follow */
+    struct eddy_season season;
 };
 
 /* The rows of one network in a turn: [events, channels]. */
@@ -100,6 +101,7 @@ struct lane {
     double *mixed;            /* [n_horizons] */
     double *errors;           /* [n_experts] */
     double *before;           /* [2, n_values] last value and scale before the event */
+    double *ahead;            /* [n_ahead + 1] of one value; seasonal only */
     float *extras;            /* [n_extras] */
     float *head;              /* [widest n_targets] */
 
@@ -115,7 +117,11 @@ void lane_fold(struct lane *, const struct lane_event *, struct lane_item *, int
 size_t lane_values_each(const struct plan *);
 
 /* lane_inputs.c */
-struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat);
+struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat,
+                           const struct eddy_season *);
+/* Where in the season the key's next event lies, when it comes at time_ns. */
+struct eddy_season lane_season(const struct lane *, const struct key_row *, int64_t time_ns);
+struct season_profile *lane_profile(const struct lane *, const struct key_row *, int value); /* seasonal only */
 float lane_clock_of(const struct lane *, const struct key_row *, double elapsed_s);
 bool lane_skips(const struct plan *, int channel, const double *x);
 void lane_inputs(const struct plan *, const struct plan_network *, const struct point_head *, const struct point *,
@@ -142,7 +148,8 @@ void lane_look_back_keep(struct lane *, const struct key_row *, int channel, con
                          const double *base, const double *sigma);
 
 /* lane_judge.c */
-void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, struct eddy_result *);
+void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, const struct eddy_season *,
+                struct eddy_result *);
 /* The detectors of the network that looks back; their verdicts count for `out` too, unless it is NULL. */
 double lane_judge_look_back(struct lane *, const struct key_row *, const struct eddy_evidence *,
                             struct eddy_result *out);

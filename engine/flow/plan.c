@@ -169,10 +169,12 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
     const struct eddy_reals *coverages = &p->settings->forecast.bands;
     const uint32_t outlook = plan_meaning(1, p->outlook.horizons, horizons * sizeof(int));
     const uint32_t bands = plan_meaning(outlook, coverages->item, (size_t)coverages->n * sizeof(double));
+    const size_t season = p->seasonal ? values * season_profile_bytes(p->n_season_bins) : 0;
     const struct planned_section sections[] = {
         {&p->at_trackers, "bands", SECTION_F32, bands, values * horizons * p->tracker_floats * sizeof(float)},
         {&p->at_clock, "clock", SECTION_F64, 1, sizeof(double)},
         {&p->at_scale, "scale", SECTION_BYTES, 1, values * sizeof(struct scale)},
+        {&p->at_season, "season", SECTION_BYTES, plan_meaning(1, &p->season, sizeof(p->season)), season},
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_points, "train.points", SECTION_BYTES, 1, channels * steps * p->point_bytes},

@@ -16,6 +16,7 @@
 #include "eddy_detector.h"
 #include "eddy_expert.h"
 #include "engine/forecast/outlook.h"
+#include "engine/forecast/season.h"
 #include "engine/model/model.h"
 #include "engine/state/row_layout.h"
 #include "engine/train/tbptt.h"
@@ -94,6 +95,9 @@ struct plan {
     struct window_shape shared[EDDY_MAX_NETWORKS]; /* windows of those that learn with shared weights; the others have
                                                       n_steps 0 */
     struct eddy_expert_shape expert_shape;
+    struct season_rule season;
+    bool seasonal;     /* somebody reads the season's profile */
+    int n_season_bins; /* of the profile */
     int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
     bool training;
     bool head_bands;         /* the bands are those that the only expert's head says */
@@ -106,6 +110,7 @@ struct plan {
     /* Offsets of the sections in a row; -1 = absent.  The shapes are per key. */
     int64_t at_clock;    /* double: usual seconds between events */
     int64_t at_scale;    /* [n_values] struct scale */
+    int64_t at_season;   /* [n_values] struct season_profile; seasonal only */
     int64_t at_steps;    /* [n_channels] int64_t: steps of the series */
     int64_t at_outlook;  /* [n_channels, outlook_bytes] */
     int64_t at_opinions; /* [n_channels, sum of horizons, n_dims, n_experts] float: each expert's forecast minus the

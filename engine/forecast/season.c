@@ -1,0 +1,109 @@
+#include "engine/forecast/season.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+static const double LARGEST = 1e30, LEAST_GAIN = .1, SIGMAS = 2;
+static const int64_t HOUR_NS = 3600 * (int64_t)1000000000;
+
+int season_bins(const struct season_rule *r)
+{
+    if (r->kind == SEASON_NONE) return 0;
+    if (r->kind == SEASON_STEPS && r->steps <= SEASON_MAX_BINS) return (int)r->steps;
+    /* A week of days has seven steps: three bins for each. */
+    return r->kind == SEASON_DURATION && r->period_ns % (7 * 24 * HOUR_NS) == 0 ? 21 : 24;
+}
+
+size_t season_profile_bytes(int n_bins)
+{
+    return (offsetof(struct season_profile, rate) + (size_t)n_bins * sizeof(float) + 7) & ~(size_t)7;
+}
+
+static int64_t season_period(const struct season_rule *r, double usual_s)
+{
+    if (r->kind == SEASON_DURATION) return r->period_ns;
+    if (usual_s <= 4 * 3600) return 24 * HOUR_NS;
+    if (usual_s <= 2 * 86400) return 7 * 24 * HOUR_NS;
+    return usual_s <= 45 * 86400 ? (int64_t)(365.25 * 24 * (double)HOUR_NS) : 0;
+}
+
+struct eddy_season season_at(const struct season_rule *r, int64_t time_ns, int64_t count, double usual_s)
+{
+    if (r->kind == SEASON_STEPS)
+        return (struct eddy_season){(double)r->steps, (double)(count % r->steps) / (double)r->steps};
+    if (r->kind == SEASON_NONE || !(usual_s > 0)) return (struct eddy_season){0};
+    const int64_t period = season_period(r, usual_s);
+    const double steps = (double)period / (usual_s * 1e9);
+    if (steps < 2) return (struct eddy_season){0};
+    const int64_t into = time_ns % period;
+    return (struct eddy_season){steps, (double)(into < 0 ? into + period : into) / (double)period};
+}
+
+static double season_place(int n_bins, double phase)
+{
+    const double u = phase * n_bins + .5;
+    return u - n_bins * floor(u / n_bins);
+}
+
+static int season_bin(int n_bins, double place)
+{
+    return place < n_bins ? (int)place : 0;
+}
+
+static double season_steps_per_bin(int n_bins, const struct eddy_season *s)
+{
+    return s->steps > n_bins ? s->steps / n_bins : 1;
+}
+
+void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double difference, double sigma)
+{
+    if (!(s->steps > 0)) return;
+    const int b = season_bin(n_bins, season_place(n_bins, s->phase));
+    const double limit = fmin(SIGMAS * sigma, LARGEST);
+    const double d = difference > limit ? limit : difference < -limit ? -limit : difference;
+    const double gain = fmax(LEAST_GAIN / season_steps_per_bin(n_bins, s), 1 / ((double)(p->n / n_bins) + 1));
+    p->rate[b] += (float)(gain * (d - (double)p->rate[b]));
+    p->seen |= 1ull << b;
+    p->n++;
+}
+
+/* The centred levels at the bins' ends: level [n_bins]. */
+static void season_levels(const struct season_profile *p, int n_bins, double per_bin, double *level)
+{
+    double mean = 0, sum = 0, average = 0;
+    int n = 0;
+    for (int b = 0; b < n_bins; b++)
+        if (p->seen >> b & 1) mean += (double)p->rate[b], n++;
+    mean /= n;
+    for (int b = 0; b < n_bins; b++) {
+        if (p->seen >> b & 1) sum += per_bin * ((double)p->rate[b] - mean);
+        level[b] = sum;
+        average += sum / n_bins;
+    }
+    for (int b = 0; b < n_bins; b++) level[b] -= average;
+}
+
+static double season_level(const double *level, int n_bins, double per_bin, double phase)
+{
+    const double place = season_place(n_bins, phase);
+    const int b = season_bin(n_bins, place);
+    const double before = level[b ? b - 1 : n_bins - 1];
+    return before + fmin(1, place - b + .5 / per_bin) * (level[b] - before);
+}
+
+double season_look_ahead(const struct season_profile *p, int n_bins, const struct eddy_season *s, double *ahead,
+                         int n_ahead)
+{
+    double level[SEASON_MAX_BINS];
+    memset(ahead, 0, (size_t)(n_ahead + 1) * sizeof(*ahead));
+    if (!(s->steps > 0) || (double)p->n < s->steps) return 0;
+    const double per_bin = season_steps_per_bin(n_bins, s);
+    season_levels(p, n_bins, per_bin, level);
+    const double now = season_level(level, n_bins, per_bin, s->phase);
+    for (int j = 1; j <= n_ahead; j++) {
+        const double phase = s->phase + j / s->steps;
+        ahead[j] = season_level(level, n_bins, per_bin, phase - floor(phase)) - now;
+    }
+    return now;
+}

@@ -1,0 +1,43 @@
+/* The season of a series: its period, and a profile of how the value moves in the course of it.
+ *
+ * Equations (FORECASTING, section 9, for any period; B bins, a season of S steps, m = max(1, S / B) steps per bin,
+ *            d = x - last of the event at phase p, b its bin, n = differences seen)
+ *     b        = floor(B p + 1/2) mod B                      a time on the full hour lies in the middle of its bin
+ *     rate_b  += max(.1 / m, 1 / (floor(n / B) + 1)) (clip(d, 2 sigma) - rate_b)
+ *     C_b      = sum over seen i <= b of m (rate_i - mean of the seen rates), centred
+ *     level(p) = C_{b-1} + min(1, f + .5 / m) (C_b - C_{b-1})    f = where in its bin p lies, 0..1
+ *     ahead_j  = level(p + j / S) - level(p)                 0 throughout before a whole season was seen
+ * With S = B this is a table of one difference per step.
+ *
+ * Layout   struct season_profile in the key's row, per value, all 0 for a new key.
+ * Numbers  differences are limited to +-1e30. */
+#ifndef ENGINE_FORECAST_SEASON_H
+#define ENGINE_FORECAST_SEASON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/season.h"
+#include "eddy_season.h"
+
+enum { SEASON_MAX_BINS = 48 };
+
+struct season_profile {
+    int64_t n;     /* differences seen */
+    uint64_t seen; /* bit b: bin b has had one */
+    float rate[];  /* [n_bins] mean difference per step */
+};
+
+/* How many bins the profile of such a season has; 0 = no season. */
+int season_bins(const struct season_rule *);
+size_t season_profile_bytes(int n_bins); /* a multiple of 8 */
+/* Where the event at time_ns, the count-th of its key, lies; usual_s = seconds between the key's events.  auto takes a day
+ * for events up to 4 hours apart, a week up to 2 days, a year up to 45 days. */
+struct eddy_season season_at(const struct season_rule *, int64_t time_ns, int64_t count, double usual_s);
+
+void season_learn(struct season_profile *, int n_bins, const struct eddy_season *, double difference, double sigma);
+/* The level at the event, and how it changes from there: ahead [n_ahead + 1], ahead[0] = 0.  Returns the level. */
+double season_look_ahead(const struct season_profile *, int n_bins, const struct eddy_season *, double *ahead,
+                         int n_ahead);
+
+#endif

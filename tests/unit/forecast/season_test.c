@@ -1,0 +1,102 @@
+/* Seasons: where an event lies, and the profile of differences. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/forecast/season.h"
+
+static const int64_t SECOND_NS = 1000000000;
+
+static struct season_rule rule_of(const char *text)
+{
+    struct season_rule r;
+    cr_assert_null(parse_season(text, &r), "%s", text);
+    return r;
+}
+
+Test(season, texts_are_read_and_nonsense_is_refused)
+{
+    cr_assert_eq(rule_of("auto").kind, SEASON_AUTO);
+    cr_assert_eq(rule_of("none").kind, SEASON_NONE);
+    cr_assert_eq(rule_of("24").steps, 24);
+    cr_assert_eq(rule_of("24h").period_ns, 86400 * SECOND_NS);
+    struct season_rule r;
+    for (const char *const *bad = (const char *const[]){"1", "0", "0h", "-1h", "day", "1000001", "", NULL}; *bad;
+         bad++)
+        cr_assert(parse_season(*bad, &r) || r.kind == SEASON_STEPS, "%s", *bad);
+    cr_assert_not_null(parse_season("1", &r));
+    cr_assert_not_null(parse_season("day", &r));
+}
+
+Test(season, auto_takes_the_calendar_period_that_fits_the_pace)
+{
+    const struct season_rule r = rule_of("auto");
+    cr_assert_float_eq(season_at(&r, 0, 9, 300).steps, 288, 1e-9);
+    cr_assert_float_eq(season_at(&r, 0, 9, 86400).steps, 7, 1e-9);
+    cr_assert_float_eq(season_at(&r, 0, 9, 30 * 86400).steps, 12.175, 1e-9);
+    cr_assert_eq(season_at(&r, 0, 9, 0).steps, 0);
+    cr_assert_eq(season_at(&r, 0, 9, 1e9).steps, 0);
+    cr_assert_float_eq(season_at(&r, -6 * 3600 * SECOND_NS, 9, 3600).phase, .75, 1e-12, "before 1970 too");
+}
+
+/* A profile that has seen `days` days of the function. */
+static struct season_profile *profile_of(const struct season_rule *r, double interval_s, int days,
+                                         double (*f)(double))
+{
+    const int bins = season_bins(r), steps = (int)(86400 / interval_s);
+    struct season_profile *p = calloc(1, season_profile_bytes(bins));
+    for (int k = 1; k <= days * steps; k++) {
+        const struct eddy_season s = season_at(r, (int64_t)(k * interval_s) * SECOND_NS, k, interval_s);
+        season_learn(p, bins, &s, f((double)k / steps) - f((double)(k - 1) / steps), 1e3);
+    }
+    return p;
+}
+
+static double tide(double day)
+{
+    return 10 * sin(2 * M_PI * day) + 3 * sin(4 * M_PI * day + 1);
+}
+
+Test(season, profile_foretells_the_moves_of_a_day)
+{
+    const struct season_rule r = rule_of("24h");
+    const double pace[] = {3600, 300, 7200};
+    for (int i = 0; i < 3; i++) {
+        struct season_profile *p = profile_of(&r, pace[i], 20, tide);
+        double ahead[49], worst = 0;
+        const struct eddy_season s = season_at(&r, 21 * 86400 * SECOND_NS, 9, pace[i]);
+        const double level = season_look_ahead(p, season_bins(&r), &s, ahead, 48);
+        for (int j = 1; j <= 48; j++) worst = fmax(worst, fabs(ahead[j] - (tide(j * pace[i] / 86400) - tide(0))));
+        cr_assert_lt(worst, pace[i] == 300 ? .3 : 1e-4, "pace %g: %g", pace[i], worst);
+        cr_assert_float_eq(level, tide(0), pace[i] == 300 ? .3 : 1e-3, "pace %g: level %g", pace[i], level);
+        free(p);
+    }
+}
+
+Test(season, nothing_is_told_before_a_whole_season_was_seen)
+{
+    const struct season_rule r = rule_of("24");
+    struct season_profile *p = calloc(1, season_profile_bytes(24));
+    double ahead[25];
+    for (int k = 0; k < 23; k++) {
+        const struct eddy_season s = season_at(&r, 0, k, 0);
+        season_learn(p, 24, &s, k % 2 ? 1 : -1, 10);
+        cr_assert_eq(season_look_ahead(p, 24, &s, ahead, 24), 0);
+        cr_assert_eq(ahead[5], 0);
+    }
+    free(p);
+}
+
+Test(season, outrageous_differences_leave_finite_numbers)
+{
+    const struct season_rule r = rule_of("7");
+    struct season_profile *p = calloc(1, season_profile_bytes(7));
+    double ahead[25];
+    for (int k = 0; k < 100; k++) {
+        const struct eddy_season s = season_at(&r, 0, k, 0);
+        season_learn(p, 7, &s, k % 2 ? 1e308 : -1e308, 1e308);
+        (void)season_look_ahead(p, 7, &s, ahead, 24);
+        for (int j = 0; j <= 24; j++) cr_assert(isfinite(ahead[j]));
+    }
+    free(p);
+}
