@@ -14,10 +14,10 @@
 const char *const missing_policy_words[] = {
     [MISSING_LAST] = "last", [MISSING_FORECAST] = "forecast", [MISSING_SKIP] = "skip", NULL};
 
-const char *const network_input_words[] = {[INPUT_LEVEL] = "level",           [INPUT_DIFFERENCE] = "difference",
-                                           [INPUT_KNOWN] = "known",           [INPUT_ELAPSED] = "elapsed",
-                                           [INPUT_CALENDAR] = "calendar",     [INPUT_CHANNEL] = "channel",
-                                           [INPUT_CATEGORIES] = "categories", NULL};
+const char *const network_input_words[] = {
+    [INPUT_LEVEL] = "level",     [INPUT_DIFFERENCE] = "difference", [INPUT_KNOWN] = "known",
+    [INPUT_ELAPSED] = "elapsed", [INPUT_CALENDAR] = "calendar",     [INPUT_CHANNEL] = "channel",
+    [INPUT_SEASON] = "season",   [INPUT_CATEGORIES] = "categories", NULL};
 
 static const struct eddy_option network_options[] = {
     {"layers", EDDY_OPT_PARTS, AT(network, layers), "[{gru: {units: 32}}]", 0, 0, "",
@@ -43,8 +43,9 @@ static const struct eddy_option network_options[] = {
     {"horizons", EDDY_OPT_RANGES, AT(network, horizons), "", 1, 1024, "steps ahead",
      "Some of forecast.horizons, if this network does not forecast all of them.", NULL, 0, false},
     {"inputs", EDDY_OPT_STRINGS, AT(network, inputs), "", 0, 0, "words",
-     "What the network reads: some of level, difference, known, elapsed, calendar, channel, categories. Unset: all "
-     "that there is; but categories only below an embedding, which knows what their numbers mean, and no difference "
+     "What the network reads: some of level, difference, known, elapsed, calendar, channel, season, categories. "
+     "Unset: all that there is; but categories only below an embedding, which knows what their numbers mean, and no "
+     "difference "
      "if the network has a lag: it would tell the value that must not be seen.",
      NULL, 0, false},
     {"scope", EDDY_OPT_ENUM, AT(network, scope), "forecast", 0, 0, "forecast|shared|key",
@@ -112,13 +113,13 @@ static const struct eddy_option forecast_options[] = {
      mix_options, 0, false},
     {"scaling", EDDY_OPT_GROUP, AT(forecast, scaling), "", 0, 0, "", "How values are scaled for the networks.",
      scaling_options, 0, false},
-    {"anchor", EDDY_OPT_ENUM, AT(forecast, anchor), "last", 0, 0, "last|none",
-     "What a network's outputs are added to: the last value, or with scaling fixed the mean alone (none), as in "
-     "models "
-     "that were trained elsewhere.",
+    {"anchor", EDDY_OPT_ENUM, AT(forecast, anchor), "season", 0, 0, "last|season|none",
+     "What a network's outputs are added to: the last value; season adds what the course of the season brings from "
+     "there; or with scaling fixed the mean alone (none), as in models that were trained elsewhere.",
      NULL, 0, false},
     {"season", EDDY_OPT_STRING, AT(forecast, season), "auto", 0, 0, "",
-     "How long a season is: a number of steps (24), a duration of event time (24h), none, or auto: a day for events up "
+     "How long a season is: a number of steps (24), a duration of event time (24h), none, or auto: a day for events "
+     "up "
      "to 4 hours apart, a week up to 2 days, a year up to 45 days.",
      NULL, 0, false},
     {"bands", EDDY_OPT_REALS, AT(forecast, bands), "[0.5, 0.9]", 0, 1, "share of values inside",

@@ -13,7 +13,7 @@ enum network_scope {
     NETWORK_SCOPE_KEY
 }; /* the first: forecast.scope */
 enum scaling { SCALING_ROBUST, SCALING_FIXED };
-enum anchor { ANCHOR_LAST, ANCHOR_NONE };
+enum anchor { ANCHOR_LAST, ANCHOR_SEASON, ANCHOR_NONE };
 enum mix_horizons { MIX_GROUPED, MIX_TOGETHER };
 enum smoothed_score { SMOOTHED_SCORE_APART, SMOOTHED_SCORE_RECONSTRUCTION };
 /* What a network can read, as users write it; the order is that of the inputs. */
@@ -24,6 +24,7 @@ enum network_input {
     INPUT_ELAPSED,    /* time since the last event against the usual one */
     INPUT_CALENDAR,   /* hour of day and day of week */
     INPUT_CHANNEL,    /* which value of the record it is, one-hot */
+    INPUT_SEASON,     /* where it stands against its season's mean, and what the season will bring */
     INPUT_CATEGORIES, /* the record's categories */
     N_NETWORK_INPUTS
 };

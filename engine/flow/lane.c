@@ -55,17 +55,21 @@ static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
     l->mixed = calloc((size_t)p->outlook.n_horizons, sizeof(*l->mixed));
     l->errors = calloc(experts, sizeof(*l->errors));
     l->before = calloc(2 * values, sizeof(*l->before));
-    l->ahead = calloc((size_t)p->expert_shape.n_ahead + 1, sizeof(*l->ahead));
+    l->ahead = calloc((size_t)p->n_dims * ((size_t)p->expert_shape.n_ahead + 1), sizeof(*l->ahead));
+    l->levels = calloc((size_t)p->n_dims, sizeof(*l->levels));
+    l->courses = calloc((size_t)p->n_dims, sizeof(*l->courses));
+    l->season_inputs = calloc((size_t)p->n_dims * SEASON_INPUTS, sizeof(*l->season_inputs));
     l->extras = calloc((size_t)p->n_extras + 1, sizeof(*l->extras));
     bool good = l->part_scores && l->residuals && l->expert_residuals && l->opinions && l->mixed && l->errors &&
-                l->before && l->ahead && l->extras;
+                l->before && l->ahead && l->levels && l->courses && l->season_inputs && l->extras;
     return good ? lane_step_open(l, err) : lane_no_memory(l, err);
 }
 
 static void lane_close_scratch(struct lane *l)
 {
     free(l->part_scores), free(l->residuals), free(l->expert_residuals);
-    free(l->opinions), free(l->mixed), free(l->errors), free(l->before), free(l->ahead), free(l->extras);
+    free(l->opinions), free(l->mixed), free(l->errors), free(l->before), free(l->extras);
+    free(l->ahead), free(l->levels), free(l->courses), free(l->season_inputs);
     lane_step_close(l);
 }
 

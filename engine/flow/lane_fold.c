@@ -116,12 +116,13 @@ static void fold_series(struct lane *l, const struct lane_event *in, struct lane
     struct point *points = l->points + (size_t)i * (size_t)p->n_values;
     fold_before(l, r);
     fold_extras(l, &in->event);
-    for (int v = 0; v < p->n_values; v++) points[v] = lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season);
+    for (int v = 0; v < p->n_values; v++)
+        points[v] = lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season);
     for (int c = 0; c < p->n_channels; c++) {
         l->steps[i * p->n_channels + c] = false;
         if (lane_skips(p, c, in->event.x)) continue;
         lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
-        lane_queue(l, item, i, c, &head, l->extras);
+        lane_queue(l, item, i, c, &head);
     }
 }
 

@@ -2,8 +2,9 @@
  * of what was kept, when they do.
  *
  * Equations (value x at step t, sigma its scale, y_h a network's output)
- *     a network    xhat_{t+h} = base_t + sigma_t clip(y_h, 20)     base: the last known value, or with `anchor: none` the
- *                                                                  fixed mean (and no limit)
+ *     a network    xhat_{t+h} = base_t + sigma_t clip(y_h, 20)     base: the last known value, with `anchor: season`
+ *                                                                  and how the season goes on from there to t + h, or
+ *                                                                  with `none` the fixed mean (and no limit)
  *     together     the experts' forecasts by the weights of their mix (mix.h); one alone as it is */
 #include <math.h>
 
@@ -123,16 +124,35 @@ static double *foresee_of(const struct foresight *f, int dim)
     return f->lane->opinions + (size_t)dim * (size_t)p->n_experts * (size_t)p->outlook.n_horizons;
 }
 
+/* [n_ahead + 1] how the season goes on from here. */
+static const double *foresee_ahead(const struct foresight *f, int dim)
+{
+    return f->lane->ahead + (size_t)dim * ((size_t)f->lane->plan->expert_shape.n_ahead + 1);
+}
+
+static void foresee_season(const struct foresight *f)
+{
+    struct lane *l = f->lane;
+    const struct plan *p = l->plan;
+    (void)lane_courses(l, f->row, f->channel, f->season->steps);
+    for (int d = 0; d < p->n_dims; d++) {
+        double *ahead = l->ahead + (size_t)d * ((size_t)p->expert_shape.n_ahead + 1);
+        season_look_ahead(&l->courses[d], f->season->phase, ahead, p->expert_shape.n_ahead);
+        l->levels[d] = season_level(&l->courses[d], f->season->phase);
+    }
+}
+
 static double foresee_base(const struct plan *p, const struct foresight *f, int dim)
 {
     return p->settings->forecast.anchor == ANCHOR_NONE ? p->fixed_mean[f->channel * p->n_dims + dim]
                                                        : f->points[dim].value;
 }
 
-/* An output of a network as a value. */
-static double foresee_value(const struct plan *p, const struct foresight *f, int dim, float y)
+/* An output of a network as a value, `h` steps ahead. */
+static double foresee_value(const struct plan *p, const struct foresight *f, int dim, int h, float y)
 {
-    const double base = foresee_base(p, f, dim);
+    const double base = foresee_base(p, f, dim) +
+                        (p->settings->forecast.anchor == ANCHOR_SEASON ? foresee_ahead(f, dim)[h] : 0);
     const double xhat = base +
                         f->points[dim].sigma * lane_clip((double)y, p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT);
     return isinf(xhat) ? base : xhat;
@@ -153,7 +173,8 @@ static void foresee_by_network(const struct foresight *f, int expert)
         double *opinion = foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons;
         for (int j = 0; j < p->outlook.n_horizons; j++) opinion[j] = NAN;
         for (int i = 0; i < n->n_horizons; i++)
-            opinion[n->at_horizon[i]] = foresee_value(p, f, d, l->head[i * p->n_dims + d]);
+            opinion[n->at_horizon[i]] = foresee_value(p, f, d, p->outlook.horizons[n->at_horizon[i]],
+                                                      l->head[i * p->n_dims + d]);
     }
 }
 
@@ -172,10 +193,8 @@ static void foresee_by_itself(const struct foresight *f, int expert)
             .count = f->step,
             .time_ns = f->out->time_ns,
             .season = seasonal ? *f->season : (struct eddy_season){0},
-            .level = seasonal ? season_look_ahead(lane_profile(l, f->row, value), p->n_season_bins, f->season,
-                                                  l->ahead, p->expert_shape.n_ahead)
-                              : 0,
-            .ahead = l->ahead};
+            .level = seasonal ? l->levels[d] : 0,
+            .ahead = foresee_ahead(f, d)};
         e->part->fold(e->settings, &p->expert_shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
                       foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons);
     }
@@ -229,7 +248,7 @@ static void foresee_head_edge(const struct foresight *f, const struct loss_tail 
     for (int i = 0; i < n->n_horizons; i++)
         for (int d = 0; d < p->n_dims; d++)
             edges[n->at_horizon[i] * p->n_values + f->channel * p->n_dims + d] = foresee_value(
-                p, f, d, l->head[i * p->n_dims + d]);
+                p, f, d, p->outlook.horizons[n->at_horizon[i]], l->head[i * p->n_dims + d]);
 }
 
 static void foresee_head_bands(const struct foresight *f)
@@ -255,6 +274,7 @@ static void foresee_channel(const struct foresight *f)
 {
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
+    if (p->seasonal) foresee_season(f);
     for (int e = 0; e < p->n_experts; e++) {
         if (p->experts[e].network >= 0)
             foresee_by_network(f, e);

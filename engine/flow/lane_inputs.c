@@ -40,8 +40,9 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     else
         x = p->missing[value] == MISSING_FORECAST && isfinite(xhat) ? xhat : last;
     if (s->n == 1) last = x;
-    if (p->seasonal && known && s->n > 1)
-        season_learn(lane_profile(l, r, value), p->n_season_bins, season, x - last, scale_sigma(s));
+    if (p->seasonal && known)
+        season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN,
+                     scale_sigma(s));
 
     const double sigma = fixed ? p->fixed_deviation[value] : fmin(scale_sigma(s), 1e30);
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
@@ -50,17 +51,6 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
                           .z = (float)lane_clip((x - mean) / sigma, limit),
                           .dz = (float)lane_clip((x - last) / sigma, limit),
                           .known = known ? 1 : 0};
-}
-
-struct season_profile *lane_profile(const struct lane *l, const struct key_row *r, int value)
-{
-    const size_t each = season_profile_bytes(l->plan->n_season_bins);
-    return (struct season_profile *)(void *)(r->row + l->plan->at_season + (size_t)value * each);
-}
-
-struct eddy_season lane_season(const struct lane *l, const struct key_row *r, int64_t time_ns)
-{
-    return season_at(&l->plan->season, time_ns, r->count, *(const double *)(void *)(r->row + l->plan->at_clock));
 }
 
 /* Elapsed time against the key's usual interval, 0 when regular; the usual one is learnt slowly. */
@@ -86,7 +76,7 @@ bool lane_skips(const struct plan *p, int channel, const double *x)
 
 /* `reads` says which of them there are, in this order. */
 void lane_inputs(const struct plan *p, const struct plan_network *n, const struct point_head *head,
-                 const struct point *points, const float *categories, int channel, float *u)
+                 const struct point *points, const float *categories, const float *season, int channel, float *u)
 {
     const bool *reads = n->reads;
     for (int d = 0; d < p->n_dims; d++) {
@@ -100,6 +90,7 @@ void lane_inputs(const struct plan *p, const struct plan_network *n, const struc
         u += CALENDAR_INPUTS;
     }
     for (int c = 0; reads[INPUT_CHANNEL] && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
+    for (int k = 0; reads[INPUT_SEASON] && k < p->n_dims * SEASON_INPUTS; k++) *u++ = season[k];
     for (int c = 0; reads[INPUT_CATEGORIES] && c < p->schema.n_categories; c++) *u++ = categories[c];
 }
 
@@ -117,13 +108,13 @@ static void inputs_keep(const struct lane *l, struct key_row *r, int channel, co
 }
 
 /* Writes the inputs of one channel for every network, and queues its rows for the wave's step. */
-void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, const struct point_head *head,
-                const float *extras)
+void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, const struct point_head *head)
 {
     const struct plan *p = l->plan;
     const size_t row = (size_t)i * (size_t)p->n_channels + (size_t)channel;
     const struct point *points = l->points + (size_t)i * (size_t)p->n_values + (size_t)channel * (size_t)p->n_dims;
 
+    lane_season_inputs(l, item, channel, points);
     l->steps[row] = true;
     l->elapsed[row] = head->elapsed_s;
     for (int k = 0; k < p->n_networks; k++) {
@@ -131,8 +122,8 @@ void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, cons
         struct lane_rows *rows = &l->rows[k];
         rows->state[row] = lane_state(n, item->row, channel);
         rows->y[row] = rows->outputs + row * (size_t)n->net->n_out;
-        lane_inputs(p, n, head, points, extras + (p->classifier >= 0), channel,
+        lane_inputs(p, n, head, points, l->extras + (p->classifier >= 0), l->season_inputs, channel,
                     rows->inputs + row * (size_t)n->net->n_in);
     }
-    if (p->training) inputs_keep(l, item->row, channel, head, points, extras);
+    if (p->training) inputs_keep(l, item->row, channel, head, points, l->extras);
 }

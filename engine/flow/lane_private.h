@@ -94,16 +94,19 @@ struct lane {
     struct lane_rows rows[EDDY_MAX_NETWORKS];
 
     /* Scratch of one event. */
-    float *part_scores;       /* [n_values] one detector's attribution */
-    double *residuals;        /* [n_horizons, n_values] of what was written out */
-    double *expert_residuals; /* [n_experts, n_horizons, n_values]; several experts only */
-    double *opinions;         /* [n_dims, n_experts, n_horizons] of one series */
-    double *mixed;            /* [n_horizons] */
-    double *errors;           /* [n_experts] */
-    double *before;           /* [2, n_values] last value and scale before the event */
-    double *ahead;            /* [n_ahead + 1] of one value; seasonal only */
-    float *extras;            /* [n_extras] */
-    float *head;              /* [widest n_targets] */
+    float *part_scores;            /* [n_values] one detector's attribution */
+    double *residuals;             /* [n_horizons, n_values] of what was written out */
+    double *expert_residuals;      /* [n_experts, n_horizons, n_values]; several experts only */
+    double *opinions;              /* [n_dims, n_experts, n_horizons] of one series */
+    double *mixed;                 /* [n_horizons] */
+    double *errors;                /* [n_experts] */
+    double *before;                /* [2, n_values] last value and scale before the event */
+    double *ahead;                 /* [n_dims, n_ahead + 1] of one series; seasonal only */
+    double *levels;                /* [n_dims] */
+    struct season_course *courses; /* [n_dims] */
+    float *season_inputs;          /* [n_dims, SEASON_INPUTS] */
+    float *extras;                 /* [n_extras] of the event, then n_season_extras of the series in hand */
+    float *head;                   /* [widest n_targets] */
 
     /* Scratch of a wave, for the rows of one network, close together. */
     const float **wave_x;
@@ -119,17 +122,28 @@ size_t lane_values_each(const struct plan *);
 /* lane_inputs.c */
 struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat,
                            const struct eddy_season *);
-/* Where in the season the key's next event lies, when it comes at time_ns. */
-struct eddy_season lane_season(const struct lane *, const struct key_row *, int64_t time_ns);
-struct season_profile *lane_profile(const struct lane *, const struct key_row *, int value); /* seasonal only */
 float lane_clock_of(const struct lane *, const struct key_row *, double elapsed_s);
 bool lane_skips(const struct plan *, int channel, const double *x);
 void lane_inputs(const struct plan *, const struct plan_network *, const struct point_head *, const struct point *,
-                 const float *categories, int channel, float *u);
-void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *,
-                const float *extras);
+                 const float *categories, const float *season, int channel, float *u);
+void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
 struct scale *lane_scale(const struct lane *, const struct key_row *, int value);
+
+/* lane_season.c */
+/* Where in the season the key's next event lies, when it comes at time_ns. */
+struct eddy_season lane_season(const struct lane *, const struct key_row *, int64_t time_ns);
+struct season_profile *lane_profile(const struct lane *, const struct key_row *, int value); /* seasonal only */
+/* What networks read of the season into season_inputs, and what windows keep of it behind the extras. */
+void lane_season_inputs(struct lane *, const struct lane_item *, int channel, const struct point *points);
+/* The same out of a window's step; `kept` is what lane_season_inputs() had put behind the extras. */
+struct lane_courses {
+    const struct season_course *item; /* [n_dims] */
+    double steps;
+};
+struct lane_courses lane_courses(struct lane *, const struct key_row *, int channel, double steps);
+void lane_season_inputs_kept(struct lane *, const struct lane_courses *, const struct point *points,
+                             const float *kept);
 
 /* lane_step.c */
 eddy_status lane_step_open(struct lane *, struct eddy_error *);
@@ -164,8 +178,8 @@ void lane_label(struct lane *, struct key_row *, const struct eddy_event *);
 size_t lane_window_floats(const struct plan *); /* of all networks that learn with shared weights */
 eddy_status lane_keep_window(struct lane *, struct lane_window, const float *block, struct eddy_error *);
 bool lane_wants_window(const struct lane *, uint64_t rank);
-void lane_cut_windows(const struct lane *, const struct key_row *, int channel, float *block);
-void lane_cut(const struct lane *, const struct plan_network *, const struct key_row *, int channel, float *block);
+void lane_cut_windows(struct lane *, const struct key_row *, int channel, float *block);
+void lane_cut(struct lane *, const struct plan_network *, const struct key_row *, int channel, float *block);
 void lane_keep_start(const struct lane *, struct key_row *, int channel);
 void lane_drop_window(struct lane *, float *block);
 void lane_windows_commit(struct lane *);

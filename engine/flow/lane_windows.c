@@ -124,46 +124,92 @@ static const struct point *cut_points(const struct lane *l, const struct key_row
     return (const struct point *)(const void *)(lane_point(l, r, channel, step) + 1);
 }
 
-/* From one step's value to a later one's, in scales; NaN when one of them is not known. */
-static float cut_label(const struct lane *l, const struct point *from, const struct point *to, int value)
+/* A window in the making. */
+struct cut {
+    struct lane *lane;
+    const struct plan_network *network;
+    const struct key_row *row;
+    struct lane_courses courses; /* networks_seasonal only */
+    int channel;
+    int64_t oldest, end; /* steps that are kept: oldest .. end - 1 */
+};
+
+/* What the season is expected to bring from the step that `points` belong to, `h` steps on. */
+static double cut_season(const struct cut *c, const struct point *points, int dim, int h)
 {
-    const struct plan *p = l->plan;
-    const bool anchored = p->settings->forecast.anchor == ANCHOR_LAST;
-    if (!(to->known > 0) || !(from->sigma > 0)) return NAN;
-    const double y = (to->value - (anchored ? from->value : p->fixed_mean[value])) / (double)from->sigma;
-    if (!anchored) return (float)y;
+    const struct plan *p = c->lane->plan;
+    const float *extras = (const float *)(const void *)(points + p->n_dims);
+    const double phase = (double)extras[p->n_extras - p->n_season_extras], steps = c->courses.steps;
+    const struct season_course *course = &c->courses.item[dim];
+    return steps > 0 ? season_level(course, phase + h / steps) - season_level(course, phase) : 0;
+}
+
+/* From one step's value to that of h steps later, in scales; NaN when one of them is not known. */
+static float cut_label(const struct cut *c, int64_t from, int h, int dim)
+{
+    const struct plan *p = c->lane->plan;
+    const int anchor = p->settings->forecast.anchor;
+    if (from < c->oldest || from + h >= c->end) return NAN;
+    const struct point *points = cut_points(c->lane, c->row, c->channel, from), *a = points + dim;
+    const struct point *b = cut_points(c->lane, c->row, c->channel, from + h) + dim;
+    if (!(b->known > 0) || !(a->sigma > 0)) return NAN;
+    double base = anchor == ANCHOR_NONE ? p->fixed_mean[c->channel * p->n_dims + dim] : a->value;
+    if (anchor == ANCHOR_SEASON && p->networks_seasonal) base += cut_season(c, points, dim, h);
+    const double y = (b->value - base) / (double)a->sigma;
+    if (anchor == ANCHOR_NONE) return (float)y;
     return (float)(y > TARGET_LIMIT ? TARGET_LIMIT : y < -TARGET_LIMIT ? -TARGET_LIMIT : y);
 }
 
-/* The labels of step `at`, as far as they have come before step `end`; target [n_targets]. */
-static void cut_labels(const struct lane *l, const struct plan_network *n, const struct key_row *r, int channel,
-                       int64_t at, int64_t end, float *target)
+/* The labels of step `at`, as far as they have come; target [n_targets]. */
+static void cut_labels(const struct cut *c, int64_t at, float *target)
 {
-    const struct plan *p = l->plan;
-    const int64_t oldest = end > p->n_steps ? end - p->n_steps : 0;
+    const struct plan *p = c->lane->plan;
+    const struct plan_network *n = c->network;
     if (n->task == TASK_CLASSIFY) {
-        *target = *(const float *)(const void *)(cut_points(l, r, channel, at) + p->n_dims);
+        *target = *(const float *)(const void *)(cut_points(c->lane, c->row, c->channel, at) + p->n_dims);
         return;
     }
-    for (int i = 0; i < n->n_horizons; i++) {
-        const bool back = n->task == TASK_LOOK_BACK;
-        const int64_t from = back ? at - n->net->lag - 1 : at;
-        const int64_t to = from + (back ? 1 : p->outlook.horizons[n->at_horizon[i]]);
+    const bool back = n->task == TASK_LOOK_BACK;
+    for (int i = 0; i < n->n_horizons; i++)
         for (int d = 0; d < p->n_dims; d++)
-            target[i * p->n_dims + d] = from < oldest || to >= end
-                                            ? NAN
-                                            : cut_label(l, cut_points(l, r, channel, from) + d,
-                                                        cut_points(l, r, channel, to) + d, channel * p->n_dims + d);
-    }
+            target[i * p->n_dims + d] = cut_label(c, back ? at - n->net->lag - 1 : at,
+                                                  back ? 1 : p->outlook.horizons[n->at_horizon[i]], d);
+}
+
+/* Step s as the k-th of the window. */
+static void cut_step(const struct cut *c, int64_t s, size_t k, float *block)
+{
+    struct lane *l = c->lane;
+    const struct plan *p = l->plan;
+    const struct window_shape *w = &c->network->window;
+    const struct point_head *head = lane_point(l, c->row, c->channel, s);
+    const struct point *points = cut_points(l, c->row, c->channel, s);
+    const float *extras = (const float *)(const void *)(points + p->n_dims);
+    window_elapsed(w, block)[k] = head->elapsed_s;
+    if (c->network->reads[INPUT_SEASON])
+        lane_season_inputs_kept(l, &c->courses, points, extras + p->n_extras - p->n_season_extras);
+    lane_inputs(p, c->network, head, points, extras + (p->classifier >= 0), l->season_inputs, c->channel,
+                window_x(w, block) + k * (size_t)w->n_in);
+    cut_labels(c, s, window_target(w, block) + k * (size_t)w->n_targets);
+}
+
+/* Where in the season the key's steps lie, by its usual pace. */
+static struct lane_courses cut_courses(struct lane *l, const struct key_row *r, int channel)
+{
+    if (!l->plan->networks_seasonal) return (struct lane_courses){0};
+    const struct eddy_season season = lane_season(l, r, r->time_ns);
+    return lane_courses(l, r, channel, season.steps);
 }
 
 /* The last n_steps steps of a channel; a younger one has its steps first and empty, label-less ones behind them. */
-void lane_cut(const struct lane *l, const struct plan_network *n, const struct key_row *r, int channel, float *block)
+void lane_cut(struct lane *l, const struct plan_network *n, const struct key_row *r, int channel, float *block)
 {
     const struct plan *p = l->plan;
     const struct window_shape *w = &n->window;
     const int64_t end = lane_steps(l, r)[channel], first = end > w->n_steps ? end - w->n_steps : 0;
     const size_t start = (size_t)(first / p->settings->train.every % n->n_starts);
+    const struct cut cut = {l,  n, r, cut_courses(l, r, channel), channel, end > p->n_steps ? end - p->n_steps : 0,
+                            end};
     memset(block, 0, window_floats(w) * sizeof(float));
     if (w->n_state > 0)
         memcpy(window_start(w, block),
@@ -173,21 +219,14 @@ void lane_cut(const struct lane *l, const struct plan_network *n, const struct k
     for (int64_t s = first; s < first + w->n_steps; s++) {
         const size_t k = (size_t)(s - first);
         float *target = window_target(w, block) + k * (size_t)w->n_targets;
-        if (s >= end) {
+        if (s < end)
+            cut_step(&cut, s, k, block);
+        else
             for (int o = 0; o < w->n_targets; o++) target[o] = NAN;
-            continue;
-        }
-        const struct point_head *head = lane_point(l, r, channel, s);
-        const struct point *points = cut_points(l, r, channel, s);
-        const float *extras = (const float *)(const void *)(points + p->n_dims);
-        window_elapsed(w, block)[k] = head->elapsed_s;
-        lane_inputs(p, n, head, points, extras + (p->classifier >= 0), channel,
-                    window_x(w, block) + k * (size_t)w->n_in);
-        cut_labels(l, n, r, channel, s, end, target);
     }
 }
 
-void lane_cut_windows(const struct lane *l, const struct key_row *r, int channel, float *block)
+void lane_cut_windows(struct lane *l, const struct key_row *r, int channel, float *block)
 {
     const struct plan *p = l->plan;
     for (int k = 0; k < p->n_networks; k++) {

@@ -118,6 +118,16 @@ static eddy_status plan_horizons(struct plan *p, struct eddy_error *err)
     return EDDY_OK;
 }
 
+/* Whether somebody reads the season's profile, networks and experts say. */
+static eddy_status plan_season(struct plan *p, struct eddy_error *err)
+{
+    const char *season = p->settings->forecast.season ? p->settings->forecast.season : "none";
+    const char *wrong = parse_season(season, &p->season);
+    if (wrong) return eddy_fail(err, EDDY_ECONFIG, "forecast.season: \"%s\" %s", season, wrong);
+    p->n_season_bins = season_bins(&p->season);
+    return EDDY_OK;
+}
+
 /* `scaling: fixed`: mean and deviation of every value. */
 static eddy_status plan_scaling(struct plan *p, struct eddy_error *err)
 {
@@ -191,7 +201,9 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
 /* One step of the past for training: what networks read of it, and the label where one classifies. */
 static void plan_points(struct plan *p)
 {
-    p->n_extras = (p->classifier >= 0) + p->schema.n_categories;
+    p->n_season_extras = p->networks_seasonal ? 1 + p->n_dims : 0;
+    p->seasonal |= p->networks_seasonal;
+    p->n_extras = (p->classifier >= 0) + p->schema.n_categories + p->n_season_extras;
     const size_t extras = ((size_t)p->n_extras * sizeof(float) + 7) & ~(size_t)7;
     p->point_bytes = sizeof(struct point_head) + (size_t)p->n_dims * sizeof(struct point) + extras;
 }
@@ -213,6 +225,7 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
     if (rc >= 0) rc = plan_missing(p, err);
     if (rc >= 0) rc = plan_horizons(p, err);
     if (rc >= 0) rc = plan_scaling(p, err);
+    if (rc >= 0) rc = plan_season(p, err);
     if (rc >= 0) rc = plan_networks(p, err);
     if (rc >= 0) rc = plan_experts(p, err);
     plan_points(p);

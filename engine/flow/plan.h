@@ -22,7 +22,8 @@
 #include "engine/train/tbptt.h"
 
 /* One step of the past, kept for training windows: struct point_head, then per value of the channel a struct point, then
- * n_extras floats: the label (a class, NaN = none) where a network classifies, and the categories. */
+ * n_extras floats: the label (a class, NaN = none) where a network classifies, the categories, and where networks read the
+ * season or forecast from it the phase and the distance from the mean per value of the channel (lane_season.c). */
 struct point_head {
     int64_t time_ns;
     float elapsed_s, elapsed; /* seconds; squashed to -1..1 around the key's usual interval */
@@ -34,6 +35,7 @@ struct point {
 };
 
 /* What a network is for. */
+enum { SEASON_INPUTS = 7 }; /* that a network reads of it, per value */
 enum plan_task {
     TASK_FORECAST,  /* the values `horizons` steps ahead */
     TASK_LOOK_BACK, /* the values `lag` steps ago, from what came before and after them */
@@ -96,14 +98,15 @@ struct plan {
                                                       n_steps 0 */
     struct eddy_expert_shape expert_shape;
     struct season_rule season;
-    bool seasonal;     /* somebody reads the season's profile */
-    int n_season_bins; /* of the profile */
+    bool seasonal;          /* somebody reads the season's profile */
+    bool networks_seasonal; /* networks do, or forecast from it */
+    int n_season_bins;      /* of the profile */
     int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
     bool training;
-    bool head_bands;         /* the bands are those that the only expert's head says */
-    struct loss_tail *tails; /* [2 * n_bands] lower and upper edge of each; head_bands only */
-    int n_steps;             /* steps kept for windows: the longest window */
-    int n_extras;
+    bool head_bands;               /* the bands are those that the only expert's head says */
+    struct loss_tail *tails;       /* [2 * n_bands] lower and upper edge of each; head_bands only */
+    int n_steps;                   /* steps kept for windows: the longest window */
+    int n_extras, n_season_extras; /* the latter are the last of the former */
     size_t point_bytes, outlook_bytes, tracker_floats, mix_bytes; /* per channel and step; per channel; per value and
                                                                      horizon; per value */
     struct row_layout layout;

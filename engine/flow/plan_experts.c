@@ -114,18 +114,14 @@ static eddy_status experts_tails(struct plan *p, struct eddy_error *err)
 }
 
 /* What experts are told about the horizons and the season. */
-static eddy_status experts_shape(struct plan *p, struct eddy_error *err)
+static void experts_shape(struct plan *p)
 {
     enum { LEAST_AHEAD = 24 };
-    const char *season = p->settings->forecast.season, *wrong = parse_season(season ? season : "none", &p->season);
-    if (wrong) return eddy_fail(err, EDDY_ECONFIG, "forecast.season: \"%s\" %s", season, wrong);
     const int last = p->outlook.horizons[p->outlook.n_horizons - 1];
-    p->n_season_bins = season_bins(&p->season);
     p->expert_shape = (struct eddy_expert_shape){.n_horizons = p->outlook.n_horizons,
                                                  .horizons = p->outlook.horizons,
                                                  .season = p->season.kind == SEASON_STEPS ? (int)p->season.steps : 0,
                                                  .n_ahead = last > LEAST_AHEAD ? last : LEAST_AHEAD};
-    return EDDY_OK;
 }
 
 eddy_status plan_experts(struct plan *p, struct eddy_error *err)
@@ -133,7 +129,8 @@ eddy_status plan_experts(struct plan *p, struct eddy_error *err)
     const struct eddy_choices *given = &p->settings->forecast.experts;
     p->experts = calloc((size_t)(given->n + p->n_networks), sizeof(*p->experts));
     if (!p->experts) return plan_no_memory(err);
-    eddy_status rc = experts_shape(p, err);
+    eddy_status rc = EDDY_OK;
+    experts_shape(p);
     for (int i = 0; i < given->n && rc >= 0; i++) rc = experts_add(p, &given->item[i], err);
     for (int i = 0; given->n == 0 && i < p->n_networks; i++)
         if (p->networks[i].task == TASK_FORECAST)

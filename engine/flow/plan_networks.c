@@ -50,6 +50,7 @@ static eddy_status network_inputs(const struct plan *p, struct plan_network *n, 
                                           [INPUT_ELAPSED] = true,
                                           [INPUT_CALENDAR] = p->settings->forecast.calendar,
                                           [INPUT_CHANNEL] = p->n_channels > 1,
+                                          [INPUT_SEASON] = n->task != TASK_LOOK_BACK && p->n_season_bins > 0,
                                           [INPUT_CATEGORIES] = p->schema.n_categories > 0};
     bool any = false;
     for (int k = 0; k < N_NETWORK_INPUTS; k++) {
@@ -57,6 +58,12 @@ static eddy_status network_inputs(const struct plan *p, struct plan_network *n, 
                                             : k != INPUT_CATEGORIES || network_embeds(s);
         n->reads[k] = wanted && there[k];
         any |= n->reads[k];
+        if (wanted && s->inputs.n > 0 && !there[k] && k == INPUT_SEASON)
+            return network_fail(n, "inputs", err, "%s",
+                                n->task == TASK_LOOK_BACK
+                                    ? "season would tell a network with a lag the value that it "
+                                      "must not see"
+                                    : "there is no season (forecast.season)");
         if (wanted && s->inputs.n > 0 && !there[k] && (k == INPUT_DIFFERENCE || k == INPUT_CATEGORIES))
             return network_fail(n, "inputs", err,
                                 k == INPUT_DIFFERENCE
@@ -71,7 +78,8 @@ static int network_width(const struct plan *p, const struct plan_network *n)
 {
     int per_value = n->reads[INPUT_LEVEL] + n->reads[INPUT_DIFFERENCE] + n->reads[INPUT_KNOWN];
     return per_value * p->n_dims + n->reads[INPUT_ELAPSED] + (n->reads[INPUT_CALENDAR] ? CALENDAR_INPUTS : 0) +
-           (n->reads[INPUT_CHANNEL] ? p->n_channels : 0) + (n->reads[INPUT_CATEGORIES] ? p->schema.n_categories : 0);
+           (n->reads[INPUT_CHANNEL] ? p->n_channels : 0) + (n->reads[INPUT_SEASON] ? p->n_dims * SEASON_INPUTS : 0) +
+           (n->reads[INPUT_CATEGORIES] ? p->schema.n_categories : 0);
 }
 
 /* Its own horizons within those of the plan. */
@@ -191,6 +199,8 @@ eddy_status plan_networks(struct plan *p, struct eddy_error *err)
         if ((rc = network_role(p, i, err)) < 0) return rc;
         if (n->window.n_steps > p->n_steps) p->n_steps = n->window.n_steps;
         if (p->training && !n->own_weights) p->shared[i] = n->window;
+        p->networks_seasonal |= n->reads[INPUT_SEASON] ||
+                                (p->n_season_bins > 0 && p->settings->forecast.anchor == ANCHOR_SEASON);
         names[i] = n->name;
         nets[i] = n->net;
     }

@@ -51,59 +51,75 @@ static int season_bin(int n_bins, double place)
     return place < n_bins ? (int)place : 0;
 }
 
-static double season_steps_per_bin(int n_bins, const struct eddy_season *s)
+static double season_steps_per_bin(int n_bins, double steps)
 {
-    return s->steps > n_bins ? s->steps / n_bins : 1;
+    return steps > n_bins ? steps / n_bins : 1;
 }
 
-void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double difference, double sigma)
+static double season_limit(double v, double limit)
 {
-    if (!(s->steps > 0)) return;
+    return v > limit ? limit : v < -limit ? -limit : v;
+}
+
+static double season_raw(const struct season_course *c, double phase)
+{
+    const double place = season_place(c->n_bins, phase);
+    const int b = season_bin(c->n_bins, place);
+    const double before = c->level[b ? b - 1 : c->n_bins - 1];
+    return before + fmin(1, place - b + .5 / c->per_bin) * (c->level[b] - before);
+}
+
+void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double x, double difference,
+                  double sigma)
+{
+    const double steps = s->steps > 0 ? s->steps : 24, level = season_limit(x, LARGEST);
+    p->mean += fmax(2 / (4 * steps + 1), 1 / ((double)p->n + 1)) * (level - p->mean);
+    p->n++;
+    if (!(s->steps > 0) || !isfinite(difference)) return;
     const int b = season_bin(n_bins, season_place(n_bins, s->phase));
-    const double limit = fmin(SIGMAS * sigma, LARGEST);
-    const double d = difference > limit ? limit : difference < -limit ? -limit : difference;
-    const double gain = fmax(LEAST_GAIN / season_steps_per_bin(n_bins, s), 1 / ((double)(p->n / n_bins) + 1));
+    const double d = season_limit(difference, fmin(SIGMAS * sigma, LARGEST));
+    const double gain = fmax(LEAST_GAIN / season_steps_per_bin(n_bins, s->steps),
+                             1 / ((double)((p->n - 1) / n_bins) + 1));
+    if ((double)p->n > s->steps) {
+        const double rate = (double)p->rate[b];
+        p->sxy += rate * d - p->sxy / (10 * steps);
+        p->syy += rate * rate - p->syy / (10 * steps);
+    }
     p->rate[b] += (float)(gain * (d - (double)p->rate[b]));
     p->seen |= 1ull << b;
-    p->n++;
 }
 
-/* The centred levels at the bins' ends: level [n_bins]. */
-static void season_levels(const struct season_profile *p, int n_bins, double per_bin, double *level)
+void season_course_of(const struct season_profile *p, int n_bins, double steps, struct season_course *c)
 {
     double mean = 0, sum = 0, average = 0;
     int n = 0;
+    c->n_bins = 0;
+    c->steps = steps;
+    if (!(steps > 0) || (double)p->n < steps || !p->seen) return;
+    c->n_bins = n_bins;
+    c->per_bin = season_steps_per_bin(n_bins, steps);
     for (int b = 0; b < n_bins; b++)
         if (p->seen >> b & 1) mean += (double)p->rate[b], n++;
     mean /= n;
     for (int b = 0; b < n_bins; b++) {
-        if (p->seen >> b & 1) sum += per_bin * ((double)p->rate[b] - mean);
-        level[b] = sum;
+        if (p->seen >> b & 1) sum += c->per_bin * ((double)p->rate[b] - mean);
+        c->level[b] = sum;
         average += sum / n_bins;
     }
-    for (int b = 0; b < n_bins; b++) level[b] -= average;
+    for (int b = 0; b < n_bins; b++) c->level[b] -= average;
+    const double known = (double)p->n - steps;
+    c->trust = p->syy > 0 ? fmin(1, fmax(0, 1.5 * p->sxy / p->syy)) * known / (known + steps / 2) : 0;
 }
 
-static double season_level(const double *level, int n_bins, double per_bin, double phase)
+double season_level(const struct season_course *c, double phase)
 {
-    const double place = season_place(n_bins, phase);
-    const int b = season_bin(n_bins, place);
-    const double before = level[b ? b - 1 : n_bins - 1];
-    return before + fmin(1, place - b + .5 / per_bin) * (level[b] - before);
+    return c->n_bins > 0 ? c->trust * season_raw(c, phase) : 0;
 }
 
-double season_look_ahead(const struct season_profile *p, int n_bins, const struct eddy_season *s, double *ahead,
-                         int n_ahead)
+void season_look_ahead(const struct season_course *c, double phase, double *ahead, int n_ahead)
 {
-    double level[SEASON_MAX_BINS];
     memset(ahead, 0, (size_t)(n_ahead + 1) * sizeof(*ahead));
-    if (!(s->steps > 0) || (double)p->n < s->steps) return 0;
-    const double per_bin = season_steps_per_bin(n_bins, s);
-    season_levels(p, n_bins, per_bin, level);
-    const double now = season_level(level, n_bins, per_bin, s->phase);
-    for (int j = 1; j <= n_ahead; j++) {
-        const double phase = s->phase + j / s->steps;
-        ahead[j] = season_level(level, n_bins, per_bin, phase - floor(phase)) - now;
-    }
-    return now;
+    if (c->n_bins == 0) return;
+    const double now = season_level(c, phase);
+    for (int j = 1; j <= n_ahead; j++) ahead[j] = season_level(c, phase + j / c->steps) - now;
 }

@@ -5,7 +5,12 @@
  *     b        = floor(B p + 1/2) mod B                      a time on the full hour lies in the middle of its bin
  *     rate_b  += max(.1 / m, 1 / (floor(n / B) + 1)) (clip(d, 2 sigma) - rate_b)
  *     C_b      = sum over seen i <= b of m (rate_i - mean of the seen rates), centred
- *     level(p) = C_{b-1} + min(1, f + .5 / m) (C_b - C_{b-1})    f = where in its bin p lies, 0..1
+ *     mean    += max(2 / (4 S + 1), 1 / (n + 1)) (x - mean)  S = 24 while none is known
+ *     raw(p)   = C_{b-1} + min(1, f + .5 / m) (C_b - C_{b-1})    f = where in its bin p lies, 0..1
+ *     sxy     += rate_b clip(d, 2 sigma) - sxy / (10 S)      from the second season on, before rate_b learns d
+ *     syy     += rate_b^2 - syy / (10 S)
+ *     trust    = clip(1.5 sxy / syy, 0, 1) k / (k + S / 2)       k = events since the first season: a course that told
+ *     level(p) = trust raw(p)                                nothing about the moves to come is not followed
  *     ahead_j  = level(p + j / S) - level(p)                 0 throughout before a whole season was seen
  * With S = B this is a table of one difference per step.
  *
@@ -25,7 +30,9 @@ enum { SEASON_MAX_BINS = 48 };
 struct season_profile {
     int64_t n;     /* differences seen */
     uint64_t seen; /* bit b: bin b has had one */
-    float rate[];  /* [n_bins] mean difference per step */
+    double mean;   /* of about the last four seasons */
+    double sxy, syy;
+    float rate[]; /* [n_bins] mean difference per step */
 };
 
 /* How many bins the profile of such a season has; 0 = no season. */
@@ -35,9 +42,18 @@ size_t season_profile_bytes(int n_bins); /* a multiple of 8 */
  * for events up to 4 hours apart, a week up to 2 days, a year up to 45 days. */
 struct eddy_season season_at(const struct season_rule *, int64_t time_ns, int64_t count, double usual_s);
 
-void season_learn(struct season_profile *, int n_bins, const struct eddy_season *, double difference, double sigma);
-/* The level at the event, and how it changes from there: ahead [n_ahead + 1], ahead[0] = 0.  Returns the level. */
-double season_look_ahead(const struct season_profile *, int n_bins, const struct eddy_season *, double *ahead,
-                         int n_ahead);
+/* A value; difference: to the last one, NaN when there is none. */
+void season_learn(struct season_profile *, int n_bins, const struct eddy_season *, double x, double difference,
+                  double sigma);
+
+/* The profile as a curve, for many looks at it. */
+struct season_course {
+    int n_bins; /* 0: nothing is known, the level is 0 throughout */
+    double steps, per_bin, trust, level[SEASON_MAX_BINS];
+};
+void season_course_of(const struct season_profile *, int n_bins, double steps, struct season_course *);
+double season_level(const struct season_course *, double phase); /* any phase: 1.25 is .25 of the next season */
+/* How the level changes from the event on: ahead [n_ahead + 1], ahead[0] = 0. */
+void season_look_ahead(const struct season_course *, double phase, double *ahead, int n_ahead);
 
 #endif

@@ -270,7 +270,8 @@ static void reset_to(const char *first, const char *second)
 
 Test(lane, a_reset_to_other_horizons_forecasts_nothing_that_was_not_forecast)
 {
-    reset_to("forecast: {horizons: [1]}\ntrain: {mode: off}\n", "forecast: {horizons: [1, 4]}\ntrain: {mode: off}\n");
+    reset_to("forecast: {horizons: [1], season: none}\ntrain: {mode: off}\n",
+             "forecast: {horizons: [1, 4], season: none}\ntrain: {mode: off}\n");
 }
 
 Test(lane, a_reset_to_another_window_learns_nothing_that_did_not_happen)

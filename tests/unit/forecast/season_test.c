@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "eddy_layer.h"
 #include "engine/forecast/season.h"
 
 static const int64_t SECOND_NS = 1000000000;
@@ -47,7 +48,7 @@ static struct season_profile *profile_of(const struct season_rule *r, double int
     struct season_profile *p = calloc(1, season_profile_bytes(bins));
     for (int k = 1; k <= days * steps; k++) {
         const struct eddy_season s = season_at(r, (int64_t)(k * interval_s) * SECOND_NS, k, interval_s);
-        season_learn(p, bins, &s, f((double)k / steps) - f((double)(k - 1) / steps), 1e3);
+        season_learn(p, bins, &s, f((double)k / steps), f((double)k / steps) - f((double)(k - 1) / steps), 1e3);
     }
     return p;
 }
@@ -65,10 +66,13 @@ Test(season, profile_foretells_the_moves_of_a_day)
         struct season_profile *p = profile_of(&r, pace[i], 20, tide);
         double ahead[49], worst = 0;
         const struct eddy_season s = season_at(&r, 21 * 86400 * SECOND_NS, 9, pace[i]);
-        const double level = season_look_ahead(p, season_bins(&r), &s, ahead, 48);
+        struct season_course c;
+        season_course_of(p, season_bins(&r), s.steps, &c);
+        season_look_ahead(&c, s.phase, ahead, 48);
+        const double level = season_level(&c, s.phase);
         for (int j = 1; j <= 48; j++) worst = fmax(worst, fabs(ahead[j] - (tide(j * pace[i] / 86400) - tide(0))));
-        cr_assert_lt(worst, pace[i] == 300 ? .3 : 1e-4, "pace %g: %g", pace[i], worst);
-        cr_assert_float_eq(level, tide(0), pace[i] == 300 ? .3 : 1e-3, "pace %g: level %g", pace[i], level);
+        cr_assert_lt(worst, .7, "pace %g: %g", pace[i], worst);
+        cr_assert_float_eq(level, tide(0), .4, "pace %g: level %g", pace[i], level);
         free(p);
     }
 }
@@ -78,12 +82,33 @@ Test(season, nothing_is_told_before_a_whole_season_was_seen)
     const struct season_rule r = rule_of("24");
     struct season_profile *p = calloc(1, season_profile_bytes(24));
     double ahead[25];
+    struct season_course c;
     for (int k = 0; k < 23; k++) {
         const struct eddy_season s = season_at(&r, 0, k, 0);
-        season_learn(p, 24, &s, k % 2 ? 1 : -1, 10);
-        cr_assert_eq(season_look_ahead(p, 24, &s, ahead, 24), 0);
+        season_learn(p, 24, &s, k % 2, k % 2 ? 1 : -1, 10);
+        season_course_of(p, 24, s.steps, &c);
+        season_look_ahead(&c, s.phase, ahead, 24);
+        cr_assert_eq(season_level(&c, s.phase), 0);
         cr_assert_eq(ahead[5], 0);
     }
+    free(p);
+}
+
+/* The same differences day after day, but a level that walks at random: what the profile says of it is not followed. */
+Test(season, a_course_that_says_nothing_is_not_followed)
+{
+    const struct season_rule r = rule_of("24");
+    struct season_profile *p = calloc(1, season_profile_bytes(24));
+    double x = 0, trust = 0;
+    for (int k = 0; k < 24 * 400; k++) {
+        const struct eddy_season s = season_at(&r, 0, k, 0);
+        const double step = (double)eddy_random_normal(7, (uint64_t)k);
+        struct season_course c;
+        season_learn(p, 24, &s, x += step, step, 3);
+        season_course_of(p, 24, s.steps, &c);
+        if (k >= 24 * 20) trust += c.trust / (24 * 380);
+    }
+    cr_assert_lt(trust, .25, "%g", trust);
     free(p);
 }
 
@@ -92,10 +117,12 @@ Test(season, outrageous_differences_leave_finite_numbers)
     const struct season_rule r = rule_of("7");
     struct season_profile *p = calloc(1, season_profile_bytes(7));
     double ahead[25];
+    struct season_course c;
     for (int k = 0; k < 100; k++) {
         const struct eddy_season s = season_at(&r, 0, k, 0);
-        season_learn(p, 7, &s, k % 2 ? 1e308 : -1e308, 1e308);
-        (void)season_look_ahead(p, 7, &s, ahead, 24);
+        season_learn(p, 7, &s, k % 2 ? 1e308 : -1e308, k % 2 ? INFINITY : -1e308, 1e308);
+        season_course_of(p, 7, s.steps, &c);
+        season_look_ahead(&c, s.phase, ahead, 24);
         for (int j = 0; j <= 24; j++) cr_assert(isfinite(ahead[j]));
     }
     free(p);

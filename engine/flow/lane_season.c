@@ -1,0 +1,60 @@
+/* The season as the networks see it.
+ *
+ * Equations (value x at phase p of a season of S steps, sigma its scale, level() and mean: engine/forecast/season.h)
+ *     deviation  clip((x - mean - level(p)) / sigma, 6)
+ *     change_k   clip((level(p + k / 24) - level(p)) / sigma, 6)      k = 1, 3, 6, 12, 18, 21: what the season will bring
+ * A window keeps p and (x - mean) / sigma of each step; the level is taken from the profile as it is when the window is
+ * cut. */
+#include <math.h>
+
+#include "engine/flow/lane_private.h"
+
+static const double INPUT_LIMIT = 6;
+
+struct season_profile *lane_profile(const struct lane *l, const struct key_row *r, int value)
+{
+    const size_t each = season_profile_bytes(l->plan->n_season_bins);
+    return (struct season_profile *)(void *)(r->row + l->plan->at_season + (size_t)value * each);
+}
+
+struct eddy_season lane_season(const struct lane *l, const struct key_row *r, int64_t time_ns)
+{
+    return season_at(&l->plan->season, time_ns, r->count, *(const double *)(void *)(r->row + l->plan->at_clock));
+}
+
+struct lane_courses lane_courses(struct lane *l, const struct key_row *r, int channel, double steps)
+{
+    const struct plan *p = l->plan;
+    for (int d = 0; d < p->n_dims; d++)
+        season_course_of(lane_profile(l, r, channel * p->n_dims + d), p->n_season_bins, steps, &l->courses[d]);
+    return (struct lane_courses){l->courses, steps};
+}
+
+void lane_season_inputs_kept(struct lane *l, const struct lane_courses *courses, const struct point *points,
+                             const float *kept)
+{
+    static const int AHEAD[SEASON_INPUTS - 1] = {1, 3, 6, 12, 18, 21};
+    const double phase = (double)kept[0];
+    for (int d = 0; d < l->plan->n_dims; d++) {
+        float *u = l->season_inputs + (size_t)d * SEASON_INPUTS;
+        const double sigma = (double)points[d].sigma, now = season_level(&courses->item[d], phase);
+        *u++ = (float)lane_clip((double)kept[1 + d] - now / sigma, INPUT_LIMIT);
+        for (int k = 0; k < SEASON_INPUTS - 1; k++)
+            *u++ = (float)lane_clip((season_level(&courses->item[d], phase + AHEAD[k] / 24.) - now) / sigma,
+                                    INPUT_LIMIT);
+    }
+}
+
+void lane_season_inputs(struct lane *l, const struct lane_item *item, int channel, const struct point *points)
+{
+    const struct plan *p = l->plan;
+    if (p->n_season_extras == 0) return;
+    float *kept = l->extras + p->n_extras - p->n_season_extras;
+    kept[0] = (float)item->season.phase;
+    for (int d = 0; d < p->n_dims; d++) {
+        const struct season_profile *profile = lane_profile(l, item->row, channel * p->n_dims + d);
+        kept[1 + d] = (float)lane_clip((points[d].value - profile->mean) / (double)points[d].sigma, 1e6);
+    }
+    const struct lane_courses courses = lane_courses(l, item->row, channel, item->season.steps);
+    lane_season_inputs_kept(l, &courses, points, kept);
+}
