@@ -137,7 +137,7 @@ static void foresee_season(const struct foresight *f)
     (void)lane_courses(l, f->row, f->channel, f->season->steps);
     for (int d = 0; d < p->n_dims; d++) {
         double *ahead = l->ahead + (size_t)d * ((size_t)p->expert_shape.n_ahead + 1);
-        season_look_ahead(&l->courses[d], f->season->phase, ahead, p->expert_shape.n_ahead);
+        season_look_ahead(&l->courses[d], f->season->phase, ahead, p->n_ahead);
         l->levels[d] = season_level(&l->courses[d], f->season->phase);
     }
 }

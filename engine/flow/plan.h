@@ -100,6 +100,7 @@ struct plan {
     struct season_rule season;
     bool seasonal;          /* somebody reads the season's profile */
     bool networks_seasonal; /* networks do, or forecast from it */
+    int n_ahead;            /* how far it is looked ahead; expert_shape.n_ahead if an expert reads it */
     int n_season_bins;      /* of the profile */
     int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
     bool training;

@@ -69,7 +69,10 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
         if (e->part->plan) rc = e->part->plan(e->settings, &p->expert_shape, &why);
         if (rc < 0) return eddy_fail(err, EDDY_ECONFIG, "%s: %.400s", choice->where, why.message);
         e->bytes = (e->part->state_bytes(e->settings, &p->expert_shape) + 7) & ~(size_t)7;
-        p->seasonal |= e->part->seasonal && p->n_season_bins > 0;
+        if (e->part->seasonal && p->n_season_bins > 0) {
+            p->seasonal = true;
+            p->n_ahead = p->expert_shape.n_ahead;
+        }
     }
     p->n_experts++;
     return rc;
@@ -122,6 +125,7 @@ static void experts_shape(struct plan *p)
                                                  .horizons = p->outlook.horizons,
                                                  .season = p->season.kind == SEASON_STEPS ? (int)p->season.steps : 0,
                                                  .n_ahead = last > LEAST_AHEAD ? last : LEAST_AHEAD};
+    p->n_ahead = last;
 }
 
 eddy_status plan_experts(struct plan *p, struct eddy_error *err)

@@ -40,10 +40,11 @@ struct eddy_season season_at(const struct season_rule *r, int64_t time_ns, int64
     return (struct eddy_season){steps, (double)(into < 0 ? into + period : into) / (double)period};
 }
 
+/* 0 <= phase; truncation instead of floor(), which is a call where the baseline has no instruction for it. */
 static double season_place(int n_bins, double phase)
 {
-    const double u = phase * n_bins + .5;
-    return u - n_bins * floor(u / n_bins);
+    const double u = (phase - (double)(int64_t)phase) * n_bins + .5;
+    return u < n_bins ? u : u - n_bins;
 }
 
 static int season_bin(int n_bins, double place)
@@ -66,7 +67,8 @@ static double season_raw(const struct season_course *c, double phase)
     const double place = season_place(c->n_bins, phase);
     const int b = season_bin(c->n_bins, place);
     const double before = c->level[b ? b - 1 : c->n_bins - 1];
-    return before + fmin(1, place - b + .5 / c->per_bin) * (c->level[b] - before);
+    const double within = place - b + c->half_step;
+    return before + (within < 1 ? within : 1) * (c->level[b] - before);
 }
 
 void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double x, double difference,
@@ -92,20 +94,20 @@ void season_learn(struct season_profile *p, int n_bins, const struct eddy_season
 void season_course_of(const struct season_profile *p, int n_bins, double steps, struct season_course *c)
 {
     double mean = 0, sum = 0, average = 0;
-    int n = 0;
     c->n_bins = 0;
     c->steps = steps;
     if (!(steps > 0) || (double)p->n < steps || !p->seen) return;
     c->n_bins = n_bins;
-    c->per_bin = season_steps_per_bin(n_bins, steps);
-    for (int b = 0; b < n_bins; b++)
-        if (p->seen >> b & 1) mean += (double)p->rate[b], n++;
-    mean /= n;
+    c->half_step = .5 / season_steps_per_bin(n_bins, steps);
+    const double per_bin = season_steps_per_bin(n_bins, steps);
+    for (int b = 0; b < n_bins; b++) mean += (double)p->rate[b]; /* a bin never seen has rate 0 */
+    mean /= __builtin_popcountll(p->seen);
     for (int b = 0; b < n_bins; b++) {
-        if (p->seen >> b & 1) sum += c->per_bin * ((double)p->rate[b] - mean);
+        if (p->seen >> b & 1) sum += per_bin * ((double)p->rate[b] - mean);
         c->level[b] = sum;
-        average += sum / n_bins;
+        average += sum;
     }
+    average /= n_bins;
     for (int b = 0; b < n_bins; b++) c->level[b] -= average;
     const double known = (double)p->n - steps;
     c->trust = p->syy > 0 ? fmin(1, fmax(0, 1.5 * p->sxy / p->syy)) * known / (known + steps / 2) : 0;

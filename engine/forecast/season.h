@@ -49,10 +49,10 @@ void season_learn(struct season_profile *, int n_bins, const struct eddy_season 
 /* The profile as a curve, for many looks at it. */
 struct season_course {
     int n_bins; /* 0: nothing is known, the level is 0 throughout */
-    double steps, per_bin, trust, level[SEASON_MAX_BINS];
+    double steps, half_step, trust, level[SEASON_MAX_BINS];
 };
 void season_course_of(const struct season_profile *, int n_bins, double steps, struct season_course *);
-double season_level(const struct season_course *, double phase); /* any phase: 1.25 is .25 of the next season */
+double season_level(const struct season_course *, double phase); /* phase >= 0: 1.25 is .25 of the next season */
 /* How the level changes from the event on: ahead [n_ahead + 1], ahead[0] = 0. */
 void season_look_ahead(const struct season_course *, double phase, double *ahead, int n_ahead);
 
