@@ -17,6 +17,7 @@ struct args {
     const char *from, *to, *output, *metrics, *state, *model, *dead_letter;
     const char *time_column, *key_column, *values, *label_column, *category_columns;
     const char *time, *start, *interval, *time_unit;
+    const char *score_rows, *scale_rows;
     bool no_header, json;
 };
 
@@ -27,6 +28,10 @@ static const struct command_option options[] = {
     {"output", COMMAND_TEXT, offsetof(struct args, output), "PATH",
      "results: JSON lines, columns for .csv, - for stdout"},
     {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON"},
+    {"score-rows", COMMAND_TEXT, offsetof(struct args, score_rows), "A:B",
+     "figures of the forecasts made in rows A..B-1 of each series"},
+    {"scale-rows", COMMAND_TEXT, offsetof(struct args, scale_rows), "A:B",
+     "errors over the standard deviation of these rows of their series"},
     {"dead-letter", COMMAND_TEXT, offsetof(struct args, dead_letter), "PATH", "bad records as JSON lines"},
     {"state", COMMAND_TEXT, offsetof(struct args, state), "DIR", "keep the state here; default: thrown away"},
     {"model", COMMAND_TEXT, offsetof(struct args, model), "FILE", "start from the weights of this safetensors file"},
@@ -53,6 +58,7 @@ struct replay {
     struct pipeline pipeline;
     struct progress progress;
     struct metrics *metrics;
+    struct metrics_request wanted;
     struct schema_names values, categories; /* --values, --category-columns */
     bool misused;                           /* the error is one of the command line */
 };
@@ -143,6 +149,15 @@ static const char *replay_arguments(const struct args *a)
     return NULL;
 }
 
+static const char *replay_scoring(const struct args *a, struct metrics_request *wanted)
+{
+    if (a->score_rows && !metrics_rows_parse(a->score_rows, &wanted->score))
+        return "--score-rows takes A:B, the rows A to B-1 of every series, or A: for all from A on";
+    if (a->scale_rows && !metrics_rows_parse(a->scale_rows, &wanted->scale))
+        return "--scale-rows takes A:B, the rows A to B-1 of every series, or A: for all from A on";
+    return NULL;
+}
+
 /* ---- the run ---- */
 
 static eddy_status replay_open(struct replay *r, struct eddy_error *err)
@@ -182,8 +197,9 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     p->request.on_bad = replay_bad;
     p->request.on_tick = replay_tick;
     p->request.context = r;
-    const struct metrics_request wanted = {.settings = &p->settings, .by_partition = !a->inputs.n};
-    return metrics_open(&wanted, &r->metrics, err);
+    r->wanted.settings = &p->settings;
+    r->wanted.by_partition = !a->inputs.n;
+    return metrics_open(&r->wanted, &r->metrics, err);
 }
 
 /* A replay starts at its first row; on top of an older state it would leave out the rows that the state knows. */
@@ -253,7 +269,9 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     struct args args = {0};
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
+    struct metrics_request wanted = {0};
     const char *wrong = replay_arguments(&args);
+    if (!wrong) wrong = replay_scoring(&args, &wanted);
     if (wrong) return command_usage(c, "%s", wrong);
     struct config *config;
     int brings = COMMAND_BRINGS_SINK | (args.inputs.n ? COMMAND_BRINGS_SOURCE : 0);
@@ -261,7 +279,7 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     if (rc != COMMAND_GO) return rc;
 
     struct eddy_error err = {0};
-    struct replay replay = {.command = c, .args = &args, .config = config};
+    struct replay replay = {.command = c, .args = &args, .config = config, .wanted = wanted};
     eddy_status done = replay_open(&replay, &err);
     if (done >= 0) done = replay_run(&replay, &err);
     if (replay.misused)

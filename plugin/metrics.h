@@ -10,14 +10,21 @@
  *          mse / persistence_mse, in which every series counts the same (series whose persistence never errs, or that
  *          are never wrong, are left out; `series` says how many counted).  `mase` is the mean over series of mae
  *          divided by the mean absolute step of that series.
+ * Scale    with `scale`, errors are divided by the population standard deviation of the series' values in those rows;
+ *          series that have none (`unscaled`) are left out.  mase, smape and relative_mse know no units.
+ * Pinball  of a level q: max(q e, (q - 1) e), e = y - forecast; the mean over the edges of all bands, whose levels are
+ *          (1 -+ coverage) / 2, and the forecast itself as the median.
+ * Season   the seasonal forecast of row t + h made in row t is the newest known row of the same phase, t + h - m ceil(h /
+ *          m); m by `forecast.season` at the pace of the key's first events; `seasonal_mse` is over those of the pairs
+ *          for which that row exists and holds a value.
  * Classes  are judged where the label and the probabilities are known: `accuracy` of the most probable class (the first
  *          of equals), `log_loss` the mean of -ln p of the true class, p no smaller than 1e-15, `brier` the mean of the
  *          squared distance between the probabilities and the truth (0..2), `base_rate_brier` the same for the shares of
  *          the classes among these labels, known in hindsight.  Labels that name no class of the network do not count.
  * Smoothed values are judged against the values as they came; `smoothed` pools all series in their raw units.
- * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands) x sum of horizons) for what is outstanding and 48 bytes per
- *          horizon for the sums, up to `max_bytes` in all: keys that come later are not measured, and `unmeasured`
- *          counts their events.
+ * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands) x sum of horizons) for what is outstanding, 80 bytes per
+ *          horizon for the sums and 24 per band, and 8 bytes per step of the season and of the horizons, up to
+ *          `max_bytes` in all: keys that come later are not measured, and `unmeasured` counts their events.
  * Threads  one thread. */
 #ifndef PLUGIN_METRICS_H
 #define PLUGIN_METRICS_H
@@ -29,8 +36,16 @@
 
 struct metrics;
 
+/* Rows from..to-1 of every series; to = 0: not given. */
+struct metrics_rows {
+    int64_t from, to;
+};
+/* "A:B", or "A:" for all from A on; false when it is neither, or no row. */
+bool metrics_rows_parse(const char *text, struct metrics_rows *);
+
 struct metrics_request {
     const struct settings *settings;
+    struct metrics_rows score, scale;
     bool by_partition; /* a key belongs to its topic and partition (Kafka); files are one partition, a key goes on
                           from file to file */
     int64_t max_bytes; /* 0 = 256 MiB */
@@ -52,11 +67,11 @@ eddy_status metrics_write(const struct metrics *, const struct metrics_run *, st
 /* The same as a short table for people. */
 eddy_status metrics_print(const struct metrics *, const struct metrics_run *, FILE *out, struct eddy_error *);
 
-/* One row of by_horizon, pooled over all series; false when there is no i-th horizon. */
+/* One row of by_horizon, pooled over all series; NaN = unknown; false when there is no i-th horizon. */
 struct metrics_horizon {
     int h;
     int64_t n;
-    double mse, mae, rmse, smape, mase, relative_mse, persistence_mse, persistence_mae; /* NaN = unknown */
+    double mse, mae, rmse, smape, mase, pinball, relative_mse, persistence_mse, persistence_mae, seasonal_mse;
     double coverage, width; /* of the widest band: share of values inside, mean width; NaN = unknown */
     int64_t n_series;       /* series behind relative_mse */
 };

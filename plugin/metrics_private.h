@@ -1,21 +1,55 @@
-/* What metrics.c (collecting) and metrics_write.c (reporting) share. */
+/* What the files of the metrics share: metrics.c keeps the keys and hands results on; metrics_pairs.c judges forecasts,
+ * metrics_season.c those of the season, metrics_pool.c adds up over keys, metrics_write.c reports. */
 #ifndef PLUGIN_METRICS_PRIVATE_H
 #define PLUGIN_METRICS_PRIVATE_H
 
+#include "config/season.h"
 #include "plugin/metrics.h"
 
-struct metrics_key;
-
-/* Sums over the judged pairs of one series and horizon. */
+/* Sums over the judged pairs of one series and horizon, in raw units. */
 struct metrics_sum {
-    int64_t n;
-    double squared, absolute, symmetric, persistence_squared, persistence_absolute;
+    int64_t n, n_pinball, n_seasonal; /* pairs; with all levels known; with a value a season ago */
+    double squared, absolute, symmetric, pinball, persistence_squared, persistence_absolute, seasonal_squared;
 };
 
 /* Pairs that had this band, how many of them lay inside, and the sum of its widths. */
 struct metrics_band {
     int64_t n, inside;
     double width;
+};
+
+/* Mean and squared distances from it of the rows that scale a series. */
+struct metrics_scale {
+    int64_t n;
+    double mean, squared;
+};
+
+/* The values of one key's last seasons. */
+enum { METRICS_GAPS = 9 };
+struct metrics_season {
+    int steps;                 /* of one season; 0 = not known (yet) */
+    int n_gaps;                /* METRICS_GAPS: the pace is known, and steps settled */
+    int64_t last_ns;           /* time of the last event */
+    int64_t gap[METRICS_GAPS]; /* ns between the first events */
+    int room;                  /* rows in `past` */
+    double *past;              /* [room, V] value of row r at r % room; NULL while steps is 0 */
+};
+
+/* Everything about one key. */
+struct metrics_key {
+    uint64_t hash;
+    int64_t count; /* results of this key so far */
+    size_t name_len;
+    char *name;       /* [name_len] topic, partition and key, or the key alone */
+    double *last;     /* [V] last known value, NaN before; in one allocation with step_sum and ring */
+    double *step_sum; /* [V] sum of |y - last| */
+    /* for each horizon h of H: slots [h] of [V] of {forecast, persistence, [n_bands] of {lower, upper}} */
+    double *ring;
+    struct metrics_sum *sums;    /* [V, H] */
+    struct metrics_band *bands;  /* [V, H, n_bands] */
+    struct metrics_scale *scale; /* [V] */
+    int64_t *steps;              /* [V] how many step_sum has */
+    struct metrics_season season;
 };
 
 /* Of one class: labels that say it, verdicts that say it, and those where both do. */
@@ -41,6 +75,8 @@ struct metrics_smoothed {
 struct metrics {
     const struct settings *settings;
     bool by_partition;
+    struct metrics_rows score, scale;
+    struct season_rule season;
     bool failed; /* out of memory while collecting */
     int n_values, n_horizons, n_bands;
     int *horizons;              /* [n_horizons]; NULL before the first result */
@@ -48,7 +84,6 @@ struct metrics {
     size_t slot_doubles;        /* of one outstanding forecast */
     size_t ring_doubles;        /* of one key */
     double *coverages;          /* [n_bands] ascending */
-    struct metrics_band *bands; /* [n_values, n_horizons, n_bands], over all keys */
     char **names;               /* [n_values] */
     struct metrics_key **table; /* [cap] open addressing, a power of two */
     size_t cap, n_keys;
@@ -58,15 +93,32 @@ struct metrics {
     struct eddy_buffer scratch;
 };
 
+/* metrics_pairs.c */
+bool metrics_shape(struct metrics *, const struct eddy_result *); /* by the first result; false: out of memory */
+void metrics_pairs_clear(const struct metrics *, struct metrics_key *);
+/* Judges what had been forecast for this result and keeps what it forecasts. */
+void metrics_pairs_add(const struct metrics *, struct metrics_key *, const struct eddy_result *);
+struct metrics_band *metrics_bands(const struct metrics *, const struct metrics_key *, int horizon, int value);
+
+/* metrics_season.c */
+bool metrics_season_add(struct metrics *, struct metrics_key *,
+                        const struct eddy_result *); /* false: out of memory */
+/* What a season ago was known of the row that comes h after its forecast; NaN = unknown. */
+double metrics_season_naive(const struct metrics *, const struct metrics_key *, int64_t row, int h, int value);
+
+/* metrics_pool.c: over all keys; value -1 = over all values too.  Key NULL = all. */
 struct metrics_pooled {
-    struct metrics_sum sum;
+    struct metrics_sum sum;    /* in the units of the report */
     double relative_mse, mase; /* NaN = unknown */
     int64_t n_series;
 };
-/* Over all keys; value -1 = over all values too. */
-void metrics_pool(const struct metrics *, int horizon, int value, struct metrics_pooled *);
-void metrics_band_of(const struct metrics *, int horizon, int value, int band, struct metrics_band *);
-void metrics_horizon_of(const struct metrics *, int horizon, int value, struct metrics_horizon *);
+void metrics_pool(const struct metrics *, const struct metrics_key *, int horizon, int value,
+                  struct metrics_pooled *);
+void metrics_band_of(const struct metrics *, const struct metrics_key *, int horizon, int value, int band,
+                     struct metrics_band *);
+void metrics_horizon_of(const struct metrics *, const struct metrics_key *, int horizon, int value,
+                        struct metrics_horizon *);
+int64_t metrics_unscaled(const struct metrics *); /* series without a deviation to divide by */
 
 /* metrics_labels.c: classes and smoothed values.  They write and print nothing while nothing was judged. */
 bool metrics_classes_add(struct metrics_classes *, const struct eddy_result *); /* false: out of memory */

@@ -19,7 +19,7 @@ static void write_bands(const struct metrics *m, int i, int value, struct json_o
         for (int b = 0; b < m->n_bands; b++) {
             char name[32];
             struct metrics_band band;
-            metrics_band_of(m, i, value, b, &band);
+            metrics_band_of(m, NULL, i, value, b, &band);
             double n = band.n ? (double)band.n : NAN;
             band_name(m->coverages[b], name);
             json_real(j, name, (width ? band.width : (double)band.inside) / n);
@@ -31,7 +31,7 @@ static void write_bands(const struct metrics *m, int i, int value, struct json_o
 static void write_horizon(const struct metrics *m, int i, int value, struct json_out *j)
 {
     struct metrics_horizon row, *h = &row;
-    metrics_horizon_of(m, i, value, h);
+    metrics_horizon_of(m, NULL, i, value, h);
     json_open(j, NULL, '{');
     json_int(j, "h", h->h);
     json_int(j, "n", h->n);
@@ -40,9 +40,11 @@ static void write_horizon(const struct metrics *m, int i, int value, struct json
     json_real(j, "rmse", h->rmse);
     json_real(j, "mase", h->mase);
     json_real(j, "smape", h->smape);
+    json_real(j, "pinball", h->pinball);
     write_bands(m, i, value, j);
     json_real(j, "persistence_mse", h->persistence_mse);
     json_real(j, "persistence_mae", h->persistence_mae);
+    json_real(j, "seasonal_mse", h->seasonal_mse);
     json_real(j, "relative_mse", h->relative_mse);
     json_int(j, "series", h->n_series);
     json_close(j, '}');
@@ -62,17 +64,20 @@ static void write_cumulative(const struct metrics *m, int value, struct json_out
     json_open(j, "cumulative", '[');
     for (int i = 0; i < m->n_horizons && m->horizons[i] == i + 1; i++) {
         struct metrics_pooled step;
-        metrics_pool(m, i, value, &step);
+        metrics_pool(m, NULL, i, value, &step);
         sum.n += step.sum.n;
         sum.squared += step.sum.squared;
         sum.absolute += step.sum.absolute;
         sum.persistence_squared += step.sum.persistence_squared;
+        sum.n_seasonal += step.sum.n_seasonal;
+        sum.seasonal_squared += step.sum.seasonal_squared;
         double n = sum.n ? (double)sum.n : NAN;
         json_open(j, NULL, '{');
         json_int(j, "H", m->horizons[i]);
         json_real(j, "mse", sum.squared / n);
         json_real(j, "mae", sum.absolute / n);
         json_real(j, "persistence_mse", sum.persistence_squared / n);
+        json_real(j, "seasonal_mse", sum.n_seasonal ? sum.seasonal_squared / (double)sum.n_seasonal : NAN);
         json_close(j, '}');
     }
     json_close(j, ']');
@@ -81,8 +86,9 @@ static void write_cumulative(const struct metrics *m, int value, struct json_out
 static void write_forecast(const struct metrics *m, struct json_out *j)
 {
     json_open(j, "forecast", '{');
-    json_text(j, "units", "raw");
+    json_text(j, "units", m->scale.to ? "scaled" : "raw");
     json_int(j, "unmeasured", m->unmeasured);
+    if (m->scale.to) json_int(j, "unscaled", metrics_unscaled(m));
     write_by_horizon(m, -1, j);
     write_cumulative(m, -1, j);
     if (m->n_values > 1) {
@@ -157,7 +163,7 @@ static void print_horizon(const struct metrics *m, int i, FILE *out)
 {
     struct metrics_horizon h;
     char a[32], b[32], c[32], d[32], e[32];
-    metrics_horizon_of(m, i, -1, &h);
+    metrics_horizon_of(m, NULL, i, -1, &h);
     fprintf(out, "%8d %10lld %12s %12s %12s %10s %10s\n", h.h, (long long)h.n, number(h.mae, a), number(h.mse, b),
             number(h.persistence_mse, c), number(h.relative_mse, d), number(h.coverage, e));
 }

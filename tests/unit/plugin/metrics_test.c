@@ -222,6 +222,105 @@ static void write_text(struct metrics *m, char text[8192])
     fclose(out);
 }
 
+static struct metrics *opened_with(const struct settings *of, const char *score, const char *scale)
+{
+    struct metrics *m;
+    struct eddy_error err;
+    struct metrics_request request = {.settings = of};
+    cr_assert(!score || metrics_rows_parse(score, &request.score));
+    cr_assert(!scale || metrics_rows_parse(scale, &request.scale));
+    cr_assert_eq(metrics_open(&request, &m, &err), EDDY_OK);
+    return m;
+}
+
+Test(metrics, only_forecasts_made_in_the_scored_rows_count)
+{
+    struct metrics *m = opened_with(&settings, "1:3", NULL);
+    struct metrics_horizon h;
+    add(m, "f", 0, "a", 0, 90, 90); /* too early */
+    add(m, "f", 0, "a", 0, 1, 5);
+    add(m, "f", 0, "a", 0, 1, 5);
+    add(m, "f", 0, "a", 0, 90, 90); /* too late; what came before is still judged by these rows */
+    add(m, "f", 0, "a", 0, 90, 90);
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_expect_eq(h.n, 2);
+    NEAR(h.mse, 1);
+    cr_assert(metrics_horizon(m, 1, &h));
+    cr_expect_eq(h.n, 2);
+    NEAR(h.mse, 25);
+    metrics_close(m);
+}
+
+Test(metrics, errors_are_divided_by_the_deviation_of_the_rows_that_scale)
+{
+    char text[8192] = "";
+    struct metrics *m = opened_with(&settings, "2:", "0:2");
+    struct metrics_horizon h;
+    const double sizes[] = {1, 100};
+    for (int k = 0; k < 2; k++) {
+        double u = sizes[k];
+        const char *key = k ? "large" : "small";
+        add(m, "f", 0, key, 8 * u, 0, 0);
+        add(m, "f", 0, key, 12 * u, 0, 0);      /* deviation 2 u */
+        add(m, "f", 0, key, 10 * u, 14 * u, 0); /* error 6 u = 3 deviations; persistence 2 u = 1 */
+        add(m, "f", 0, key, 8 * u, NAN, NAN);
+    }
+    add(m, "f", 0, "flat", 5, 0, 0); /* has no deviation: is left out */
+    add(m, "f", 0, "flat", 5, 0, 0);
+    add(m, "f", 0, "flat", 5, 7, 0);
+    add(m, "f", 0, "flat", 5, 7, 0);
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_expect_eq(h.n, 2);
+    NEAR(h.mse, 9);
+    NEAR(h.mae, 3);
+    NEAR(h.persistence_mse, 1);
+    NEAR(h.width, (2 / 2.0 + 2 / 200.0) / 2); /* the helper's bands do not grow with the series */
+    write_text(m, text);
+    cr_expect(strstr(text, "\"units\":\"scaled\",\"unmeasured\":0,\"unscaled\":1,"), "%s", text);
+    metrics_close(m);
+}
+
+Test(metrics, pinball_is_the_mean_over_the_edges_and_the_median)
+{
+    struct metrics *m = opened(false);
+    struct metrics_horizon h;
+    add(m, "f", 0, "a", 0, 1, 0); /* edges 0, 0.5, 1.5, 2 of levels .05, .25, .75, .95 */
+    add(m, "f", 0, "a", 3, 0, 0);
+    cr_assert(metrics_horizon(m, 0, &h));
+    NEAR(h.pinball, (0.05 * 3 + 0.25 * 2.5 + 0.5 * 2 + 0.75 * 1.5 + 0.95 * 1) / 5);
+    metrics_close(m);
+}
+
+Test(metrics, the_seasonal_forecast_repeats_the_newest_known_season)
+{
+    const struct settings seasonal = {
+        .name = "t", .forecast = {.bands = {2, bands}, .season = "2"}, .detect = {.threshold = 0.4}};
+    struct metrics *m = opened_with(&seasonal, NULL, NULL);
+    struct metrics_horizon h;
+    add(m, "f", 0, "a", 1, 0, 0);
+    add(m, "f", 0, "a", 5, 0, 0); /* a season ago there was no row */
+    add(m, "f", 0, "a", 2, 0, 0); /* 2 - 1, for both horizons */
+    add(m, "f", 0, "a", 8, 0, 0); /* 8 - 5 */
+    cr_assert(metrics_horizon(m, 0, &h));
+    cr_expect_eq(h.n, 3);
+    NEAR(h.seasonal_mse, (1.0 + 9.0) / 2);
+    cr_assert(metrics_horizon(m, 1, &h));
+    NEAR(h.seasonal_mse, (1.0 + 9.0) / 2);
+    metrics_close(m);
+}
+
+Test(metrics, rows_are_two_numbers)
+{
+    struct metrics_rows rows;
+    cr_expect(metrics_rows_parse("0:1", &rows) && rows.from == 0 && rows.to == 1);
+    cr_expect(metrics_rows_parse("3600:14400", &rows) && rows.from == 3600 && rows.to == 14400);
+    cr_expect(metrics_rows_parse("7:", &rows) && rows.from == 7 && rows.to == INT64_MAX);
+    static const char *const wrong[] = {"",   ":",     "1",    "2:2",  "3:2",
+                                        ":4", "1:2:3", "-1:2", " 1:2", "1:99999999999999999999"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        cr_expect_not(metrics_rows_parse(wrong[i], &rows), "\"%s\"", wrong[i]);
+}
+
 Test(metrics, every_band_has_its_own_coverage)
 {
     char text[8192] = "";
