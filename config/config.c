@@ -78,10 +78,25 @@ static eddy_status read_tree(struct config *c, const struct config_request *requ
     return rc;
 }
 
-static void apply_overrides(struct config *c, const struct config_request *request, struct node *root, bool plugins)
+/* Some overrides decide what the others mean, and go first. */
+enum override_turn { OVERRIDES_OF_PLUGINS, OVERRIDES_OF_PROFILES, OVERRIDES_OF_THE_REST };
+
+static const struct profile *profiles_of(const struct config_request *request)
+{
+    return request->profiles ? request->profiles : profiles_built_in;
+}
+
+static enum override_turn override_turn_of(const struct config_request *request, const char *override)
+{
+    if (override_is_of(override, "plugins")) return OVERRIDES_OF_PLUGINS;
+    return profiles_chosen_by(profiles_of(request), override) ? OVERRIDES_OF_PROFILES : OVERRIDES_OF_THE_REST;
+}
+
+static void apply_overrides(struct config *c, const struct config_request *request, struct node *root,
+                            enum override_turn turn)
 {
     for (const char *const *o = request->overrides; o && *o; o++)
-        if (override_is_of(*o, "plugins") == plugins) override_apply(&c->reading, root, settings_options, *o);
+        if (override_turn_of(request, *o) == turn) override_apply(&c->reading, root, settings_options, *o);
 }
 
 /* Loaded parts must be known before any part is looked up.  False when they are not: then nothing more can be said. */
@@ -121,9 +136,11 @@ static void fill_settings(struct config *c, const struct config_request *request
                             node_kind_text(root));
         return;
     }
-    apply_overrides(c, request, root, true);
+    apply_overrides(c, request, root, OVERRIDES_OF_PLUGINS);
     if (!load_plugins(c, request, root)) return;
-    apply_overrides(c, request, root, false);
+    apply_overrides(c, request, root, OVERRIDES_OF_PROFILES);
+    if (!profiles_apply(r, profiles_of(request), settings_options, root)) return;
+    apply_overrides(c, request, root, OVERRIDES_OF_THE_REST);
     c->settings = (struct settings){0};
     options_fill(r, settings_options, root, "", &c->settings);
     if (!r->oom) settings_check(r, root, &c->settings);

@@ -1,6 +1,7 @@
 /* A configuration: one YAML file plus --set overrides, read into `struct settings`.
  *
- * config_open() reads with libyaml, expands ${VAR}, ${VAR:-default} and ${file:path} in scalars, applies the overrides
+ * config_open() reads with libyaml, merges the profiles that are chosen beneath it (profiles.h), expands ${VAR},
+ * ${VAR:-default} and ${file:path} in scalars, applies the overrides
  * (each "a.b.c=VALUE", VALUE being YAML; an index picks a list item: "forecast.network.layers.0.gru.units=16"), and
  * fills the settings by the option tables.
  *
@@ -14,6 +15,7 @@
 
 #include <stdio.h>
 
+#include "config/profiles.h"
 #include "config/settings.h"
 
 struct config;
@@ -26,6 +28,7 @@ struct config_request {
     const char *text;             /* YAML text when path is NULL */
     const char *const *overrides; /* --set values; NULL-terminated or NULL */
     const struct eddy_parts *parts;
+    const struct profile *profiles; /* NULL = the built-in ones */
     const struct eddy_parts *(*load_plugins)(void *context, const struct eddy_strings *paths, struct eddy_error *);
     void *context;
     /* What a command supplies by itself, so that it may be absent from the file: replay and filter bring their own

@@ -95,6 +95,10 @@ static const struct eddy_option forecast_options[] = {
      "Several values in a record: independent gives each a state of its own under the same weights, joint makes one "
      "vector of them.",
      NULL, 0, false},
+    {"profile", EDDY_OPT_ENUM, AT(forecast, profile), "none", 0, 0, "none|fleet|best",
+     "Sets networks, experts and their constants together: fleet for many keys in a few kilobytes each, best for the "
+     "smallest errors. Whatever else is written still wins.",
+     NULL, 0, false},
     {"scope", EDDY_OPT_ENUM, AT(forecast, scope), "shared", 0, 0, "shared|key",
      "Whose weights: one set for all keys (fleets), or one per key (a few important series; needs train.mode inline "
      "or off).",
@@ -135,6 +139,8 @@ static const struct eddy_option forecast_options[] = {
 };
 
 static const struct eddy_option detect_options[] = {
+    {"sensitivity", EDDY_OPT_ENUM, AT(detect, sensitivity), "normal", 0, 0, "low|normal|high",
+     "Sets the constants of the detectors together. Whatever else is written still wins.", NULL, 0, false},
     {"threshold", EDDY_OPT_REAL, AT(detect, threshold), "0.4", 1e-6, 1, "score",
      "A record is an anomaly when its score reaches this.", NULL, 0, false},
     {"warmup", EDDY_OPT_INT, AT(detect, warmup), "50", 0, 1e9, "events", "Events of a key before it is scored.", NULL,

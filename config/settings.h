@@ -80,6 +80,7 @@ struct mix_settings {
 struct forecast_settings {
     struct eddy_ints horizons;       /* steps ahead, ascending */
     int channels;                    /* enum channels */
+    int profile;                     /* none, or a word of config/profiles.c */
     int scope;                       /* enum scope */
     struct network_settings network; /* the only one, named "network", unless `networks` names others */
     struct eddy_groups networks;     /* of struct network_settings */
@@ -94,6 +95,7 @@ struct forecast_settings {
 };
 
 struct detect_settings {
+    int sensitivity;               /* a word of config/profiles.c */
     double threshold;              /* alarm when score >= threshold */
     int64_t warmup;                /* events of a key before it is scored */
     struct eddy_choices detectors; /* of kind EDDY_PART_DETECTOR */
