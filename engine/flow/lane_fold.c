@@ -118,6 +118,7 @@ static void fold_series(struct lane *l, const struct lane_event *in, struct lane
     fold_extras(l, &in->event);
     for (int v = 0; v < p->n_values; v++)
         points[v] = lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season);
+    lane_season_find(l, r, points);
     for (int c = 0; c < p->n_channels; c++) {
         l->steps[i * p->n_channels + c] = false;
         if (lane_skips(p, c, in->event.x)) continue;

@@ -133,6 +133,8 @@ struct scale *lane_scale(const struct lane *, const struct key_row *, int value)
 /* lane_season.c */
 /* Where in the season the key's next event lies, when it comes at time_ns. */
 struct eddy_season lane_season(const struct lane *, const struct key_row *, int64_t time_ns);
+/* Looks for a cycle in the key's own past; with another one the profiles begin anew. */
+void lane_season_find(const struct lane *, const struct key_row *, const struct point *points /* [n_values] */);
 struct season_profile *lane_profile(const struct lane *, const struct key_row *, int value); /* seasonal only */
 /* What networks read of the season into season_inputs, and what windows keep of it behind the extras. */
 void lane_season_inputs(struct lane *, const struct lane_item *, int channel, const struct point *points);

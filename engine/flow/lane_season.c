@@ -17,9 +17,32 @@ struct season_profile *lane_profile(const struct lane *l, const struct key_row *
     return (struct season_profile *)(void *)(r->row + l->plan->at_season + (size_t)value * each);
 }
 
+static struct season_search *season_search_of(const struct lane *l, const struct key_row *r)
+{
+    return (struct season_search *)(void *)(r->row + l->plan->at_search);
+}
+
+/* A cycle that was found goes before the calendar's, unless both are the same: clocks know about gaps, counts do not. */
 struct eddy_season lane_season(const struct lane *l, const struct key_row *r, int64_t time_ns)
 {
-    return season_at(&l->plan->season, time_ns, r->count, *(const double *)(void *)(r->row + l->plan->at_clock));
+    const double usual_s = *(const double *)(void *)(r->row + l->plan->at_clock);
+    const struct eddy_season calendar = season_at(&l->plan->season, time_ns, r->count, usual_s);
+    const struct season_search *found = l->plan->at_search >= 0 ? season_search_of(l, r) : NULL;
+    if (!found || !(found->period > 0)) return calendar;
+    if (found->period > .95 * calendar.steps && found->period < 1.05 * calendar.steps) return calendar;
+    const double phase = found->phase + 1 / found->period;
+    return (struct eddy_season){found->period, phase < 1 ? phase : phase - 1};
+}
+
+void lane_season_find(const struct lane *l, const struct key_row *r, const struct point *points)
+{
+    static const double LIMIT = 1.5; /* scales, which are three differences wide */
+    const struct plan *p = l->plan;
+    double u = 0;
+    if (p->at_search < 0) return;
+    for (int v = 0; v < p->n_values; v++) u += lane_clip((double)points[v].dz, LIMIT);
+    if (!season_search_add(season_search_of(l, r), (float)u)) return;
+    for (int v = 0; v < p->n_values; v++) season_forget(lane_profile(l, r, v), p->n_season_bins);
 }
 
 struct lane_courses lane_courses(struct lane *l, const struct key_row *r, int channel, double steps)

@@ -185,6 +185,8 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
         {&p->at_clock, "clock", SECTION_F64, 1, sizeof(double)},
         {&p->at_scale, "scale", SECTION_BYTES, 1, values * sizeof(struct scale)},
         {&p->at_season, "season", SECTION_BYTES, plan_meaning(1, &p->season, sizeof(p->season)), season},
+        {&p->at_search, "season.search", SECTION_BYTES, 1,
+         p->seasonal && p->season.kind == SEASON_AUTO ? sizeof(struct season_search) : 0},
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_points, "train.points", SECTION_BYTES, 1, channels * steps * p->point_bytes},

@@ -17,6 +17,7 @@
 #include "eddy_expert.h"
 #include "engine/forecast/outlook.h"
 #include "engine/forecast/season.h"
+#include "engine/forecast/season_search.h"
 #include "engine/model/model.h"
 #include "engine/state/row_layout.h"
 #include "engine/train/tbptt.h"
@@ -115,6 +116,7 @@ struct plan {
     int64_t at_clock;    /* double: usual seconds between events */
     int64_t at_scale;    /* [n_values] struct scale */
     int64_t at_season;   /* [n_values] struct season_profile; seasonal only */
+    int64_t at_search;   /* struct season_search; seasonal and season auto only */
     int64_t at_steps;    /* [n_channels] int64_t: steps of the series */
     int64_t at_outlook;  /* [n_channels, outlook_bytes] */
     int64_t at_opinions; /* [n_channels, sum of horizons, n_dims, n_experts] float: each expert's forecast minus the

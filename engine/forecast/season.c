@@ -91,6 +91,13 @@ void season_learn(struct season_profile *p, int n_bins, const struct eddy_season
     p->seen |= 1ull << b;
 }
 
+void season_forget(struct season_profile *p, int n_bins)
+{
+    const double mean = p->mean;
+    memset(p, 0, season_profile_bytes(n_bins));
+    p->mean = mean;
+}
+
 void season_course_of(const struct season_profile *p, int n_bins, double steps, struct season_course *c)
 {
     double mean = 0, sum = 0, average = 0;

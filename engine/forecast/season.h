@@ -38,13 +38,15 @@ struct season_profile {
 /* How many bins the profile of such a season has; 0 = no season. */
 int season_bins(const struct season_rule *);
 size_t season_profile_bytes(int n_bins); /* a multiple of 8 */
-/* Where the event at time_ns, the count-th of its key, lies; usual_s = seconds between the key's events.  auto takes a day
+/* Where the event at time_ns, the count-th of its key, lies by the calendar; usual_s = seconds between the key's events.  auto takes a day
  * for events up to 4 hours apart, a week up to 2 days, a year up to 45 days. */
 struct eddy_season season_at(const struct season_rule *, int64_t time_ns, int64_t count, double usual_s);
 
 /* A value; difference: to the last one, NaN when there is none. */
 void season_learn(struct season_profile *, int n_bins, const struct eddy_season *, double x, double difference,
                   double sigma);
+
+void season_forget(struct season_profile *, int n_bins); /* all but the mean: another season */
 
 /* The profile as a curve, for many looks at it. */
 struct season_course {

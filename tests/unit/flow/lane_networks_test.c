@@ -125,7 +125,8 @@ Test(lane_networks, an_expert_alone_forecasts_without_any_network_of_that_kind)
 /* ---- looking back ---- */
 
 #define BACK                                                                                                         \
-    "forecast: {calendar: false, networks: {ahead: {layers: [{gru: {units: 4}}]}, back: {layers: [{bidirectional: "  \
+    "forecast: {calendar: false, season: none, networks: {ahead: {layers: [{gru: {units: 4}}]}, back: {layers: "     \
+    "[{bidirectional: "                                                                                              \
     "{layer: {gru: "                                                                                                 \
     "{units: "                                                                                                       \
     "8}}, lag: 3, center: exclude}}, {dense: {units: 8}}]}}}\ntrain: {mode: inline, every: 2, window: 12, epoch: "   \

@@ -1,0 +1,83 @@
+/* Periods found in a series' own past. */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "eddy_layer.h"
+#include "engine/forecast/season_search.h"
+
+static double noise(int64_t i)
+{
+    return (double)eddy_random_normal(11, (uint64_t)i);
+}
+
+/* Feeds the differences of x(t), t = from .. to - 1. */
+static void feed(struct season_search *s, double (*x)(int), int from, int to)
+{
+    for (int t = from; t < to; t++) (void)season_search_add(s, (float)(x(t + 1) - x(t)));
+}
+
+static double pump(int t) /* on for 9 of 30 steps */
+{
+    return (t % 30 < 9 ? 5 : 0) + .5 * noise(t);
+}
+static double wave(int t)
+{
+    return 3 * sin(2 * M_PI * t / 24) + .3 * noise(t);
+}
+static double faster(int t)
+{
+    return 3 * sin(2 * M_PI * t / 17.3) + .3 * noise(t);
+}
+static double long_cycle(int t)
+{
+    return (t % 100 < 40 ? 5 : 0) + .4 * noise(t);
+}
+
+static double noise_at_rest(int t)
+{
+    return noise(t);
+}
+
+Test(season_search, finds_cycles_of_any_shape_and_length_within_reach)
+{
+    static const struct {
+        double (*x)(int);
+        double period;
+    } cases[] = {{pump, 30}, {wave, 24}, {faster, 17.3}, {long_cycle, 100}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct season_search s = {0};
+        feed(&s, cases[i].x, 0, 1000);
+        cr_assert_float_eq(s.period, cases[i].period, .02 * cases[i].period, "case %zu: %g", i, s.period);
+    }
+}
+
+Test(season_search, follows_a_change_and_forgets_a_cycle_that_ends)
+{
+    struct season_search s = {0};
+    feed(&s, wave, 0, 1500);
+    cr_assert_float_eq(s.period, 24, .3, "%g", s.period);
+    feed(&s, faster, 1500, 4500);
+    cr_assert_float_eq(s.period, 17.3, .2, "%g", s.period);
+    feed(&s, noise_at_rest, 4500, 9000);
+    cr_assert_eq(s.period, 0);
+}
+
+Test(season_search, sees_no_cycle_in_noise_walks_and_resonances)
+{
+    int noises = 0, resonances = 0;
+    for (int run = 0; run < 60; run++) {
+        struct season_search white = {0}, walk = {0}, resonant = {0};
+        double y1 = 0, y2 = 0;
+        for (int t = 0; t < 2000; t++) {
+            const double e = noise(run * 100000 + t), y = 1.6 * y1 - .9 * y2 + e;
+            (void)season_search_add(&white, (float)(e - noise(run * 100000 + t - 1)));
+            (void)season_search_add(&walk, (float)e);
+            (void)season_search_add(&resonant, (float)(y - y1) / 3);
+            y2 = y1, y1 = y;
+        }
+        noises += (white.period > 0) + (walk.period > 0);
+        resonances += resonant.period > 0;
+    }
+    cr_assert_eq(noises, 0, "%d of 120", noises);
+    cr_assert_leq(resonances, 9, "%d of 60", resonances);
+}
