@@ -65,20 +65,25 @@ static void residuals_of_experts(struct lane *l, const struct key_row *r, int va
 }
 
 /* The one-step forecast and its band go into the result before anything learns from the error. */
-static void residuals_show(const struct lane *l, const struct key_row *r, int value, int j, double xhat,
+static void residuals_show(const struct lane *l, const struct key_row *r, int value, const struct outlook_entry *e,
                            const struct eddy_result *out)
 {
     const struct plan *p = l->plan;
+    const int dim = value % p->n_dims;
+    const bands_edge *edges = e->edges + (size_t)dim * (size_t)p->outlook.n_edges;
     double *block = (double *)(uintptr_t)out->y + value, lower, upper;
-    block[p->n_values] = xhat;
+    block[p->n_values] = e->xhat[dim];
     if (p->head_bands) {
         lower = (double)foresee_edges(l, r, value)[0];
         upper = (double)foresee_edges(l, r, value)[1];
-    } else if (!bands_edges(foresee_tracker(l, r, value, j), p->n_bands, p->n_bands - 1, &lower, &upper)) {
+    } else if (e->s0[dim] > 0) {
+        lower = bands_offset(e->s0[dim], edges[p->n_bands - 1]);
+        upper = bands_offset(e->s0[dim], edges[2 * p->n_bands - 1]);
+    } else {
         return;
     }
-    block[2 * p->n_values] = xhat + lower;
-    block[3 * p->n_values] = xhat + upper;
+    block[2 * p->n_values] = e->xhat[dim] + lower;
+    block[3 * p->n_values] = e->xhat[dim] + upper;
 }
 
 void lane_residuals(struct lane *l, const struct key_row *r, int value, double x, const struct eddy_result *out)
@@ -96,11 +101,13 @@ void lane_residuals(struct lane *l, const struct key_row *r, int value, double x
         if (t < p->outlook.horizons[j]) continue;
         const struct outlook_entry e = outlook_at(&p->outlook, foresee_outlook(l, r, channel), j, t);
         const double xhat = e.xhat[dim];
-        if (p->outlook.horizons[j] == 1) residuals_show(l, r, value, j, xhat, out);
+        if (p->outlook.horizons[j] == 1) residuals_show(l, r, value, &e, out);
         *residual = x - xhat;
         if (!isfinite(*residual)) continue;
         if (p->n_experts > 1) residuals_of_experts(l, r, value, j, t, x, xhat);
-        bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, *residual, e.s0[dim]);
+        if (!p->head_bands)
+            bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, *residual, e.s0[dim],
+                         e.edges + (size_t)dim * (size_t)p->outlook.n_edges);
     }
 }
 
@@ -200,6 +207,26 @@ static void foresee_by_itself(const struct foresight *f, int expert)
     }
 }
 
+/* Bands from the errors seen so far; kept with the forecast, because it is by them that the trackers will learn. */
+static void foresee_bands(const struct foresight *f, int dim, int j, double xhat, const struct outlook_entry *e)
+{
+    const struct plan *p = f->lane->plan;
+    const int value = f->channel * p->n_dims + dim;
+    const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
+    const size_t place = (size_t)j * (size_t)p->n_values + (size_t)value;
+    bands_edge *edges = e->edges + (size_t)dim * (size_t)p->outlook.n_edges;
+    const float *tracker = foresee_tracker(f->lane, f->row, value, j);
+    e->s0[dim] = bands_scale(tracker);
+    if (!bands_write(tracker, p->n_bands, edges)) return;
+    for (int b = 0; b < p->n_bands; b++) {
+        ((double *)(uintptr_t)f->out->band_lower)[(size_t)b * plane + place] = xhat +
+                                                                               bands_offset(e->s0[dim], edges[b]);
+        ((double *)(uintptr_t)f->out->band_upper)[(size_t)b * plane + place] = xhat +
+                                                                               bands_offset(e->s0[dim],
+                                                                                            edges[p->n_bands + b]);
+    }
+}
+
 /* Writes the forecasts of one value and keeps them until their labels come. */
 static void foresee_write(const struct foresight *f, int dim, const double *xhat /* [n_horizons] */)
 {
@@ -208,31 +235,13 @@ static void foresee_write(const struct foresight *f, int dim, const double *xhat
     const int value = f->channel * p->n_dims + dim;
     const double *opinions = foresee_of(f, dim);
     for (int j = 0; j < p->outlook.n_horizons; j++) {
-        struct outlook_entry e = outlook_at(&p->outlook, foresee_outlook(l, f->row, f->channel), j, f->step);
+        const struct outlook_entry e = outlook_at(&p->outlook, foresee_outlook(l, f->row, f->channel), j, f->step);
         e.xhat[dim] = xhat[j];
-        e.s0[dim] = bands_scale(foresee_tracker(l, f->row, value, j));
         ((double *)(uintptr_t)f->out->forecast)[j * p->n_values + value] = xhat[j];
+        if (!p->head_bands) foresee_bands(f, dim, j, xhat[j], &e);
         if (p->n_experts == 1) continue;
         float *kept = foresee_opinions(l, f->row, f->channel, dim, j, f->step);
         for (int k = 0; k < p->n_experts; k++) kept[k] = (float)(opinions[k * p->outlook.n_horizons + j] - xhat[j]);
-    }
-}
-
-/* Bands from the errors seen so far. */
-static void foresee_tracked_bands(const struct foresight *f, int dim, const double *xhat)
-{
-    const struct plan *p = f->lane->plan;
-    const int value = f->channel * p->n_dims + dim;
-    const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
-    double *low = (double *)(uintptr_t)f->out->band_lower, *high = (double *)(uintptr_t)f->out->band_upper;
-    for (int j = 0; j < p->outlook.n_horizons; j++) {
-        const float *tracker = foresee_tracker(f->lane, f->row, value, j);
-        const size_t place = (size_t)j * (size_t)p->n_values + (size_t)value;
-        double lower, upper;
-        for (int b = 0; b < p->n_bands && bands_edges(tracker, p->n_bands, b, &lower, &upper); b++) {
-            low[(size_t)b * plane + place] = xhat[j] + lower;
-            high[(size_t)b * plane + place] = xhat[j] + upper;
-        }
     }
 }
 
@@ -289,7 +298,6 @@ static void foresee_channel(const struct foresight *f)
             xhat = l->mixed;
         }
         foresee_write(f, d, xhat);
-        if (!p->head_bands) foresee_tracked_bands(f, d, xhat);
     }
     if (p->head_bands) foresee_head_bands(f);
 }

@@ -111,11 +111,18 @@ static eddy_status plan_horizons(struct plan *p, struct eddy_error *err)
     size_t *first = calloc((size_t)horizons->n + 1, sizeof(*first));
     if (!first) return plan_no_memory(err);
     for (int j = 0; j < horizons->n; j++) first[j + 1] = first[j] + (size_t)horizons->item[j];
-    p->outlook = (struct outlook_shape){horizons->n, p->n_dims, horizons->item, first};
-    p->outlook_bytes = outlook_bytes(&p->outlook);
+    p->outlook = (struct outlook_shape){
+        .n_horizons = horizons->n, .n_dims = p->n_dims, .horizons = horizons->item, .first = first};
     p->n_bands = p->settings->forecast.bands.n;
     p->tracker_floats = bands_floats(p->n_bands);
     return EDDY_OK;
+}
+
+/* Forecasts wait with the edges of their bands, unless those come from a head. */
+static void plan_outlook(struct plan *p)
+{
+    p->outlook.n_edges = p->head_bands ? 0 : 2 * p->n_bands;
+    p->outlook_bytes = outlook_bytes(&p->outlook);
 }
 
 /* Whether somebody reads the season's profile, networks and experts say. */
@@ -177,8 +184,9 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
     const size_t channels = (size_t)p->n_channels, values = (size_t)p->n_values;
     const size_t horizons = (size_t)p->outlook.n_horizons, steps = p->training ? (size_t)p->n_steps : 0;
     const struct eddy_reals *coverages = &p->settings->forecast.bands;
-    const uint32_t outlook = plan_meaning(1, p->outlook.horizons, horizons * sizeof(int));
-    const uint32_t bands = plan_meaning(outlook, coverages->item, (size_t)coverages->n * sizeof(double));
+    const uint32_t forecasts = plan_meaning(2, p->outlook.horizons, horizons * sizeof(int));
+    const uint32_t bands = plan_meaning(forecasts, coverages->item, (size_t)coverages->n * sizeof(double));
+    const uint32_t outlook = p->head_bands ? forecasts : bands;
     const size_t season = p->seasonal ? values * season_profile_bytes(p->n_season_bins) : 0;
     const struct planned_section sections[] = {
         {&p->at_trackers, "bands", SECTION_F32, bands, values * horizons * p->tracker_floats * sizeof(float)},
@@ -231,6 +239,7 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
     if (rc >= 0) rc = plan_networks(p, err);
     if (rc >= 0) rc = plan_experts(p, err);
     plan_points(p);
+    plan_outlook(p);
     if (rc >= 0) rc = plan_layout(p, err);
     if (rc < 0) {
         plan_close(p);

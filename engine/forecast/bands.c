@@ -2,7 +2,10 @@
 
 #include <math.h>
 
+#include "engine/math/quantiles.h"
+
 enum { AT_N, AT_S, AT_Q };
+static const double QUANTILE_GAIN = .03, SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6;
 
 size_t bands_floats(int n_bands)
 {
@@ -14,58 +17,66 @@ float bands_scale(const float *t)
     return t[AT_S];
 }
 
-/* Quantile of a normal error in units of its mean absolute value; Acklam-style accuracy is not needed for a start:
- * the logistic distribution of equal mean absolute value (2 ln 2) is close enough and has a closed form. */
-static double bands_start(double tau)
+/* Quantile of a normal error in units of its mean absolute value. */
+static float bands_start(double tau)
 {
-    return log(tau / (1 - tau)) / (2 * 0.69314718055994530942);
+    const double mean_size = 0.79788456080286535588; /* sqrt(2 / pi) */
+    return (float)(normal_quantile(tau) / mean_size);
 }
 
-static void bands_move(float *q, double tau, double r, double gain)
+static double bands_tail(const struct eddy_reals *coverages, int i)
 {
-    *q = (float)(*q + gain * (tau - (r < *q ? 1 : 0)));
+    return (1 - coverages->item[i]) / 2;
 }
 
-void bands_update(float *t, const struct eddy_reals *coverages, double error, float s0)
+static void bands_begin(float *t, const struct eddy_reals *coverages, double size)
 {
-    int n_bands = coverages->n;
-    double size = fabs(error);
+    t[AT_N] = 1;
+    t[AT_S] = (float)size;
+    for (int i = 0; i < coverages->n; i++) {
+        t[AT_Q + i] = bands_start(bands_tail(coverages, i));
+        t[AT_Q + coverages->n + i] = bands_start(1 - bands_tail(coverages, i));
+    }
+}
+
+void bands_update(float *t, const struct eddy_reals *coverages, double error, float s0, const bands_edge *edges)
+{
+    const int n_bands = coverages->n;
+    const double size = fabs(error);
     if (!isfinite(size) || size > 1e30) return; /* beyond a float's honest range: the detector's business */
-
     if (t[AT_N] == 0) {
-        t[AT_S] = (float)size;
-        for (int i = 0; i < n_bands; i++) {
-            double tail = (1 - coverages->item[i]) / 2;
-            t[AT_Q + i] = (float)bands_start(tail);
-            t[AT_Q + n_bands + i] = (float)bands_start(1 - tail);
-        }
-    } else {
-        double n = t[AT_N], s = t[AT_S];
-        if (s0 > 0) {
-            double gain = fmax(.03, 1 / (n + 10)), r = error / s0;
-            for (int i = 0; i < n_bands; i++) {
-                double tail = (1 - coverages->item[i]) / 2;
-                bands_move(&t[AT_Q + i], tail, r, gain);
-                bands_move(&t[AT_Q + n_bands + i], 1 - tail, r, gain);
-            }
-        }
-        double limited = s > 0 ? fmin(size, 20 * s) : size;
-        t[AT_S] = (float)(s + fmax(.01, 1 / (n + 1)) * (limited - s));
+        bands_begin(t, coverages, size);
+        return;
     }
-    if (t[AT_N] < 1e6f) t[AT_N] += 1;
+    for (int i = 0; i < n_bands && s0 > 0; i++) {
+        const double tail = bands_tail(coverages, i);
+        float *low = &t[AT_Q + i], *high = low + n_bands;
+        *low += (float)(QUANTILE_GAIN * (tail - (error < bands_offset(s0, edges[i]) ? 1 : 0)));
+        *high += (float)(QUANTILE_GAIN * (1 - tail - (error < bands_offset(s0, edges[n_bands + i]) ? 1 : 0)));
+    }
+    const double n = (double)t[AT_N], s = (double)t[AT_S];
+    const double limited = s > 0 ? fmin(size, SCALE_LIMIT * s) : size;
+    t[AT_S] = (float)(s + fmax(SCALE_GAIN, 1 / (n + 1)) * (limited - s));
+    if (n < COUNT_LIMIT) t[AT_N] += 1;
 }
 
-bool bands_edges(const float *t, int n_bands, int i, double *lower, double *upper)
+/* To the nearest step; trackers of hopeless series stop at the widest edge there is. */
+static bands_edge bands_round(float q)
 {
-    if (t[AT_N] == 0) return false;
-    /* The trackers move independently: an inner edge may not lie outside an outer one. */
-    double low = t[AT_Q + i], high = t[AT_Q + n_bands + i];
-    for (int j = 0; j < i; j++) {
-        low = fmin(low, t[AT_Q + j]);
-        high = fmax(high, t[AT_Q + n_bands + j]);
+    const double steps = floor((double)q / BANDS_STEP + .5);
+    return (bands_edge)(steps > INT16_MAX ? INT16_MAX : steps < -INT16_MAX ? -INT16_MAX : steps);
+}
+
+bool bands_write(const float *t, int n_bands, bands_edge *edges)
+{
+    bands_edge *lower = edges, *upper = edges + n_bands;
+    for (int i = 0; i < n_bands; i++) {
+        lower[i] = bands_round(t[AT_Q + i]);
+        upper[i] = bands_round(t[AT_Q + n_bands + i]);
+        /* The trackers move independently: an inner edge may not lie outside an outer one. */
+        if (lower[i] > upper[i]) lower[i] = upper[i] = (bands_edge)((lower[i] + upper[i]) / 2);
+        if (i > 0 && lower[i] > lower[i - 1]) lower[i] = lower[i - 1];
+        if (i > 0 && upper[i] < upper[i - 1]) upper[i] = upper[i - 1];
     }
-    if (low > high) low = high = (low + high) / 2;
-    *lower = t[AT_S] * low;
-    *upper = t[AT_S] * high;
-    return true;
+    return t[AT_N] > 0;
 }

@@ -1,10 +1,12 @@
 /* Prediction bands by online quantiles of the scaled error, one tracker per value and horizon.
  *
- * Equations (FORECASTING, section 4; e = x - xhat when the label arrives, s0 = s when the forecast was made)
- *     r      = e / s0
+ * Equations (FORECASTING, sections 4 and 9; e = x - xhat when the label arrives; s0 and q0 are the scale and the quantile
+ *            by which the forecast's band was written out)
+ *     q_tau += .03 (tau - [e < s0 q0_tau])                   for both edges of every band
  *     s     += max(.01, 1/(n+1)) (min(|e|, 20 s) - s)
- *     q_tau += max(.03, 1/(n+10)) (tau - [r < q_tau])        for both edges of every band
- *     band   = xhat + s q_tau
+ *     band   = xhat + s q_tau                                q_tau in steps of 1/256, edges in order
+ * A label is compared with the edge that was written out: so the share of values inside is what is steered, however long
+ * labels take to come.  (Against today's quantile the bands of far horizons come out too narrow.)
  * The quantiles start at those of a normal error, so that the first bands are sane.
  *
  * Layout   one tracker is [bands_floats(n_bands)] floats in the key's row, all 0 for a new key:
@@ -15,14 +17,25 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "eddy_option.h"
 
+/* A band's edge as it was written out: a quantile in steps of BANDS_STEP scales. */
+typedef int16_t bands_edge;
+#define BANDS_STEP (1. / 256)
+
 size_t bands_floats(int n_bands);
-/* Takes the error of a forecast in, made when the scale was s0 (0 = not known then). */
-void bands_update(float *tracker, const struct eddy_reals *coverages, double error, float s0);
-/* Offsets from the forecast to the edges of the i-th band; false while nothing is known. */
-bool bands_edges(const float *tracker, int n_bands, int i, double *lower, double *upper);
-float bands_scale(const float *tracker);
+float bands_scale(const float *tracker); /* s; 0 = not known yet */
+/* The edges of all bands now: lower [n_bands], then upper [n_bands]; false (and all 0) while nothing is known. */
+bool bands_write(const float *tracker, int n_bands, bands_edge *edges);
+/* How far an edge lies from the forecast, when the scale was s0. */
+static inline double bands_offset(float s0, bands_edge edge)
+{
+    return (double)s0 * ((double)edge * BANDS_STEP);
+}
+/* Takes in the error of a forecast that was written out with the scale s0 (0 = not known then) and these edges. */
+void bands_update(float *tracker, const struct eddy_reals *coverages, double error, float s0,
+                  const bands_edge *edges);
 
 #endif

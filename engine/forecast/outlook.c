@@ -7,13 +7,15 @@ static size_t outlook_numbers(const struct outlook_shape *s)
 
 size_t outlook_bytes(const struct outlook_shape *s)
 {
-    return outlook_numbers(s) * sizeof(double) + ((outlook_numbers(s) * sizeof(float) + 7) & ~(size_t)7);
+    const size_t each = sizeof(double) + sizeof(float) + (size_t)s->n_edges * sizeof(bands_edge);
+    return (outlook_numbers(s) * each + 7) & ~(size_t)7;
 }
 
 struct outlook_entry outlook_at(const struct outlook_shape *s, unsigned char *outlook, int j, int64_t t)
 {
-    size_t place = (s->first[j] + (size_t)(t % s->horizons[j])) * (size_t)s->n_dims;
+    const size_t place = (s->first[j] + (size_t)(t % s->horizons[j])) * (size_t)s->n_dims;
     double *xhat = (double *)(void *)outlook;
     float *s0 = (float *)(void *)(xhat + outlook_numbers(s));
-    return (struct outlook_entry){xhat + place, s0 + place};
+    bands_edge *edges = (bands_edge *)(void *)(s0 + outlook_numbers(s));
+    return (struct outlook_entry){xhat + place, s0 + place, edges + place * (size_t)s->n_edges};
 }

@@ -3,22 +3,26 @@
  * A forecast made at step t for t + h lies in place t mod h of its ring, and is overwritten at step t + h by the next
  * one, right after it was compared with what came.
  *
- * Layout   in the key's row, per channel:  xhat [sum of h, n_dims] doubles | s0 [sum of h, n_dims] floats
- *          (s0: the error scale when the forecast was made, for the bands). */
+ * Layout   in the key's row, per channel:  xhat [sum of h, n_dims] doubles | s0 [sum of h, n_dims] floats |
+ *          edges [sum of h, n_dims, n_edges] (s0 and edges: how its bands were written out, bands.h). */
 #ifndef ENGINE_FORECAST_OUTLOOK_H
 #define ENGINE_FORECAST_OUTLOOK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/forecast/bands.h"
+
 struct outlook_shape {
     int n_horizons, n_dims;
     const int *horizons; /* [n_horizons] */
     const size_t *first; /* [n_horizons + 1] sum of the horizons before the j-th: where its ring begins */
+    int n_edges;         /* two per band; 0: nothing is kept of them */
 };
 struct outlook_entry {
-    double *xhat; /* [n_dims] */
-    float *s0;    /* [n_dims] */
+    double *xhat;      /* [n_dims] */
+    float *s0;         /* [n_dims] */
+    bands_edge *edges; /* [n_dims, n_edges] */
 };
 
 size_t outlook_bytes(const struct outlook_shape *); /* per channel, a multiple of 8 */

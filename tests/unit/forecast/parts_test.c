@@ -46,24 +46,58 @@ Test(scale, stays_finite_for_the_largest_numbers)
     }
 }
 
-Test(bands, cover_what_they_promise)
+/* Independent normal errors of a random walk's forecasts, `lag` steps before they are known: how many lie inside. */
+static void expect_coverage(int lag)
+{
+    enum { N_BANDS = 2, STEPS = 20000, MOST = 48 };
+    static const double coverages[N_BANDS] = {.5, .9};
+    const struct eddy_reals wanted = {N_BANDS, coverages};
+    float tracker[16] = {0}, s0[MOST] = {0};
+    bands_edge edges[MOST][2 * N_BANDS] = {{0}};
+    double walk[STEPS] = {0};
+    int inside[N_BANDS] = {0}, n = 0;
+    cr_assert_leq(bands_floats(N_BANDS), 16);
+    for (int t = 1; t < STEPS; t++) {
+        walk[t] = walk[t - 1] + 3 * (double)eddy_random_normal(5, (uint64_t)t);
+        if (t >= lag) {
+            const double error = walk[t] - walk[t - lag];
+            const float s = s0[t % lag];
+            for (int b = 0; b < N_BANDS && t >= 500; b++)
+                inside[b] += error >= bands_offset(s, edges[t % lag][b]) &&
+                             error <= bands_offset(s, edges[t % lag][N_BANDS + b]);
+            n += t >= 500;
+            bands_update(tracker, &wanted, error, s, edges[t % lag]);
+        }
+        s0[t % lag] = bands_scale(tracker);
+        (void)bands_write(tracker, N_BANDS, edges[t % lag]);
+    }
+    cr_expect_float_eq((double)inside[0] / n, .5, .01, "%d steps: %g", lag, (double)inside[0] / n);
+    cr_expect_float_eq((double)inside[1] / n, .9, .005, "%d steps: %g", lag, (double)inside[1] / n);
+}
+
+Test(bands, cover_what_they_promise_at_every_horizon)
+{
+    expect_coverage(1);
+    expect_coverage(8);
+    expect_coverage(24);
+    expect_coverage(48);
+}
+
+Test(bands, begin_as_those_of_a_normal_error)
 {
     static const double coverages[] = {.5, .9};
     const struct eddy_reals wanted = {2, coverages};
     float tracker[16] = {0};
-    int inside[2] = {0}, n = 0;
-    cr_assert_leq(bands_floats(2), 16);
-    for (int i = 0; i < 20000; i++) {
-        double error = 3 * (double)eddy_random_normal(5, (uint64_t)i), lower, upper;
-        for (int b = 0; b < 2 && i >= 500; b++) {
-            cr_assert(bands_edges(tracker, 2, b, &lower, &upper));
-            inside[b] += error >= lower && error <= upper;
-        }
-        n += i >= 500;
-        bands_update(tracker, &wanted, error, bands_scale(tracker));
-    }
-    cr_assert_float_eq((double)inside[0] / n, .5, .02, "%g", (double)inside[0] / n);
-    cr_assert_float_eq((double)inside[1] / n, .9, .02, "%g", (double)inside[1] / n);
+    bands_edge edges[4];
+    cr_assert_not(bands_write(tracker, 2, edges));
+    cr_expect_eq(edges[1], 0);
+    bands_update(tracker, &wanted, -2, 0, edges);
+    cr_assert(bands_write(tracker, 2, edges));
+    cr_expect_eq(bands_scale(tracker), 2);
+    /* .67449 and 1.64485 standard deviations, of which .79788 are the mean size */
+    cr_expect_float_eq(bands_offset(1, edges[2]), .67449 / .79788, BANDS_STEP);
+    cr_expect_float_eq(bands_offset(1, edges[3]), 1.64485 / .79788, BANDS_STEP);
+    cr_expect_float_eq(bands_offset(2, edges[1]), -2 * 1.64485 / .79788, 2 * BANDS_STEP);
 }
 
 Test(bands, know_nothing_before_the_first_error_and_nest_afterwards)
@@ -71,12 +105,12 @@ Test(bands, know_nothing_before_the_first_error_and_nest_afterwards)
     static const double coverages[] = {.5, .9};
     const struct eddy_reals wanted = {2, coverages};
     float tracker[16] = {0};
-    double lower[2], upper[2];
-    cr_assert_not(bands_edges(tracker, 2, 0, &lower[0], &upper[0]));
-    for (int i = 0; i < 300; i++) {
-        bands_update(tracker, &wanted, i % 7 ? .1 : 1e29, bands_scale(tracker));
-        for (int b = 0; b < 2; b++) cr_assert(bands_edges(tracker, 2, b, &lower[b], &upper[b]));
-        cr_assert(lower[1] <= lower[0] && lower[0] <= upper[0] && upper[0] <= upper[1]);
+    bands_edge e[4] = {0};
+    cr_assert_not(bands_write(tracker, 2, e));
+    for (int i = 0; i < 3000; i++) {
+        bands_update(tracker, &wanted, i % 7 ? .1 : 1e29, bands_scale(tracker), e);
+        cr_assert(bands_write(tracker, 2, e));
+        cr_assert(e[1] <= e[0] && e[0] <= e[2] && e[2] <= e[3]);
     }
 }
 
@@ -84,7 +118,7 @@ Test(outlook, returns_at_its_step_what_was_forecast_for_it)
 {
     static const int horizons[] = {1, 3, 12};
     static const size_t first[] = {0, 1, 4, 16};
-    const struct outlook_shape shape = {3, 2, horizons, first};
+    const struct outlook_shape shape = {3, 2, horizons, first, 4};
     _Alignas(8) unsigned char memory[1024];
     cr_assert_leq(outlook_bytes(&shape), sizeof(memory));
     for (int64_t t = 0; t < 100; t++)
@@ -94,6 +128,7 @@ Test(outlook, returns_at_its_step_what_was_forecast_for_it)
             e.xhat[0] = -1;
             e.xhat[1] = (double)t + .5;
             e.s0[0] = e.s0[1] = 1;
+            for (int k = 0; k < 2 * 4; k++) e.edges[k] = (bands_edge)t;
         }
 }
 
