@@ -122,9 +122,11 @@ static const struct eddy_option forecast_options[] = {
      "there; or with scaling fixed the mean alone (none), as in models that were trained elsewhere.",
      NULL, 0, false},
     {"season", EDDY_OPT_STRING, AT(forecast, season), "auto", 0, 0, "",
-     "How long a season is: a number of steps (24), a duration of event time (24h), none, or auto: a day for events "
-     "up "
-     "to 4 hours apart, a week up to 2 days, a year up to 45 days.",
+     "How long a season is: a number of steps (24), a duration of event time (24h), none, or auto: a cycle of up to "
+     "128 "
+     "steps that is found in the key's own past (1 kB per key), else a day for events up to 4 hours apart, a week up "
+     "to "
+     "2 days, a year up to 45 days.",
      NULL, 0, false},
     {"bands", EDDY_OPT_REALS, AT(forecast, bands), "[0.5, 0.9]", 0, 1, "share of values inside",
      "Prediction bands: central coverages above 0 and below 1, ascending. The widest is written out.", NULL, 0,
