@@ -27,6 +27,7 @@ struct eddy_expert_shape {
     const int *horizons; /* [n_horizons] steps ahead, ascending */
     int season;          /* steps of a season, where the configuration counts it in steps; else 0 */
     int n_ahead;         /* how far `ahead` of an event reaches; at least 24 and the last horizon */
+    int n_features;      /* hidden outputs of the network that the part's option `network` names; else 0 */
 };
 
 struct eddy_expert_event {
@@ -40,6 +41,8 @@ struct eddy_expert_event {
     struct eddy_season season;
     double level;
     const double *ahead; /* [n_ahead + 1] */
+    /* What the top layer of that network says after this event. */
+    const float *features; /* [n_features] */
 };
 
 struct eddy_expert {

@@ -185,6 +185,14 @@ static void foresee_by_network(const struct foresight *f, int expert)
     }
 }
 
+/* [n_features] what the network that the expert reads has just made of the series. */
+static const float *foresee_hidden(const struct foresight *f, const struct plan_expert *e)
+{
+    const struct lane *l = f->lane;
+    if (e->reads < 0) return NULL;
+    return l->rows[e->reads].state[f->event * l->plan->n_channels + f->channel] + e->at_hidden;
+}
+
 static void foresee_by_itself(const struct foresight *f, int expert)
 {
     const struct lane *l = f->lane;
@@ -201,8 +209,9 @@ static void foresee_by_itself(const struct foresight *f, int expert)
             .time_ns = f->out->time_ns,
             .season = seasonal ? *f->season : (struct eddy_season){0},
             .level = seasonal ? l->levels[d] : 0,
-            .ahead = foresee_ahead(f, d)};
-        e->part->fold(e->settings, &p->expert_shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
+            .ahead = foresee_ahead(f, d),
+            .features = foresee_hidden(f, e)};
+        e->part->fold(e->settings, &e->shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
                       foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons);
     }
 }

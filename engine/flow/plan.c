@@ -278,7 +278,7 @@ void plan_prepare_row(void *plan, unsigned char *row)
     for (int i = 0; i < p->n_experts; i++) {
         const struct plan_expert *e = &p->experts[i];
         for (int v = 0; e->at_state >= 0 && e->part->init && v < p->n_values; v++)
-            e->part->init(e->settings, &p->expert_shape, row + e->at_state + (size_t)v * e->bytes);
+            e->part->init(e->settings, &e->shape, row + e->at_state + (size_t)v * e->bytes);
     }
     for (int i = 0; i < p->n_judges; i++) {
         const struct plan_judge *j = &p->judges[i];

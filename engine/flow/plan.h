@@ -69,6 +69,9 @@ struct plan_expert {
     const struct eddy_expert *part;
     const void *settings;
     int network;      /* index of the network that it is; -1 = the part forecasts by itself */
+    int reads;        /* index of the network whose hidden outputs it reads; -1 = none */
+    size_t at_hidden; /* where in that network's state they begin */
+    struct eddy_expert_shape shape;
     size_t bytes;     /* of its state per value */
     int64_t at_state; /* [n_values, bytes] */
 };

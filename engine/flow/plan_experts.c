@@ -4,6 +4,7 @@
 
 #include "engine/flow/plan_private.h"
 #include "engine/forecast/mix.h"
+#include "engine/model/stack.h"
 
 struct network_expert_settings {
     const char *name;
@@ -23,6 +24,16 @@ const struct eddy_expert expert_network = {
              .options = network_expert_options,
              .settings_size = sizeof(struct network_expert_settings)},
 };
+
+/* The option `network` of a part, if its table has one: whose residuals a detector looks at, whose hidden outputs an
+ * expert reads. */
+static const char *choice_bound_to(const struct eddy_choice *choice)
+{
+    for (const struct eddy_option *o = choice->part->options; o && o->name; o++)
+        if (strcmp(o->name, "network") == 0 && o->type == EDDY_OPT_STRING)
+            return *(const char *const *)(const void *)((const char *)choice->settings + o->offset);
+    return NULL;
+}
 
 /* ---- who forecasts ---- */
 
@@ -50,12 +61,35 @@ static eddy_status experts_network(const struct plan *p, const char *where, cons
                      name ? name : "");
 }
 
+/* The hidden outputs that a part asks for: those of the top layer, if its state begins with them. */
+static eddy_status experts_features(const struct plan *p, const struct eddy_choice *choice, struct plan_expert *e,
+                                    struct eddy_error *err)
+{
+    const char *name = choice_bound_to(choice), *where = choice->where;
+    if (!name) return EDDY_OK;
+    e->reads = plan_network_named(p, name);
+    if (e->reads < 0) return eddy_fail(err, EDDY_ECONFIG, "%s.network: no network of the name %s", where, name);
+    const struct network *net = p->networks[e->reads].net;
+    const struct network_layer *top = &net->layers[net->n_layers - 1];
+    if (!top->plan.state_gradient || p->networks[e->reads].task != TASK_FORECAST)
+        return eddy_fail(
+            err, EDDY_ECONFIG,
+            "%s.network: %s shows no hidden outputs: it must forecast, and its top layer be a gru, lstm or "
+            "rnn",
+            where, name);
+    e->shape.n_features = top->plan.n_out;
+    e->at_hidden = top->first_state;
+    return EDDY_OK;
+}
+
 static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice, struct eddy_error *err)
 {
     struct plan_expert *e = &p->experts[p->n_experts];
     *e = (struct plan_expert){.part = (const struct eddy_expert *)(const void *)choice->part,
                               .settings = choice->settings,
                               .network = -1,
+                              .reads = -1,
+                              .shape = p->expert_shape,
                               .at_state = -1};
     struct eddy_error why = {0};
     eddy_status rc = EDDY_OK;
@@ -66,9 +100,10 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
             rc = eddy_fail(err, EDDY_ECONFIG, "%s: the network %s is named twice", choice->where,
                            p->networks[e->network].name);
     } else {
-        if (e->part->plan) rc = e->part->plan(e->settings, &p->expert_shape, &why);
+        if ((rc = experts_features(p, choice, e, err)) < 0) return rc;
+        if (e->part->plan) rc = e->part->plan(e->settings, &e->shape, &why);
         if (rc < 0) return eddy_fail(err, EDDY_ECONFIG, "%s: %.400s", choice->where, why.message);
-        e->bytes = (e->part->state_bytes(e->settings, &p->expert_shape) + 7) & ~(size_t)7;
+        e->bytes = (e->part->state_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
         if (e->part->seasonal && p->n_season_bins > 0) {
             p->seasonal = true;
             p->n_ahead = p->expert_shape.n_ahead;
@@ -175,15 +210,6 @@ eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
 
 /* ---- who judges ---- */
 
-/* A detector's option `network`, if its table has one: whose residuals it looks at. */
-static const char *judge_bound_to(const struct eddy_choice *choice)
-{
-    for (const struct eddy_option *o = choice->part->options; o && o->name; o++)
-        if (strcmp(o->name, "network") == 0 && o->type == EDDY_OPT_STRING)
-            return *(const char *const *)(const void *)((const char *)choice->settings + o->offset);
-    return NULL;
-}
-
 int plan_judge_horizons(const struct plan *p, const struct plan_judge *j, const int **horizons)
 {
     static const int next[] = {1};
@@ -216,7 +242,7 @@ static eddy_status judge_add(struct plan *p, const struct eddy_choice *choice, i
 static eddy_status judge_places(struct plan *p, int i, struct eddy_error *err)
 {
     const struct eddy_choice *choice = &p->settings->detect.detectors.item[i];
-    const char *bound = judge_bound_to(choice);
+    const char *bound = choice_bound_to(choice);
     const struct plan_judge free_judge = {.expert = -1, .network = -1};
     eddy_status rc = EDDY_OK;
     if (!bound) {

@@ -54,6 +54,9 @@ struct attention {
     const float *age;                 /* [n]; NULL = 0 */
 };
 
+/* Rows of recursive least squares are padded with zeros to a multiple of this. */
+enum { RECURSIVE_WIDTH = 16 };
+
 struct kernels {
     const char *name; /* "avx512", "avx2" or "portable" */
 
@@ -108,6 +111,15 @@ struct kernels {
     void (*adam)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);
     void (*rmsprop)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);
     void (*sgd)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);
+
+    /* Recursive least squares; n is a multiple of RECURSIVE_WIDTH.
+     * y[r] = rows[r, :] . x: RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number, halved by adding to one. */
+    void (*dots_f32)(int n_rows, int n, const float *rows, const float *x, float *y);
+    void (*dots_f64)(int n_rows, int n, const double *rows, const double *x, double *y);
+    void (*follow_f32)(int n, const float *gain, float by, float *w); /* w += by gain */
+    void (*follow_f64)(int n, const double *gain, double by, double *w);
+    void (*deflate_f32)(int n, const float *s, float by, float *matrix); /* [n, n] (matrix - s s^T) by */
+    void (*deflate_f64)(int n, const double *s, double by, double *matrix);
 };
 
 /* The fastest set that this processor runs. */

@@ -6,6 +6,13 @@
 
 #include "engine/math/attend_inline.h" /* takes its vectors from product_inline.h */
 
+#define REAL        float
+#define NAMED(name) name##_f32
+#include "engine/math/recursive_inline.h"
+#define REAL        double
+#define NAMED(name) name##_f64
+#include "engine/math/recursive_inline.h"
+
 const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .product = kernel_product,
@@ -28,4 +35,10 @@ const struct kernels KERNELS_TABLE = {
     .adam = kernel_adam,
     .rmsprop = kernel_rmsprop,
     .sgd = kernel_sgd,
+    .dots_f32 = kernel_dots_f32,
+    .dots_f64 = kernel_dots_f64,
+    .follow_f32 = kernel_follow_f32,
+    .follow_f64 = kernel_follow_f64,
+    .deflate_f32 = kernel_deflate_f32,
+    .deflate_f64 = kernel_deflate_f64,
 };

@@ -22,6 +22,9 @@ static const char *const expert_cases[] = {
     "arima: {p: 24, d: 0, q: 0}",
     "arima: {p: 0, d: 0, q: 0}",
     "arima: {p: 1, d: 1, q: 1, ar: 0.5, ma: 0.3}",
+    "rls",
+    "rls: {units: raw, forgetting: 0.99, huber: 12}",
+    "rls: {precision: float, lags: [1-3], clamp: 0, leverage: 0}",
 };
 enum { N_EXPERT_CASES = sizeof(expert_cases) / sizeof(*expert_cases) };
 

@@ -7,6 +7,9 @@
 
 #include "eddy_layer.h"
 
+enum { N_AHEAD = 24 };
+static const double no_season[N_AHEAD + 1];
+
 /* What every configuration must name, without anything in it. */
 static const struct eddy_part json = {.struct_size = sizeof(json), .kind = EDDY_PART_CODEC, .name = "json"};
 static const struct eddy_part gru = {.struct_size = sizeof(gru), .kind = EDDY_PART_LAYER, .name = "gru"};
@@ -33,7 +36,7 @@ static const struct eddy_choice *fixture_choice(const struct config *config)
 void test_expert_open_at(struct test_expert *t, const char *yaml, int season, int n_horizons, const int *horizons)
 {
     struct eddy_error err = {0};
-    *t = (struct test_expert){.shape = {n_horizons, horizons, season}};
+    *t = (struct test_expert){.shape = {n_horizons, horizons, season, N_AHEAD, 0}};
     cr_assert_leq(n_horizons, TEST_HORIZONS);
     cr_assert_eq(fixture_config(yaml, &t->config, &err), EDDY_OK, "%s: %s", yaml, err.message);
     t->expert = (const struct eddy_expert *)(const void *)fixture_choice(t->config)->part;
@@ -43,6 +46,7 @@ void test_expert_open_at(struct test_expert *t, const char *yaml, int season, in
     t->bytes = t->expert->state_bytes(t->settings, &t->shape);
     t->state = calloc(1, t->bytes);
     cr_assert(t->state);
+    if (t->expert->init) t->expert->init(t->settings, &t->shape, t->state);
 }
 
 void test_expert_open(struct test_expert *t, const char *yaml, int season)
@@ -61,8 +65,11 @@ void test_expert_close(struct test_expert *t)
 void test_expert_fold(struct test_expert *t, double x)
 {
     if (!isnan(x)) (void)scale_update(&t->scale, x);
-    const struct eddy_expert_event event = {
-        .x = x, .sigma = t->scale.n ? scale_sigma(&t->scale) : 1, .elapsed_s = 1, .count = t->count++};
+    const struct eddy_expert_event event = {.x = x,
+                                            .sigma = t->scale.n ? scale_sigma(&t->scale) : 1,
+                                            .elapsed_s = 1,
+                                            .count = t->count++,
+                                            .ahead = no_season};
     t->expert->fold(t->settings, &t->shape, t->state, &event, t->forecast);
 }
 

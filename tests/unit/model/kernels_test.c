@@ -353,3 +353,36 @@ Test(kernels, matmul_agrees_with_the_definition)
     const float transposed[4] = {1 - 3 + 5, 6 + 5, 2 - 4 + 6, 8 + 6};
     cr_assert_arr_eq(c, transposed, sizeof(c));
 }
+
+/* One row of 32 numbers: sums over every 16th, added up in halves. */
+Test(kernels, the_loops_of_least_squares_give_the_same_bits_in_every_set)
+{
+    enum { WIDE = 2 * RECURSIVE_WIDTH };
+    double a[WIDE], matrix[WIDE * WIDE], first[WIDE * WIDE];
+    float single[WIDE], sum_single, first_single = 0;
+    int seen = 0;
+    test_fill(single, WIDE, 1, 1);
+    for (int i = 0; i < WIDE; i++) a[i] = (double)single[i] / 3;
+    double sums[RECURSIVE_WIDTH];
+    for (int i = 0; i < RECURSIVE_WIDTH; i++) sums[i] = a[i] * a[i] + a[i + RECURSIVE_WIDTH] * a[i + RECURSIVE_WIDTH];
+    for (int half = RECURSIVE_WIDTH / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        double sum, follower[WIDE] = {0};
+        if (!k) continue;
+        k->dots_f64(1, WIDE, a, a, &sum);
+        cr_expect_eq(sum, sums[0], "%s", names[i]);
+        k->dots_f32(1, WIDE, single, single, &sum_single);
+        cr_expect(first_single == 0 || sum_single == first_single, "%s", names[i]);
+        first_single = sum_single;
+        for (int j = 0; j < WIDE * WIDE; j++) matrix[j] = a[j % WIDE] + a[j / WIDE];
+        k->deflate_f64(WIDE, a, .5, matrix);
+        if (seen++) cr_expect_arr_eq(matrix, first, sizeof(matrix), "%s", names[i]);
+        memcpy(first, matrix, sizeof(first));
+        cr_expect_eq(matrix[WIDE + 3], (a[3] + a[1] - a[1] * a[3]) * .5);
+        cr_expect_eq(matrix[3 * WIDE + 1], matrix[WIDE + 3], "symmetric to the last bit");
+        k->follow_f64(WIDE, a, 3, follower);
+        cr_expect_eq(follower[7], 3 * a[7]);
+    }
+}

@@ -1,0 +1,127 @@
+#include "engine/forecast/head.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/math/kernels.h"
+
+static const double FIRST_COVARIANCE = .1, MOST_COVARIANCE = 1e6, MOST_LEVERAGE = 1e12, LARGEST_TARGET = 1e6;
+static const double SCALE_GAIN = .005, LEAST_SCALE = 1e-3, LEVERAGE_GAIN = .005, FIRST_LEVERAGE_GAIN = .02;
+enum { LEVERAGE_AFTER = 400 };
+
+/* ---- where things lie ---- */
+
+static int head_width(const struct head_rule *rule)
+{
+    return (rule->n + RECURSIVE_WIDTH - 1) / RECURSIVE_WIDTH * RECURSIVE_WIDTH;
+}
+
+/* Steps whose rows are kept: from the origin of the furthest horizon on. */
+static int head_ring(const struct head_rule *rule)
+{
+    return rule->horizons[rule->n_horizons - 1] + 1;
+}
+
+static double *head_origins(void *state)
+{
+    return (double *)(void *)((struct head_state *)state + 1);
+}
+
+static double *head_units(const struct head_rule *rule, void *state)
+{
+    return head_origins(state) + head_ring(rule);
+}
+
+static double *head_scales(const struct head_rule *rule, void *state)
+{
+    return head_units(rule, state) + head_ring(rule);
+}
+
+size_t head_bytes(const struct head_rule *rule)
+{
+    const size_t width = (size_t)head_width(rule), ring = (size_t)head_ring(rule),
+                 horizons = (size_t)rule->n_horizons;
+    const size_t numbers = width * (width + horizons + 2 * ring);
+    return sizeof(struct head_state) + (2 * ring + horizons) * sizeof(double) +
+           numbers * (rule->single ? sizeof(float) : sizeof(double));
+}
+
+/* ---- what does not depend on the precision ---- */
+
+/* The error that is learnt from, and the scale of errors moved on. */
+static double head_error(const struct head_rule *rule, double target, double known, double *scale)
+{
+    const double limited = target > LARGEST_TARGET    ? LARGEST_TARGET
+                           : target < -LARGEST_TARGET ? -LARGEST_TARGET
+                                                      : target;
+    double e = limited - known;
+    if (*scale == 0) {
+        *scale = fabs(e) + LEAST_SCALE;
+        return e;
+    }
+    const double most = rule->huber * *scale;
+    if (most > 0) e = e > most ? most : e < -most ? -most : e;
+    *scale += SCALE_GAIN * (fabs(e) - *scale);
+    if (*scale < LEAST_SCALE) *scale = LEAST_SCALE;
+    return e;
+}
+
+/* lambda / o of a row whose l is `far`, and the usual one moved on. */
+static double head_weighed(const struct head_rule *rule, struct head_state *s, double far)
+{
+    if (rule->leverage <= 0) return rule->forgetting;
+    if (s->n < LEVERAGE_AFTER || s->leverage <= 0) {
+        s->leverage = s->leverage > 0 ? s->leverage + FIRST_LEVERAGE_GAIN * (far - s->leverage) : far;
+        return rule->forgetting;
+    }
+    const double most = rule->leverage * s->leverage;
+    s->leverage += LEVERAGE_GAIN * ((far < most ? far : most) - s->leverage);
+    return far > most ? rule->forgetting * far / most : rule->forgetting;
+}
+
+/* ---- both precisions ---- */
+
+#define REAL        float
+#define NAMED(name) name##_f32
+#include "engine/forecast/head_inline.h"
+#define REAL        double
+#define NAMED(name) name##_f64
+#include "engine/forecast/head_inline.h"
+
+void head_init(const struct head_rule *rule, void *state)
+{
+    memset(state, 0, head_bytes(rule));
+    if (rule->single)
+        head_begin_f32(rule, state);
+    else
+        head_begin_f64(rule, state);
+}
+
+void head_learn(const struct head_rule *rule, void *state, int64_t t, double x)
+{
+    if (rule->single)
+        head_labels_f32(rule, state, t, x);
+    else
+        head_labels_f64(rule, state, t, x);
+}
+
+void head_skip(const struct head_rule *rule, void *state, int64_t t)
+{
+    head_units(rule, state)[t % head_ring(rule)] = 0;
+}
+
+void head_forecast(const struct head_rule *rule, void *state, int64_t t, const double *row, double x, double unit,
+                   double *y)
+{
+    const size_t s = (size_t)(t % head_ring(rule));
+    head_origins(state)[s] = x;
+    head_units(rule, state)[s] = unit;
+    if (rule->single) {
+        head_outputs_f32(rule, state, s, row, y);
+        head_gain_f32(rule, state, s);
+    } else {
+        head_outputs_f64(rule, state, s, row, y);
+        head_gain_f64(rule, state, s);
+    }
+    ((struct head_state *)state)->n++;
+}

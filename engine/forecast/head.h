@@ -1,0 +1,53 @@
+/* A linear head that learns by recursive least squares: one row of inputs, a forecast for every horizon.
+ *
+ * Equations (FORECASTING, sections 4 and 9; p_t [n] the row at step t, u_t its unit, lambda `forgetting`)
+ *     when x_t comes, for every horizon h with an origin s = t - h that has a row:
+ *         e    = clip((x_t - x_s) / u_s, 1e6) - w_h . p_s, limited to +-huber S_h once S_h is known
+ *         S_h += .005 (|e| - S_h), at least 1e-3; |e| + 1e-3 at first
+ *         w_h += k_s e                               one gain for all horizons, each learnt as its label comes
+ *     a row p_t:
+ *         a = P p_t    l = p_t . a                   how far the row lies from what was seen
+ *         o = min(1, leverage M / l)                 rows far out count less; M the usual l: mean over 50 rows at first,
+ *                                                    after 400 rows over 200, of l limited to leverage M
+ *         k_t = a / (lambda / o + l)      P = (P - k_t a^T) / lambda      P = I / 10 at first
+ *         y_h = w_h . p_t                            xhat_{t+h} = x_t + u_t y_h
+ * Where rows say nothing P would grow for ever: a diagonal above 1e6 is brought down with its row and column.  Rounding
+ * that makes l negative starts P anew.
+ *
+ * Layout   struct head_state in the key's row, then [ring] x_s | [ring] u_s | [H] S, doubles; then, in the precision
+ *          chosen and padded to `width`,  P [width, width] | w [H, width] | k [ring, width] | p [ring, width].
+ * Memory   never allocates; the scratch is the caller's.
+ * Numbers  nothing non-finite is kept. */
+#ifndef ENGINE_FORECAST_HEAD_H
+#define ENGINE_FORECAST_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HEAD_MAX_WIDTH = 512 };
+
+struct head_rule {
+    int n; /* numbers in a row, at most HEAD_MAX_WIDTH */
+    int n_horizons;
+    const int *horizons;                /* [n_horizons] ascending */
+    bool single;                        /* floats, half the memory */
+    double forgetting, huber, leverage; /* huber, leverage: 0 = without */
+};
+
+struct head_state {
+    int64_t n;       /* rows seen */
+    double leverage; /* M; 0 = not known */
+};
+
+size_t head_bytes(const struct head_rule *);
+void head_init(const struct head_rule *, void *state);
+/* Step t has brought x. */
+void head_learn(const struct head_rule *, void *state, int64_t t, double x);
+/* Step t has no row: horizons that begin there learn nothing. */
+void head_skip(const struct head_rule *, void *state, int64_t t);
+/* The row of step t: forecasts in units, y [n_horizons]. */
+void head_forecast(const struct head_rule *, void *state, int64_t t, const double *row, double x, double unit,
+                   double *y);
+
+#endif
