@@ -42,6 +42,7 @@ struct eddy_detector {
     size_t (*state_bytes)(const void *settings, int n_values, int n_horizons);
     void (*init)(const void *settings, int n_values, int n_horizons, void *state); /* may be NULL */
     void (*judge)(const void *settings, void *state, const struct eddy_evidence *, struct eddy_verdict *out);
+    int max_values; /* more values per event are refused when the pipeline is opened; 0 = any number */
 };
 
 #ifdef __cplusplus

@@ -21,11 +21,11 @@
 /* A new built-in part is a row here; layers and experts have tables of their own, engine/model/layers.h and
  * engine/forecast/experts.h. */
 static const struct eddy_part *const built_in[] = {
-    &source_kafka.part,        &source_file.part, &source_stdin.part, /* sources */
-    &sink_kafka.part,          &sink_file.part,   &sink_stdout.part,  /* sinks */
-    &codec_json.part,          &codec_csv.part,                       /* codecs */
-    &detector_exceedance.part,                                        /* detectors */
-    &expert_network.part,                                             /* experts */
+    &source_kafka.part,        &source_file.part,      &source_stdin.part,   /* sources */
+    &sink_kafka.part,          &sink_file.part,        &sink_stdout.part,    /* sinks */
+    &codec_json.part,          &codec_csv.part,                              /* codecs */
+    &detector_exceedance.part, &detector_machine.part, &detector_chart.part, /* detectors */
+    &expert_network.part,                                                    /* experts */
 };
 enum { N_BUILT_IN = sizeof(built_in) / sizeof(*built_in) };
 
@@ -37,7 +37,7 @@ static const struct part_kind {
 } part_kinds[] = {
     {EDDY_PART_CODEC, sizeof(struct eddy_codec), sizeof(struct eddy_codec)},
     {EDDY_PART_LAYER, sizeof(struct eddy_layer), sizeof(struct eddy_layer)},
-    {EDDY_PART_DETECTOR, sizeof(struct eddy_detector), sizeof(struct eddy_detector)},
+    {EDDY_PART_DETECTOR, sizeof(struct eddy_detector), offsetof(struct eddy_detector, max_values)},
     {EDDY_PART_EXPERT, sizeof(struct eddy_expert), sizeof(struct eddy_expert)},
 };
 

@@ -8,5 +8,7 @@
 #include "eddy_detector.h"
 
 extern const struct eddy_detector detector_exceedance;
+extern const struct eddy_detector detector_machine;
+extern const struct eddy_detector detector_chart;
 
 #endif

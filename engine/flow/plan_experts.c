@@ -227,6 +227,10 @@ static eddy_status judge_add(struct plan *p, const struct eddy_choice *choice, i
     j->part = (const struct eddy_detector *)(const void *)choice->part;
     j->settings = choice->settings;
     j->at_state = -1;
+    if (j->part->max_values > 0 && p->n_values > j->part->max_values)
+        return eddy_fail(err, EDDY_ECONFIG, "%s: %s judges at most %d values of an event, the series has %d",
+                         choice->where ? choice->where : "detect.detectors", j->part->part.name, j->part->max_values,
+                         p->n_values);
     const int n_horizons = plan_judge_horizons(p, j, &horizons);
     const char *whose = j->network >= 0 ? p->networks[j->network].name : "";
     (void)snprintf(name, sizeof(name), "detect.%d.%.20s%s%s", place, j->part->part.name, *whose ? "." : "", whose);

@@ -1,0 +1,113 @@
+/* The textbook control chart, to compare with: a moving average of the values and Hotelling's T-squared of it.
+ *
+ *     E_i += rate (x_i - E_i)                                 a missing value leaves E_i as it is
+ *     T^2  = e . P e,  e = (E - mean) / sd                    mean, sd, P: moments.h over E, from event 30 to `warmup`
+ *     alarm while T^2 > limit x D (1 - a + 2.326 sqrt a)^3,   a = 2 / (9 D): the 99 % point of chi-squared with D
+ *                                                             degrees of freedom (Wilson and Hilferty)
+ * With one value it is the EWMA chart: an alarm while the average is more than sqrt(6.63 limit) of its own deviations
+ * from its mean.  After the warm-up mean and covariance stay, or follow with `memory`, also during alarms.
+ *
+ * Evidence as in machine.c of r = T^2 / its limit; score in the first row of an alarm alone.  Attribution: e_i^2. */
+#include <math.h>
+
+#include "engine/detect/detectors.h"
+#include "engine/detect/moments.h"
+
+enum { SETTLED_FROM = 30 }; /* the average has forgotten where it began */
+
+struct chart_settings {
+    double rate, limit, ridge, memory;
+    int64_t warmup;
+};
+
+#define AT(member) offsetof(struct chart_settings, member)
+static const struct eddy_option options[] = {
+    {"rate", EDDY_OPT_REAL, AT(rate), "0.1", 1e-4, 1, "per event", "Weight of the newest event in the averages.", NULL,
+     0, false},
+    {"limit", EDDY_OPT_REAL, AT(limit), "5", .1, 1e9, "99 % points of chi-squared",
+     "An alarm lasts while T-squared is above so many.", NULL, 0, false},
+    {"ridge", EDDY_OPT_REAL, AT(ridge), "0.01", 1e-6, 10, "", "Added to the diagonal of the correlations.", NULL, 0,
+     false},
+    {"warmup", EDDY_OPT_INT, AT(warmup), "400", 50, 1e6, "events",
+     "The events that say what is usual; detect.warmup where that is longer.", NULL, 0, false},
+    {"memory", EDDY_OPT_REAL, AT(memory), "0", 0, 1e9, "events",
+     "How fast the chart follows after its warm-up; 0 = not at all, as in the textbook.", NULL, 0, false},
+    {0}};
+
+struct chart_key {
+    int64_t n, learned;
+    int32_t open, spare;
+    /* then the moments of the averages, and the averages, D floats */
+};
+
+static size_t chart_state_bytes(const void *settings, int n_values, int n_horizons)
+{
+    (void)settings, (void)n_horizons;
+    const size_t averages = ((size_t)n_values * sizeof(float) + 7) & ~(size_t)7;
+    return sizeof(struct chart_key) + moments_bytes(n_values) + averages;
+}
+
+static double chart_limit(const struct chart_settings *s, int n_values)
+{
+    const double a = 2 / (9. * n_values), root = 1 - a + 2.3263478740 * sqrt(a);
+    return s->limit * n_values * root * root * root;
+}
+
+/* Moves the averages; what is missing keeps its place, and is left out of what is learned. */
+static void chart_average(const struct chart_settings *s, const struct chart_key *key, double *x, float *averages, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (isnan(x[i])) continue;
+        averages[i] += (float)(fmax(s->rate, 1 / (double)key->n) * (x[i] - (double)averages[i]));
+        x[i] = (double)averages[i];
+    }
+}
+
+static void chart_learn(const struct chart_settings *s, struct chart_key *key, const struct moments *m,
+                        const double *averages, int64_t warmup)
+{
+    if (key->n <= SETTLED_FROM || (key->n > warmup && s->memory <= 0)) return;
+    key->learned++;
+    moments_learn(m, averages, key->learned, s->memory > 0 ? fmax(s->memory, (double)warmup) : 1e300);
+    if (key->n == warmup || (key->n > warmup && key->n % 64 == 0)) moments_invert(m, s->ridge);
+}
+
+static void chart_conclude(struct chart_key *key, double ratio, double threshold, struct eddy_verdict *out)
+{
+    const int32_t was_open = key->open;
+    out->evidence = ratio <= 1 ? threshold * ratio : 1 - (1 - threshold) / ratio;
+    key->open = ratio > 1;
+    out->score = key->open && was_open ? 0 : out->evidence;
+    if (!key->open) out->score = fmin(out->score, threshold * (1 - 1e-9)); /* at the limit is not beyond it */
+}
+
+static void chart_judge(const void *settings, void *state, const struct eddy_evidence *in, struct eddy_verdict *out)
+{
+    const struct chart_settings *s = settings;
+    struct chart_key *key = state;
+    const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;
+    const struct moments m = moments_at(key + 1, in->n_values);
+    float *averages = (float *)(void *)((unsigned char *)(key + 1) + moments_bytes(in->n_values));
+    double x[MOMENTS_MAX], e[MOMENTS_MAX];
+
+    key->n++;
+    moments_centre(&m, in->x, x);
+    chart_average(s, key, x, averages, in->n_values);
+    out->score = out->evidence = 0;
+    if (key->n > warmup) {
+        moments_standardise(&m, x, key->learned + 1, e);
+        for (int i = 0; i < in->n_values; i++) out->attribution[i] = (float)(e[i] * e[i]);
+        chart_conclude(key, moments_distance(&m, e) / chart_limit(s, in->n_values), in->threshold, out);
+    }
+    chart_learn(s, key, &m, x, warmup);
+}
+
+const struct eddy_detector detector_chart = {
+    .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "chart",
+             "the textbook chart: moving averages of the values and Hotelling's T-squared, or the EWMA chart of one",
+             options, sizeof(struct chart_settings), NULL},
+    .state_version = 1,
+    .state_bytes = chart_state_bytes,
+    .judge = chart_judge,
+    .max_values = MOMENTS_MAX,
+};

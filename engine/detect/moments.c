@@ -1,0 +1,135 @@
+#include "engine/detect/moments.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+enum { FULL = MOMENTS_MAX * (MOMENTS_MAX + 1) / 2, RECORDS_TO_CLIP = 32, RECORDS_TO_SCALE = 8 };
+static const double LARGEST = 1e18, LARGEST_Z = 1e6, CLIP_SD = 5, TINY = 1e-30, SMALLEST_PIVOT = 1e-9;
+
+static size_t triangle(int row, int column) /* row >= column */
+{
+    return (size_t)row * ((size_t)row + 1) / 2 + (size_t)column;
+}
+
+size_t moments_bytes(int n_values)
+{
+    const size_t d = (size_t)n_values, bytes = d * sizeof(double) + d * sizeof(int32_t) + d * sizeof(float);
+    return (bytes + 2 * triangle(n_values, 0) * sizeof(float) + 7) & ~(size_t)7;
+}
+
+struct moments moments_at(void *bytes, int n_values)
+{
+    struct moments m = {.n_values = n_values, .first = bytes};
+    m.seen = (int32_t *)(void *)(m.first + n_values);
+    m.mean = (float *)(void *)(m.seen + n_values);
+    m.covariance = m.mean + n_values;
+    m.inverse = m.covariance + triangle(n_values, 0);
+    return m;
+}
+
+void moments_centre(const struct moments *m, const double *x, double *centred)
+{
+    for (int i = 0; i < m->n_values; i++) {
+        centred[i] = NAN;
+        if (!isfinite(x[i])) continue;
+        if (!m->seen[i]) m->first[i] = fmin(fmax(x[i], -1e300), 1e300);
+        m->seen[i] = 1;
+        centred[i] = fmin(fmax(x[i] - m->first[i], -LARGEST), LARGEST);
+    }
+}
+
+void moments_standardise(const struct moments *m, const double *centred, int64_t n, double *z)
+{
+    for (int i = 0; i < m->n_values; i++) {
+        const double variance = (double)m->covariance[triangle(i, i)];
+        z[i] = 0;
+        if (n <= RECORDS_TO_SCALE || variance <= 0 || isnan(centred[i])) continue;
+        z[i] = (centred[i] - (double)m->mean[i]) / sqrt(variance + TINY);
+        z[i] = fmin(fmax(z[i], -LARGEST_Z), LARGEST_Z);
+    }
+}
+
+/* Row i of P times e. */
+static double moments_row(const struct moments *m, int i, const double *e)
+{
+    double sum = 0;
+    for (int k = 0; k <= i; k++) sum += (double)m->inverse[triangle(i, k)] * e[k];
+    for (int k = i + 1; k < m->n_values; k++) sum += (double)m->inverse[triangle(k, i)] * e[k];
+    return sum;
+}
+
+void moments_residuals(const struct moments *m, const double *z, double *r)
+{
+    for (int i = 0; i < m->n_values; i++) {
+        const double own = (double)m->inverse[triangle(i, i)];
+        r[i] = own > 0 ? moments_row(m, i, z) / own : NAN;
+    }
+}
+
+double moments_distance(const struct moments *m, const double *e)
+{
+    double sum = 0;
+    for (int i = 0; i < m->n_values; i++) sum += e[i] * moments_row(m, i, e);
+    return fmax(sum, 0);
+}
+
+void moments_learn(const struct moments *m, const double *centred, int64_t n, double memory)
+{
+    const double g = fmax(1 / (double)n, 1 / memory);
+    double d[MOMENTS_MAX];
+    for (int i = 0; i < m->n_values; i++) {
+        d[i] = 0;
+        if (isnan(centred[i])) continue;
+        d[i] = centred[i] - (double)m->mean[i];
+        const double limit = CLIP_SD * sqrt((double)m->covariance[triangle(i, i)]);
+        if (n > RECORDS_TO_CLIP) d[i] = fmin(fmax(d[i], -limit), limit);
+        m->mean[i] += (float)(g * d[i]);
+    }
+    for (int i = 0; i < m->n_values; i++) {
+        if (isnan(centred[i])) continue;
+        float *row = m->covariance + triangle(i, 0);
+        for (int k = 0; k <= i; k++)
+            if (!isnan(centred[k])) row[k] += (float)(g * ((1 - g) * d[i] * d[k] - (double)row[k]));
+    }
+}
+
+static double moments_correlation(const struct moments *m, int i, int k)
+{
+    const double a = (double)m->covariance[triangle(i, i)] + TINY, b = (double)m->covariance[triangle(k, k)] + TINY;
+    return (double)m->covariance[triangle(i, k)] / sqrt(a * b);
+}
+
+/* L of R + ridge I.  A pivot that rounding has eaten stays positive: such a value says nothing of its own. */
+static void moments_factor(const struct moments *m, double ridge, double *l)
+{
+    for (int i = 0; i < m->n_values; i++)
+        for (int k = 0; k <= i; k++) {
+            double sum = i == k ? 1 + ridge : moments_correlation(m, i, k);
+            for (int j = 0; j < k; j++) sum -= l[triangle(i, j)] * l[triangle(k, j)];
+            l[triangle(i, k)] = i == k ? sqrt(fmax(sum, SMALLEST_PIVOT)) : sum / l[triangle(k, k)];
+        }
+}
+
+/* L^-1, by forward substitution. */
+static void moments_invert_factor(int n, const double *l, double *back)
+{
+    for (int k = 0; k < n; k++)
+        for (int i = k; i < n; i++) {
+            double sum = i == k;
+            for (int j = k; j < i; j++) sum -= l[triangle(i, j)] * back[triangle(j, k)];
+            back[triangle(i, k)] = sum / l[triangle(i, i)];
+        }
+}
+
+void moments_invert(const struct moments *m, double ridge)
+{
+    double l[FULL], back[FULL];
+    moments_factor(m, ridge, l);
+    moments_invert_factor(m->n_values, l, back);
+    for (int i = 0; i < m->n_values; i++)
+        for (int k = 0; k <= i; k++) {
+            double sum = 0;
+            for (int j = i; j < m->n_values; j++) sum += back[triangle(j, i)] * back[triangle(j, k)];
+            m->inverse[triangle(i, k)] = (float)sum;
+        }
+}

@@ -1,0 +1,402 @@
+/* The detectors for machines with several sensors. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "eddy_layer.h"
+#include "engine/detect/detectors.h"
+#include "engine/detect/haar.h"
+#include "engine/detect/moments.h"
+
+enum { WARM = 400, MOST_VALUES = 64 };
+static const double THRESHOLD = .4;
+
+/* ---- the parts ---- */
+
+static double noise(int stream, int i)
+{
+    return (double)eddy_random_normal((uint64_t)stream, (uint64_t)i);
+}
+
+static const struct haar_settings haar_usual = {
+    .memory = 4000, .clip = 25, .trust = 8, .rate = .08, .slope_level = -.3, .slope_drift = .5};
+
+Test(haar, white_noise_is_a_level_whose_block_variances_halve_with_each_octave)
+{
+    struct haar h = {0};
+    double drift = -1;
+    for (int i = 0; i < 20000; i++) haar_add(&h, noise(1, i), (uint32_t)i + 1, &haar_usual);
+    for (int j = 1; j <= 6; j++) {
+        const double expected = 1. / (1 << j); /* half the variance of a difference of two means of 2^j values */
+        cr_assert_float_eq((double)h.octaves[j - 1].variance, expected, .25 * expected, "octave %d: %g", j,
+                           (double)h.octaves[j - 1].variance);
+    }
+    cr_assert_float_eq(haar_tolerance(&h, &haar_usual, &drift), .36, .08);
+    cr_assert_lt(drift, .1);
+}
+
+Test(haar, a_random_walk_drifts)
+{
+    struct haar h = {0};
+    double drift = -1, x = 0;
+    for (int i = 0; i < 5000; i++) haar_add(&h, x += noise(1, i), (uint32_t)i + 1, &haar_usual);
+    cr_assert_gt(haar_tolerance(&h, &haar_usual, &drift), 8);
+    cr_assert_gt(drift, .9);
+}
+
+Test(haar, no_block_reaches_over_a_restart)
+{
+    struct haar h = {0};
+    for (int i = 0; i < 64; i++) haar_add(&h, 1, (uint32_t)i + 1, &haar_usual);
+    haar_restart(&h);
+    for (int i = 0; i < 64; i++) haar_add(&h, 1000, (uint32_t)i + 65, &haar_usual);
+    for (int j = 0; j < HAAR_OCTAVES; j++) cr_assert_eq(h.octaves[j].variance, 0);
+}
+
+/* By hand: correlation c, no ridge to speak of: what x1 is beyond x2 is z1 - c z2, and T^2 of (1, 1) is 2 / (1 + c). */
+Test(moments, residuals_are_what_a_value_is_beyond_the_others)
+{
+    double bytes[64] = {0}, centred[2], z[2], r[2];
+    cr_assert_leq(moments_bytes(2), sizeof(bytes));
+    const struct moments m = moments_at(bytes, 2);
+    for (int i = 0; i < 20000; i++) {
+        const double common = noise(1, i), x[2] = {common + noise(2, i), 10 * (common + noise(3, i))};
+        moments_centre(&m, x, centred);
+        moments_learn(&m, centred, i + 1, 1e9);
+    }
+    moments_invert(&m, 1e-9);
+    const double c = (double)m.covariance[1] / sqrt((double)m.covariance[0] * (double)m.covariance[2]);
+    cr_assert_float_eq(c, .5, .03);
+    const double x[2] = {5, -20};
+    moments_centre(&m, x, centred);
+    moments_standardise(&m, centred, 20000, z);
+    moments_residuals(&m, z, r);
+    cr_assert_float_eq(r[0], z[0] - c * z[1], 1e-5);
+    cr_assert_float_eq(r[1], z[1] - c * z[0], 1e-5);
+    const double one[2] = {1, 1};
+    cr_assert_float_eq(moments_distance(&m, one), 2 / (1 + c), 1e-5);
+}
+
+/* ---- whole detectors ---- */
+
+struct plant {
+    const struct eddy_detector *detector;
+    void *settings, *state;
+    int n_values, alarms;
+    int64_t n;
+    struct eddy_verdict verdict;
+    float attribution[MOST_VALUES];
+};
+
+static void plant_open(struct plant *p, const struct eddy_detector *detector, int n_values)
+{
+    struct eddy_error err = {0};
+    *p = (struct plant){.detector = detector, .n_values = n_values};
+    p->settings = calloc(1, detector->part.settings_size);
+    cr_assert_geq(config_part_defaults(&detector->part, p->settings, &err), 0, "%s", err.message);
+    if (detector->part.check) cr_assert_eq(detector->part.check(p->settings, &err), EDDY_OK, "%s", err.message);
+    p->state = calloc(1, detector->state_bytes(p->settings, n_values, 1));
+}
+
+static void plant_close(struct plant *p)
+{
+    free(p->settings);
+    free(p->state);
+}
+
+static void plant_add(struct plant *p, const double *x)
+{
+    static const int horizons[] = {1};
+    const double residual[MOST_VALUES] = {0};
+    memset(p->attribution, 0, sizeof(p->attribution));
+    p->verdict = (struct eddy_verdict){.attribution = p->attribution};
+    const struct eddy_evidence in = {.n_values = p->n_values,
+                                     .n_horizons = 1,
+                                     .horizons = horizons,
+                                     .x = x,
+                                     .residual = residual,
+                                     .count = p->n++,
+                                     .threshold = THRESHOLD,
+                                     .warmup = p->n <= WARM,
+                                     .warmup_events = WARM};
+    p->detector->judge(p->settings, p->state, &in, &p->verdict);
+    const struct eddy_verdict *v = &p->verdict;
+    cr_assert(v->score >= 0 && v->score <= v->evidence && v->evidence <= 1, "event %d: score %g evidence %g",
+              (int)p->n - 1, v->score, v->evidence);
+    for (int i = 0; i < p->n_values; i++) cr_assert(p->attribution[i] >= 0 && isfinite(p->attribution[i]));
+    p->alarms += v->score >= THRESHOLD;
+}
+
+/* Three sensors: two share a course, the third is by itself. */
+static void plant_usual(int i, double *x)
+{
+    const double course = noise(1, i) + noise(1, i + 1) + noise(1, i + 2);
+    x[0] = 20 + course + .3 * noise(2, i);
+    x[1] = -3 + .5 * course + .15 * noise(3, i);
+    x[2] = 100 + noise(4, i);
+}
+
+static void plant_run(struct plant *p, int n)
+{
+    for (int i = 0; i < n; i++) {
+        double x[3];
+        plant_usual((int)p->n, x);
+        plant_add(p, x);
+    }
+}
+
+/* Adds `by` to sensor `which` for n events; after how many the alarm came, or -1. */
+static int plant_shift(struct plant *p, int which, double by, int n)
+{
+    int first = -1;
+    for (int i = 0; i < n; i++) {
+        double x[3];
+        plant_usual((int)p->n, x);
+        x[which] += by;
+        plant_add(p, x);
+        if (first < 0 && p->verdict.score >= THRESHOLD) first = i;
+    }
+    return first;
+}
+
+Test(machine, is_quiet_while_nothing_changes)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    plant_run(&p, 6000);
+    cr_assert_leq(p.alarms, 1);
+    plant_close(&p);
+}
+
+Test(machine, raises_one_alarm_for_a_shift_and_names_the_sensor)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    plant_run(&p, 1500);
+    const int after = plant_shift(&p, 2, 4, 300);
+    cr_assert(after >= 0 && after < 20, "alarm after %d events", after);
+    cr_assert_eq(p.alarms, 1);
+    cr_assert(p.attribution[2] > p.attribution[0] && p.attribution[2] > p.attribution[1]);
+    cr_assert_gt(p.verdict.evidence, THRESHOLD, "evidence goes on while the fault stays");
+    plant_run(&p, 200);
+    cr_assert_lt(p.verdict.evidence, THRESHOLD);
+    plant_close(&p);
+}
+
+Test(machine, sees_that_two_sensors_no_longer_agree)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    plant_run(&p, 1500);
+    const double alone = plant_shift(&p, 1, .8, 100); /* half of its own usual spread */
+    cr_assert_geq(alone, 0);
+    plant_close(&p);
+}
+
+Test(machine, a_fault_does_not_become_its_own_excuse_before_it_is_accepted)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    plant_run(&p, 1500);
+    plant_shift(&p, 2, 5, 100);
+    const double early = p.verdict.evidence;
+    plant_shift(&p, 2, 5, 650);
+    cr_assert_float_eq(p.verdict.evidence, early, .1);
+    cr_assert_eq(p.alarms, 1);
+    plant_shift(&p, 2, 5, 1000); /* the new normal */
+    cr_assert_lt(p.verdict.evidence, THRESHOLD);
+    cr_assert_eq(p.alarms, 1);
+    plant_close(&p);
+}
+
+Test(machine, a_fault_that_comes_back_is_found_again)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    plant_run(&p, 1500);
+    for (int k = 0; k < 3; k++) {
+        cr_assert_geq(plant_shift(&p, 2, 6, 150), 0, "fault %d", k);
+        plant_run(&p, 600);
+    }
+    cr_assert_eq(p.alarms, 3);
+    plant_close(&p);
+}
+
+Test(machine, leaves_an_outlier_of_two_events_to_others)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    plant_run(&p, 1000);
+    plant_shift(&p, 0, 1e9, 2);
+    plant_run(&p, 100);
+    cr_assert_eq(p.alarms, 0);
+    plant_close(&p);
+}
+
+Test(machine, missing_values_are_skipped_and_the_others_still_judged)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    for (int i = 0; i < 1500; i++) {
+        double x[3];
+        plant_usual(i, x);
+        if (i % 3 == 0) x[i / 3 % 3] = NAN;
+        plant_add(&p, x);
+    }
+    cr_assert_leq(p.alarms, 1);
+    const int before = p.alarms;
+    for (int i = 0; i < 100; i++) plant_add(&p, (const double[]){NAN, NAN, NAN});
+    cr_assert_eq(p.alarms, before);
+    cr_assert_eq(p.attribution[0], 0);
+    for (int i = 0; i < 100; i++) {
+        double x[3];
+        plant_usual((int)p.n, x);
+        x[0] = NAN;
+        x[2] += 5;
+        plant_add(&p, x);
+    }
+    cr_assert_eq(p.alarms, before + 1);
+    plant_close(&p);
+}
+
+/* Nothing that is no number may be written to state: all floats of it are looked at. */
+static void plant_must_be_finite(const struct plant *p, const char *series)
+{
+    const size_t n = p->detector->state_bytes(p->settings, p->n_values, 1) / sizeof(float);
+    const float *at = p->state;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, at + i, sizeof(bits));
+        cr_assert_neq(bits & 0x7fffffffu, 0x7f800000u, "%s: infinite at %zu of %zu", series, i, n);
+        cr_assert_neq(bits & 0x7fffffffu, 0x7fc00000u, "%s: no number at %zu of %zu", series, i, n);
+    }
+}
+
+static const struct odd_series {
+    const char *name;
+    double high, low;
+} odd_series[] = {{"constant", 7, 7},      {"two values", 1, 0},     {"huge", 1e308, -1e308},
+                  {"jumps", 1e9, 0},       {"denormal", 5e-324, 0},  {"tiny", 1e-25, -1e-25},
+                  {"all missing", NAN, NAN}, {"infinite", INFINITY, 1}, {"zero", 0, 0}};
+
+static void plant_feed_odd(const struct eddy_detector *detector, const struct odd_series *odd)
+{
+    struct plant p;
+    plant_open(&p, detector, 2);
+    for (int i = 0; i < 3000; i++) {
+        const bool high = eddy_random_uniform(5, (uint64_t)i) < .3f;
+        plant_add(&p, (const double[]){high ? odd->high : odd->low, (double)(i % 2)});
+    }
+    plant_must_be_finite(&p, odd->name);
+    cr_assert_leq(p.alarms, 30, "%s: %d alarms", odd->name, p.alarms);
+    plant_close(&p);
+}
+
+Test(machine, survives_odd_series_without_a_storm)
+{
+    for (size_t i = 0; i < sizeof(odd_series) / sizeof(odd_series[0]); i++)
+        plant_feed_odd(&detector_machine, &odd_series[i]);
+}
+
+Test(chart, survives_odd_series_without_a_storm)
+{
+    for (size_t i = 0; i < sizeof(odd_series) / sizeof(odd_series[0]); i++)
+        plant_feed_odd(&detector_chart, &odd_series[i]);
+}
+
+Test(machine, refuses_slopes_in_the_wrong_order)
+{
+    struct plant p;
+    struct eddy_error err = {0};
+    plant_open(&p, &detector_machine, 1);
+    for (const struct eddy_option *o = detector_machine.part.options; o->name; o++)
+        if (strcmp(o->name, "slope_level") == 0) *(double *)(void *)((char *)p.settings + o->offset) = .9;
+    cr_assert_eq(detector_machine.part.check(p.settings, &err), EDDY_ECONFIG);
+    cr_assert(strstr(err.message, "slope_level (0.9) must be below slope_drift (0.5)"), "%s", err.message);
+    plant_close(&p);
+}
+
+/* ---- against tests/golden/machine.py, which makes the same series ---- */
+
+static double golden_noise(uint32_t *state)
+{
+    double total = 0;
+    for (int k = 0; k < 4; k++) {
+        *state = *state * 1664525u + 1013904223u;
+        total += *state >> 16;
+    }
+    return (total - 131072) / 32768;
+}
+
+static void golden_row(int t, uint32_t *state, double *course, double *x)
+{
+    *course = .9 * *course + golden_noise(state);
+    x[0] = 20 + *course + .25 * golden_noise(state);
+    x[1] = -3 + .5 * *course + .25 * golden_noise(state);
+    x[2] = 100 + golden_noise(state);
+    if (t >= 700 && t < 800) x[2] += 4;
+    if (t >= 1200) x[1] += 6;
+    if (t == 600 || t == 601) x[0] = 1e6;
+    if (t % 97 == 5) x[t / 97 % 3] = NAN;
+}
+
+Test(machine, agrees_with_an_independent_computation_row_by_row)
+{
+    FILE *f = fopen("tests/golden/detectors/machine.txt", "r");
+    cr_assert_not_null(f);
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    uint32_t state = 12345;
+    double course = 0, evidence;
+    int rows = 0, open, was_open = 0;
+    for (; fscanf(f, "%lf %d", &evidence, &open) == 2; rows++) {
+        double x[3];
+        golden_row(rows, &state, &course, x);
+        plant_add(&p, x);
+        cr_assert_float_eq(p.verdict.evidence, evidence, 2e-3 * evidence + 1e-4, "row %d: %g instead of %g", rows,
+                           p.verdict.evidence, evidence);
+        cr_assert_eq(p.verdict.score >= THRESHOLD, open && !was_open, "row %d", rows);
+        was_open = open;
+    }
+    cr_assert_eq(rows, 2200);
+    fclose(f);
+    plant_close(&p);
+}
+
+/* ---- the chart ---- */
+
+Test(chart, raises_one_alarm_for_a_shift_and_ends_with_it)
+{
+    struct plant p;
+    plant_open(&p, &detector_chart, 3);
+    plant_run(&p, 1500);
+    cr_assert_eq(p.alarms, 0);
+    const int after = plant_shift(&p, 2, 4, 300);
+    cr_assert(after >= 0 && after < 30, "alarm after %d events", after);
+    cr_assert(p.attribution[2] > p.attribution[0] && p.attribution[2] > p.attribution[1]);
+    cr_assert_leq(p.alarms, 3);
+    plant_run(&p, 100);
+    cr_assert_lt(p.verdict.evidence, THRESHOLD);
+    plant_close(&p);
+}
+
+/* By hand: the average of noise with rate .1 has deviation sqrt(.1 / 1.9) = .229; 5 x 6.63 = 5.76 of them are 1.32. */
+Test(chart, of_one_value_is_the_ewma_chart)
+{
+    struct plant p;
+    plant_open(&p, &detector_chart, 1);
+    for (int i = 0; i < 400; i++) plant_add(&p, (const double[]){noise(1, i)});
+    double last = 0;
+    for (double level = 0; level < 3; level += .01) {
+        for (int i = 0; i < 60; i++) plant_add(&p, (const double[]){level});
+        if (p.alarms) {
+            last = level;
+            break;
+        }
+    }
+    cr_assert_float_eq(last, 1.32, .3, "%g", last);
+    plant_close(&p);
+}
