@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config/log.h"
+#include "engine/flow/plan.h"
 #include "plugin/registry.h"
 
 double bench_clock(int clock_id)
@@ -52,11 +53,13 @@ struct bench_run bench_in_child(struct bench_run (*work)(const void *argument), 
     return run;
 }
 
-static struct config *open_config(const char *yaml, struct registry *registry)
+static struct config *open_config(const char *yaml, const char *const *overrides, struct registry *registry)
 {
     struct config *config;
     struct eddy_error err;
-    struct config_request request = {.text = yaml,
+    struct config_request request = {.text = overrides ? NULL : yaml,
+                                     .path = overrides ? yaml : NULL,
+                                     .overrides = overrides,
                                      .parts = registry_parts(registry),
                                      .load_plugins = registry_load,
                                      .context = registry,
@@ -66,7 +69,7 @@ static struct config *open_config(const char *yaml, struct registry *registry)
     return config;
 }
 
-struct bench_run bench_pipeline(const char *yaml, struct driver_request request)
+static struct bench_run run_config(const char *yaml, const char *const *overrides, struct driver_request request)
 {
     struct registry *registry;
     struct driver *driver;
@@ -76,7 +79,7 @@ struct bench_run bench_pipeline(const char *yaml, struct driver_request request)
     log_set_level(LOG_LEVEL_WARN);
     double rss = resident_bytes();
     if (registry_open(&registry, &err) < 0) bench_die("registry", &err);
-    struct config *config = open_config(yaml, registry);
+    struct config *config = open_config(yaml, overrides, registry);
     request.settings = config_settings(config);
     if (!request.source) {
         request.source = (const struct eddy_source *)request.settings->source.part;
@@ -111,6 +114,45 @@ struct bench_run bench_pipeline(const char *yaml, struct driver_request request)
     config_close(config);
     registry_close(registry);
     return run;
+}
+
+struct bench_run bench_pipeline(const char *yaml, struct driver_request request)
+{
+    return run_config(yaml, NULL, request);
+}
+
+/* The records' only value, and room for all keys. */
+static const char *const sample_overrides[] = {"codec.json.values=[temperature]", "state.memory=16GiB",
+                                               "state.checkpoint=10m", "errors={tolerance: all}", NULL};
+
+static const char *sample_path(const char *name)
+{
+    static char path[256];
+    (void)snprintf(path, sizeof(path), "config/%s.yml", name);
+    return path;
+}
+
+struct bench_run bench_sample(const char *name, struct driver_request request)
+{
+    return run_config(sample_path(name), sample_overrides, request);
+}
+
+size_t bench_sample_estimate(const char *name)
+{
+    const char *const names[] = {"temperature"};
+    const struct eddy_schema schema = {.n_values = 1, .names = names};
+    struct registry *registry;
+    struct plan *plan;
+    struct plan_estimate estimate;
+    struct eddy_error err;
+    if (registry_open(&registry, &err) < 0) bench_die("registry", &err);
+    struct config *config = open_config(sample_path(name), sample_overrides, registry);
+    if (plan_open(config_settings(config), &schema, &plan, &err) < 0) bench_die("plan", &err);
+    plan_estimate(plan, sizeof("sensor-000000") - 1, &estimate);
+    plan_close(plan);
+    config_close(config);
+    registry_close(registry);
+    return estimate.resident_bytes;
 }
 
 static int by_cpu(const void *a, const void *b)

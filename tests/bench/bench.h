@@ -29,6 +29,11 @@ struct bench_run bench_in_child(struct bench_run (*work)(const void *argument), 
  * may hold source, sink, callbacks; settings come from the YAML. */
 struct bench_run bench_pipeline(const char *yaml, struct driver_request request);
 
+/* The same for the sample config/NAME.yml over the benchmark's records: its source and sink are replaced. */
+struct bench_run bench_sample(const char *name, struct driver_request request);
+/* What plan_estimate() says of that sample for the benchmark's keys. */
+size_t bench_sample_estimate(const char *name);
+
 /* Sorts `run` by CPU time per event and returns the median one. */
 struct bench_run bench_median(struct bench_run *run, int n);
 
