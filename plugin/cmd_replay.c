@@ -11,13 +11,14 @@
 #include "plugin/progress.h"
 #include "plugin/schema.h"
 #include "plugin/stop.h"
+#include "plugin/windows.h"
 
 struct args {
     struct command_list sets, inputs;
     const char *from, *to, *output, *metrics, *state, *model, *dead_letter;
     const char *time_column, *key_column, *values, *label_column, *category_columns;
     const char *time, *start, *interval, *time_unit;
-    const char *score_rows, *scale_rows;
+    const char *score_rows, *scale_rows, *labels;
     bool no_header, json;
 };
 
@@ -28,6 +29,8 @@ static const struct command_option options[] = {
     {"output", COMMAND_TEXT, offsetof(struct args, output), "PATH",
      "results: JSON lines, columns for .csv, - for stdout"},
     {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON"},
+    {"labels", COMMAND_TEXT, offsetof(struct args, labels), "PATH",
+     "known anomalies: {\"series\": [[start, end], ..]}; alarms are judged by them"},
     {"score-rows", COMMAND_TEXT, offsetof(struct args, score_rows), "A:B",
      "figures of the forecasts made in rows A..B-1 of each series"},
     {"scale-rows", COMMAND_TEXT, offsetof(struct args, scale_rows), "A:B",
@@ -58,6 +61,7 @@ struct replay {
     struct pipeline pipeline;
     struct progress progress;
     struct metrics *metrics;
+    struct windows *labels;
     struct metrics_request wanted;
     struct schema_names values, categories; /* --values, --category-columns */
     bool misused;                           /* the error is one of the command line */
@@ -197,6 +201,8 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     p->request.on_bad = replay_bad;
     p->request.on_tick = replay_tick;
     p->request.context = r;
+    if (a->labels && (rc = windows_open(a->labels, &r->labels, err)) < 0) return rc;
+    r->wanted.labels = r->labels;
     r->wanted.settings = &p->settings;
     r->wanted.by_partition = !a->inputs.n;
     return metrics_open(&r->wanted, &r->metrics, err);
@@ -288,6 +294,7 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
         rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
     pipeline_free(&replay.pipeline);
     metrics_close(replay.metrics);
+    windows_close(replay.labels);
     schema_free(&replay.values);
     schema_free(&replay.categories);
     config_close(config);

@@ -37,6 +37,7 @@ eddy_status metrics_open(const struct metrics_request *request, struct metrics *
     (*out)->by_partition = request->by_partition;
     (*out)->score = request->score;
     (*out)->scale = request->scale;
+    (*out)->labels = request->labels;
     if (!(*out)->score.to) (*out)->score.to = INT64_MAX;
     const char *season = request->settings->forecast.season;
     if (season) (void)parse_season(season, &(*out)->season); /* its faults were found with the configuration's */
@@ -54,6 +55,7 @@ static void metrics_key_free(struct metrics_key *k)
     free(k->scale);
     free(k->steps);
     free(k->season.past);
+    metrics_track_free(k->track);
     free(k);
 }
 
@@ -174,6 +176,7 @@ void metrics_add(struct metrics *m, const struct eddy_result *r)
 
     if (!metrics_season_add(m, k, r)) goto fail;
     metrics_pairs_add(m, k, r);
+    if (m->labels && !metrics_track_add(m, k, r)) goto fail;
     k->count++;
     return;
 fail:

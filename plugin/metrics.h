@@ -17,6 +17,10 @@
  * Season   the seasonal forecast of row t + h made in row t is the newest known row of the same phase, t + h - m ceil(h /
  *          m); m by `forecast.season` at the pace of the key's first events; `seasonal_mse` is over those of the pairs
  *          for which that row exists and holds a value.
+ * Alarms   with `labels`, the rows of `score` in every series that they name.  A row is alarmed when it is an anomaly or
+ *          an incident is open.  A window is hit by an alarmed row inside, its delay counts from the window's first row;
+ *          a false alarm is a run of alarmed rows that begins outside all windows; `pointwise` pools rows.  `nab` is the
+ *          benchmark's own score (plugin/nab.h) over all rows, `gain` what a series adds to it in the standard profile.
  * Classes  are judged where the label and the probabilities are known: `accuracy` of the most probable class (the first
  *          of equals), `log_loss` the mean of -ln p of the true class, p no smaller than 1e-15, `brier` the mean of the
  *          squared distance between the probabilities and the truth (0..2), `base_rate_brier` the same for the shares of
@@ -25,6 +29,7 @@
  * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands) x sum of horizons) for what is outstanding, 80 bytes per
  *          horizon for the sums and 24 per band, and 8 bytes per step of the season and of the horizons, up to
  *          `max_bytes` in all: keys that come later are not measured, and `unmeasured` counts their events.
+ *          A row of a labelled series takes 9 bytes; `unjudged` counts those beyond the limit.
  * Threads  one thread. */
 #ifndef PLUGIN_METRICS_H
 #define PLUGIN_METRICS_H
@@ -36,6 +41,8 @@
 
 struct metrics;
 
+struct windows;
+
 /* Rows from..to-1 of every series; to = 0: not given. */
 struct metrics_rows {
     int64_t from, to;
@@ -46,6 +53,7 @@ bool metrics_rows_parse(const char *text, struct metrics_rows *);
 struct metrics_request {
     const struct settings *settings;
     struct metrics_rows score, scale;
+    const struct windows *labels; /* known anomalies, plugin/windows.h, borrowed; NULL = none */
     bool by_partition; /* a key belongs to its topic and partition (Kafka); files are one partition, a key goes on
                           from file to file */
     int64_t max_bytes; /* 0 = 256 MiB */

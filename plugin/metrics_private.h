@@ -5,6 +5,7 @@
 
 #include "config/season.h"
 #include "plugin/metrics.h"
+#include "plugin/nab.h"
 
 /* Sums over the judged pairs of one series and horizon, in raw units. */
 struct metrics_sum {
@@ -35,6 +36,16 @@ struct metrics_season {
     double *past;              /* [room, V] value of row r at r % room; NULL while steps is 0 */
 };
 
+/* The rows of a series whose truth is known: 9 bytes each. */
+struct metrics_track {
+    const struct windows_series *truth;
+    struct nab_window *window; /* [truth->n] rows that lie in each; last < first: none does */
+    int64_t n, cap;
+    double *score; /* [n] */
+    bool *alarmed; /* [n] an anomaly, or within an incident */
+    int64_t alerts;
+};
+
 /* Everything about one key. */
 struct metrics_key {
     uint64_t hash;
@@ -50,6 +61,7 @@ struct metrics_key {
     struct metrics_scale *scale; /* [V] */
     int64_t *steps;              /* [V] how many step_sum has */
     struct metrics_season season;
+    struct metrics_track *track; /* NULL: nobody knows the truth of this series */
 };
 
 /* Of one class: labels that say it, verdicts that say it, and those where both do. */
@@ -77,7 +89,9 @@ struct metrics {
     bool by_partition;
     struct metrics_rows score, scale;
     struct season_rule season;
-    bool failed; /* out of memory while collecting */
+    const struct windows *labels; /* NULL = none */
+    int64_t unjudged;             /* rows of labelled series beyond max_bytes */
+    bool failed;                  /* out of memory while collecting */
     int n_values, n_horizons, n_bands;
     int *horizons;              /* [n_horizons]; NULL before the first result */
     size_t *at_ring;            /* [n_horizons] first double of each horizon's ring */
@@ -105,6 +119,22 @@ bool metrics_season_add(struct metrics *, struct metrics_key *,
                         const struct eddy_result *); /* false: out of memory */
 /* What a season ago was known of the row that comes h after its forecast; NaN = unknown. */
 double metrics_season_naive(const struct metrics *, const struct metrics_key *, int64_t row, int h, int value);
+
+/* metrics_detect.c: alarms against label windows. */
+/* False: out of memory. */
+bool metrics_track_add(struct metrics *, struct metrics_key *, const struct eddy_result *);
+void metrics_track_free(struct metrics_track *); /* NULL is fine */
+struct metrics_found {
+    int64_t n_series, rows, alerts, hit, missed, false_alarms;
+    int64_t true_positives, false_positives, true_negatives, false_negatives; /* rows */
+    double delay_rows;                                                        /* median over hits; NaN = no hit */
+    double gain;                                                              /* nab_gain() of the standard profile */
+};
+/* Of one key that has a track. */
+eddy_status metrics_found_key(const struct metrics *, const struct metrics_key *, struct metrics_found *,
+                              struct eddy_error *);
+eddy_status metrics_detect_write(const struct metrics *, struct json_out *, struct eddy_error *);
+eddy_status metrics_detect_print(const struct metrics *, FILE *out, struct eddy_error *);
 
 /* metrics_pool.c: over all keys; value -1 = over all values too.  Key NULL = all. */
 struct metrics_pooled {

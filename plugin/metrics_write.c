@@ -136,6 +136,8 @@ eddy_status metrics_write(const struct metrics *m, const struct metrics_run *run
     json_open(j, "detect", '{');
     json_real(j, "threshold", m->settings->detect.threshold);
     json_int(j, "alerts", s->alerts);
+    rc = metrics_detect_write(m, j, err);
+    if (rc < 0) return rc;
     json_close(j, '}');
     json_open(j, "train", '{');
     json_int(j, "updates", s->updates);
@@ -180,6 +182,8 @@ eddy_status metrics_print(const struct metrics *m, const struct metrics_run *run
     fprintf(out, "time       %s s, %s events/s\n", number(s->seconds, a),
             number(s->seconds > 0 ? (double)s->events / s->seconds : NAN, b));
     fprintf(out, "alerts     %lld at threshold %s\n", (long long)s->alerts, number(m->settings->detect.threshold, a));
+    rc = metrics_detect_print(m, out, err);
+    if (rc < 0) return rc;
     fprintf(out, "training   %lld updates, %lld refused, loss %s, model v%llu\n", (long long)s->updates,
             (long long)s->refused, number(s->loss, a), (unsigned long long)s->model);
     metrics_classes_print(&m->classes, out);

@@ -38,4 +38,49 @@ for rows in 5 5:5 6:5 a:b :5 1:2:3 -1:4 "1: 2"; do
 done
 run "${replay[@]}" --scale-rows 9
 expect 2 "nor is a single number for --scale-rows" "--scale-rows takes A:B"
+
+# Alarms against known anomalies: a level that is out of place for some hours.
+awk 'BEGIN {
+    print "ts,v"
+    for (i = 0; i < 900; i++)
+        printf "%d,%.3f\n", 1700000000 + 3600 * i, 10 + sin(i * 12.9898) + (i > 500 && i < 512 || i == 300 || i == 700) * 9
+}' >"$scratch/alone.csv"
+cat >"$scratch/labels.json" <<JSON
+{"plant/alone.csv": [["$(date -u -d @$((1700000000 + 3600 * 495)) '+%F %T')", $((1700000000 + 3600 * 530))], [1702480000, 1702580000]]}
+JSON
+judged=(replay "$scratch/c.yml" --input "$scratch/alone.csv" --time-unit s --output "$scratch/out.jsonl" --metrics "$scratch/m.json")
+run "${judged[@]}" --labels "$scratch/labels.json"
+expect 0 "--labels judges the alarms" "windows  " "nab  "
+check "the benchmark's score as its definition says" \
+    python3 tests/golden/nab_score.py "$scratch/out.jsonl" "$scratch/labels.json" "$scratch/m.json"
+check "rows, windows and runs as counted anew" python3 - "$scratch/out.jsonl" "$scratch/m.json" <<'PY'
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+alarm = [r["anomaly"] or r.get("incident") is not None for r in rows]
+windows = [(495, 530), (689, 716)]  # (1702480000 - 1700000000) / 3600 = 688.9
+inside = [any(a <= i <= b for a, b in windows) for i in range(len(rows))]
+d = json.load(open(sys.argv[2]))["detect"]
+hits = [[i - a for i in range(a, b + 1) if alarm[i]] for a, b in windows]
+assert d["windows"]["hit"] == sum(map(bool, hits)) > 0, d["windows"]
+assert d["windows"]["missed"] == sum(not h for h in hits)
+runs = sum(alarm[i] and not inside[i] and not (i and alarm[i - 1]) for i in range(len(rows)))
+assert d["false_alarms"] == runs, (d["false_alarms"], runs)
+tp = sum(a and b for a, b in zip(alarm, inside))
+assert abs(d["pointwise"]["precision"] - tp / sum(alarm)) < 1e-8
+assert abs(d["pointwise"]["recall"] - tp / sum(inside)) < 1e-8
+assert list(d["by_series"]) == ["plant/alone.csv"]
+PY
+nab=../shared/data/nab
+if [ -d $nab ]; then
+    run replay config/sensors.yml --input $nab --labels $nab/windows.json --output "$scratch/nab.jsonl" --metrics "$scratch/nab.json"
+    expect 0 "29 series of the benchmark with their windows" " of 29 labelled series"
+    check "their score in three profiles, and the best threshold" \
+        python3 tests/golden/nab_score.py "$scratch/nab.jsonl" $nab/windows.json "$scratch/nab.json"
+else
+    skip "the benchmark's series: ../shared/data is not there"
+fi
+run "${judged[@]}" --labels "$scratch/c.yml"
+expect 1 "labels that are no JSON" "$scratch/c.yml:1"
+run "${judged[@]}" --labels /nowhere.json
+expect 1 "labels that are not there" "labels /nowhere.json"
 finish
