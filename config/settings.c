@@ -72,6 +72,19 @@ static const struct eddy_option scaling_options[] = {
 };
 
 static const struct eddy_option mix_options[] = {
+    {"kind", EDDY_OPT_ENUM, AT(mix, kind), "hedge", 0, 0, "hedge|stack|both",
+     "hedge weighs experts by their losses; stack fits weights to the values, so that experts that err differently "
+     "make up for each other; both takes the mean, which is best where memory allows 100 bytes per pair of experts.",
+     NULL, 0, false},
+    {"shrink", EDDY_OPT_REAL, AT(mix, shrink), "0", 0, 100, "standard errors",
+     "How significant the gain over the last value must be before it is forecast in full: 2 makes random walks stay "
+     "with the last value; 0 does not ask.",
+     NULL, 0, false},
+    {"stack_discount", EDDY_OPT_REAL, AT(mix, stack_discount), "0.9995", 0.5, 0.99999, "per step",
+     "Kinds stack and both: how long the past counts for the fitted weights.", NULL, 0, false},
+    {"extreme", EDDY_OPT_REAL, AT(mix, extreme), "8", 0, 1e6, "scales",
+     "Kinds stack and both: values this far from their usual place have weights of their own; 0: none have.", NULL, 0,
+     false},
     {"discount", EDDY_OPT_REAL, AT(mix, discount), "0.998", 0.5, 0.99999, "per step",
      "How long past losses count: 0.998 remembers some 500 steps, 0.99 follows changes faster and noise with them.",
      NULL, 0, false},

@@ -15,6 +15,7 @@ enum network_scope {
 enum scaling { SCALING_ROBUST, SCALING_FIXED };
 enum anchor { ANCHOR_LAST, ANCHOR_SEASON, ANCHOR_NONE };
 enum mix_horizons { MIX_GROUPED, MIX_TOGETHER };
+enum mix_kind { MIX_HEDGE, MIX_STACK, MIX_BOTH };
 enum smoothed_score { SMOOTHED_SCORE_APART, SMOOTHED_SCORE_RECONSTRUCTION };
 /* What a network can read, as users write it; the order is that of the inputs. */
 enum network_input {
@@ -68,13 +69,15 @@ struct scaling_settings {
     struct eddy_map mean, deviation; /* fixed: per value, and `default` */
 };
 
-/* How several experts become one forecast: engine/forecast/mix.h. */
+/* How several experts become one forecast: engine/forecast/blend.h, mix.h. */
 struct mix_settings {
-    double discount; /* of past losses, per step */
-    double rate;     /* how sharply weights follow losses */
-    double floor;    /* share that is spread evenly */
-    int64_t start;   /* labels before weights differ */
-    int horizons;    /* enum mix_horizons */
+    double discount;                        /* of past losses, per step */
+    double rate;                            /* how sharply weights follow losses */
+    double floor;                           /* share that is spread evenly */
+    int64_t start;                          /* labels before weights differ */
+    int horizons;                           /* enum mix_horizons */
+    int kind;                               /* enum mix_kind */
+    double stack_discount, shrink, extreme; /* engine/forecast/blend.h */
 };
 
 struct forecast_settings {

@@ -53,7 +53,7 @@ static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
     l->expert_residuals = calloc(experts * forecasts, sizeof(*l->expert_residuals));
     l->opinions = calloc(experts * forecasts, sizeof(*l->opinions));
     l->mixed = calloc((size_t)p->outlook.n_horizons, sizeof(*l->mixed));
-    l->errors = calloc(experts, sizeof(*l->errors));
+    l->errors = calloc(experts * (size_t)p->outlook.n_horizons, sizeof(*l->errors));
     l->before = calloc(2 * values, sizeof(*l->before));
     l->ahead = calloc((size_t)p->n_dims * ((size_t)p->expert_shape.n_ahead + 1), sizeof(*l->ahead));
     l->levels = calloc((size_t)p->n_dims, sizeof(*l->levels));

@@ -5,12 +5,11 @@
  *     a network    xhat_{t+h} = base_t + sigma_t clip(y_h, 20)     base: the last known value, with `anchor: season`
  *                                                                  and how the season goes on from there to t + h, or
  *                                                                  with `none` the fixed mean (and no limit)
- *     together     the experts' forecasts by the weights of their mix (mix.h); one alone as it is */
+ *     together     the experts' forecasts as blend.h says; one alone as it is */
 #include <math.h>
 
 #include "engine/flow/lane_private.h"
 #include "engine/forecast/bands.h"
-#include "engine/forecast/mix.h"
 
 static const double OUTPUT_LIMIT = 20, FIXED_LIMIT = 1e6;
 
@@ -37,31 +36,15 @@ static void *foresee_mix(const struct lane *l, const struct key_row *r, int valu
     return r->row + l->plan->at_mix + (size_t)value * l->plan->mix_bytes;
 }
 
-/* [n_experts] what each expert said besides what was written out, at the place of outlook_at(). */
-static float *foresee_opinions(const struct lane *l, const struct key_row *r, int channel, int dim, int j, int64_t t)
-{
-    const struct plan *p = l->plan;
-    const size_t waiting = p->outlook.first[p->outlook.n_horizons];
-    const size_t place = (size_t)channel * waiting + p->outlook.first[j] + (size_t)(t % p->outlook.horizons[j]);
-    return (float *)(void *)(r->row + p->at_opinions) +
-           (place * (size_t)p->n_dims + (size_t)dim) * (size_t)p->n_experts;
-}
-
 /* ---- when the value comes ---- */
 
 /* The experts' own errors; the mix learns from them. */
-static void residuals_of_experts(struct lane *l, const struct key_row *r, int value, int j, int64_t t, double x,
-                                 double xhat)
+static void residuals_of_experts(struct lane *l, const struct key_row *r, int value, int64_t t, double x)
 {
     const struct plan *p = l->plan;
-    const float *opinions = foresee_opinions(l, r, value / p->n_dims, value % p->n_dims, j, t);
-    for (int e = 0; e < p->n_experts; e++) {
-        l->errors[e] = x - (xhat + (double)opinions[e]);
-        l->expert_residuals[((size_t)e * (size_t)p->outlook.n_horizons + (size_t)j) * (size_t)p->n_values +
-                            (size_t)value] = l->errors[e];
-    }
-    mix_learn(&p->settings->forecast.mix, p->n_experts, p->outlook.n_horizons, foresee_mix(l, r, value), j,
-              l->errors);
+    blend_learn(&p->blend, foresee_mix(l, r, value), t, x, l->errors);
+    for (int i = 0; i < p->n_experts * p->outlook.n_horizons; i++)
+        l->expert_residuals[(size_t)i * (size_t)p->n_values + (size_t)value] = l->errors[i];
 }
 
 /* The one-step forecast and its band go into the result before anything learns from the error. */
@@ -92,19 +75,16 @@ void lane_residuals(struct lane *l, const struct key_row *r, int value, double x
     const int channel = value / p->n_dims, dim = value % p->n_dims;
     const int64_t t = lane_steps(l, r)[channel];
 
+    if (p->n_experts > 1) residuals_of_experts(l, r, value, t, x);
     for (int j = 0; j < p->outlook.n_horizons; j++) {
         double *residual = &l->residuals[j * p->n_values + value];
         *residual = NAN;
-        for (int e = 0; p->n_experts > 1 && e < p->n_experts; e++)
-            l->expert_residuals[((size_t)e * (size_t)p->outlook.n_horizons + (size_t)j) * (size_t)p->n_values +
-                                (size_t)value] = NAN;
         if (t < p->outlook.horizons[j]) continue;
         const struct outlook_entry e = outlook_at(&p->outlook, foresee_outlook(l, r, channel), j, t);
         const double xhat = e.xhat[dim];
         if (p->outlook.horizons[j] == 1) residuals_show(l, r, value, &e, out);
         *residual = x - xhat;
         if (!isfinite(*residual)) continue;
-        if (p->n_experts > 1) residuals_of_experts(l, r, value, j, t, x, xhat);
         if (!p->head_bands)
             bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, *residual, e.s0[dim],
                          e.edges + (size_t)dim * (size_t)p->outlook.n_edges);
@@ -242,15 +222,11 @@ static void foresee_write(const struct foresight *f, int dim, const double *xhat
     const struct lane *l = f->lane;
     const struct plan *p = l->plan;
     const int value = f->channel * p->n_dims + dim;
-    const double *opinions = foresee_of(f, dim);
     for (int j = 0; j < p->outlook.n_horizons; j++) {
         const struct outlook_entry e = outlook_at(&p->outlook, foresee_outlook(l, f->row, f->channel), j, f->step);
         e.xhat[dim] = xhat[j];
         ((double *)(uintptr_t)f->out->forecast)[j * p->n_values + value] = xhat[j];
         if (!p->head_bands) foresee_bands(f, dim, j, xhat[j], &e);
-        if (p->n_experts == 1) continue;
-        float *kept = foresee_opinions(l, f->row, f->channel, dim, j, f->step);
-        for (int k = 0; k < p->n_experts; k++) kept[k] = (float)(opinions[k * p->outlook.n_horizons + j] - xhat[j]);
     }
 }
 
@@ -302,8 +278,8 @@ static void foresee_channel(const struct foresight *f)
     for (int d = 0; d < p->n_dims; d++) {
         const double *xhat = foresee_of(f, d);
         if (p->n_experts > 1) {
-            mix_combine(&p->settings->forecast.mix, p->n_experts, p->outlook.n_horizons,
-                        foresee_mix(l, f->row, f->channel * p->n_dims + d), xhat, l->mixed);
+            blend_forecast(&p->blend, foresee_mix(l, f->row, f->channel * p->n_dims + d), f->step, f->points[d].value,
+                           (double)f->points[d].sigma, xhat, l->mixed);
             xhat = l->mixed;
         }
         foresee_write(f, d, xhat);

@@ -199,7 +199,7 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_points, "train.points", SECTION_BYTES, 1, channels * steps * p->point_bytes},
     };
-    p->at_opinions = p->at_mix = p->at_edges = -1;
+    p->at_mix = p->at_edges = -1;
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) *sections[i].at = -1;
     eddy_status rc = plan_network_sections(p, err);
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]) && rc >= 0; i++)

@@ -15,6 +15,7 @@
 #include "eddy_codec.h"
 #include "eddy_detector.h"
 #include "eddy_expert.h"
+#include "engine/forecast/blend.h"
 #include "engine/forecast/outlook.h"
 #include "engine/forecast/season.h"
 #include "engine/forecast/season_search.h"
@@ -106,6 +107,7 @@ struct plan {
     bool networks_seasonal; /* networks do, or forecast from it */
     int n_ahead;            /* how far it is looked ahead; expert_shape.n_ahead if an expert reads it */
     int n_season_bins;      /* of the profile */
+    struct blend blend;     /* several experts only */
     int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
     bool training;
     bool head_bands;               /* the bands are those that the only expert's head says */
@@ -122,8 +124,6 @@ struct plan {
     int64_t at_search;   /* struct season_search; seasonal and season auto only */
     int64_t at_steps;    /* [n_channels] int64_t: steps of the series */
     int64_t at_outlook;  /* [n_channels, outlook_bytes] */
-    int64_t at_opinions; /* [n_channels, sum of horizons, n_dims, n_experts] float: each expert's forecast minus the
-                            written one; several experts only */
     int64_t at_mix;      /* [n_values, mix_bytes]; several experts only */
     int64_t at_trackers; /* [n_values, n_horizons, tracker_floats] float */
     int64_t at_edges;    /* [n_values, 2] float: the widest band of the last forecast for h = 1; head_bands only */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "engine/flow/plan_private.h"
-#include "engine/forecast/mix.h"
 #include "engine/model/stack.h"
 
 struct network_expert_settings {
@@ -166,6 +165,9 @@ static void experts_shape(struct plan *p)
 eddy_status plan_experts(struct plan *p, struct eddy_error *err)
 {
     const struct eddy_choices *given = &p->settings->forecast.experts;
+    if (given->n > BLEND_MAX_EXPERTS)
+        return eddy_fail(err, EDDY_ECONFIG, "forecast.experts: %d experts; at most %d are allowed", given->n,
+                         BLEND_MAX_EXPERTS);
     p->experts = calloc((size_t)(given->n + p->n_networks), sizeof(*p->experts));
     if (!p->experts) return plan_no_memory(err);
     eddy_status rc = EDDY_OK;
@@ -182,7 +184,6 @@ eddy_status plan_experts(struct plan *p, struct eddy_error *err)
 eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
 {
     const size_t values = (size_t)p->n_values, horizons = (size_t)p->outlook.n_horizons;
-    const size_t waiting = p->outlook.first[horizons] * values, mixed = p->n_experts > 1;
     const uint32_t outlook = plan_meaning(1, p->outlook.horizons, horizons * sizeof(int));
     eddy_status rc = EDDY_OK;
     uint32_t who = outlook;
@@ -197,13 +198,18 @@ eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
             plan_meaning(e->part->state_version, p->outlook.horizons, horizons * sizeof(int)), values * e->bytes};
         rc = plan_add(p, &s, err);
     }
-    p->mix_bytes = mixed ? mix_bytes(p->n_experts, p->outlook.n_horizons) : 0;
-    const struct planned_section opinions = {&p->at_opinions, "opinions", SECTION_F32, who,
-                                             mixed * waiting * (size_t)p->n_experts * sizeof(float)};
-    const struct planned_section mix = {&p->at_mix, "mix", SECTION_BYTES, who, values * p->mix_bytes};
+    p->blend = (struct blend){.settings = &p->settings->forecast.mix,
+                              .n_experts = p->n_experts,
+                              .n_horizons = p->outlook.n_horizons,
+                              .horizons = p->outlook.horizons,
+                              .first = p->outlook.first};
+    p->mix_bytes = p->n_experts > 1 ? blend_bytes(&p->blend) : 0;
+    const int kinds[] = {BLEND_LAYOUT, p->blend.settings->kind, p->blend.settings->shrink > 0,
+                         p->blend.settings->extreme > 0};
+    const struct planned_section mix = {&p->at_mix, "mix", SECTION_BYTES, plan_meaning(who, kinds, sizeof(kinds)),
+                                        values * p->mix_bytes};
     const struct planned_section edges = {&p->at_edges, "edges", SECTION_F32, 1,
                                           p->head_bands ? values * 2 * sizeof(float) : 0};
-    if (rc >= 0) rc = plan_add(p, &opinions, err);
     if (rc >= 0) rc = plan_add(p, &mix, err);
     return rc >= 0 ? plan_add(p, &edges, err) : rc;
 }

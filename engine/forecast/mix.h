@@ -1,4 +1,4 @@
-/* Several experts become one forecast: discounted Hedge, one mix per value.
+/* Several experts become one forecast: discounted Hedge, one mix per value.  blend.h builds on it.
  *
  * Equations (FORECASTING, section 4; e_ij = error of expert i at horizon j, as the label arrives; E experts)
  *     m_j   = mean of e_ij^2 over the experts that had spoken, each counted 1 / (1 + (rate (L_ik - min_i L_ik))^2):
@@ -29,6 +29,9 @@
 enum { MIX_MAX_EXPERTS = 64 }; /* whoever plans a mix sees to it */
 
 size_t mix_bytes(int n_experts, int n_horizons); /* per value, a multiple of 8 */
+/* The group of the j-th horizon, and how many groups there can be. */
+int mix_group(const struct mix_settings *, int j);
+int mix_groups(int n_horizons);
 /* A label of the j-th horizon has arrived: errors [n_experts]. */
 void mix_learn(const struct mix_settings *, int n_experts, int n_horizons, void *state, int j, const double *errors);
 /* The weights at the j-th horizon: weights [n_experts], they add up to 1. */

@@ -196,7 +196,7 @@ struct pooled {
 static void pool_run(const double *x, int first, int n, struct pooled *out)
 {
     static const int horizons[N_AHEAD] = {1, 6, 24};
-    static const struct mix_settings settings = {.998, .02, .001, 50, MIX_GROUPED};
+    static const struct mix_settings settings = {.discount = .998, .rate = .02, .floor = .001, .start = 50};
     static double kept[N][N_POOL + 1][N_AHEAD], state[100];
     struct test_expert t[N_POOL];
     cr_assert_leq(mix_bytes(N_POOL, N_AHEAD), sizeof(state));

@@ -9,7 +9,8 @@
 #include "engine/forecast/mix.h"
 
 enum { MAX_EXPERTS = 6, MAX_HORIZONS = 8, MAX_BYTES = 256 };
-static const struct mix_settings standard = {.998, .02, .001, 50, MIX_TOGETHER};
+static const struct mix_settings standard = {
+    .discount = .998, .rate = .02, .floor = .001, .start = 50, .horizons = MIX_TOGETHER};
 
 /* A mix at work: errors of all horizons at each step, from t = horizon on. */
 struct world {

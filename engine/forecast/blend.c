@@ -1,0 +1,341 @@
+#include "engine/forecast/blend.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "engine/forecast/stack.h"
+
+static const double SCALE_GAIN = .005, SCALE_LIMIT = 20, JUMP = 25, SHRINK_DISCOUNT = .9999, PRIOR_STEPS = 30;
+static const double RIDGE_STEPS = 50, FAR_SLOW = 1.5, LARGEST = 1e100;
+static const double MEAN_STEPS[] = {97, 673};
+enum { STACK_AFTER = 200, SHRINK_AFTER = 300, EXTREME_AFTER = 60, MAX_TABLES = 2 };
+
+struct blend_state {
+    int64_t steps;
+    double mean[2];
+    int64_t seen[MAX_TABLES]; /* steps that taught a table */
+    int64_t table;            /* of the last forecast */
+};
+
+/* Sums of one horizon group under one table. */
+struct blend_proof {
+    double g, h;
+};
+
+/* ---- where things lie ---- */
+
+static bool blend_stacks(const struct blend *b)
+{
+    return b->settings->kind != MIX_HEDGE;
+}
+
+static bool blend_shrinks(const struct blend *b)
+{
+    return b->settings->shrink > 0;
+}
+
+static int blend_tables(const struct blend *b)
+{
+    return blend_stacks(b) && b->settings->extreme > 0 ? 2 : 1;
+}
+
+/* Hedge's experts: with a stack the last value is one of them. */
+static int blend_hedged(const struct blend *b)
+{
+    return b->n_experts + (blend_stacks(b) ? 1 : 0);
+}
+
+static size_t blend_ring(const struct blend *b)
+{
+    return (size_t)b->horizons[b->n_horizons - 1];
+}
+
+/* Floats kept of a forecast: what each expert said, and the mix before it was shrunk, as distances from the last value. */
+static size_t blend_kept(const struct blend *b)
+{
+    return (size_t)b->n_experts + (blend_shrinks(b) ? 1 : 0);
+}
+
+struct blend_arrays {
+    double *origin;            /* [ring] the last value at a step; NaN = unknown */
+    double *scale, *scale_mix; /* [H] S and G; stack, shrink only */
+    double *A, *b, *a;         /* [tables, groups, E, E], [tables, groups, E] twice; stack only */
+    struct blend_proof *proof; /* [tables, groups] shrink only */
+    unsigned char *hedge;      /* [tables] of mix_bytes() */
+    float *said;               /* [sum of horizons, kept] */
+    unsigned char *extreme;    /* [ring] which table a step used */
+    size_t bytes;              /* of it all */
+};
+
+static struct blend_arrays blend_of(const struct blend *b, void *state)
+{
+    const size_t E = (size_t)b->n_experts, H = (size_t)b->n_horizons, tables = (size_t)blend_tables(b);
+    const size_t cells = tables * (size_t)mix_groups(b->n_horizons);
+    const size_t stacked = blend_stacks(b) ? cells * E : 0, waiting = b->first[b->n_horizons];
+    struct blend_arrays s;
+    s.origin = (double *)(void *)((struct blend_state *)state + 1);
+    s.scale = s.origin + blend_ring(b);
+    s.scale_mix = s.scale + (blend_stacks(b) ? H : 0);
+    s.A = s.scale_mix + (blend_shrinks(b) ? H : 0);
+    s.b = s.A + stacked * E;
+    s.a = s.b + stacked;
+    s.proof = (struct blend_proof *)(void *)(s.a + stacked);
+    s.hedge = (unsigned char *)(s.proof + (blend_shrinks(b) ? cells : 0));
+    s.said = (float *)(void *)(s.hedge + tables * mix_bytes(blend_hedged(b), b->n_horizons));
+    s.extreme = (unsigned char *)(s.said + waiting * blend_kept(b));
+    s.bytes = (size_t)(s.extreme + blend_ring(b) - (unsigned char *)state);
+    return s;
+}
+
+size_t blend_bytes(const struct blend *b)
+{
+    _Alignas(8) unsigned char nothing[8] = {0}; /* offsets from it are all that is asked */
+    return (blend_of(b, nothing).bytes + 7) & ~(size_t)7;
+}
+
+static unsigned char *blend_hedge(const struct blend *b, const struct blend_arrays *s, int table)
+{
+    return s->hedge + (size_t)table * mix_bytes(blend_hedged(b), b->n_horizons);
+}
+
+/* Which cell of [tables, groups] a horizon belongs to. */
+static size_t blend_cell(const struct blend *b, int table, int j)
+{
+    return (size_t)(table * mix_groups(b->n_horizons) + mix_group(b->settings, j));
+}
+
+static float *blend_said(const struct blend *b, const struct blend_arrays *s, int j, int64_t t)
+{
+    return s->said + (b->first[j] + (size_t)(t % b->horizons[j])) * blend_kept(b);
+}
+
+static double blend_limit(double v)
+{
+    return v > LARGEST ? LARGEST : v < -LARGEST ? -LARGEST : v;
+}
+
+/* ---- labels ---- */
+
+/* The scale moved on; the weight of a row whose squared error is m. */
+static double blend_weight(double *scale, double m)
+{
+    if (*scale == 0)
+        *scale = m + 1e-200;
+    else
+        *scale += SCALE_GAIN * (fmin(m, SCALE_LIMIT * *scale) - *scale);
+    return m > JUMP * *scale ? JUMP / m : 1 / *scale;
+}
+
+static void blend_learn_stack(const struct blend *b, const struct blend_arrays *s, int table, int j, double y,
+                              const double *d)
+{
+    const int E = b->n_experts;
+    const size_t cell = blend_cell(b, table, j);
+    double *A = s->A + cell * (size_t)(E * E), *right = s->b + cell * (size_t)E, m = 0;
+    for (int i = 0; i < E; i++) m += (y - d[i]) * (y - d[i]) / E;
+    const double v = blend_weight(&s->scale[j], m);
+    for (int i = 0; i < E; i++) {
+        right[i] += v * y * d[i];
+        for (int k = 0; k < E; k++) A[i * E + k] += v * d[i] * d[k];
+    }
+}
+
+static void blend_learn_shrink(const struct blend *b, const struct blend_arrays *s, int table, int j, double y,
+                               double D)
+{
+    const double v = blend_weight(&s->scale_mix[j], (y - D) * (y - D));
+    struct blend_proof *proof = &s->proof[blend_cell(b, table, j)];
+    proof->g += v * D * y;
+    proof->h += v * D * D;
+}
+
+/* One label: the experts' errors, and what the tables learn of them. */
+static void blend_label(const struct blend *b, const struct blend_arrays *s, int64_t t, int j, double x,
+                        double *errors)
+{
+    const size_t place = (size_t)(t - b->horizons[j]) % blend_ring(b);
+    const double y = blend_limit(x - s->origin[place]);
+    const float *said = blend_said(b, s, j, t);
+    double d[BLEND_MAX_EXPERTS], hedged[MIX_MAX_EXPERTS];
+    for (int i = 0; i < b->n_experts; i++) {
+        const bool spoke = isfinite(said[i]);
+        hedged[i] = errors[i * b->n_horizons + j] = spoke ? x - s->origin[place] - (double)said[i] : NAN;
+        d[i] = spoke ? (double)said[i] : 0;
+    }
+    hedged[b->n_experts] = y;
+    const int table = s->extreme[place];
+    mix_learn(b->settings, blend_hedged(b), b->n_horizons, blend_hedge(b, s, table), j, hedged);
+    if (blend_stacks(b)) blend_learn_stack(b, s, table, j, y, d);
+    if (blend_shrinks(b) && isfinite(said[b->n_experts]))
+        blend_learn_shrink(b, s, table, j, y, (double)said[b->n_experts]);
+}
+
+/* A step is about to teach the table. */
+static void blend_fade(const struct blend *b, const struct blend_arrays *s, int table)
+{
+    const size_t E = (size_t)b->n_experts, groups = (size_t)mix_groups(b->n_horizons);
+    const size_t first = (size_t)table * groups;
+    const double keep = b->settings->stack_discount;
+    for (size_t i = 0; blend_stacks(b) && i < groups * E * E; i++) s->A[first * E * E + i] *= keep;
+    for (size_t i = 0; blend_stacks(b) && i < groups * E; i++) s->b[first * E + i] *= keep;
+    for (size_t i = 0; blend_shrinks(b) && i < groups; i++) {
+        s->proof[first + i].g *= SHRINK_DISCOUNT;
+        s->proof[first + i].h *= SHRINK_DISCOUNT;
+    }
+}
+
+static bool blend_waits(const struct blend *b, const struct blend_arrays *s, int64_t t, int j)
+{
+    return t >= b->horizons[j] && isfinite(s->origin[(size_t)(t - b->horizons[j]) % blend_ring(b)]);
+}
+
+void blend_learn(const struct blend *b, void *state, int64_t t, double x, double *errors)
+{
+    const struct blend_arrays s = blend_of(b, state);
+    struct blend_state *own = state;
+    bool taught[MAX_TABLES] = {false};
+    for (int i = 0; i < b->n_experts * b->n_horizons; i++) errors[i] = NAN;
+    if (!isfinite(x)) return;
+    for (int j = 0; j < b->n_horizons; j++)
+        if (blend_waits(b, &s, t, j)) taught[s.extreme[(size_t)(t - b->horizons[j]) % blend_ring(b)]] = true;
+    for (int table = 0; table < blend_tables(b); table++) {
+        if (!taught[table]) continue;
+        blend_fade(b, &s, table);
+        own->seen[table]++;
+    }
+    for (int j = 0; j < b->n_horizons; j++)
+        if (blend_waits(b, &s, t, j)) blend_label(b, &s, t, j, x, errors);
+}
+
+/* ---- forecasts ---- */
+
+static void blend_solve(const struct blend *b, const struct blend_arrays *s, size_t cell)
+{
+    const int E = b->n_experts;
+    const double *A = s->A + cell * (size_t)(E * E), *right = s->b + cell * (size_t)E;
+    double M[BLEND_MAX_EXPERTS * BLEND_MAX_EXPERTS], r[BLEND_MAX_EXPERTS], trace = 0;
+    for (int i = 0; i < E; i++) trace += A[i * E + i] / E;
+    if (!(trace > 0)) return;
+    const double ridge = RIDGE_STEPS * (1 - b->settings->stack_discount) * trace;
+    for (int i = 0; i < E; i++) {
+        for (int k = 0; k < E; k++) M[i * E + k] = A[i * E + k] + (i == k ? ridge : 0);
+        r[i] = right[i] + ridge / E;
+    }
+    stack_descend(E, M, r, s->a + cell * (size_t)E);
+}
+
+/* Which table the step uses. */
+static int blend_table(const struct blend *b, struct blend_state *own, double x, double sigma)
+{
+    bool far = false;
+    for (int i = 0; i < 2; i++) {
+        const double gain = fmax(2 / MEAN_STEPS[i], 1 / ((double)own->steps + 1));
+        own->mean[i] = own->steps > 0 ? own->mean[i] + gain * blend_limit(x - own->mean[i]) : blend_limit(x);
+        far |= fabs(x - own->mean[i]) > b->settings->extreme * sigma * (i > 0 ? FAR_SLOW : 1);
+    }
+    own->steps++;
+    return blend_tables(b) > 1 && own->steps > EXTREME_AFTER && far;
+}
+
+static double blend_overlap(const struct blend *b, int j)
+{
+    double sum = 0;
+    for (int k = 0; k < b->n_horizons; k++)
+        if (mix_group(b->settings, k) == mix_group(b->settings, j)) sum += b->horizons[k];
+    return fmax(1, sum * 2 / 3);
+}
+
+/* How much of the mix is left of it. */
+static double blend_share(const struct blend *b, const void *state, const struct blend_arrays *s, int table, int j)
+{
+    const struct blend_state *own = state;
+    if (!blend_shrinks(b) || (table == 0 && own->steps <= SHRINK_AFTER)) return 1;
+    struct blend_proof p = s->proof[blend_cell(b, table, j)];
+    double variance = p.h;
+    if (table > 0) {
+        const struct blend_proof usual = s->proof[blend_cell(b, 0, j)];
+        const double prior = PRIOR_STEPS / ((double)own->seen[0] + 1);
+        p.g += prior * usual.g;
+        p.h += prior * usual.h;
+        variance += prior * prior * usual.h;
+    }
+    if (!(p.g > 0) || !(p.h > 0)) return 0;
+    const double doubt = b->settings->shrink * b->settings->shrink * blend_overlap(b, j) * variance / (p.g * p.g);
+    return fmin(1, p.g / p.h * fmax(0, 1 - doubt));
+}
+
+/* Weights before silence and shrinkage: hedge [E + 1] and stack [E] for the mean of both, `part` the stack's share. */
+struct blend_shares {
+    double hedge[MIX_MAX_EXPERTS], stack[BLEND_MAX_EXPERTS], part;
+};
+
+static void blend_shares(const struct blend *b, const void *state, const struct blend_arrays *s, int table, int j,
+                         struct blend_shares *out)
+{
+    const struct blend_state *own = state;
+    const double *a = s->a + blend_cell(b, table, j) * (size_t)b->n_experts;
+    mix_weights(b->settings, blend_hedged(b), blend_hedge(b, s, table), j, out->hedge);
+    if (!blend_stacks(b)) out->hedge[b->n_experts] = 0;
+    out->part = !blend_stacks(b) || own->steps <= STACK_AFTER ? 0 : b->settings->kind == MIX_STACK ? 1 : .5;
+    for (int i = 0; i < b->n_experts; i++)
+        out->stack[i] = out->part == 0 ? 0 : own->seen[table] == 0 ? 1. / b->n_experts : a[i];
+}
+
+/* D_j; NaN when nobody knows. */
+static double blend_mixed(const struct blend *b, const struct blend_shares *w, const double *d)
+{
+    double whole = w->hedge[b->n_experts], hedge = 0, stack = 0;
+    bool any = false;
+    for (int i = 0; i < b->n_experts; i++) {
+        if (!isfinite(d[i])) continue;
+        any = true;
+        whole += w->hedge[i];
+        stack += w->stack[i] * d[i];
+    }
+    if (!any) return NAN;
+    for (int i = 0; i < b->n_experts; i++)
+        if (isfinite(d[i])) hedge += w->hedge[i] / whole * d[i];
+    return hedge + w->part * (stack - hedge);
+}
+
+void blend_forecast(const struct blend *b, void *state, int64_t t, double x, double sigma, const double *forecasts,
+                    double *mixed)
+{
+    const struct blend_arrays s = blend_of(b, state);
+    struct blend_state *own = state;
+    const bool known = isfinite(x);
+    const int table = known ? blend_table(b, own, x, sigma) : 0;
+    const size_t place = (size_t)t % blend_ring(b);
+    double d[BLEND_MAX_EXPERTS], share = 1;
+    struct blend_shares w;
+    s.origin[place] = known ? x : NAN;
+    s.extreme[place] = (unsigned char)table;
+    own->table = table;
+    for (int j = 0; j < b->n_horizons; j++) {
+        if (j == 0 || blend_cell(b, table, j) != blend_cell(b, table, j - 1)) {
+            if (blend_stacks(b) && own->steps > STACK_AFTER) blend_solve(b, &s, blend_cell(b, table, j));
+            blend_shares(b, state, &s, table, j, &w);
+            share = blend_share(b, state, &s, table, j);
+        }
+        float *said = blend_said(b, &s, j, t);
+        for (int i = 0; i < b->n_experts; i++) {
+            d[i] = forecasts[i * b->n_horizons + j] - (known ? x : 0);
+            said[i] = (float)d[i];
+        }
+        const double D = blend_mixed(b, &w, d);
+        if (blend_shrinks(b)) said[b->n_experts] = (float)D;
+        mixed[j] = (known ? x : 0) + share * D;
+        if (isinf(mixed[j])) mixed[j] = x;
+    }
+}
+
+void blend_weights(const struct blend *b, const void *state, int j, double *weights)
+{
+    const struct blend_arrays s = blend_of(b, (void *)(uintptr_t)state);
+    const struct blend_state *own = state;
+    struct blend_shares w;
+    blend_shares(b, state, &s, (int)own->table, j, &w);
+    const double share = blend_share(b, state, &s, (int)own->table, j);
+    for (int i = 0; i < b->n_experts; i++) weights[i] = share * (w.hedge[i] + w.part * (w.stack[i] - w.hedge[i]));
+}
