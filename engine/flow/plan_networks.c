@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
 #include "engine/flow/look_back.h"
 #include "engine/flow/plan_private.h"
 #include "engine/forecast/calendar.h"
@@ -179,16 +180,37 @@ static eddy_status network_role(struct plan *p, int i, struct eddy_error *err)
     return EDDY_OK;
 }
 
+/* The layers that there are when nobody writes any. */
+static bool network_is_default(const struct network_settings *s)
+{
+    const struct eddy_choice *c = s->layers.n == 1 ? &s->layers.item[0] : NULL;
+    if (!c || c->part != &layer_gru.part || s->classes.n > 0) return false;
+    void *defaults = calloc(1, c->part->settings_size);
+    const bool same = defaults && config_part_defaults(c->part, defaults, NULL) >= 0 &&
+                      memcmp(defaults, c->settings, c->part->settings_size) == 0;
+    free(defaults);
+    return same;
+}
+
+/* How many there are.  The one that is there by default is so only when nobody says who forecasts, or names it. */
+static int networks_count(const struct forecast_settings *f)
+{
+    if (f->networks.n > 0) return f->networks.n;
+    bool heard = f->experts.n == 0;
+    for (int i = 0; i < f->experts.n; i++) heard |= f->experts.item[i].part == &expert_network.part;
+    return heard || !network_is_default(&f->network) ? 1 : 0;
+}
+
 eddy_status plan_networks(struct plan *p, struct eddy_error *err)
 {
-    const int given = p->settings->forecast.networks.n, count = given > 0 ? given : 1;
+    const int count = networks_count(&p->settings->forecast);
     const char *names[EDDY_MAX_NETWORKS];
     struct network *nets[EDDY_MAX_NETWORKS];
     if (count > EDDY_MAX_NETWORKS)
         return eddy_fail(err, EDDY_ECONFIG, "forecast.networks: %d networks; at most %d", count, EDDY_MAX_NETWORKS);
-    p->networks = calloc((size_t)count, sizeof(*p->networks));
+    p->networks = calloc((size_t)count + 1, sizeof(*p->networks));
     if (!p->networks) return plan_no_memory(err);
-    p->training = p->settings->train.mode != TRAIN_OFF;
+    p->training = p->settings->train.mode != TRAIN_OFF && count > 0;
     for (int i = 0; i < count; i++) {
         struct plan_network *n = &p->networks[p->n_networks++];
         n->at_state = n->at_starts = n->at_weights = n->at_optimiser = n->at_pace = n->at_look_back = -1;

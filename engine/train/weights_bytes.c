@@ -55,7 +55,7 @@ static bool layout_read(const char *bytes, size_t n, struct weights_layout *l)
         l->n_networks = le_get_u64(bytes + 24);
         l->n_tensors = le_get_u64(bytes + 32);
     }
-    if (l->format < 1 || l->n_networks < 1 || l->n_networks > EDDY_MAX_NETWORKS || l->n_tensors > n / HEALTH_BYTES ||
+    if (l->format < 1 || l->n_networks > EDDY_MAX_NETWORKS || l->n_tensors > n / HEALTH_BYTES ||
         l->n_params > n / (ARRAYS * sizeof(float)))
         return false;
     layout_parts(l);
@@ -154,7 +154,7 @@ eddy_status weights_encode(const struct weights *w, struct eddy_buffer *out, str
 static eddy_status weights_check(const struct model *model, const char *bytes, size_t n, struct weights_layout *l,
                                  struct eddy_error *err)
 {
-    if (n < HEADER_BYTES_1 + PROGRESS_BYTES_1 + CHECKSUM_BYTES)
+    if (n < HEADER_BYTES_1 + CHECKSUM_BYTES)
         return eddy_fail(err, EDDY_ECORRUPT, "stored weights: %zu bytes are too few", n);
     const uint32_t format = le_get_u32(bytes + 4);
     if (le_get_u32(bytes) != MAGIC)

@@ -344,7 +344,7 @@ Test(lane_networks, what_cannot_be_is_refused_with_its_place_and_reason)
     expect_refused("network: {layers: [{gru: {units: 2}}], loss: quantiles, quantiles: [0.1, 0.9]}", 1, "0.5");
     expect_refused("network: {layers: [{gru: {units: 2}}], residual: true}", 1, "residual");
     expect_refused("network: {layers: [{gru: {units: 2}}], inputs: [categories]}", 1, "categories");
-    expect_refused("experts: [persistence]", 1, "is not among them");
+    expect_refused("experts: [persistence], network: {layers: [{gru: {units: 4}}]}", 1, "is not among them");
     expect_refused("experts: [{network: {name: other}}]", 1, "other");
     expect_refused("networks: {a: {layers: [gru]}, b: {layers: [gru]}}, experts: [network]", 1, "say which");
 }
