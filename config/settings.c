@@ -128,6 +128,11 @@ static const struct eddy_option forecast_options[] = {
      EDDY_PART_EXPERT, false},
     {"mix", EDDY_OPT_GROUP, AT(forecast, mix), "", 0, 0, "", "How the forecasts of several experts are weighed.",
      mix_options, 0, false},
+    {"share_every", EDDY_OPT_INT, AT(forecast, share_every), "256", 1, 1e6, "offsets",
+     "How far apart the boundaries are at which experts with a model for all keys learn, such as fleet; never "
+     "further "
+     "than 4 offsets in a partition's first 64, 16 in its first 1024, 64 in its first 8192.",
+     NULL, 0, false},
     {"scaling", EDDY_OPT_GROUP, AT(forecast, scaling), "", 0, 0, "", "How values are scaled for the networks.",
      scaling_options, 0, false},
     {"anchor", EDDY_OPT_ENUM, AT(forecast, anchor), "season", 0, 0, "last|season|none",

@@ -89,6 +89,7 @@ struct forecast_settings {
     struct eddy_groups networks;     /* of struct network_settings */
     struct eddy_choices experts;     /* of kind EDDY_PART_EXPERT; none = the networks that forecast */
     struct mix_settings mix;
+    int64_t share_every; /* offsets between two boundaries of what keys share */
     struct scaling_settings scaling;
     int anchor;              /* enum anchor */
     const char *season;      /* config/season.h */

@@ -43,6 +43,9 @@ struct eddy_expert_event {
     const double *ahead; /* [n_ahead + 1] */
     /* What the top layer of that network says after this event. */
     const float *features; /* [n_features] */
+    /* Experts with a shared model only. */
+    const void *model;  /* what the keys share, as it was at the last boundary */
+    void *contribution; /* [contribution_bytes] zeroed, for what this event says about it; NULL: nobody will look */
 };
 
 struct eddy_expert {
@@ -56,6 +59,15 @@ struct eddy_expert {
     /* Takes the event in and forecasts: forecast [n_horizons]. */
     void (*fold)(const void *settings, const struct eddy_expert_shape *, void *state,
                  const struct eddy_expert_event *, double *forecast);
+    /* What the keys share; NULL when each is on its own.  The model stands still between two boundaries, a few dozen to a
+     * few hundred events apart (`forecast.share_every`); at a boundary learn() takes the contributions in between, or
+     * an even sample of them, in the order of their offsets, and within an event of its values.  One that fold() left
+     * zeroed counts for nothing.  Model and contributions are plain data like a state, multiples of 8 bytes. */
+    size_t (*model_bytes)(const void *settings, const struct eddy_expert_shape *);
+    void (*model_init)(const void *settings, const struct eddy_expert_shape *, void *model); /* NULL: all bytes 0 */
+    size_t (*contribution_bytes)(const void *settings, const struct eddy_expert_shape *);
+    void (*learn)(const void *settings, const struct eddy_expert_shape *, void *model,
+                  const void *const *contributions, int n_contributions);
 };
 
 #ifdef __cplusplus

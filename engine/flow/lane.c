@@ -57,11 +57,12 @@ static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
     l->before = calloc(2 * values, sizeof(*l->before));
     l->ahead = calloc((size_t)p->n_dims * ((size_t)p->expert_shape.n_ahead + 1), sizeof(*l->ahead));
     l->levels = calloc((size_t)p->n_dims, sizeof(*l->levels));
+    l->contributions = (unsigned char **)calloc((size_t)p->n_dims, sizeof(*l->contributions));
     l->courses = calloc((size_t)p->n_dims, sizeof(*l->courses));
     l->season_inputs = calloc((size_t)p->n_dims * SEASON_INPUTS, sizeof(*l->season_inputs));
     l->extras = calloc((size_t)p->n_extras + 1, sizeof(*l->extras));
     bool good = l->part_scores && l->residuals && l->expert_residuals && l->opinions && l->mixed && l->errors &&
-                l->before && l->ahead && l->levels && l->courses && l->season_inputs && l->extras;
+                l->before && l->ahead && l->levels && l->contributions && l->courses && l->season_inputs && l->extras;
     return good ? lane_step_open(l, err) : lane_no_memory(l, err);
 }
 
@@ -69,7 +70,7 @@ static void lane_close_scratch(struct lane *l)
 {
     free(l->part_scores), free(l->residuals), free(l->expert_residuals);
     free(l->opinions), free(l->mixed), free(l->errors), free(l->before), free(l->extras);
-    free(l->ahead), free(l->levels), free(l->courses), free(l->season_inputs);
+    free(l->ahead), free(l->levels), free(l->courses), free(l->season_inputs), free((void *)l->contributions);
     lane_step_close(l);
 }
 
@@ -125,6 +126,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     eddy_status rc = l->topic ? lane_open_scratch(l, err) : lane_no_memory(l, err);
     if (rc >= 0) rc = lane_open_keys(l, err);
     if (rc >= 0) rc = lane_train_open(l, err);
+    if (rc >= 0) rc = lane_share_open(l, err);
     if (rc >= 0) rc = lane_restore(l, err);
     if (rc < 0) {
         lane_close(l);
@@ -138,6 +140,7 @@ void lane_close(struct lane *l)
 {
     if (!l) return;
     lane_train_close(l);
+    lane_share_close(l);
     keyspace_close(l->keys);
     store_close(l->own_store);
     lane_free_scratch(l);
@@ -282,7 +285,7 @@ static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *even
     return EDDY_OK;
 }
 
-/* A run of events within one epoch. */
+/* A run of events within one epoch, and between two boundaries of what keys share. */
 static eddy_status lane_run(struct lane *l, const struct lane_event *events, int n, struct eddy_result *results,
                             struct eddy_error *err)
 {
@@ -312,6 +315,7 @@ static void lane_mark(struct lane *l)
     l->mark.epoch = l->epoch;
     l->mark.stats = l->stats;
     lane_train_mark(l);
+    lane_share_mark(l);
 }
 
 /* A tombstone is a turn of its own: it takes the key away, and leaves no row behind for one that was never seen. */
@@ -334,9 +338,13 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     if (n == 0) return 0;
     int64_t epoch = lane_epoch_of(l, events[0].offset);
     if (!lane_enter_epoch(l, epoch, &rc, err)) return rc;
+    lane_share_enter(l, events[0].offset);
+    const int64_t until = lane_share_until(l);
     if (events[0].kind == LANE_FORGET) return lane_turn_forget(l, &events[0], err);
     int taken = 1;
-    while (taken < n && events[taken].kind != LANE_FORGET && lane_epoch_of(l, events[taken].offset) == epoch) taken++;
+    while (taken < n && events[taken].kind != LANE_FORGET && events[taken].offset < until &&
+           lane_epoch_of(l, events[taken].offset) == epoch)
+        taken++;
     rc = lane_run(l, events, taken, results, err);
     return rc < 0 ? rc : taken;
 }
@@ -366,6 +374,7 @@ void lane_abort(struct lane *l)
     if (!l->mark.set) return;
     keyspace_abort(l->keys);
     lane_train_abort(l);
+    lane_share_abort(l);
     l->next = l->mark.next;
     l->clock = l->mark.clock;
     l->epoch = l->mark.epoch;

@@ -190,7 +190,10 @@ static void foresee_by_itself(const struct foresight *f, int expert)
             .season = seasonal ? *f->season : (struct eddy_season){0},
             .level = seasonal ? l->levels[d] : 0,
             .ahead = foresee_ahead(f, d),
-            .features = foresee_hidden(f, e)};
+            .features = foresee_hidden(f, e),
+            .model = e->model_bytes > 0 ? l->share.model + e->at_model : NULL,
+            .contribution = e->model_bytes > 0 && l->contributions[d] ? l->contributions[d] + e->at_contribution
+                                                                      : NULL};
         e->part->fold(e->settings, &e->shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
                       foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons);
     }
@@ -269,6 +272,8 @@ static void foresee_channel(const struct foresight *f)
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
     if (p->seasonal) foresee_season(f);
+    for (int d = 0; d < p->n_dims; d++)
+        l->contributions[d] = lane_share_contribution(l, f->out->offset, f->channel * p->n_dims + d);
     for (int e = 0; e < p->n_experts; e++) {
         if (p->experts[e].network >= 0)
             foresee_by_network(f, e);

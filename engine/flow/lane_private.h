@@ -4,11 +4,13 @@
  *     lane_foresee.c   one event after it                lane_look_back.c what comes `lag` steps later
  *     lane_classes.c   labels and probabilities          lane_judge.c     residuals to scores
  *     lane_windows.c   cutting windows                   lane_train.c     epochs, candidates
- *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
+ *     lane_store.c     checkpoints                       lane_restore.c   going on from one
+ *     lane_share.c     what keys share besides weights */
 #ifndef ENGINE_FLOW_LANE_PRIVATE_H
 #define ENGINE_FLOW_LANE_PRIVATE_H
 
 #include "engine/flow/lane.h"
+#include "engine/flow/lane_share.h"
 #include "engine/flow/lane_store.h"
 
 /* A candidate in the making: trained on the windows before `boundary`, adopted `train.lag` epochs later. */
@@ -78,6 +80,7 @@ struct lane {
     int n_spare, cap_spare;
     struct train_scratch *scratch;
     float *gathered; /* a job's windows one after another; or the window in hand */
+    struct lane_share share;
     struct lane_mark mark;
     struct lane_stats stats;
 
@@ -103,6 +106,7 @@ struct lane {
     double *before;                /* [2, n_values] last value and scale before the event */
     double *ahead;                 /* [n_dims, n_ahead + 1] of one series; seasonal only */
     double *levels;                /* [n_dims] */
+    unsigned char **contributions; /* [n_dims] of one series; lane_share.h */
     struct season_course *courses; /* [n_dims] */
     float *season_inputs;          /* [n_dims, SEASON_INPUTS] */
     float *extras;                 /* [n_extras] of the event, then n_season_extras of the series in hand */

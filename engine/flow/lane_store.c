@@ -69,7 +69,8 @@ eddy_status lane_schema_blob(const struct plan *p, struct eddy_buffer *b)
 
 static eddy_status hash_checkpoint(struct store *store, const struct store_identity *id,
                                    const struct lane_position *at, int64_t ttl, const struct eddy_buffer *model,
-                                   bool positions, struct state_hash *h, struct eddy_error *err)
+                                   const struct eddy_buffer *shared, bool positions, struct state_hash *h,
+                                   struct eddy_error *err)
 {
     int64_t expired = lane_expired_before(&at->clock, ttl);
     if (positions) {
@@ -82,18 +83,28 @@ static eddy_status hash_checkpoint(struct store *store, const struct store_ident
     eddy_status rc = state_hash_rows(store, expired, positions, h, err);
     if (rc < 0) return rc;
     state_hash_add(h, model->data, model->len);
+    if (shared->len > 0) state_hash_add(h, shared->data, shared->len);
     return EDDY_OK;
+}
+
+/* What keys share; empty when nobody shares anything. */
+static eddy_status stored_shared(struct store *store, struct eddy_buffer *shared, struct eddy_error *err)
+{
+    const eddy_status rc = store_get_meta(store, "shared", shared, err);
+    return rc == EDDY_ENOTFOUND ? EDDY_OK : rc;
 }
 
 eddy_status lane_stored_hash(struct store *store, const struct store_identity *id, const struct settings *settings,
                              bool positions, struct state_hash *h, struct eddy_error *err)
 {
     struct lane_position at;
-    struct eddy_buffer model = {0};
+    struct eddy_buffer model = {0}, shared = {0};
     eddy_status rc = lane_stored_position(store, &at, err);
     if (rc >= 0) rc = store_get_model(store, at.model, &model, err);
-    if (rc >= 0) rc = hash_checkpoint(store, id, &at, settings->state.ttl, &model, positions, h, err);
+    if (rc >= 0) rc = stored_shared(store, &shared, err);
+    if (rc >= 0) rc = hash_checkpoint(store, id, &at, settings->state.ttl, &model, &shared, positions, h, err);
     eddy_buffer_free(&model);
+    eddy_buffer_free(&shared);
     return rc;
 }
 
@@ -107,11 +118,15 @@ eddy_status lane_hash(struct lane *l, bool positions, struct state_hash *h, stru
 {
     const struct store_identity id = {l->plan->settings->name, l->topic, l->request.partition};
     struct lane_position at = lane_position(l);
-    struct eddy_buffer model = {0};
+    struct eddy_buffer model = {0}, shared = {0};
     eddy_status rc = keyspace_flush(l->keys, err);
     if (rc >= 0) rc = weights_encode(l->weights, &model, err);
-    if (rc >= 0) rc = hash_checkpoint(l->store, &id, &at, l->plan->settings->state.ttl, &model, positions, h, err);
+    if (rc >= 0 && lane_share_blob(l, &shared) < 0)
+        rc = eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for a hash", l->topic, (int)l->request.partition);
+    if (rc >= 0)
+        rc = hash_checkpoint(l->store, &id, &at, l->plan->settings->state.ttl, &model, &shared, positions, h, err);
     eddy_buffer_free(&model);
+    eddy_buffer_free(&shared);
     return rc;
 }
 
@@ -222,6 +237,7 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
     if (rc >= 0) rc = lane_put_blob(l, "layout", row_layout_encode(&l->plan->layout, &b, err), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "network", plan_fingerprint(l->plan, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "train", lane_train_blob(l, &b), &b, err);
+    if (rc >= 0 && l->plan->shared_bytes > 0) rc = lane_put_blob(l, "shared", lane_share_blob(l, &b), &b, err);
     if (rc >= 0) rc = lane_put_model(l, &b, err);
     if (rc >= 0) rc = store_commit(l->store, err);
     eddy_buffer_free(&b);

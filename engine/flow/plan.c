@@ -310,6 +310,9 @@ void plan_print_estimate(const struct plan *p, size_t key_len, int64_t n_keys, F
     fprintf(out, "per key, on disk:  about %zu bytes\n", e.disk_bytes);
     fprintf(out, "model:             %zu bytes per partition (weights, optimiser, average, serving copy)\n",
             e.model_bytes);
+    if (p->shared_bytes > 0)
+        fprintf(out, "shared by keys:    %zu bytes per partition (experts' models), and as much for an abort\n",
+                p->shared_bytes);
     double mib = 1024.0 * 1024.0, keys = (double)n_keys;
     fprintf(out, "%" PRId64 " keys:          %.1f MiB resident, %.1f MiB on disk\n", n_keys,
             keys * (double)e.resident_bytes / mib, keys * (double)e.disk_bytes / mib);

@@ -75,6 +75,9 @@ struct plan_expert {
     struct eddy_expert_shape shape;
     size_t bytes;     /* of its state per value */
     int64_t at_state; /* [n_values, bytes] */
+    /* What the keys share: where it lies in the lane's model, and an event's part in its contribution; model_bytes 0 =
+     * nothing. */
+    size_t model_bytes, at_model, at_contribution;
 };
 
 /* A detector and whose residuals it looks at. */
@@ -109,6 +112,7 @@ struct plan {
     int n_season_bins;      /* of the profile */
     struct blend blend;     /* several experts only */
     int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
+    size_t shared_bytes, contribution_bytes; /* of the experts with a shared model, together; lane_share.c */
     bool training;
     bool head_bands;               /* the bands are those that the only expert's head says */
     struct loss_tail *tails;       /* [2 * n_bands] lower and upper edge of each; head_bands only */

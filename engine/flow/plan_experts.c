@@ -81,6 +81,17 @@ static eddy_status experts_features(const struct plan *p, const struct eddy_choi
     return EDDY_OK;
 }
 
+/* Room for what the keys share. */
+static void experts_share(struct plan *p, struct plan_expert *e)
+{
+    if (!e->part->model_bytes) return;
+    e->model_bytes = (e->part->model_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
+    e->at_model = p->shared_bytes;
+    e->at_contribution = p->contribution_bytes;
+    p->shared_bytes += e->model_bytes;
+    p->contribution_bytes += (e->part->contribution_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
+}
+
 static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice, struct eddy_error *err)
 {
     struct plan_expert *e = &p->experts[p->n_experts];
@@ -103,6 +114,7 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
         if (e->part->plan) rc = e->part->plan(e->settings, &e->shape, &why);
         if (rc < 0) return eddy_fail(err, EDDY_ECONFIG, "%s: %.400s", choice->where, why.message);
         e->bytes = (e->part->state_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
+        experts_share(p, e);
         if (e->part->seasonal && p->n_season_bins > 0) {
             p->seasonal = true;
             p->n_ahead = p->expert_shape.n_ahead;

@@ -48,7 +48,58 @@ static const struct eddy_detector primed = {
     .init = primed_init,
     .judge = primed_judge};
 
+/* An expert whose keys share the mean of their moves: model {sum, n}, contribution {difference, 1}. */
+struct pooled_state {
+    double last, known;
+};
+
+static size_t pooled_bytes(const void *settings, const struct eddy_expert_shape *shape)
+{
+    (void)settings, (void)shape;
+    return 2 * sizeof(double);
+}
+
+static void pooled_fold(const void *settings, const struct eddy_expert_shape *shape, void *state,
+                        const struct eddy_expert_event *in, double *forecast)
+{
+    (void)settings;
+    struct pooled_state *s = state;
+    const double *model = in->model;
+    double *contribution = in->contribution;
+    if (contribution && s->known > 0 && !isnan(in->x)) {
+        contribution[0] = in->x - s->last;
+        contribution[1] = 1;
+    }
+    if (!isnan(in->x)) *s = (struct pooled_state){in->x, 1};
+    for (int j = 0; j < shape->n_horizons; j++)
+        forecast[j] = s->known > 0 ? s->last + shape->horizons[j] * (model[1] > 0 ? model[0] / model[1] : 0) : NAN;
+}
+
+/* Not the same in another order: a mean with a memory of about 20. */
+static void pooled_learn(const void *settings, const struct eddy_expert_shape *shape, void *model,
+                         const void *const *contributions, int n)
+{
+    (void)settings, (void)shape;
+    double *m = model;
+    for (int i = 0; i < n; i++) {
+        const double *c = contributions[i];
+        if (c[1] == 0) continue;
+        m[0] = .95 * m[0] + c[0];
+        m[1] = .95 * m[1] + 1;
+    }
+}
+
+static const struct eddy_expert pooled = {
+    .part = {sizeof(struct eddy_expert), EDDY_PART_EXPERT, "pooled", "for tests", NULL, 0, NULL},
+    .state_version = 1,
+    .state_bytes = pooled_bytes,
+    .fold = pooled_fold,
+    .model_bytes = pooled_bytes,
+    .contribution_bytes = pooled_bytes,
+    .learn = pooled_learn};
+
 static const struct eddy_part *const parts[] = {&primed.part,
+                                                &pooled.part,
                                                 &no_source.part,
                                                 &no_sink.part,
                                                 &codec_json.part,

@@ -1,0 +1,291 @@
+#include "engine/flow/lane_share.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/flow/blob.h"
+#include "engine/flow/lane_private.h"
+
+/* Until so many offsets after the lane's first one, boundaries are no further apart than this. */
+static const struct {
+    int64_t until, apart;
+} stages[] = {{64, 4}, {1024, 16}, {8192, 64}};
+enum { N_STAGES = sizeof(stages) / sizeof(stages[0]) };
+
+static size_t share_item_bytes(const struct plan *p)
+{
+    return sizeof(struct lane_share_head) + p->contribution_bytes;
+}
+
+static struct lane_share_head *share_item(const struct lane *l, int i)
+{
+    return (struct lane_share_head *)(void *)(l->share.waiting + (size_t)i * share_item_bytes(l->plan));
+}
+
+static void share_init(struct lane *l)
+{
+    const struct plan *p = l->plan;
+    for (int e = 0; e < p->n_experts; e++)
+        if (p->experts[e].model_bytes > 0 && p->experts[e].part->model_init)
+            p->experts[e].part->model_init(p->experts[e].settings, &p->experts[e].shape,
+                                           l->share.model + p->experts[e].at_model);
+}
+
+eddy_status lane_share_open(struct lane *l, struct eddy_error *err)
+{
+    const struct plan *p = l->plan;
+    struct lane_share *s = &l->share;
+    s->until = -1;
+    if (p->shared_bytes == 0) return EDDY_OK;
+    s->model = calloc(1, p->shared_bytes);
+    s->mark.model = calloc(1, p->shared_bytes);
+    s->waiting = calloc(SHARE_MOST, share_item_bytes(p));
+    s->mark.waiting = calloc(SHARE_MOST, share_item_bytes(p));
+    s->ordered = (const void **)calloc(SHARE_MOST, sizeof(*s->ordered));
+    if (!s->model || !s->mark.model || !s->waiting || !s->mark.waiting || !s->ordered)
+        return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for what keys share", l->request.topic,
+                         (int)l->request.partition);
+    share_init(l);
+    return EDDY_OK;
+}
+
+void lane_share_close(struct lane *l)
+{
+    struct lane_share *s = &l->share;
+    free(s->model), free(s->mark.model);
+    free(s->waiting), free(s->mark.waiting);
+    free((void *)s->ordered);
+}
+
+/* ---- boundaries ---- */
+
+/* Those around an offset. */
+static void share_bounds(const struct lane *l, int64_t offset, int64_t *from, int64_t *until)
+{
+    const int64_t every = l->plan->settings->forecast.share_every, at = offset - l->start;
+    int64_t begin = 0, end = INT64_MAX - l->start, apart = every;
+    for (int i = 0; i < N_STAGES; i++) {
+        if (at < stages[i].until) {
+            end = stages[i].until;
+            apart = stages[i].apart < every ? stages[i].apart : every;
+            break;
+        }
+        begin = stages[i].until;
+    }
+    begin += (at - begin) / apart * apart;
+    *from = l->start + begin;
+    *until = l->start + (end - begin > apart ? begin + apart : end);
+}
+
+/* ---- contributions ---- */
+
+/* One of each run of `apart` places contributes, a place being an offset's value. */
+static bool share_chosen(const struct lane *l, int64_t offset, int value)
+{
+    const uint64_t values = (uint64_t)l->plan->n_values, places = (uint64_t)(l->share.until - l->share.from) * values;
+    const uint64_t apart = (places + SHARE_MOST - 1) / SHARE_MOST;
+    const uint64_t place = (uint64_t)(offset - l->share.from) * values + (uint64_t)value;
+    return apart == 1 || place % apart == eddy_random_bits((uint64_t)l->share.from, place / apart) % apart;
+}
+
+unsigned char *lane_share_contribution(struct lane *l, int64_t offset, int value)
+{
+    struct lane_share *s = &l->share;
+    if (l->plan->shared_bytes == 0 || s->n == SHARE_MOST || !share_chosen(l, offset, value)) return NULL;
+    struct lane_share_head *head = share_item(l, s->n++);
+    *head = (struct lane_share_head){offset, value};
+    return memset(head + 1, 0, l->plan->contribution_bytes);
+}
+
+static int share_by_place(const void *a, const void *b)
+{
+    const struct lane_share_head *x = *(const void *const *)a, *y = *(const void *const *)b;
+    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+/* ordered [n]: the heads of those that wait. */
+static void share_sort(struct lane *l)
+{
+    for (int i = 0; i < l->share.n; i++) l->share.ordered[i] = share_item(l, i);
+    qsort((void *)l->share.ordered, (size_t)l->share.n, sizeof(*l->share.ordered), share_by_place);
+}
+
+static void share_learn(struct lane *l)
+{
+    const struct plan *p = l->plan;
+    struct lane_share *s = &l->share;
+    share_sort(l);
+    size_t at = 0; /* of what the pointers point to, in an item */
+    for (int e = 0; e < p->n_experts; e++) {
+        const struct plan_expert *x = &p->experts[e];
+        if (x->model_bytes == 0) continue;
+        const size_t from = sizeof(struct lane_share_head) + x->at_contribution;
+        for (int i = 0; i < s->n; i++) s->ordered[i] = (const unsigned char *)s->ordered[i] + (from - at);
+        at = from;
+        x->part->learn(x->settings, &x->shape, s->model + x->at_model, s->ordered, s->n);
+    }
+}
+
+void lane_share_enter(struct lane *l, int64_t offset)
+{
+    struct lane_share *s = &l->share;
+    if (l->plan->shared_bytes == 0 || offset < s->until) return;
+    if (s->n > 0) {
+        share_learn(l);
+        if (!s->mark.apart) {
+            unsigned char *waited = s->waiting;
+            s->waiting = s->mark.waiting;
+            s->mark.waiting = waited;
+            s->mark.apart = true;
+        }
+        s->n = 0;
+    }
+    share_bounds(l, offset, &s->from, &s->until);
+}
+
+int64_t lane_share_until(const struct lane *l)
+{
+    return l->plan->shared_bytes > 0 ? l->share.until : INT64_MAX;
+}
+
+/* ---- batches ---- */
+
+void lane_share_mark(struct lane *l)
+{
+    struct lane_share *s = &l->share;
+    if (l->plan->shared_bytes == 0) return;
+    memcpy(s->mark.model, s->model, l->plan->shared_bytes);
+    s->mark.from = s->from;
+    s->mark.until = s->until;
+    s->mark.n = s->n;
+    s->mark.apart = false;
+}
+
+void lane_share_abort(struct lane *l)
+{
+    struct lane_share *s = &l->share;
+    if (l->plan->shared_bytes == 0) return;
+    memcpy(s->model, s->mark.model, l->plan->shared_bytes);
+    s->from = s->mark.from;
+    s->until = s->mark.until;
+    s->n = s->mark.n;
+    if (!s->mark.apart) return;
+    unsigned char *waiting = s->waiting;
+    s->waiting = s->mark.waiting;
+    s->mark.waiting = waiting;
+    s->mark.apart = false;
+}
+
+/* ---- checkpoints ---- */
+
+static eddy_status share_bytes(struct eddy_buffer *b, const void *bytes, size_t n, eddy_status before)
+{
+    return before < 0 ? before : eddy_buffer_append(b, bytes, n);
+}
+
+/* What a stored model of this expert must fit. */
+static uint64_t share_meaning(const struct plan_expert *e)
+{
+    const struct eddy_expert_shape *shape = &e->shape;
+    uint64_t h = eddy_random_bits(e->model_bytes, e->part->state_version);
+    for (const char *c = e->part->part.name; *c; c++) h = eddy_random_bits(h, (unsigned char)*c);
+    for (int j = 0; j < shape->n_horizons; j++) h = eddy_random_bits(h, (uint64_t)shape->horizons[j]);
+    return eddy_random_bits(h, e->bytes);
+}
+
+eddy_status lane_share_blob(struct lane *l, struct eddy_buffer *b)
+{
+    const struct plan *p = l->plan;
+    const struct lane_share *s = &l->share;
+    uint32_t n = 0;
+    if (p->shared_bytes == 0) return EDDY_OK;
+    for (int e = 0; e < p->n_experts; e++) n += p->experts[e].model_bytes > 0;
+    eddy_status rc = blob_u32(b, SHARE_FORMAT, EDDY_OK);
+    rc = blob_u32(b, n, rc);
+    for (int e = 0; e < p->n_experts; e++) {
+        const struct plan_expert *x = &p->experts[e];
+        if (x->model_bytes == 0) continue;
+        rc = blob_u64(b, share_meaning(x), rc);
+        rc = blob_u64(b, x->model_bytes, rc);
+        rc = share_bytes(b, s->model + x->at_model, x->model_bytes, rc);
+    }
+    rc = blob_i64(b, s->from, rc);
+    rc = blob_i64(b, s->until, rc);
+    rc = blob_u64(b, p->contribution_bytes, rc);
+    rc = blob_u32(b, (uint32_t)s->n, rc);
+    share_sort(l);
+    for (int i = 0; i < s->n; i++) {
+        const struct lane_share_head *head = s->ordered[i];
+        rc = blob_i64(b, head->offset, rc);
+        rc = blob_i64(b, head->value, rc);
+        rc = share_bytes(b, head + 1, p->contribution_bytes, rc);
+    }
+    return rc;
+}
+
+/* The stored models, each to the expert that it fits; *all: every one had its place. */
+static bool share_get_models(struct lane *l, struct blob_reader *r, bool *all)
+{
+    const struct plan *p = l->plan;
+    uint32_t n;
+    uint64_t meaning, bytes;
+    int e = 0;
+    *all = true;
+    if (!blob_get_u32(r, &n)) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!blob_get_u64(r, &meaning) || !blob_get_u64(r, &bytes) || r->left < bytes) return false;
+        while (e < p->n_experts && p->experts[e].model_bytes == 0) e++;
+        const struct plan_expert *x = e < p->n_experts ? &p->experts[e++] : NULL;
+        if (x && x->model_bytes == bytes && share_meaning(x) == meaning)
+            memcpy(l->share.model + x->at_model, r->at, bytes);
+        else
+            *all = false;
+        r->at += bytes;
+        r->left -= bytes;
+    }
+    return true;
+}
+
+static bool share_get_waiting(struct lane *l, struct blob_reader *r, bool fits)
+{
+    const struct plan *p = l->plan;
+    struct lane_share *s = &l->share;
+    int64_t from, until;
+    uint64_t bytes;
+    uint32_t n;
+    if (!blob_get_i64(r, &from) || !blob_get_i64(r, &until) || !blob_get_u64(r, &bytes) || !blob_get_u32(r, &n))
+        return false;
+    if (n > SHARE_MOST || r->left != n * (2 * sizeof(int64_t) + bytes)) return false;
+    if (!fits || bytes != p->contribution_bytes) return true;
+    for (; s->n < (int)n; s->n++) {
+        struct lane_share_head *head = share_item(l, s->n);
+        (void)blob_get_i64(r, &head->offset);
+        (void)blob_get_i64(r, &head->value);
+        memcpy(head + 1, r->at, bytes);
+        r->at += bytes;
+        r->left -= bytes;
+    }
+    s->from = from;
+    s->until = until;
+    return true;
+}
+
+eddy_status lane_share_restore(struct lane *l, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    uint32_t format = 0;
+    bool all;
+    eddy_status rc = store_get_meta(l->store, "shared", &b, err);
+    if (rc == EDDY_ENOTFOUND) return EDDY_OK;
+    struct blob_reader r = {b.data, b.len};
+    if (rc >= 0 && l->plan->shared_bytes == 0) /* nobody shares any more */
+        rc = b.len > 0 ? store_put_meta(l->store, "shared", "", 0, err) : EDDY_OK;
+    else if (rc >= 0 && b.len > 0 && blob_get_u32(&r, &format) && format > SHARE_FORMAT)
+        rc = blob_newer("shared", format, SHARE_FORMAT, err);
+    else if (rc >= 0 && b.len > 0 && !(format > 0 && share_get_models(l, &r, &all) && share_get_waiting(l, &r, all)))
+        rc = eddy_fail(err, EDDY_ECORRUPT, "%s[%d]: what is stored of the keys' shared models is damaged", l->topic,
+                       (int)l->request.partition);
+    eddy_buffer_free(&b);
+    return rc;
+}
