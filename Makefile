@@ -62,6 +62,7 @@ $(BUILD)/%.o: %.c
 # The maths are loops over floats: they are worth the vectoriser.  The two flags change no result; they say that nobody
 # looks at errno or at the processor's floating point exception flags.
 $(BUILD)/engine/math/%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g) -fno-math-errno -fno-trapping-math
+$(BUILD)/engine/forecast/fleet%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g) -fno-math-errno -fno-trapping-math
 # The same loops for wider vectors, chosen at run time (engine/math/kernels.c).
 ifeq ($(shell uname -m),x86_64)
 $(BUILD)/engine/math/kernels_avx2.o: OPT += -mavx2

@@ -14,7 +14,8 @@
 #include "eddy_expert.h"
 
 /* The table of the built-in experts: expert_NAME for each row. */
-#define EXPERTS(row) row(persistence) row(seasonal_naive) row(wma) row(ses) row(holt) row(holt_winters) row(arima) row(rls)
+#define EXPERTS(row)                                                                                                 \
+    row(persistence) row(seasonal_naive) row(wma) row(ses) row(holt) row(holt_winters) row(arima) row(rls) row(fleet)
 
 /* For lists of parts. */
 #define EXPERTS_PART(name)    &expert_##name.part,

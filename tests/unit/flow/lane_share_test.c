@@ -14,7 +14,8 @@
 #define BOTH                                                                                                         \
     "forecast: {horizons: [1], experts: [pooled, network], network: {layers: [{gru: {units: 4}}]}}\n"                \
     "train: {mode: inline, every: 4, window: 8, epoch: 50, windows: 16, batch: 4}\n"
-#define OFF "train: {mode: off}\n"
+#define FLEET "forecast: {horizons: [1, 3, 30], experts: [fleet], season: 24}\n"
+#define OFF   "train: {mode: off}\n"
 enum { EVENTS = 10000 };
 
 static const struct fixture_stream stream = {.n_keys = 5, .n_values = 2, .gaps = true};
@@ -48,6 +49,7 @@ Test(lane_share, turns_of_one_give_what_turns_of_a_thousand_give)
     same(ALONE OFF);
     same(TWICE OFF);
     same(BOTH);
+    same(FLEET OFF);
 }
 
 Test(lane_share, what_one_key_did_moves_the_forecasts_of_another_after_a_boundary)
@@ -83,13 +85,13 @@ Test(lane_share, boundaries_are_close_at_first_and_never_further_than_the_option
     fixture_close(&f);
 }
 
-Test(lane_share, an_aborted_batch_leaves_no_trace)
+static void aborted(const char *yaml)
 {
     struct fixture_lane f, g;
     struct eddy_error err = {0};
     char f_hash[33], g_hash[33];
-    fixture_open(&f, BOTH, stream.n_values, NULL, 1000);
-    fixture_open(&g, BOTH, stream.n_values, NULL, 1000);
+    fixture_open(&f, yaml, stream.n_values, NULL, 1000);
+    fixture_open(&g, yaml, stream.n_values, NULL, 1000);
     for (int64_t at = 0; at < 2000; at += 40) {
         for (int64_t i = at; i < at + 40; i++) { /* one batch of many turns, across boundaries, thrown away */
             struct eddy_result result;
@@ -109,6 +111,12 @@ Test(lane_share, an_aborted_batch_leaves_no_trace)
     cr_assert_str_eq(f_hash, g_hash);
     fixture_close(&f);
     fixture_close(&g);
+}
+
+Test(lane_share, an_aborted_batch_leaves_no_trace)
+{
+    aborted(BOTH);
+    aborted(FLEET OFF);
 }
 
 /* A directory of its own with a store in it. */
@@ -155,6 +163,7 @@ Test(lane_share, goes_on_after_a_crash_as_if_nothing_had_happened)
     goes_on(ALONE OFF, 211);
     goes_on(TWICE OFF, 397);
     goes_on(BOTH, 211);
+    goes_on(FLEET OFF, 397);
 }
 
 /* What a lane forecasts after the state was made under another configuration. */

@@ -25,6 +25,7 @@ static const char *const expert_cases[] = {
     "rls",
     "rls: {units: raw, forgetting: 0.99, huber: 12}",
     "rls: {precision: float, lags: [1-3], clamp: 0, leverage: 0}",
+    "fleet",
 };
 enum { N_EXPERT_CASES = sizeof(expert_cases) / sizeof(*expert_cases) };
 

@@ -47,6 +47,18 @@ void test_expert_open_at(struct test_expert *t, const char *yaml, int season, in
     t->state = calloc(1, t->bytes);
     cr_assert(t->state);
     if (t->expert->init) t->expert->init(t->settings, &t->shape, t->state);
+    if (!t->expert->model_bytes) return;
+    t->model_bytes = t->expert->model_bytes(t->settings, &t->shape);
+    t->contribution_bytes = t->expert->contribution_bytes(t->settings, &t->shape);
+    t->model = calloc(1, t->model_bytes);
+    t->contributions = calloc(TEST_SHARE_EVERY, t->contribution_bytes);
+    cr_assert(t->model && t->contributions);
+    if (t->expert->model_init) t->expert->model_init(t->settings, &t->shape, t->model);
+}
+
+void test_expert_join(struct test_expert *t, const struct test_expert *other)
+{
+    memcpy(t->model, other->model, t->model_bytes);
 }
 
 void test_expert_open(struct test_expert *t, const char *yaml, int season)
@@ -60,16 +72,32 @@ void test_expert_close(struct test_expert *t)
 {
     config_close(t->config);
     free(t->state);
+    free(t->model);
+    free(t->contributions);
+}
+
+/* What this step says about the shared model; at a boundary the model learns. */
+static void *fixture_contribution(struct test_expert *t)
+{
+    if (!t->contributions) return NULL;
+    const void *all[TEST_SHARE_EVERY];
+    const int64_t place = t->count % TEST_SHARE_EVERY;
+    for (int i = 0; i < TEST_SHARE_EVERY; i++) all[i] = t->contributions + (size_t)i * t->contribution_bytes;
+    if (place == 0 && t->count > 0) t->expert->learn(t->settings, &t->shape, t->model, all, TEST_SHARE_EVERY);
+    return memset(t->contributions + (size_t)place * t->contribution_bytes, 0, t->contribution_bytes);
 }
 
 void test_expert_fold(struct test_expert *t, double x)
 {
+    void *contribution = fixture_contribution(t);
     if (!isnan(x)) (void)scale_update(&t->scale, x);
     const struct eddy_expert_event event = {.x = x,
                                             .sigma = t->scale.n ? scale_sigma(&t->scale) : 1,
                                             .elapsed_s = 1,
                                             .count = t->count++,
-                                            .ahead = no_season};
+                                            .ahead = no_season,
+                                            .model = t->model,
+                                            .contribution = contribution};
     t->expert->fold(t->settings, &t->shape, t->state, &event, t->forecast);
 }
 

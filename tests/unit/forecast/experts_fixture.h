@@ -6,7 +6,7 @@
 #include "engine/forecast/experts.h"
 #include "engine/forecast/scale.h"
 
-enum { TEST_HORIZONS = 24 };
+enum { TEST_HORIZONS = 24, TEST_SHARE_EVERY = 16 };
 
 struct test_expert {
     struct config *config;
@@ -15,8 +15,10 @@ struct test_expert {
     struct eddy_expert_shape shape;
     struct scale scale;
     int64_t count;
-    size_t bytes;
+    size_t bytes, model_bytes, contribution_bytes;
     void *state;
+    void *model;                  /* what keys share; a boundary every TEST_SHARE_EVERY steps */
+    unsigned char *contributions; /* [TEST_SHARE_EVERY, contribution_bytes] */
     double forecast[TEST_HORIZONS];
 };
 
@@ -24,6 +26,8 @@ struct test_expert {
 void test_expert_open(struct test_expert *, const char *yaml, int season);
 void test_expert_open_at(struct test_expert *, const char *yaml, int season, int n_horizons, const int *horizons);
 void test_expert_close(struct test_expert *);
+/* The next key of the same expert: goes on with the model as `other` has left it. */
+void test_expert_join(struct test_expert *t, const struct test_expert *);
 /* The next step; x may be NaN.  The forecast lies in the fixture. */
 void test_expert_fold(struct test_expert *, double x);
 /* Why a configuration or plan() refuses it, for one that must be refused; "" when it is not. */

@@ -175,6 +175,8 @@ EVERY_EXPERT(is_its_state_and_nothing_else)
     test_expert_open(&two, c->yaml, SEASON);
     memcpy(two.state, one.state, one.bytes);
     two.scale = one.scale;
+    if (one.model) memcpy(two.model, one.model, one.model_bytes);
+    if (one.contributions) memcpy(two.contributions, one.contributions, TEST_SHARE_EVERY * one.contribution_bytes);
     two.count = one.count;
     for (int i = 400; i < 800; i++) {
         test_expert_fold(&one, i % 11 == 5 ? NAN : seasonal(i));

@@ -1,0 +1,189 @@
+/* The linear model: what the fleet knows, W per age class and anchor, and what a key adds to it, D.
+ *
+ * Equations (p, sigma_s, f of origin s = n - h; P the covariance of all records of the class, Q = (N + 1) P, N their
+ *            discounted number; c what the key's own weights rest on; d how many events there are to an origin)
+ *     y     = (x - x_s) / sigma_s - f
+ *     E     = y - W . p              e = E - D . p, both limited to +-8 S
+ *     S    += max(.005, .5 / (s + 1)) (|e| - S)            half the fleet's and half |e| at first
+ *     u     = Q p                    v = p . u
+ *     D    += e u / (.9998 c / d + v)                       from the key's 24th step on;  c = .9998 c + 1
+ *     W    += E u / (N / d + 1 + v)                         at the next boundary, all features but the last
+ *     P    -= P p (P p)^T / (.99998 + p . P p),  then P / .99998             for every event of the class
+ *     r     = (W + rho D) . p        rho = (sum w E D.p + 10) / (sum w (D.p)^2 + 10) within 0..1: whether keys of this age
+ *                                    do well to trust themselves;  w = 1 / S^2, less where errors are beyond 5 S
+ * One covariance serves all: a key's own would be 2.6 kB. */
+#include <math.h>
+
+#include "engine/forecast/fleet_parts.h"
+
+static const float FORGET = .9998f, LIMIT = 8, LEAST_RATE = .005f, LEAST_ERROR = 1e-3f, TRUST = 10, TOO_FAR = 100;
+static const double FORGET_FLEET = .99998, WIND_UP = 1e6;
+
+/* u = Q p; returns p . u. */
+static float weights_gain(const struct fleet_class *c, const float *p, float *u /* [FLEET_WIDTH] */)
+{
+    for (int i = 0; i < FLEET_WIDTH; i++) u[i] = 0;
+    for (int j = 0; j < FLEET_FEATURES; j++)
+        for (int i = 0; i < FLEET_WIDTH; i++) u[i] += c->gain[j][i] * p[j];
+    return fleet_dot(u, p);
+}
+
+static float weights_share(const struct fleet_shape *shape, int anchor)
+{
+    return anchor > 0 ? 1 / (float)shape->every : 1;
+}
+
+/* ---- a key ---- */
+
+/* A label in hand. */
+struct weights_label {
+    const unsigned char *origin;
+    int anchor;
+    int64_t of;   /* steps of the key before the origin */
+    float target; /* y */
+};
+
+/* Is there one at this anchor? */
+static bool weights_label_of(const struct fleet_run *r, int anchor, struct weights_label *label)
+{
+    const struct fleet_shape *shape = r->shape;
+    const int h = shape->horizon[anchor];
+    const int64_t of = r->state->n - h;
+    if (of < FLEET_START || (anchor > 0 && of % shape->every != 0)) return false;
+    const unsigned char *origin = fleet_origin(r, anchor, of);
+    const float sigma = fleet_origin_sigma(origin);
+    if (!(sigma > 0)) return false;
+    const float y = (r->x - r->values[of % shape->n_values]) / sigma;
+    *label = (struct weights_label){origin, anchor, of, y - fleet_kept_course(shape, origin, anchor)};
+    return fabsf(y) <= TOO_FAR;
+}
+
+/* The mean error with this one in it, which is limited; a new key begins half way to the fleet. */
+static float weights_error(const struct fleet_run *r, const struct weights_label *label, float *e)
+{
+    float *S = &r->errors[label->anchor];
+    const float fleet = r->model->classes[fleet_class(label->of)].errors[label->anchor], a = fabsf(*e);
+    if (!(*S > 0)) {
+        const float usual = fleet > 0 ? fleet : a < 1 ? a : 1;
+        *S = .5f * (usual + (a < 3 * usual ? a : 3 * usual)) + LEAST_ERROR;
+    } else {
+        *e = fleet_clip(*e, LIMIT * *S);
+        const float young = .5f / (float)(label->of + 1);
+        *S += (young > LEAST_RATE ? young : LEAST_RATE) * (fabsf(*e) - *S);
+    }
+    if (*S < LEAST_ERROR) *S = LEAST_ERROR;
+    return *S;
+}
+
+/* Says to the fleet what came, and how a forecast without and with the own part would have done. */
+static void weights_contribute(const struct fleet_run *r, const struct weights_label *label, float both, float own,
+                               float before)
+{
+    if (!r->contribution) return;
+    struct fleet_label *out = &r->contribution->labels[label->anchor];
+    memcpy(out->kept, fleet_kept(label->origin), FLEET_STORED);
+    out->learns = 1;
+    out->of = (uint8_t)fleet_class(label->of);
+    out->age = (uint8_t)fleet_age(label->of);
+    out->target = label->target;
+    out->limit = LIMIT * r->errors[label->anchor];
+    if (!(before > 0) || label->of < FLEET_SEASON) return;
+    float weight = 1 / (before * before);
+    const float far = both * both * weight;
+    if (far > 25) weight *= 25 / far;
+    out->with = weight * (both + own) * own;
+    out->self = weight * own * own;
+}
+
+static void weights_learn_label(const struct fleet_run *r, const struct weights_label *label)
+{
+    const struct fleet_class *c = &r->model->classes[fleet_class(label->of)];
+    float p[FLEET_FEATURES], u[FLEET_WIDTH], *D = r->own + (size_t)label->anchor * FLEET_FEATURES;
+    fleet_kept_features(fleet_kept(label->origin), p);
+    const float own = fleet_dot(D, p), before = r->errors[label->anchor];
+    float e = label->target - fleet_dot(c->weights[label->anchor], p) - own;
+    const float both = e;
+    (void)weights_error(r, label, &e);
+    weights_contribute(r, label, both, own, before);
+    if (label->of < FLEET_SEASON) return;
+    const float v = weights_gain(c, p, u);
+    const float gain = e / (FORGET * r->state->count * weights_share(r->shape, label->anchor) + v);
+    for (int i = 0; i < FLEET_FEATURES; i++) D[i] += gain * u[i];
+}
+
+void fleet_weights_learn(struct fleet_run *r)
+{
+    struct weights_label label;
+    bool any = false;
+    for (int a = 0; r->known && a < r->shape->n_anchors; a++) {
+        if (!weights_label_of(r, a, &label)) continue;
+        weights_learn_label(r, &label);
+        any = true;
+    }
+    if (any) r->state->count = FORGET * r->state->count + 1;
+}
+
+/* How far the keys of an age may trust their own parts. */
+static float weights_trust(const struct fleet_model *m, int64_t n, int group)
+{
+    const int age = fleet_age(n);
+    const float rho = (m->with[age][group] + TRUST) / (m->self[age][group] + TRUST);
+    return rho > 1 ? 1 : rho > 0 ? rho : 0;
+}
+
+void fleet_weights_say(const struct fleet_run *r, const struct fleet_view *v, float *deviation)
+{
+    const struct fleet_class *c = &r->model->classes[fleet_class(r->state->n)];
+    for (int a = 0; a < r->shape->n_anchors; a++)
+        deviation[a] = fleet_dot(c->weights[a], v->features) +
+                       weights_trust(r->model, r->state->n, r->shape->group[a]) *
+                           fleet_dot(r->own + (size_t)a * FLEET_FEATURES, v->features);
+}
+
+/* ---- the fleet ---- */
+
+void fleet_weights_fit(struct fleet_class *classes, const struct fleet_shape *shape, const struct fleet_label *label,
+                       int anchor)
+{
+    struct fleet_class *c = &classes[label->of];
+    float p[FLEET_FEATURES], u[FLEET_WIDTH], *S = &c->errors[anchor], *W = c->weights[anchor];
+    fleet_kept_features(label->kept, p);
+    const float e = label->target - fleet_dot(W, p), a = fabsf(e);
+    if (!(*S > 0))
+        *S = a < 1 ? a : 1;
+    else
+        *S += .002f * ((a < LIMIT * *S ? a : LIMIT * *S) - *S);
+    const float v = weights_gain(c, p, u);
+    const float gain = fleet_clip(e, label->limit) / ((float)c->n * weights_share(shape, anchor) + 1 + v);
+    for (int i = 0; i < FLEET_LAST; i++) W[i] += gain * u[i];
+}
+
+/* Keeps the covariance symmetric and below what rounding stands. */
+static void covariance_tidy(struct fleet_class *c)
+{
+    double trace = 0;
+    for (int i = 0; i < FLEET_FEATURES; i++) trace += c->covariance[i][i];
+    const double shrink = trace > WIND_UP * FLEET_FEATURES ? .5 : 1;
+    for (int i = 0; i < FLEET_FEATURES; i++)
+        for (int j = 0; j <= i; j++) {
+            const double s = shrink * .5 * (c->covariance[i][j] + c->covariance[j][i]);
+            c->covariance[i][j] = c->covariance[j][i] = s;
+            c->gain[i][j] = c->gain[j][i] = (float)(s * (c->n + 1));
+        }
+}
+
+void fleet_covariance_fit(struct fleet_class *c, const float *p)
+{
+    double u[FLEET_FEATURES] = {0}, rest = FORGET_FLEET;
+    for (int j = 0; j < FLEET_FEATURES; j++)
+        for (int i = 0; i < FLEET_FEATURES; i++) u[i] += c->covariance[j][i] * (double)p[j];
+    for (int i = 0; i < FLEET_FEATURES; i++) rest += u[i] * (double)p[i];
+    for (int i = 0; i < FLEET_FEATURES; i++) {
+        const double g = u[i] / rest;
+        for (int j = 0; j < FLEET_FEATURES; j++)
+            c->covariance[i][j] = (c->covariance[i][j] - g * u[j]) * (1 / FORGET_FLEET);
+    }
+    c->n = c->n * FORGET_FLEET + 1;
+    c->records++;
+    if (c->records % 8 == 0 || c->records < 500) covariance_tidy(c);
+}
