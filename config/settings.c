@@ -222,6 +222,15 @@ static const struct eddy_option train_options[] = {
     {"batch", EDDY_OPT_INT, AT(train, batch), "4", 1, 4096, "windows", "Windows per optimiser step.", NULL, 0, false},
     {"windows", EDDY_OPT_INT, AT(train, windows), "64", 1, 65536, "windows",
      "Windows kept per epoch, drawn evenly from all.", NULL, 0, false},
+    {"replay", EDDY_OPT_REAL, AT(train, replay), "0", 0, 16, "per fresh window",
+     "Past windows, of any key, that are trained on once more for each fresh one: better forecasts from few series, "
+     "at "
+     "that much more training. Shared weights only.",
+     NULL, 0, false},
+    {"replay_windows", EDDY_OPT_INT, AT(train, replay_windows), "512", 1, 65536, "windows",
+     "Past windows kept per partition to draw from, in memory and in checkpoints.", NULL, 0, false},
+    {"replay_span", EDDY_OPT_INT, AT(train, replay_span), "4096", 1, 1e9, "windows",
+     "How far back they reach: those kept are an even sample of the last so many.", NULL, 0, false},
     {"epoch", EDDY_OPT_INT, AT(train, epoch), "256", 1, 1e9, "offsets",
      "Distance between the offsets of a partition at which shared weights may change.", NULL, 0, false},
     {"lag", EDDY_OPT_INT, AT(train, lag), "1", 1, 1000, "epochs",

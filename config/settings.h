@@ -123,6 +123,9 @@ struct train_settings {
     double ema;             /* decay of the averaged weights that serve; 0 = serve the live weights */
     int64_t batch;          /* windows per optimiser step */
     int64_t windows;        /* windows kept per epoch, chosen evenly by reservoir */
+    double replay;          /* past windows trained on again per fresh one */
+    int64_t replay_windows; /* past windows kept to draw from */
+    int64_t replay_span;    /* fresh windows over which these are spread evenly */
     int64_t epoch;          /* offsets between two boundaries at which shared weights may change */
     int64_t lag;            /* epochs between the end of a candidate's data and its adoption */
 };

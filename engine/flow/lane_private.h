@@ -4,8 +4,8 @@
  *     lane_foresee.c   one event after it                lane_look_back.c what comes `lag` steps later
  *     lane_classes.c   labels and probabilities          lane_judge.c     residuals to scores
  *     lane_windows.c   cutting windows                   lane_train.c     epochs, candidates
- *     lane_store.c     checkpoints                       lane_restore.c   going on from one
- *     lane_share.c     what keys share besides weights */
+ *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights
+ *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
 #ifndef ENGINE_FLOW_LANE_PRIVATE_H
 #define ENGINE_FLOW_LANE_PRIVATE_H
 
@@ -32,12 +32,20 @@ struct lane_windows {
     struct lane_window *item; /* [train.windows] */
 };
 
+/* Past windows to draw from, oldest first: lane_replay.c. */
+struct lane_replay {
+    int n, cap;
+    float **item; /* [cap] blocks */
+    int64_t seen; /* fresh windows so far */
+};
+
 /* What lane_abort() goes back to. */
 struct lane_mark {
     bool set;
     int64_t next, epoch;
     struct lane_clock clock;
-    int n_jobs;
+    int n_jobs, n_replay;
+    int64_t replay_seen;
     struct weights *weights;
     struct lane_windows windows;
     struct lane_stats stats;
@@ -76,7 +84,9 @@ struct lane {
     struct lane_job *jobs; /* [cap_jobs] the first n_adopted were adopted in this batch */
     int n_jobs, n_adopted, cap_jobs;
     struct lane_windows windows;
-    float **spare; /* blocks for reuse */
+    struct lane_replay replay;
+    const float **mixed_blocks; /* [lane_replay_most] a job's windows in the order of training */
+    float **spare;              /* blocks for reuse */
     int n_spare, cap_spare;
     struct train_scratch *scratch;
     float *gathered; /* a job's windows one after another; or the window in hand */
@@ -191,6 +201,17 @@ void lane_drop_window(struct lane *, float *block);
 void lane_windows_commit(struct lane *);
 void lane_windows_abort(struct lane *);
 void lane_windows_mark(struct lane *);
+
+/* lane_replay.c */
+int lane_replay_most(const struct plan *); /* windows of a job at most */
+/* The windows of the epoch with replayed ones among them, in the order of training; returns how many. */
+int lane_replay_mix(const struct lane *, int64_t boundary, const float **blocks /* [lane_replay_most] */);
+eddy_status lane_replay_admit(struct lane *, struct eddy_error *); /* the windows of the epoch, after the mix */
+void lane_replay_commit(struct lane *);
+void lane_replay_abort(struct lane *);
+void lane_replay_close(struct lane *);
+eddy_status lane_replay_blob(const struct lane *, struct eddy_buffer *);
+eddy_status lane_replay_restore(struct lane *, struct eddy_error *);
 
 /* lane_train.c */
 bool lane_enter_epoch(struct lane *, int64_t epoch, eddy_status *rc,

@@ -176,6 +176,7 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
     l->epoch = same_epochs ? at.epoch : at.epoch < 0 ? -1 : at.next / epoch;
     l->checkpointed = at.next;
     if (same.values) rc = lane_share_restore(l, err);
-    if (rc < 0) return rc;
-    return l->in_epochs && same_epochs && same.values && same.network ? restore_training(l, err) : EDDY_OK;
+    if (rc < 0 || !l->in_epochs || !same.values || !same.network) return rc;
+    rc = same_epochs ? restore_training(l, err) : EDDY_OK;
+    return rc >= 0 ? lane_replay_restore(l, err) : rc;
 }

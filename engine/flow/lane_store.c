@@ -238,6 +238,8 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
     if (rc >= 0) rc = lane_put_blob(l, "network", plan_fingerprint(l->plan, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "train", lane_train_blob(l, &b), &b, err);
     if (rc >= 0 && l->plan->shared_bytes > 0) rc = lane_put_blob(l, "shared", lane_share_blob(l, &b), &b, err);
+    if (rc >= 0 && l->plan->settings->train.replay > 0)
+        rc = lane_put_blob(l, "replay", lane_replay_blob(l, &b), &b, err);
     if (rc >= 0) rc = lane_put_model(l, &b, err);
     if (rc >= 0) rc = store_commit(l->store, err);
     eddy_buffer_free(&b);

@@ -24,14 +24,16 @@ eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
 
     l->windows.item = calloc(windows, sizeof(*l->windows.item));
     l->mark.windows.item = calloc(windows, sizeof(*l->mark.windows.item));
-    size_t floats = windows * lane_window_floats(p);
+    size_t most = (size_t)lane_replay_most(p), floats = most * lane_window_floats(p);
     for (int k = 0; k < p->n_networks; k++) {
         size_t own = p->networks[k].own_weights ? window_floats(&p->networks[k].window) : 0;
         if (own > floats) floats = own;
     }
     l->gathered = calloc(floats + 1, sizeof(*l->gathered));
+    l->mixed_blocks = calloc(most, sizeof(*l->mixed_blocks));
     l->scratch = train_scratch_open();
-    if (!l->windows.item || !l->mark.windows.item || !l->gathered || !l->scratch) return train_no_memory(l, err);
+    if (!l->windows.item || !l->mark.windows.item || !l->gathered || !l->mixed_blocks || !l->scratch)
+        return train_no_memory(l, err);
     return EDDY_OK;
 }
 
@@ -42,7 +44,8 @@ void lane_train_close(struct lane *l)
     for (int i = 0; i < l->n_jobs; i++) train_job_release(l->jobs[i].job);
     for (int i = 0; i < l->windows.n; i++) free(l->windows.item[i].block);
     for (int i = 0; i < l->n_spare; i++) free(l->spare[i]);
-    free(l->jobs), free(l->spare), free(l->gathered);
+    lane_replay_close(l);
+    free(l->jobs), free(l->spare), free(l->gathered), free(l->mixed_blocks);
     free(l->windows.item), free(l->mark.windows.item);
     train_scratch_close(l->scratch);
     weights_unref(l->weights);
@@ -161,8 +164,8 @@ static int train_by_offset(const void *a, const void *b)
     return (x->channel > y->channel) - (x->channel < y->channel);
 }
 
-/* The windows of the epoch, network by network. */
-static void train_gather(struct lane *l)
+/* n blocks, network by network. */
+static void train_gather(struct lane *l, const float *const *blocks, int n)
 {
     const struct plan *p = l->plan;
     float *to = l->gathered;
@@ -170,19 +173,20 @@ static void train_gather(struct lane *l)
     for (int k = 0; k < p->n_networks; k++) {
         if (p->shared[k].n_steps == 0) continue;
         const size_t floats = window_floats(&p->shared[k]);
-        for (int i = 0; i < l->windows.n; i++, to += floats)
-            memcpy(to, l->windows.item[i].block + first, floats * sizeof(float));
+        for (int i = 0; i < n; i++, to += floats) memcpy(to, blocks[i] + first, floats * sizeof(float));
         first += floats;
     }
 }
 
-/* The epoch before `boundary` is complete: its windows become a job, in offset order. */
+/* The epoch before `boundary` is complete: its windows become a job, in offset order, with replayed ones among them. */
 static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct eddy_error *err)
 {
     if (l->windows.n == 0) return EDDY_OK;
     qsort(l->windows.item, (size_t)l->windows.n, sizeof(*l->windows.item), train_by_offset);
-    train_gather(l);
-    eddy_status rc = lane_submit(l, boundary, l->gathered, l->windows.n, err);
+    const int n = lane_replay_mix(l, boundary, l->mixed_blocks);
+    train_gather(l, l->mixed_blocks, n);
+    eddy_status rc = lane_submit(l, boundary, l->gathered, n, err);
+    if (rc >= 0) rc = lane_replay_admit(l, err);
     if (rc < 0) return rc;
     for (int i = 0; i < l->windows.n; i++) lane_drop_window(l, l->windows.item[i].block);
     l->windows.n = 0;
@@ -228,6 +232,8 @@ bool lane_enter_epoch(struct lane *l, int64_t epoch, eddy_status *rc, struct edd
 void lane_train_mark(struct lane *l)
 {
     l->mark.n_jobs = l->n_jobs;
+    l->mark.n_replay = l->replay.n;
+    l->mark.replay_seen = l->replay.seen;
     l->mark.weights = weights_ref(l->weights);
     lane_windows_mark(l);
 }
@@ -236,6 +242,7 @@ void lane_train_mark(struct lane *l)
 void lane_train_commit(struct lane *l)
 {
     lane_windows_commit(l);
+    lane_replay_commit(l);
     for (int i = 0; i < l->n_adopted; i++) train_job_release(l->jobs[i].job);
     l->n_jobs -= l->n_adopted;
     if (l->n_adopted > 0) memmove(l->jobs, l->jobs + l->n_adopted, (size_t)l->n_jobs * sizeof(*l->jobs));
@@ -247,6 +254,7 @@ void lane_train_commit(struct lane *l)
 void lane_train_abort(struct lane *l)
 {
     lane_windows_abort(l);
+    lane_replay_abort(l);
     while (l->n_jobs > l->mark.n_jobs) train_job_release(l->jobs[--l->n_jobs].job);
     l->n_adopted = 0;
     weights_unref(l->weights);

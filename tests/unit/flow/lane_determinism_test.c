@@ -85,12 +85,12 @@ Test(lane, another_seed_gives_other_results)
     cr_assert_str_neq(a_hash, b_hash);
 }
 
-Test(lane, an_aborted_batch_leaves_no_trace)
+static void aborted(const char *yaml)
 {
     struct fixture_lane f, g;
     char f_hash[33], g_hash[33];
-    fixture_open(&f, SMALL TRAIN("inline"), stream.n_values, NULL, 1000);
-    fixture_open(&g, SMALL TRAIN("inline"), stream.n_values, NULL, 1000);
+    fixture_open(&f, yaml, stream.n_values, NULL, 1000);
+    fixture_open(&g, yaml, stream.n_values, NULL, 1000);
     for (int64_t at = 0; at < EVENTS; at += 100) {
         /* Fold a hundred events in one batch of small turns, throw it away, then fold them for good. */
         struct eddy_error err = {0};
@@ -119,6 +119,11 @@ Test(lane, an_aborted_batch_leaves_no_trace)
     cr_assert_str_eq(f_hash, g_hash);
     fixture_close(&f);
     fixture_close(&g);
+}
+
+Test(lane, an_aborted_batch_leaves_no_trace)
+{
+    aborted(SMALL TRAIN("inline"));
 }
 
 /* Checkpoints every `every` events; after each one the lane goes on for a while and is then forgotten, as by kill -9. */
@@ -172,4 +177,48 @@ Test(lane, candidates_are_adopted_a_lag_later_also_after_a_crash)
     outcome(yaml, 50, 1000, &digest, whole);
     interrupted(yaml, 75, 1000, cut);
     cr_assert_str_eq(whole, cut);
+}
+
+/* ---- windows that are trained on once more ---- */
+
+#define REPLAY(mode)                                                                                                 \
+    "train: {mode: " mode                                                                                            \
+    ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, replay: 1.5, replay_windows: 20, "                      \
+    "replay_span: 60}\n"
+
+Test(lane, replayed_windows_are_the_same_for_any_turns_and_in_the_background)
+{
+    same(SMALL REPLAY("inline"), 1, 1000, SMALL REPLAY("background"), 333, 1000);
+}
+
+Test(lane, replayed_windows_survive_a_crash)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    outcome(SMALL REPLAY("inline"), 50, 1000, &digest, whole);
+    interrupted(SMALL REPLAY("background"), 75, 4, cut);
+    cr_assert_str_eq(whole, cut);
+}
+
+Test(lane, an_aborted_batch_gives_back_the_windows_to_replay)
+{
+    aborted(SMALL REPLAY("inline"));
+}
+
+static int64_t updates_of(const char *yaml)
+{
+    struct fixture_lane f;
+    struct lane_stats stats;
+    fixture_open(&f, yaml, stream.n_values, NULL, 1000);
+    fixture_run(&f, &stream, 0, EVENTS, 100);
+    lane_stats(f.lane, &stats);
+    fixture_close(&f);
+    return stats.updates;
+}
+
+Test(lane, one_replayed_window_for_each_fresh_one_doubles_the_steps_but_for_the_first_epoch)
+{
+#define STEPS "train: {mode: inline, every: 4, window: 8, epoch: 64, windows: 16, batch: 4, replay_windows: 32"
+    const int64_t alone = updates_of(SMALL STEPS "}\n"), mixed = updates_of(SMALL STEPS ", replay: 1}\n");
+    cr_assert_eq(mixed, 2 * alone - 4, "%lld against %lld steps", (long long)mixed, (long long)alone);
 }
