@@ -28,12 +28,16 @@ struct eddy_evidence {
     double threshold;            /* detect.threshold, for refractory periods */
     bool warmup;                 /* the key is too young to be scored; the verdict is not used */
     int64_t warmup_events; /* detect.warmup: a detector whose own state is younger (after a reset) stays silent too */
+    double
+        support; /* the largest that detectors before this one in the list have said of this event; NaN: none has */
 };
 
 struct eddy_verdict {
     double score;       /* 0..1 after any refractory period ("mute") */
     double evidence;    /* 0..1 the same before it */
     float *attribution; /* [n_values] parts of the evidence, >= 0, any scale; all 0 on entry */
+    double support;     /* how near its alarm this detector is without any refractory period, 1 = there; NaN on entry:
+                           it does not say */
 };
 
 struct eddy_detector {

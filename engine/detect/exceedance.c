@@ -6,7 +6,10 @@
  *   3. L     = mean over k in {16, 20, 26} of T_k, or T_60 if larger            T_k: tail.h, of the mean of I_j
  *   4. L     = max(L, .8 T_60 of the marginal channel: rank of |x - slow mean|)
  *   5. novelty: x beyond everything seen by more than `novelty` of the range: evidence 1, else .999 L
- *   6. mute: after an alarm the score stays 0 for R = clamp(mute x events, mute_min, mute_max) events
+ *   6. gate: evidence counts only if detectors before this one in the list support it (DETECTION, section 11): in the last
+ *      gate_rows events their support has reached gate (1 + gate_rise max(0, load - 1)), load = own alarms, fading by a
+ *      factor e in 1,500 events.  Without such a detector, or with gate 0, all evidence counts.
+ *   7. mute: after an alarm the score stays 0 for R = clamp(mute x events, mute_min, mute_max) events
  * The key's evidence is that of its most conspicuous value; the values' own evidence is the attribution.
  *
  * A missing value gives no evidence and moves nothing but the count. */
@@ -19,11 +22,13 @@
 
 enum { MAX_NETS = 3, N_WINDOWS = 4, LONG_WINDOW = 60 };
 static const int windows[N_WINDOWS] = {16, 20, 26, LONG_WINDOW};
-static const double MARGINAL_GAIN = .001, MARGINAL_WEIGHT = .8;
+static const double MARGINAL_GAIN = .001, MARGINAL_WEIGHT = .8, LOAD_EVENTS = 1500;
 
 struct exceedance_settings {
     double level, material, novelty, memory, mute;
     int64_t mute_min, mute_max;
+    double gate, gate_rise;
+    int64_t gate_rows;
     const char *network;
 };
 
@@ -43,6 +48,15 @@ static const struct eddy_option options[] = {
      "Shortest mute.", NULL, 0, false},
     {"mute_max", EDDY_OPT_INT, offsetof(struct exceedance_settings, mute_max), "150", 0, 1e6, "events",
      "Longest mute.", NULL, 0, false},
+    {"gate", EDDY_OPT_REAL, offsetof(struct exceedance_settings, gate), "0", 0, 100, "of an alarm",
+     "Evidence counts only when a detector listed before this one, such as committee, came so near an alarm of its "
+     "own. "
+     "0: always.",
+     NULL, 0, false},
+    {"gate_rise", EDDY_OPT_REAL, offsetof(struct exceedance_settings, gate_rise), "0.15", 0, 100, "per alarm",
+     "How much more support every alarm of late demands.", NULL, 0, false},
+    {"gate_rows", EDDY_OPT_INT, offsetof(struct exceedance_settings, gate_rows), "16", 0, 1e6, "events",
+     "How long support lasts.", NULL, 0, false},
     {"network", EDDY_OPT_STRING, offsetof(struct exceedance_settings, network), "", 0, 0, "",
      "Whose residuals: one of forecast.networks. Unset: those of the forecast as it is written out, and for a "
      "network with "
@@ -51,7 +65,8 @@ static const struct eddy_option options[] = {
     {0}};
 
 struct exceedance_key {
-    int64_t muted_until; /* events */
+    int64_t muted_until, supported_until; /* events */
+    double load;                          /* alarms of late */
 };
 struct exceedance_value {
     int64_t n; /* events with a value */
@@ -165,6 +180,17 @@ static double exceedance_value(const struct exceedance_settings *s, struct excee
     return novel ? 1 : .999 * evidence;
 }
 
+/* Step 6. */
+static bool exceedance_counts(const struct exceedance_settings *s, struct exceedance_key *key,
+                              const struct eddy_evidence *in)
+{
+    key->load -= key->load / LOAD_EVENTS;
+    if (s->gate <= 0 || isnan(in->support)) return true;
+    if (in->support >= s->gate * (1 + s->gate_rise * fmax(0, key->load - 1)))
+        key->supported_until = in->count + 1 + s->gate_rows;
+    return in->count < key->supported_until;
+}
+
 static void exceedance_judge(const void *settings, void *state, const struct eddy_evidence *in,
                              struct eddy_verdict *out)
 {
@@ -180,11 +206,13 @@ static void exceedance_judge(const void *settings, void *state, const struct edd
         out->attribution[i] = (float)evidence;
         out->evidence = fmax(out->evidence, evidence);
     }
-    out->score = in->count < key->muted_until ? 0 : out->evidence;
+    const bool counts = exceedance_counts(s, key, in);
+    out->score = !counts || in->count < key->muted_until ? 0 : out->evidence;
     if (!in->warmup && out->score >= in->threshold) {
         double mute = floor(s->mute * (double)in->count);
         mute = fmin(fmax(mute, (double)s->mute_min), (double)s->mute_max);
         key->muted_until = in->count + 1 + (int64_t)mute;
+        key->load += 1;
     }
 }
 
@@ -201,7 +229,7 @@ const struct eddy_detector detector_exceedance = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "exceedance",
              "ranks residuals of several horizons against the key's own history and judges their short averages",
              options, sizeof(struct exceedance_settings), exceedance_check},
-    .state_version = 1,
+    .state_version = 2,
     .state_bytes = exceedance_state_bytes,
     .judge = exceedance_judge,
 };

@@ -1,4 +1,5 @@
 /* Residuals to a score: all detectors of the configuration; the most conspicuous one counts. */
+#include <math.h>
 #include <string.h>
 
 #include "engine/flow/lane_private.h"
@@ -15,11 +16,12 @@ static void judge_count(const struct lane *l, const struct eddy_verdict *verdict
 }
 
 static struct eddy_verdict judge_ask(struct lane *l, const struct plan_judge *j, const struct key_row *r,
-                                     const struct eddy_evidence *evidence)
+                                     struct eddy_evidence *evidence)
 {
-    struct eddy_verdict verdict = {.attribution = l->part_scores};
+    struct eddy_verdict verdict = {.attribution = l->part_scores, .support = NAN};
     memset(l->part_scores, 0, (size_t)l->plan->n_values * sizeof(float));
     j->part->judge(j->settings, r->row + j->at_state, evidence, &verdict);
+    evidence->support = fmax(evidence->support, verdict.support); /* NaN only while nobody has said any */
     return verdict;
 }
 
@@ -50,6 +52,7 @@ void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, con
         .threshold = d->threshold,
         .warmup = r->count < d->warmup,
         .warmup_events = d->warmup,
+        .support = NAN,
     };
     for (int i = 0; i < p->n_judges; i++) {
         const struct plan_judge *j = &p->judges[i];
@@ -61,7 +64,7 @@ void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, con
     judge_conclude(l, evidence.warmup, out);
 }
 
-double lane_judge_look_back(struct lane *l, const struct key_row *r, const struct eddy_evidence *evidence,
+double lane_judge_look_back(struct lane *l, const struct key_row *r, struct eddy_evidence *evidence,
                             struct eddy_result *out)
 {
     const struct plan *p = l->plan;

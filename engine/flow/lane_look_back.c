@@ -60,16 +60,17 @@ static void look_back_judge(struct lane *l, const struct key_row *r, const doubl
     const struct plan *p = l->plan;
     static const int next[] = {1};
     for (int v = 0; v < p->n_values; v++) l->residuals[v] = actual[v] - smoothed[v];
-    const struct eddy_evidence evidence = {.n_values = p->n_values,
-                                           .n_horizons = 1,
-                                           .horizons = next,
-                                           .x = actual,
-                                           .residual = l->residuals,
-                                           .count = r->count - 1, /* this event has been counted */
-                                           .time_ns = out->smoothed.time_ns,
-                                           .threshold = p->settings->detect.threshold,
-                                           .warmup = r->count - 1 < p->settings->detect.warmup,
-                                           .warmup_events = p->settings->detect.warmup};
+    struct eddy_evidence evidence = {.n_values = p->n_values,
+                                     .n_horizons = 1,
+                                     .horizons = next,
+                                     .x = actual,
+                                     .residual = l->residuals,
+                                     .count = r->count - 1, /* this event has been counted */
+                                     .time_ns = out->smoothed.time_ns,
+                                     .threshold = p->settings->detect.threshold,
+                                     .warmup = r->count - 1 < p->settings->detect.warmup,
+                                     .warmup_events = p->settings->detect.warmup,
+                                     .support = NAN};
     const bool counts = p->networks[p->looker].settings->score == SMOOTHED_SCORE_RECONSTRUCTION;
     out->smoothed.score = lane_judge_look_back(l, r, &evidence, counts ? out : NULL);
 }

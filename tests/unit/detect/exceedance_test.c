@@ -52,7 +52,7 @@ Test(tail, is_minus_log10_of_the_normal_tail)
 
 struct series {
     void *settings, *state;
-    double score, evidence;
+    double score, evidence, support;
     int64_t n;
 };
 
@@ -60,7 +60,7 @@ static void series_open(struct series *s)
 {
     struct eddy_error err = {0};
     const struct eddy_detector *d = &detector_exceedance;
-    *s = (struct series){.settings = calloc(1, d->part.settings_size)};
+    *s = (struct series){.settings = calloc(1, d->part.settings_size), .support = NAN};
     cr_assert_geq(config_part_defaults(&d->part, s->settings, &err), 0, "%s", err.message);
     s->state = calloc(1, d->state_bytes(s->settings, 1, 1));
 }
@@ -83,7 +83,8 @@ static void series_add(struct series *s, double x, double residual)
                                      .residual = &residual,
                                      .count = s->n++,
                                      .threshold = .4,
-                                     .warmup = s->n < 50};
+                                     .warmup = s->n < 50,
+                                     .support = s->support};
     detector_exceedance.judge(s->settings, s->state, &in, &verdict);
     s->score = verdict.score;
     s->evidence = verdict.evidence;
@@ -152,6 +153,33 @@ Test(exceedance, a_missing_value_moves_nothing)
     cr_assert_eq(memcmp(before, s.state, bytes), 0);
     free(before);
     series_close(&s);
+}
+
+/* How many alarms 60 rows of large residuals raise, when another detector is as near an alarm as `support` says. */
+static int alarms_with(double gate, double support)
+{
+    struct series s;
+    int alarms = 0;
+    series_open(&s);
+    double *setting = (double *)((char *)s.settings + 7 * sizeof(double));
+    cr_assert_eq(*setting, 0, "gate is not where this test thinks");
+    *setting = gate;
+    for (int i = 0; i < 2000; i++) series_add(&s, noise(i), noise(i));
+    for (int i = 0; i < 60; i++) {
+        s.support = i < 20 || isnan(support) ? support : 0;
+        series_add(&s, noise(i) / 2, 3 + noise(i));
+        alarms += s.score >= .4;
+    }
+    series_close(&s);
+    return alarms;
+}
+
+Test(exceedance, behind_a_gate_counts_only_with_the_support_of_another_detector)
+{
+    cr_assert_eq(alarms_with(0, .1), 1, "no gate");
+    cr_assert_eq(alarms_with(.6, .7), 1, "support");
+    cr_assert_eq(alarms_with(.6, .5), 0, "too little support");
+    cr_assert_eq(alarms_with(.6, NAN), 1, "nobody to ask");
 }
 
 Test(exceedance, refuses_a_mute_that_ends_before_it_begins)
