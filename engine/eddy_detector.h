@@ -28,8 +28,7 @@ struct eddy_evidence {
     double threshold;            /* detect.threshold, for refractory periods */
     bool warmup;                 /* the key is too young to be scored; the verdict is not used */
     int64_t warmup_events; /* detect.warmup: a detector whose own state is younger (after a reset) stays silent too */
-    double
-        support; /* the largest that detectors before this one in the list have said of this event; NaN: none has */
+    double support; /* the largest that detectors before this one in the list say of this event; NaN: none does */
 };
 
 struct eddy_verdict {

@@ -25,7 +25,7 @@ static const struct eddy_part *const built_in[] = {
     &sink_kafka.part,          &sink_file.part,        &sink_stdout.part,    /* sinks */
     &codec_json.part,          &codec_csv.part,                              /* codecs */
     &detector_exceedance.part, &detector_machine.part, &detector_chart.part, /* detectors */
-    &expert_network.part,                                                    /* experts */
+    &detector_committee.part,  &expert_network.part,                         /* experts */
 };
 enum { N_BUILT_IN = sizeof(built_in) / sizeof(*built_in) };
 

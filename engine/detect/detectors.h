@@ -10,5 +10,6 @@
 extern const struct eddy_detector detector_exceedance;
 extern const struct eddy_detector detector_machine;
 extern const struct eddy_detector detector_chart;
+extern const struct eddy_detector detector_committee;
 
 #endif

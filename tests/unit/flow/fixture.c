@@ -104,6 +104,7 @@ static const struct eddy_part *const parts[] = {&primed.part,
                                                 &no_sink.part,
                                                 &codec_json.part,
                                                 &detector_exceedance.part,
+                                                &detector_committee.part,
                                                 LAYERS(LAYERS_PART) EXPERTS(EXPERTS_PART) & expert_network.part,
                                                 NULL};
 const struct eddy_parts fixture_parts = {parts};

@@ -1,0 +1,161 @@
+/* A committee of members that each know one kind of fault, calibrated by the key's own history; no network is needed.
+ *
+ * Per value and event every member gives its evidence r (committee_members.c), and has a limit k:
+ *     bump     -= bump / repeat                             before the event
+ *     strength  = r / (k (1 + bump))                        the member speaks when this reaches 1
+ *     alarm     when some member of some value speaks, the value is old enough and the key is not mute;
+ *               bump += 1 for the member that speaks loudest (largest r / k); then mute
+ *     evidence  = threshold x the largest strength, at most 1; score: the same, 0 while mute
+ *     support   = the largest r / k: how nearly the committee would speak, whatever it has said before
+ * low48, lowmax and stuck speak once in an episode, which ends when they have been within their limits for 48 rows.
+ * The key's evidence is that of its most conspicuous value; the values' own evidence is the attribution.
+ * A value is silent for its first `warmup` rows.  Missing values count as rows: that they are missing is a fault too. */
+#include "engine/detect/committee.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/detect/detectors.h"
+
+enum { EPISODE_QUIET = 48 };
+
+struct committee_settings {
+    struct eddy_strings members;
+    double limits, memory, repeat;
+    int64_t mute, warmup, block;
+};
+
+static const struct eddy_option options[] = {
+    {"members", EDDY_OPT_STRINGS, offsetof(struct committee_settings, members), "", 0, 0, "",
+     "Which members judge: e1ph, novel (spikes), var24, var60, exceed, rough (bursts), low48, lowmax (less motion), "
+     "cusum (drifts), level (shifts), phase (lost rhythm), stuck, miss. Unset: all.",
+     NULL, 0, false},
+    {"limits", EDDY_OPT_REAL, offsetof(struct committee_settings, limits), "1", .1, 100, "times",
+     "Factor on the limits of all members but stuck and miss: more is quieter.", NULL, 0, false},
+    {"mute", EDDY_OPT_INT, offsetof(struct committee_settings, mute), "48", 0, 1e6, "events",
+     "After an alarm the score stays 0 for so long.", NULL, 0, false},
+    {"warmup", EDDY_OPT_INT, offsetof(struct committee_settings, warmup), "300", 0, 1e9, "events",
+     "A value is not judged before it has had so many.", NULL, 0, false},
+    {"memory", EDDY_OPT_REAL, offsetof(struct committee_settings, memory), "3000", 10, 1e9, "events",
+     "Evidence must beat the key's largest so far, which fades in this time.", NULL, 0, false},
+    {"repeat", EDDY_OPT_REAL, offsetof(struct committee_settings, repeat), "1500", 10, 1e9, "events",
+     "An alarm doubles its member's limit, which comes down again in this time.", NULL, 0, false},
+    {"block", EDDY_OPT_INT, offsetof(struct committee_settings, block), "24", 2, 60000, "events",
+     "A member is calibrated by its statistic's maxima over blocks of this length.", NULL, 0, false},
+    {0}};
+
+struct committee_key {
+    int64_t muted_until; /* events */
+};
+
+/* What the committee says of one value. */
+struct committee_opinion {
+    double support, strength; /* see above */
+    double loudest;           /* largest r / k of those that speak */
+    int speaker;              /* -1: nobody */
+};
+
+static bool committee_has(const struct committee_settings *s, const char *name)
+{
+    for (int i = 0; i < s->members.n; i++)
+        if (strcmp(s->members.item[i], name) == 0) return true;
+    return s->members.n == 0;
+}
+
+/* A member's evidence is `ratio` times its limit. */
+static void committee_hear(struct committee_opinion *o, int m, double ratio, double strength)
+{
+    o->strength = fmax(o->strength, strength);
+    if (strength < 1 || ratio <= o->loudest) return;
+    o->loudest = ratio;
+    o->speaker = m;
+}
+
+static struct committee_opinion committee_ask(const struct committee_settings *s, struct committee_value *v,
+                                              const struct committee_event *in)
+{
+    struct committee_opinion o = {.speaker = -1}, quiet = {.speaker = -1};
+    bool over = false;
+    for (int m = 0; m < COMMITTEE_MEMBERS; m++) {
+        const struct committee_member *member = &committee_members[m];
+        if (!committee_has(s, member->name)) continue;
+        v->bump[m] -= (float)((double)v->bump[m] / s->repeat);
+        const double r = committee_evidence(member, v, in, s->block, s->memory);
+        const double ratio = r / (member->limit * (member->scalable ? s->limits : 1));
+        o.support = fmax(o.support, ratio);
+        over = over || (member->once && ratio >= 1);
+        committee_hear(member->once ? &quiet : &o, m, ratio, ratio / (1 + (double)v->bump[m]));
+    }
+    v->quiet_for = over ? 0 : v->quiet_for < INT32_MAX ? v->quiet_for + 1 : v->quiet_for;
+    if (v->quiet_for > EPISODE_QUIET) v->episode = 0;
+    if (v->episode) return o;
+    v->episode = quiet.strength >= 1;
+    o.strength = fmax(o.strength, quiet.strength);
+    if (o.speaker < 0) o.speaker = quiet.speaker;
+    return o;
+}
+
+static struct committee_opinion committee_value(const struct committee_settings *s, struct committee_value *v,
+                                                const struct eddy_evidence *in, int value)
+{
+    struct committee_event event;
+    if (!committee_begin(v, in->x[value], &in->season, &event)) return (struct committee_opinion){.speaker = -1};
+    if (!event.missing) committee_foresee(v, &event);
+    committee_windows(v, &event);
+    const struct committee_opinion o = committee_ask(s, v, &event);
+    committee_learn(v, &event);
+    const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;
+    if (v->n < warmup) return (struct committee_opinion){.support = o.support, .speaker = -1};
+    return o;
+}
+
+static void committee_judge(const void *settings, void *state, const struct eddy_evidence *in,
+                            struct eddy_verdict *out)
+{
+    const struct committee_settings *s = settings;
+    struct committee_key *key = state;
+    struct committee_value *values = (struct committee_value *)(void *)(key + 1);
+    const bool mute = in->count < key->muted_until;
+    bool alarm = false;
+
+    out->evidence = out->support = 0;
+    for (int i = 0; i < in->n_values; i++) {
+        const struct committee_opinion o = committee_value(s, &values[i], in, i);
+        const double evidence = fmin(1, fmax(0, in->threshold * o.strength));
+        out->attribution[i] = (float)evidence;
+        out->evidence = fmax(out->evidence, evidence);
+        out->support = fmax(out->support, o.support);
+        if (o.speaker < 0 || mute || in->warmup) continue;
+        values[i].bump[o.speaker] += 1;
+        alarm = true;
+    }
+    out->score = mute ? 0 : out->evidence;
+    if (alarm) key->muted_until = in->count + 1 + s->mute;
+}
+
+static size_t committee_state_bytes(const void *settings, int n_values, int n_horizons)
+{
+    (void)settings, (void)n_horizons;
+    return sizeof(struct committee_key) + (size_t)n_values * sizeof(struct committee_value);
+}
+
+static eddy_status committee_check(const void *settings, struct eddy_error *err)
+{
+    const struct committee_settings *s = settings;
+    for (int i = 0; i < s->members.n; i++) {
+        int m = 0;
+        while (m < COMMITTEE_MEMBERS && strcmp(committee_members[m].name, s->members.item[i]) != 0) m++;
+        if (m == COMMITTEE_MEMBERS)
+            return eddy_fail(err, EDDY_ECONFIG, "members: the committee has no member %s", s->members.item[i]);
+    }
+    return EDDY_OK;
+}
+
+const struct eddy_detector detector_committee = {
+    .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "committee",
+             "one member for each kind of fault, judged against the key's own history; needs no network", options,
+             sizeof(struct committee_settings), committee_check},
+    .state_version = 1,
+    .state_bytes = committee_state_bytes,
+    .judge = committee_judge,
+};
