@@ -241,8 +241,9 @@ static int blend_table(const struct blend *b, struct blend_state *own, double x,
 static double blend_overlap(const struct blend *b, int j)
 {
     double sum = 0;
-    for (int k = 0; k < b->n_horizons; k++)
-        if (mix_group(b->settings, k) == mix_group(b->settings, j)) sum += b->horizons[k];
+    const int group = mix_group(b->settings, j);
+    for (int k = j; k < b->n_horizons && mix_group(b->settings, k) == group; k++) sum += b->horizons[k];
+    for (int k = j - 1; k >= 0 && mix_group(b->settings, k) == group; k--) sum += b->horizons[k];
     return fmax(1, sum * 2 / 3);
 }
 

@@ -60,11 +60,11 @@ static void NAMED(head_gain)(const struct head_rule *rule, void *state, size_t s
     const int width = head_width(rule);
     REAL a[HEAD_MAX_WIDTH], far;
     const REAL *p = h.p + s * (size_t)width;
-    kernels->NAMED(dots)(width, width, h.P, p, a);
+    kernels->NAMED(times)(width, h.P, p, a); /* P is symmetric */
     kernels->NAMED(dots)(1, width, a, p, &far);
     if (!(far >= 0 && (double)far <= MOST_LEVERAGE)) {
         NAMED(head_begin)(rule, state);
-        kernels->NAMED(dots)(width, width, h.P, p, a);
+        kernels->NAMED(times)(width, h.P, p, a);
         kernels->NAMED(dots)(1, width, a, p, &far);
     }
     const double whole = head_weighed(rule, state, (double)far) + (double)far;
@@ -79,14 +79,14 @@ static void NAMED(head_outputs)(const struct head_rule *rule, void *state, size_
 {
     const struct NAMED(head_arrays) h = NAMED(head_of)(rule, state);
     const int width = head_width(rule);
-    REAL *p = h.p + s * (size_t)width, out[HEAD_MAX_WIDTH];
+    REAL *p = h.p + s * (size_t)width, out[HEAD_MAX_HORIZONS];
     for (int i = 0; i < width; i++) p[i] = i < rule->n ? (REAL)row[i] : 0;
-    for (int j = 0; j < rule->n_horizons; j++) {
-        kernels_best()->NAMED(dots)(1, width, h.w + (size_t)j * (size_t)width, p, out);
-        y[j] = (double)out[0];
-    }
     bool finite = true;
-    for (int j = 0; j < rule->n_horizons; j++) finite = finite && isfinite(y[j]);
+    kernels_best()->NAMED(dots)(rule->n_horizons, width, h.w, p, out);
+    for (int j = 0; j < rule->n_horizons; j++) {
+        y[j] = (double)out[j];
+        finite = finite && isfinite(y[j]);
+    }
     if (finite) return;
     NAMED(head_begin)(rule, state);
     for (size_t i = 0; i < (size_t)rule->n_horizons * (size_t)width; i++) h.w[i] = 0;

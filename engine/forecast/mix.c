@@ -9,14 +9,6 @@
 enum { AT_N, AT_LOSS };
 static const double LOSS_LIMIT = 10, HARD_GAIN = .005, HARD_LIMIT = 20, COUNT_LIMIT = 1e6, LARGEST_ROOT = 1e38;
 
-/* Horizon j belongs to group floor(log2(j + 1)). */
-int mix_group(const struct mix_settings *s, int j)
-{
-    int group = 0;
-    for (j++; s->horizons == MIX_GROUPED && j > 1; j /= 2) group++;
-    return group;
-}
-
 int mix_groups(int n_horizons)
 {
     static const struct mix_settings grouped = {.horizons = MIX_GROUPED};

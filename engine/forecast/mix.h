@@ -30,7 +30,13 @@ enum { MIX_MAX_EXPERTS = 64 }; /* whoever plans a mix sees to it */
 
 size_t mix_bytes(int n_experts, int n_horizons); /* per value, a multiple of 8 */
 /* The group of the j-th horizon, and how many groups there can be. */
-int mix_group(const struct mix_settings *, int j);
+static inline int mix_group(const struct mix_settings *s, int j)
+{
+    if (s->horizons != MIX_GROUPED) return 0;
+    int group = 0;
+    for (unsigned size = (unsigned)j + 1; size > 1; size >>= 1) group++;
+    return group;
+}
 int mix_groups(int n_horizons);
 /* A label of the j-th horizon has arrived: errors [n_experts]. */
 void mix_learn(const struct mix_settings *, int n_experts, int n_horizons, void *state, int j, const double *errors);

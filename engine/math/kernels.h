@@ -116,6 +116,9 @@ struct kernels {
      * y[r] = rows[r, :] . x: RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number, halved by adding to one. */
     void (*dots_f32)(int n_rows, int n, const float *rows, const float *x, float *y);
     void (*dots_f64)(int n_rows, int n, const double *rows, const double *x, double *y);
+    /* y = x^T matrix [n, n], added up row after row */
+    void (*times_f32)(int n, const float *matrix, const float *x, float *y);
+    void (*times_f64)(int n, const double *matrix, const double *x, double *y);
     void (*follow_f32)(int n, const float *gain, float by, float *w); /* w += by gain */
     void (*follow_f64)(int n, const double *gain, double by, double *w);
     void (*deflate_f32)(int n, const float *s, float by, float *matrix); /* [n, n] (matrix - s s^T) by */

@@ -6,6 +6,7 @@
 
 #include "engine/math/attend_inline.h" /* takes its vectors from product_inline.h */
 
+enum { TIMES_VECTORS = 8 };
 #define REAL        float
 #define NAMED(name) name##_f32
 #include "engine/math/recursive_inline.h"
@@ -37,6 +38,8 @@ const struct kernels KERNELS_TABLE = {
     .sgd = kernel_sgd,
     .dots_f32 = kernel_dots_f32,
     .dots_f64 = kernel_dots_f64,
+    .times_f32 = kernel_times_f32,
+    .times_f64 = kernel_times_f64,
     .follow_f32 = kernel_follow_f32,
     .follow_f64 = kernel_follow_f64,
     .deflate_f32 = kernel_deflate_f32,

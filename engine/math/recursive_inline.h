@@ -7,16 +7,19 @@ enum { NAMED(WIDE) = (int)(sizeof(NAMED(row)) / sizeof(REAL)), NAMED(ROWS) = REC
 /* RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number; then halves are added until one is left. */
 static inline REAL NAMED(kernel_dot)(int n, const REAL *a, const REAL *b)
 {
-    REAL sums[RECURSIVE_WIDTH];
+    REAL sums[NAMED(WIDE)];
     NAMED(row) sum[NAMED(ROWS)] = {{0}};
     for (int i = 0; i < n; i += RECURSIVE_WIDTH) {
         UNROLL
         for (int v = 0; v < NAMED(ROWS); v++)
             sum[v] += *(const NAMED(row) *)(a + i + v * NAMED(WIDE)) * *(const NAMED(row) *)(b + i + v * NAMED(WIDE));
     }
-    UNROLL
-    for (int v = 0; v < NAMED(ROWS); v++) *(NAMED(row) *)(sums + v * NAMED(WIDE)) = sum[v];
-    for (int half = RECURSIVE_WIDTH / 2; half > 0; half /= 2)
+    for (int half = NAMED(ROWS) / 2; half > 0; half /= 2) {
+        UNROLL
+        for (int v = 0; v < half; v++) sum[v] += sum[v + half];
+    }
+    *(NAMED(row) *)sums = sum[0];
+    for (int half = NAMED(WIDE) / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++) sums[i] += sums[i + half];
     return sums[0];
 }
@@ -24,6 +27,28 @@ static inline REAL NAMED(kernel_dot)(int n, const REAL *a, const REAL *b)
 static void NAMED(kernel_dots)(int n_rows, int n, const REAL *rows, const REAL *x, REAL *y)
 {
     for (int r = 0; r < n_rows; r++) y[r] = NAMED(kernel_dot)(n, rows + (size_t)r * (size_t)n, x);
+}
+
+/* `vectors` vectors of columns, whose sums stay in registers. */
+static inline __attribute__((always_inline)) void NAMED(times_block)(const int vectors, int n, const REAL *matrix,
+                                                                     const REAL *x, REAL *y)
+{
+    NAMED(row) sum[TIMES_VECTORS] = {{0}};
+    for (int i = 0; i < n; i++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            sum[v] += *(const NAMED(row) *)(matrix + (size_t)i * (size_t)n + v * NAMED(WIDE)) * x[i];
+    }
+    UNROLL
+    for (int v = 0; v < vectors; v++) *(NAMED(row) *)(y + v * NAMED(WIDE)) = sum[v];
+}
+
+static void NAMED(kernel_times)(int n, const REAL *matrix, const REAL *x, REAL *y)
+{
+    const int wide = TIMES_VECTORS * NAMED(WIDE);
+    int j = 0;
+    for (; j + wide <= n; j += wide) NAMED(times_block)(TIMES_VECTORS, n, matrix + j, x, y + j);
+    for (; j < n; j += NAMED(WIDE)) NAMED(times_block)(1, n, matrix + j, x, y + j);
 }
 
 static void NAMED(kernel_follow)(int n, const REAL *gain, REAL by, REAL *w)

@@ -382,6 +382,10 @@ Test(kernels, the_loops_of_least_squares_give_the_same_bits_in_every_set)
         memcpy(first, matrix, sizeof(first));
         cr_expect_eq(matrix[WIDE + 3], (a[3] + a[1] - a[1] * a[3]) * .5);
         cr_expect_eq(matrix[3 * WIDE + 1], matrix[WIDE + 3], "symmetric to the last bit");
+        double by_hand = 0, product[WIDE];
+        for (int j = 0; j < WIDE; j++) by_hand += matrix[j * WIDE + 5] * a[j];
+        k->times_f64(WIDE, matrix, a, product);
+        cr_expect_eq(product[5], by_hand);
         k->follow_f64(WIDE, a, 3, follower);
         cr_expect_eq(follower[7], 3 * a[7]);
     }
