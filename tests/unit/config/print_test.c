@@ -299,7 +299,8 @@ Test(samples, are_good_configurations)
     unsetenv("EDDY_BROKERS");
     unsetenv("EDDY_STATE");
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-        struct config_request request = {.path = paths[i], .parts = &parts};
+        static const struct profile none[] = {{0}}; /* they name parts that are not here */
+        struct config_request request = {.path = paths[i], .parts = &parts, .profiles = none};
         struct config *c;
         struct eddy_error err = {0};
         cr_expect_eq(config_open(&request, &c, &err), EDDY_OK, "%s", err.message);
