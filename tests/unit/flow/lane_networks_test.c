@@ -46,6 +46,10 @@ static struct family families[] = {
     {"several",
      "networks: {a: {layers: [{gru: {units: 4}}]}, b: {layers: [{lags: {steps: 3}}], horizons: [3]}}, experts: "
      "[{network: {name: b}}, persistence, {network: {name: a}}]"},
+    {"profile best", "profile: best, missing: {default: skip}"},
+    {"stacked",
+     "network: {layers: [{lstm: {units: 4}}]}, mix: {kind: stack, shrink: 1, horizons: together, extreme: 1}, "
+     "experts: [network, {rls: {network: network, lags: [1-3], precision: float}}, persistence]"},
     {"own weights", "networks: {a: {layers: [{gru: {units: 3}}], scope: key}, b: {layers: [{gru: {units: 4}}]}}"},
 };
 enum { N_FAMILIES = sizeof(families) / sizeof(families[0]), EVENTS = 1500 };
@@ -346,5 +350,8 @@ Test(lane_networks, what_cannot_be_is_refused_with_its_place_and_reason)
     expect_refused("network: {layers: [{gru: {units: 2}}], inputs: [categories]}", 1, "categories");
     expect_refused("experts: [persistence], network: {layers: [{gru: {units: 4}}]}", 1, "is not among them");
     expect_refused("experts: [{network: {name: other}}]", 1, "other");
+    expect_refused("experts: [network, {rls: {network: other}}]", 1, "no network of the name other");
+    expect_refused("network: {layers: [{dense: {units: 3}}]}, experts: [network, {rls: {network: network}}]", 1,
+                   "shows no hidden outputs");
     expect_refused("networks: {a: {layers: [gru]}, b: {layers: [gru]}}, experts: [network]", 1, "say which");
 }
