@@ -80,6 +80,23 @@ static void print_topology(const struct settings *s)
     printf("%s\n", s->errors.tolerance == TOLERANCE_NONE ? ", and the first one stops the pipeline" : "");
 }
 
+/* Who forecasts, where that was not left to the one network. */
+static void print_experts(const struct forecast_settings *f)
+{
+    char word[32];
+    if (f->profile > 0)
+        printf("profile    %s; --print shows what it sets\n", option_word("forecast", "profile", f->profile, word));
+    for (int i = 0; i < f->experts.n; i++)
+        printf("%s%s", i ? ", " : "experts    ", f->experts.item[i].part->name);
+    if (f->experts.n > 1) {
+        static const char *const kinds[] = {[MIX_HEDGE] = "by their losses",
+                                            [MIX_STACK] = "by fitted weights",
+                                            [MIX_BOTH] = "by their losses and by fitted weights"};
+        printf("; mixed %s%s", kinds[f->mix.kind], f->mix.shrink > 0 ? ", shrunk to the last value" : "");
+    }
+    if (f->experts.n > 0) printf("\n");
+}
+
 static void print_work(const struct settings *s)
 {
     char text[UNIT_TEXT_BYTES], word[32];
@@ -88,6 +105,7 @@ static void print_work(const struct settings *s)
         printf("%s%d", i ? ", " : ": ", s->forecast.horizons.item[i]);
     printf("%s; weights %s\n", s->forecast.horizons.n > 8 ? ", .." : "",
            s->forecast.scope == SCOPE_KEY ? "of each key's own" : "shared by all keys");
+    print_experts(&s->forecast);
     printf("detect     threshold %g, after %lld events of a key, by", s->detect.threshold,
            (long long)s->detect.warmup);
     for (int i = 0; i < s->detect.detectors.n; i++)
