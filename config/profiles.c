@@ -133,7 +133,7 @@ static const char best[] = "forecast:\n"
                            "    - rls: {network: first, units: scaled, forgetting: 0.9997, huber: 6}\n"
                            "    - rls: {network: first, units: raw, forgetting: 0.9999, huber: 12}\n"
                            "    - rls: {network: second, units: raw, forgetting: 0.9992, huber: 12}\n"
-                           "  mix: {kind: both, shrink: 2}\n"
+                           "  mix: {kind: both, rate: 0.05, shrink: 2}\n"
                            "train: {every: 8, window: 49, ema: 0.998}\n";
 
 const struct profile profiles_built_in[] = {
