@@ -72,8 +72,8 @@ endif
 $(BUILD)/eddy: $(BUILD)/plugin/main.o $(LIBS)
 	$(link)
 
-# The page of the demo's report is taken in by the assembler (.incbin), which -MMD does not see.
-$(BUILD)/plugin/demo/page.o: plugin/demo/page.html
+# The pages of the reports are taken in by the assembler (.incbin), which -MMD does not see.
+$(BUILD)/plugin/demo/page.o $(BUILD)/plugin/backtest_page.o: $(wildcard plugin/page/* plugin/demo/page.html plugin/demo/page.js)
 
 # ---- The library, the examples, installing ----------------------------------------------------------------------------
 

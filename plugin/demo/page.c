@@ -1,4 +1,4 @@
-/* The assembler takes the file in as it is; the path is relative to the root of the tree, where make runs. */
+/* The assembler takes the files in as they are; paths are relative to the root of the tree, where make runs. */
 #include "plugin/demo/page.h"
 
 extern const char page_html_end[];
@@ -7,7 +7,12 @@ __asm__(".pushsection .rodata\n"
         ".global page_html\n"
         ".hidden page_html\n"
         "page_html:\n"
+        ".incbin \"plugin/page/head.html\"\n"
+        ".incbin \"plugin/page/page.css\"\n"
         ".incbin \"plugin/demo/page.html\"\n"
+        ".incbin \"plugin/page/chart.js\"\n"
+        ".incbin \"plugin/demo/page.js\"\n"
+        ".ascii \"</script>\\n</body>\\n</html>\\n\"\n"
         ".global page_html_end\n"
         ".hidden page_html_end\n"
         "page_html_end:\n"

@@ -1,4 +1,5 @@
-/* The report's page, page.html, as bytes of the program.  PAGE_DATA marks where the JSON document goes. */
+/* The report's page as bytes of the program: what it shares with other pages (plugin/page) around page.html and page.js.
+ *  PAGE_DATA marks where the JSON document goes. */
 #ifndef PLUGIN_DEMO_PAGE_H
 #define PLUGIN_DEMO_PAGE_H
 
