@@ -53,7 +53,7 @@ static int filter_pipeline(struct command_context *c, const struct config *confi
         q->flush_each = true;
         q->stop = stop_on_signals();
         q->on_bad = filter_bad;
-        rc = pipeline_spare_inputs(&pipeline, NULL, &err);
+        rc = pipeline_spare_inputs(&pipeline, &err);
         if (rc >= 0) rc = driver_open(q, &driver, &err);
     }
     if (rc >= 0) rc = driver_run(driver, &err);

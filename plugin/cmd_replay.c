@@ -5,6 +5,8 @@
 
 #include "config/log.h"
 #include "config/unit.h"
+#include "eddy.h"
+#include "plugin/backtest.h"
 #include "plugin/commands.h"
 #include "plugin/metrics.h"
 #include "plugin/pipeline.h"
@@ -18,7 +20,7 @@ struct args {
     const char *from, *to, *output, *metrics, *state, *model, *dead_letter;
     const char *time_column, *key_column, *values, *label_column, *category_columns;
     const char *time, *start, *interval, *time_unit;
-    const char *score_rows, *scale_rows, *labels;
+    const char *score_rows, *scale_rows, *labels, *report;
     bool no_header, json;
 };
 
@@ -29,6 +31,7 @@ static const struct command_option options[] = {
     {"output", COMMAND_TEXT, offsetof(struct args, output), "PATH",
      "results: JSON lines, columns for .csv, - for stdout"},
     {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON"},
+    {"report", COMMAND_TEXT, offsetof(struct args, report), "R.html", "a page with the series and the figures"},
     {"labels", COMMAND_TEXT, offsetof(struct args, labels), "PATH",
      "known anomalies: {\"series\": [[start, end], ..]}; alarms are judged by them"},
     {"score-rows", COMMAND_TEXT, offsetof(struct args, score_rows), "A:B",
@@ -62,6 +65,8 @@ struct replay {
     struct progress progress;
     struct metrics *metrics;
     struct windows *labels;
+    struct backtest *report; /* NULL = none wanted */
+    struct driver *driver;
     struct metrics_request wanted;
     struct schema_names values, categories; /* --values, --category-columns */
     bool misused;                           /* the error is one of the command line */
@@ -69,7 +74,14 @@ struct replay {
 
 static void replay_result(void *context, const struct eddy_result *result)
 {
-    metrics_add(((struct replay *)context)->metrics, result);
+    struct replay *r = context;
+    int64_t number = metrics_add(r->metrics, result);
+    if (!r->report) return;
+    backtest_add(r->report, number, result);
+    if (!backtest_wants_train(r->report)) return;
+    struct driver_stats stats;
+    driver_stats(r->driver, &stats);
+    backtest_train(r->report, &stats);
 }
 
 static void replay_tick(void *context, const struct driver_stats *stats)
@@ -187,7 +199,9 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     }
     if (rc >= 0 && a->output) pipeline_write(p, a->output);
     if (rc < 0) return rc;
-    rc = pipeline_spare_inputs(p, a->metrics, err);
+    rc = pipeline_spare_inputs(p, err);
+    if (rc >= 0) rc = pipeline_spare_output(p, "--metrics", a->metrics, err);
+    if (rc >= 0) rc = pipeline_spare_output(p, "--report", a->report, err);
     if (rc < 0) {
         r->misused = true;
         return rc;
@@ -202,6 +216,7 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     p->request.on_tick = replay_tick;
     p->request.context = r;
     if (a->labels && (rc = windows_open(a->labels, &r->labels, err)) < 0) return rc;
+    if (a->report && (rc = backtest_open(0, r->labels, &r->report, err)) < 0) return rc;
     r->wanted.labels = r->labels;
     r->wanted.settings = &p->settings;
     r->wanted.by_partition = !a->inputs.n;
@@ -233,6 +248,21 @@ static eddy_status replay_metrics_file(const struct replay *r, const struct metr
     return rc;
 }
 
+static eddy_status replay_page(const struct replay *r, const struct metrics_run *run, struct eddy_error *err)
+{
+    if (!r->report) return EDDY_OK;
+    char title[256], version[32];
+    (void)snprintf(title, sizeof(title), "%s: backtest", r->pipeline.settings.name);
+    (void)snprintf(version, sizeof(version), "eddy %d.%d.%d", EDDY_VERSION_MAJOR, EDDY_VERSION_MINOR,
+                   EDDY_VERSION_PATCH);
+    const struct backtest_about about = {.title = title,
+                                         .version = version,
+                                         .metrics = r->metrics,
+                                         .run = run,
+                                         .threshold = r->pipeline.settings.detect.threshold};
+    return backtest_write(r->report, &about, r->args->report, err);
+}
+
 static eddy_status replay_report(const struct replay *r, struct driver *driver, struct eddy_error *err)
 {
     char hash[33], sha[65];
@@ -243,6 +273,7 @@ static eddy_status replay_report(const struct replay *r, struct driver *driver, 
     config_sha256(r->config, sha);
     const struct metrics_run run = {&stats, hash, sha};
     rc = replay_metrics_file(r, &run, err);
+    if (rc >= 0) rc = replay_page(r, &run, err);
     if (rc < 0) return rc;
 
     bool taken = r->args->output && strcmp(r->args->output, "-") == 0;
@@ -261,6 +292,7 @@ static eddy_status replay_run(struct replay *r, struct eddy_error *err)
     struct driver *driver = NULL;
     eddy_status rc = replay_fresh_state(r, err);
     if (rc >= 0) rc = driver_open(&r->pipeline.request, &driver, err);
+    r->driver = driver;
     progress_begin(&r->progress, "replay", 0);
     if (rc >= 0) rc = driver_run(driver, err);
     progress_end(&r->progress);
@@ -294,6 +326,7 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
         rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
     pipeline_free(&replay.pipeline);
     metrics_close(replay.metrics);
+    backtest_close(replay.report);
     windows_close(replay.labels);
     schema_free(&replay.values);
     schema_free(&replay.categories);

@@ -48,7 +48,7 @@ static void json_quote(struct json_out *j, const char *bytes, size_t n)
             length = 1;
         } else if (s[i] == '"' || s[i] == '\\') {
             fprintf(j->out, "\\%c", s[i]);
-        } else if (s[i] < 0x20) {
+        } else if (s[i] < 0x20 || (j->in_markup && strchr("<>&", s[i]))) {
             fprintf(j->out, "\\u%04x", s[i]);
         } else {
             fwrite(s + i, 1, length, j->out);
@@ -86,13 +86,18 @@ void json_int(struct json_out *j, const char *name, int64_t value)
     fprintf(j->out, "%lld", (long long)value);
 }
 
-void json_real(struct json_out *j, const char *name, double value)
+void json_digits(struct json_out *j, const char *name, double value, int digits)
 {
     json_name(j, name);
     if (isfinite(value))
-        fprintf(j->out, "%.9g", value);
+        fprintf(j->out, "%.*g", digits, value);
     else
         fputs("null", j->out);
+}
+
+void json_real(struct json_out *j, const char *name, double value)
+{
+    json_digits(j, name, value, 9);
 }
 
 void json_bool(struct json_out *j, const char *name, bool value)

@@ -19,7 +19,8 @@
 
 struct json_out {
     FILE *out;
-    bool comma; /* something stands before the next member */
+    bool comma;     /* something stands before the next member */
+    bool in_markup; /* set it: texts are also safe inside a script element of a page */
 };
 
 struct json_out json_begin(FILE *out);
@@ -28,6 +29,7 @@ void json_open(struct json_out *, const char *name, char bracket);
 void json_close(struct json_out *, char bracket);
 void json_int(struct json_out *, const char *name, int64_t value);
 void json_real(struct json_out *, const char *name, double value); /* 9 significant digits; null when not finite */
+void json_digits(struct json_out *, const char *name, double value, int digits); /* as many significant digits */
 void json_bool(struct json_out *, const char *name, bool value);
 void json_text(struct json_out *, const char *name, const char *value); /* NULL = null */
 void json_bytes(struct json_out *, const char *name, const char *bytes, size_t n);

@@ -155,32 +155,35 @@ static eddy_status metrics_find(struct metrics *m, const struct eddy_result *r, 
     if (m->bytes + bytes > m->max_bytes) return EDDY_ELIMIT;
     *out = metrics_key_new(m, hash, m->scratch.data, m->scratch.len);
     if (!*out) return EDDY_ENOMEM;
+    (*out)->number = (int64_t)m->n_keys;
+    (*out)->key_at = m->scratch.len - r->key_len;
     m->table[at] = *out;
     m->n_keys++;
     m->bytes += bytes;
     return EDDY_OK;
 }
 
-void metrics_add(struct metrics *m, const struct eddy_result *r)
+int64_t metrics_add(struct metrics *m, const struct eddy_result *r)
 {
-    if (m->failed) return;
+    if (m->failed) return -1;
     if (!metrics_classes_add(&m->classes, r)) goto fail;
-    if (r->label_only) return;
+    if (r->label_only) return -1;
     if (!m->horizons && !metrics_shape(m, r)) goto fail;
     metrics_smoothed_add(&m->smoothed, r);
     struct metrics_key *k;
     eddy_status rc = metrics_find(m, r, &k);
     m->unmeasured += rc == EDDY_ELIMIT;
-    if (rc == EDDY_ELIMIT) return;
+    if (rc == EDDY_ELIMIT) return -1;
     if (rc < 0) goto fail;
 
     if (!metrics_season_add(m, k, r)) goto fail;
     metrics_pairs_add(m, k, r);
     if (m->labels && !metrics_track_add(m, k, r)) goto fail;
     k->count++;
-    return;
+    return k->number;
 fail:
     m->failed = true;
+    return -1;
 }
 
 int64_t metrics_unmeasured(const struct metrics *m)

@@ -62,8 +62,9 @@ struct metrics_request {
 eddy_status metrics_open(const struct metrics_request *, struct metrics **, struct eddy_error *);
 void metrics_close(struct metrics *); /* NULL is fine */
 
-/* Takes one result in (the driver's on_result).  Out of memory: the metrics stop and metrics_write() fails. */
-void metrics_add(struct metrics *, const struct eddy_result *);
+/* Takes one result in (the driver's on_result); returns the number of its key, by first appearance, or -1 when it is not
+ * measured.  Out of memory: the metrics stop and metrics_write() fails. */
+int64_t metrics_add(struct metrics *, const struct eddy_result *);
 
 /* What the metrics cannot know by themselves. */
 struct metrics_run {
@@ -79,11 +80,31 @@ eddy_status metrics_print(const struct metrics *, const struct metrics_run *, FI
 struct metrics_horizon {
     int h;
     int64_t n;
-    double mse, mae, rmse, smape, mase, pinball, relative_mse, persistence_mse, persistence_mae, seasonal_mse;
+    double mse, mae, rmse, smape, mase, pinball, relative_mse, persistence_mse, persistence_mae, seasonal_mse,
+        relative_seasonal;
     double coverage, width; /* of the widest band: share of values inside, mean width; NaN = unknown */
     int64_t n_series;       /* series behind relative_mse */
 };
 bool metrics_horizon(const struct metrics *, int i, struct metrics_horizon *);
+/* Of one key, over all its values. */
+struct metrics_found {
+    int64_t n_series, rows, alerts, hit, missed, false_alarms;
+    int64_t true_positives, false_positives, true_negatives, false_negatives; /* rows */
+    double delay_rows;                                                        /* median over hits; NaN = no hit */
+    double gain;                                                              /* nab_gain() of the standard profile */
+};
+struct metrics_summary {
+    const char *key; /* [key_len] borrowed from the metrics */
+    size_t key_len;
+    int64_t number, rows;
+    double relative_mse;  /* geometric mean over values and horizons; NaN = unknown */
+    double mae, coverage; /* of the first horizon, the latter of the widest band */
+    bool labelled;
+    struct metrics_found found; /* when labelled */
+};
+int64_t metrics_keys(const struct metrics *);
+eddy_status metrics_summaries(const struct metrics *, struct metrics_summary *out /* [metrics_keys()] by number */,
+                              struct eddy_error *);
 int64_t metrics_unmeasured(const struct metrics *); /* events of keys beyond max_bytes */
 
 #endif

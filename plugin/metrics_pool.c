@@ -42,8 +42,8 @@ int64_t metrics_unscaled(const struct metrics *m)
 
 struct pool {
     struct metrics_sum sum;
-    double log_ratio, scaled;
-    int64_t n_ratios, n_scaled;
+    double log_ratio, log_seasonal, scaled;
+    int64_t n_ratios, n_seasonal, n_scaled;
 };
 
 static void metrics_pool_series(const struct metrics *m, const struct metrics_key *k, int i, int v, struct pool *p)
@@ -55,6 +55,10 @@ static void metrics_pool_series(const struct metrics *m, const struct metrics_ke
     if (s->n && s->squared > 0 && s->persistence_squared > 0) {
         p->log_ratio += log(s->squared / s->persistence_squared);
         p->n_ratios++;
+    }
+    if (s->n_seasonal && s->seasonal_squared > 0 && s->persistence_squared > 0) {
+        p->log_seasonal += log(s->seasonal_squared / (double)s->n_seasonal / (s->persistence_squared / (double)s->n));
+        p->n_seasonal++;
     }
     if (s->n && k->steps[v] && k->step_sum[v] > 0) {
         p->scaled += s->absolute / (double)s->n / (k->step_sum[v] / (double)k->steps[v]);
@@ -74,6 +78,7 @@ void metrics_pool(const struct metrics *m, const struct metrics_key *only, int i
     out->sum = p.sum;
     out->n_series = p.n_ratios;
     out->relative_mse = p.n_ratios ? exp(p.log_ratio / (double)p.n_ratios) : NAN;
+    out->relative_seasonal = p.n_seasonal ? exp(p.log_seasonal / (double)p.n_seasonal) : NAN;
     out->mase = p.n_scaled ? p.scaled / (double)p.n_scaled : NAN;
 }
 
@@ -116,6 +121,7 @@ void metrics_horizon_of(const struct metrics *m, const struct metrics_key *only,
                                     .mase = pooled.mase,
                                     .pinball = per(s->pinball, s->n_pinball),
                                     .relative_mse = pooled.relative_mse,
+                                    .relative_seasonal = pooled.relative_seasonal,
                                     .coverage = per((double)widest.inside, widest.n),
                                     .width = per(widest.width, widest.n),
                                     .persistence_mse = per(s->persistence_squared, s->n),
@@ -129,4 +135,44 @@ bool metrics_horizon(const struct metrics *m, int i, struct metrics_horizon *out
     if (i < 0 || i >= m->n_horizons) return false;
     metrics_horizon_of(m, NULL, i, -1, out);
     return true;
+}
+
+int64_t metrics_keys(const struct metrics *m)
+{
+    return (int64_t)m->n_keys;
+}
+
+static eddy_status metrics_summary_of(const struct metrics *m, const struct metrics_key *k,
+                                      struct metrics_summary *out, struct eddy_error *err)
+{
+    double log_sum = 0;
+    int n = 0;
+    struct metrics_horizon first = {.mae = NAN, .coverage = NAN};
+    for (int i = 0; i < m->n_horizons; i++) {
+        struct metrics_pooled pooled;
+        metrics_pool(m, k, i, -1, &pooled);
+        if (isnan(pooled.relative_mse)) continue;
+        log_sum += log(pooled.relative_mse);
+        n++;
+    }
+    if (m->n_horizons) metrics_horizon_of(m, k, 0, -1, &first);
+    *out = (struct metrics_summary){.key = k->name + k->key_at,
+                                    .key_len = k->name_len - k->key_at,
+                                    .number = k->number,
+                                    .rows = k->count,
+                                    .relative_mse = n ? exp(log_sum / n) : NAN,
+                                    .mae = first.mae,
+                                    .coverage = first.coverage,
+                                    .labelled = k->track != NULL};
+    return k->track ? metrics_found_key(m, k, &out->found, err) : EDDY_OK;
+}
+
+eddy_status metrics_summaries(const struct metrics *m, struct metrics_summary *out, struct eddy_error *err)
+{
+    for (size_t at = 0; at < m->cap; at++) {
+        const struct metrics_key *k = m->table[at];
+        eddy_status rc = k ? metrics_summary_of(m, k, &out[k->number], err) : EDDY_OK;
+        if (rc < 0) return rc;
+    }
+    return EDDY_OK;
 }

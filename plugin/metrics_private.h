@@ -49,11 +49,12 @@ struct metrics_track {
 /* Everything about one key. */
 struct metrics_key {
     uint64_t hash;
-    int64_t count; /* results of this key so far */
-    size_t name_len;
-    char *name;       /* [name_len] topic, partition and key, or the key alone */
-    double *last;     /* [V] last known value, NaN before; in one allocation with step_sum and ring */
-    double *step_sum; /* [V] sum of |y - last| */
+    int64_t count;           /* results of this key so far */
+    int64_t number;          /* by first appearance */
+    size_t name_len, key_at; /* where the key begins in the name */
+    char *name;              /* [name_len] topic, partition and key, or the key alone */
+    double *last;            /* [V] last known value, NaN before; in one allocation with step_sum and ring */
+    double *step_sum;        /* [V] sum of |y - last| */
     /* for each horizon h of H: slots [h] of [V] of {forecast, persistence, [n_bands] of {lower, upper}} */
     double *ring;
     struct metrics_sum *sums;    /* [V, H] */
@@ -124,12 +125,6 @@ double metrics_season_naive(const struct metrics *, const struct metrics_key *, 
 /* False: out of memory. */
 bool metrics_track_add(struct metrics *, struct metrics_key *, const struct eddy_result *);
 void metrics_track_free(struct metrics_track *); /* NULL is fine */
-struct metrics_found {
-    int64_t n_series, rows, alerts, hit, missed, false_alarms;
-    int64_t true_positives, false_positives, true_negatives, false_negatives; /* rows */
-    double delay_rows;                                                        /* median over hits; NaN = no hit */
-    double gain;                                                              /* nab_gain() of the standard profile */
-};
 /* Of one key that has a track. */
 eddy_status metrics_found_key(const struct metrics *, const struct metrics_key *, struct metrics_found *,
                               struct eddy_error *);
@@ -138,8 +133,8 @@ eddy_status metrics_detect_print(const struct metrics *, FILE *out, struct eddy_
 
 /* metrics_pool.c: over all keys; value -1 = over all values too.  Key NULL = all. */
 struct metrics_pooled {
-    struct metrics_sum sum;    /* in the units of the report */
-    double relative_mse, mase; /* NaN = unknown */
+    struct metrics_sum sum;                       /* in the units of the report */
+    double relative_mse, relative_seasonal, mase; /* NaN = unknown */
     int64_t n_series;
 };
 void metrics_pool(const struct metrics *, const struct metrics_key *, int horizon, int value,

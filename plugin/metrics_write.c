@@ -46,6 +46,7 @@ static void write_horizon(const struct metrics *m, int i, int value, struct json
     json_real(j, "persistence_mae", h->persistence_mae);
     json_real(j, "seasonal_mse", h->seasonal_mse);
     json_real(j, "relative_mse", h->relative_mse);
+    json_real(j, "relative_seasonal_mse", h->relative_seasonal);
     json_int(j, "series", h->n_series);
     json_close(j, '}');
 }

@@ -116,16 +116,28 @@ static eddy_status pipeline_spare_from(const struct file_source_settings *files,
     return pipeline_spare(files, option, ((const struct file_sink_settings *)settings)->path, err);
 }
 
-eddy_status pipeline_spare_inputs(const struct pipeline *p, const char *metrics, struct eddy_error *err)
+/* What is read; false when these are no files. */
+static bool pipeline_inputs(const struct pipeline *p, struct file_source_settings *out)
 {
     static const char *const standard[] = {"-"};
+    *out = (struct file_source_settings){.paths = {1, standard}};
+    if (p->request.source == &source_file) *out = p->files;
+    return p->request.source == &source_file || p->request.source == &source_stdin;
+}
+
+eddy_status pipeline_spare_output(const struct pipeline *p, const char *option, const char *path,
+                                  struct eddy_error *err)
+{
+    struct file_source_settings files;
+    return path && pipeline_inputs(p, &files) ? pipeline_spare(&files, option, path, err) : EDDY_OK;
+}
+
+eddy_status pipeline_spare_inputs(const struct pipeline *p, struct eddy_error *err)
+{
     const struct driver_request *q = &p->request;
     const struct eddy_choice *dead = &p->settings.errors.dead_letter;
-    struct file_source_settings files = {.paths = {1, standard}};
-    if (q->source == &source_file)
-        files = p->files;
-    else if (q->source != &source_stdin)
-        return EDDY_OK;
+    struct file_source_settings files;
+    if (!pipeline_inputs(p, &files)) return EDDY_OK;
 
     const struct eddy_choice *sink = &p->settings.sink;
     bool configured = q->sink && sink->part == &q->sink->part && q->sink_settings == sink->settings;
@@ -133,7 +145,6 @@ eddy_status pipeline_spare_inputs(const struct pipeline *p, const char *metrics,
     eddy_status rc = EDDY_OK;
     if (q->sink) rc = pipeline_spare_from(&files, results, &q->sink->part, q->sink_settings, err);
     if (rc >= 0 && dead->part) rc = pipeline_spare_from(&files, dead->where, dead->part, dead->settings, err);
-    if (rc >= 0 && metrics) rc = pipeline_spare(&files, "--metrics", metrics, err);
     return rc;
 }
 

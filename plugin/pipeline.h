@@ -30,9 +30,10 @@ eddy_status pipeline_read_past(struct pipeline *, const char *from, const char *
 void pipeline_write(struct pipeline *, const char *path);
 /* Bad records as JSON lines in a file; NULL = logged and counted only. */
 void pipeline_dead_letters(struct pipeline *, const char *path);
-/* Call it when all ends are known and before driver_open(): EDDY_ECONFIG, naming both, when results, dead letters or
- * `metrics` (NULL = none) would be written into a file that is read. */
-eddy_status pipeline_spare_inputs(const struct pipeline *, const char *metrics, struct eddy_error *);
+/* Call them when all ends are known and before driver_open(): EDDY_ECONFIG, naming both, when results or dead letters, or
+ * what a command itself writes to `path` (NULL = nothing), would go into a file that is read. */
+eddy_status pipeline_spare_inputs(const struct pipeline *, struct eddy_error *);
+eddy_status pipeline_spare_output(const struct pipeline *, const char *option, const char *path, struct eddy_error *);
 void pipeline_free(struct pipeline *); /* {0} is fine */
 
 #endif

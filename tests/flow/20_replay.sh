@@ -106,7 +106,7 @@ expect 2 "--input and --from exclude each other"
 cp "$scratch/in.jsonl" "$scratch/before.jsonl"
 ln -s in.jsonl "$scratch/soft.jsonl"
 ln "$scratch/in.jsonl" "$scratch/hard.jsonl"
-for option in --output --metrics --dead-letter; do
+for option in --output --metrics --report --dead-letter; do
     for path in in.jsonl soft.jsonl hard.jsonl; do
         run replay "$conf" --input "$scratch/in.jsonl" $option "$scratch/$path"
         expect 2 "$option into the input, called $path, is refused" $option "$scratch/$path" "($scratch/in.jsonl)"

@@ -79,6 +79,19 @@ if [ -d $nab ]; then
 else
     skip "the benchmark's series: ../shared/data is not there"
 fi
+run "${judged[@]}" --labels "$scratch/labels.json" --report "$scratch/report.html"
+expect 0 "--report writes a page"
+check "which holds its data and loads nothing" python3 - "$scratch/report.html" "$scratch/m.json" <<'PY'
+import json, re, sys
+page = open(sys.argv[1]).read()
+data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S).group(1))
+assert data["metrics"][0]["forecast"] == json.load(open(sys.argv[2]))["forecast"]
+chart = data["charts"][0]
+assert len(chart["t"]) == 900 == len(chart["values"][0]["y"]) and len(chart["spans"]) == 2 and data["training"]
+assert not re.search(r"https?://|<link|src=", page) and page.count("<script") == 2
+PY
+run "${judged[@]}" --report /nowhere/r.html
+expect 1 "a report that cannot be written is named" /nowhere/r.html
 run "${judged[@]}" --labels "$scratch/c.yml"
 expect 1 "labels that are no JSON" "$scratch/c.yml:1"
 run "${judged[@]}" --labels /nowhere.json
