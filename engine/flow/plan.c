@@ -238,8 +238,8 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
     if (rc >= 0) rc = plan_season(p, err);
     if (rc >= 0) rc = plan_networks(p, err);
     if (rc >= 0) rc = plan_experts(p, err);
-    plan_points(p);
-    plan_outlook(p);
+    if (rc >= 0) plan_points(p);
+    if (rc >= 0) plan_outlook(p);
     if (rc >= 0) rc = plan_layout(p, err);
     if (rc < 0) {
         plan_close(p);
