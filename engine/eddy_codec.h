@@ -89,6 +89,14 @@ struct eddy_classes {
     const char *label;        /* name of the most probable one; NULL while unknown */
 };
 
+/* Each expert for itself, where its forecasts are mixed: only when a replay measures, else n is 0. */
+struct eddy_experts {
+    int n;
+    const char *const *names; /* [n] */
+    const double *errors;     /* [n, n_horizons, n_values] of what each had said of this event; NaN = nothing */
+    const double *weights;    /* [n, n_horizons, n_values] in the forecasts made now; NaN = none are made */
+};
+
 /* What eddy says about one event; everything borrowed until the encode call returns.  NaN stands for null. */
 struct eddy_result {
     const char *key;
@@ -123,6 +131,7 @@ struct eddy_result {
     const char *label; /* the event's own label; NULL = none.  For measuring; it is not written out */
     size_t label_len;
     bool label_only; /* a late label, not an event: numbers are NaN or 0, and only the classes mean something */
+    struct eddy_experts experts;
 };
 
 struct eddy_limits {

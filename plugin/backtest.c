@@ -44,6 +44,7 @@ void backtest_close(struct backtest *b)
     if (!b) return;
     for (int i = 0; i < b->n_series; i++) series_free(b->series[i]);
     for (int v = 0; v < b->n_values && b->names; v++) free(b->names[v]);
+    backtest_experts_free(&b->weights);
     free(b->series);
     free(b->slot);
     free(b->names);
@@ -241,7 +242,8 @@ void backtest_add(struct backtest *b, int64_t number, const struct eddy_result *
     struct backtest_series *s;
     if (b->failed || r->label_only) return;
     b->events++;
-    if (!b->names && !backtest_shape(b, r)) goto fail;
+    if (!b->names && (!backtest_shape(b, r) || !backtest_experts_shape(b, r))) goto fail;
+    backtest_experts_add(b, r);
     eddy_status rc = number < 0 ? EDDY_ELIMIT : backtest_find(b, number, r, &s);
     b->omitted += rc == EDDY_ELIMIT;
     if (rc == EDDY_ELIMIT) return;

@@ -37,6 +37,19 @@ struct backtest_training {
     double loss, grad_norm;
 };
 
+/* Mean weights of the experts over spans of the replay. */
+struct backtest_weights {
+    int n_experts;           /* 0: results do not tell */
+    char **names;            /* [n_experts] */
+    int64_t stride;          /* results per span */
+    int n;                   /* spans */
+    double *mean;            /* [TRAINING, n_experts] */
+    int64_t until[TRAINING]; /* events at each span's end */
+    int64_t results;         /* of the span in hand */
+    int64_t *count;          /* [n_experts] */
+    double *sum;             /* [n_experts] */
+};
+
 struct backtest {
     const struct windows *labels;
     int64_t max_bytes, bytes, omitted; /* omitted: rows of series without room */
@@ -51,7 +64,14 @@ struct backtest {
     int64_t events, train_stride;
     int n_training;
     struct backtest_training training[TRAINING];
+    struct backtest_weights weights;
 };
+
+/* backtest_experts.c */
+bool backtest_experts_shape(struct backtest *, const struct eddy_result *); /* false: out of memory */
+void backtest_experts_free(struct backtest_weights *);
+void backtest_experts_add(struct backtest *, const struct eddy_result *);
+void backtest_experts_write(const struct backtest *, struct json_out *);
 
 /* Of each `bucket` rows those that show its shape stay. */
 void backtest_thin(const struct backtest *, struct backtest_series *, int bucket);

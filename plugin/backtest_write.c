@@ -1,5 +1,6 @@
 /* The page: fixed text around one JSON document.
  *     {"title", "version", "threshold", "metrics": [what --metrics has], "omitted", "training": [[events, loss, norm], ..],
+ *      "experts": {"names": [..], "weights": [[events, [of each]], ..]},
  *      "overview": [{"key", "rows", "relative", "mae", "coverage", "alerts", ..}, ..] worst first,
  *      "charts": [{"key", "tick", "t", "s", "a", "i", "spans": [[from, to], ..], "values": [{"name", "y", "f", "l", "u",
  *                 "fans": [[t, y, [yhat, ..], [lower, ..], [upper, ..]], ..]}, ..]}, ..]}
@@ -231,6 +232,7 @@ static eddy_status write_document(struct writing *w, struct eddy_error *err)
     eddy_status rc = metrics_write(w->about->metrics, w->about->run, j, err);
     json_close(j, ']');
     write_training(w);
+    backtest_experts_write(w->b, j);
     write_overview(w);
     write_charts(w);
     json_close(j, '}');

@@ -215,6 +215,7 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     p->request.on_bad = replay_bad;
     p->request.on_tick = replay_tick;
     p->request.context = r;
+    p->request.experts = a->metrics || a->report || a->json;
     if (a->labels && (rc = windows_open(a->labels, &r->labels, err)) < 0) return rc;
     if (a->report && (rc = backtest_open(0, r->labels, &r->report, err)) < 0) return rc;
     r->wanted.labels = r->labels;

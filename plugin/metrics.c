@@ -53,6 +53,7 @@ static void metrics_key_free(struct metrics_key *k)
     free(k->sums);
     free(k->bands);
     free(k->scale);
+    free(k->experts);
     free(k->steps);
     free(k->season.past);
     metrics_track_free(k->track);
@@ -70,6 +71,7 @@ void metrics_close(struct metrics *m)
     for (int v = 0; v < m->n_values; v++) free(m->names[v]);
     free(m->names);
     metrics_classes_free(&m->classes);
+    metrics_experts_free(&m->experts);
     eddy_buffer_free(&m->scratch);
     free(m);
 }
@@ -84,8 +86,9 @@ static struct metrics_key *metrics_key_new(const struct metrics *m, uint64_t has
     k->sums = calloc(n_values * (size_t)m->n_horizons + 1, sizeof(*k->sums));
     k->bands = calloc(n_values * (size_t)m->n_horizons * (size_t)m->n_bands + 1, sizeof(*k->bands));
     k->scale = calloc(n_values, sizeof(*k->scale));
+    k->experts = calloc((size_t)m->experts.n * n_values * (size_t)m->n_horizons + 1, sizeof(*k->experts));
     k->steps = calloc(n_values, sizeof(*k->steps));
-    if (!k->name || !k->last || !k->sums || !k->bands || !k->scale || !k->steps) {
+    if (!k->name || !k->last || !k->sums || !k->bands || !k->scale || !k->experts || !k->steps) {
         metrics_key_free(k);
         return NULL;
     }
@@ -130,10 +133,11 @@ static bool metrics_name(struct metrics *m, const struct eddy_result *r)
 static int64_t metrics_key_bytes(const struct metrics *m, size_t name_len)
 {
     size_t values = (size_t)m->n_values, allocation = 16, horizons = (size_t)m->n_horizons;
-    size_t of_horizon = sizeof(struct metrics_sum) + (size_t)m->n_bands * sizeof(struct metrics_band);
+    size_t of_horizon = sizeof(struct metrics_sum) + (size_t)m->n_bands * sizeof(struct metrics_band) +
+                        (size_t)m->experts.n * sizeof(struct metrics_expert);
     return (int64_t)(sizeof(struct metrics_key) + name_len + (2 * values + m->ring_doubles) * sizeof(double) +
                      values * (horizons * of_horizon + sizeof(struct metrics_scale) + sizeof(int64_t)) +
-                     2 * sizeof(struct metrics_key *) + 7 * allocation);
+                     2 * sizeof(struct metrics_key *) + 8 * allocation);
 }
 
 /* The key of a result.  EDDY_ELIMIT: it is not measured. */
@@ -168,7 +172,7 @@ int64_t metrics_add(struct metrics *m, const struct eddy_result *r)
     if (m->failed) return -1;
     if (!metrics_classes_add(&m->classes, r)) goto fail;
     if (r->label_only) return -1;
-    if (!m->horizons && !metrics_shape(m, r)) goto fail;
+    if (!m->horizons && (!metrics_shape(m, r) || !metrics_experts_shape(m, r))) goto fail;
     metrics_smoothed_add(&m->smoothed, r);
     struct metrics_key *k;
     eddy_status rc = metrics_find(m, r, &k);
@@ -178,6 +182,7 @@ int64_t metrics_add(struct metrics *m, const struct eddy_result *r)
 
     if (!metrics_season_add(m, k, r)) goto fail;
     metrics_pairs_add(m, k, r);
+    metrics_experts_add(m, k, r);
     if (m->labels && !metrics_track_add(m, k, r)) goto fail;
     k->count++;
     return k->number;

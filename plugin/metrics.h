@@ -17,6 +17,8 @@
  * Season   the seasonal forecast of row t + h made in row t is the newest known row of the same phase, t + h - m ceil(h /
  *          m); m by `forecast.season` at the pace of the key's first events; `seasonal_mse` is over those of the pairs
  *          for which that row exists and holds a value.
+ * Experts  where results tell of them: each one's own mse and its relative_mse, over what it had said for the rows that
+ *          are judged, and its mean weight in the forecasts made in the rows of `score`.
  * Alarms   with `labels`, the rows of `score` in every series that they name.  A row is alarmed when it is an anomaly or
  *          an incident is open.  A window is hit by an alarmed row inside, its delay counts from the window's first row;
  *          a false alarm is a run of alarmed rows that begins outside all windows; `pointwise` pools rows.  `nab` is the
@@ -27,7 +29,7 @@
  *          the classes among these labels, known in hindsight.  Labels that name no class of the network do not count.
  * Smoothed values are judged against the values as they came; `smoothed` pools all series in their raw units.
  * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands) x sum of horizons) for what is outstanding, 80 bytes per
- *          horizon for the sums and 24 per band, and 8 bytes per step of the season and of the horizons, up to
+ *          horizon for the sums, 24 per band and 16 per expert, and 8 bytes per step of the season and of the horizons, up to
  *          `max_bytes` in all: keys that come later are not measured, and `unmeasured` counts their events.
  *          A row of a labelled series takes 9 bytes; `unjudged` counts those beyond the limit.
  * Threads  one thread. */

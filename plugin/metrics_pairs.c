@@ -125,7 +125,7 @@ static void metrics_learn_scale(struct metrics_scale *s, double y)
     s->squared += from_mean * (y - s->mean);
 }
 
-static bool rows_have(const struct metrics_rows *rows, int64_t row)
+bool metrics_rows_have(const struct metrics_rows *rows, int64_t row)
 {
     return row >= rows->from && row < rows->to;
 }
@@ -152,7 +152,7 @@ static void metrics_judge_value(const struct metrics *m, struct metrics_key *k, 
 
 void metrics_pairs_add(const struct metrics *m, struct metrics_key *k, const struct eddy_result *r)
 {
-    bool scored = rows_have(&m->score, k->count), scales = rows_have(&m->scale, k->count);
+    bool scored = metrics_rows_have(&m->score, k->count), scales = metrics_rows_have(&m->scale, k->count);
     for (int v = 0; v < m->n_values; v++) {
         double y = r->y[v];
         metrics_judge_value(m, k, v, y);

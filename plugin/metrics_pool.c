@@ -18,8 +18,7 @@ static void metrics_sum_add(struct metrics_sum *to, const struct metrics_sum *s,
     to->seasonal_squared += s->seasonal_squared / (unit * unit);
 }
 
-/* What a series' errors are divided by; NaN: it has no deviation and is left out. */
-static double metrics_unit(const struct metrics *m, const struct metrics_key *k, int v)
+double metrics_unit(const struct metrics *m, const struct metrics_key *k, int v)
 {
     if (!m->scale.to) return 1;
     const struct metrics_scale *s = &k->scale[v];

@@ -46,6 +46,21 @@ struct metrics_track {
     int64_t alerts;
 };
 
+/* Of one expert at one horizon: its own errors in one series; its weights in all. */
+struct metrics_expert {
+    int64_t n;
+    double squared;
+};
+struct metrics_weight {
+    int64_t n;
+    double sum;
+};
+struct metrics_experts {
+    int n;                         /* 0: results do not tell */
+    char **names;                  /* [n] */
+    struct metrics_weight *weight; /* [n, n_horizons] */
+};
+
 /* Everything about one key. */
 struct metrics_key {
     uint64_t hash;
@@ -62,7 +77,8 @@ struct metrics_key {
     struct metrics_scale *scale; /* [V] */
     int64_t *steps;              /* [V] how many step_sum has */
     struct metrics_season season;
-    struct metrics_track *track; /* NULL: nobody knows the truth of this series */
+    struct metrics_expert *experts; /* [n_experts, H, V] */
+    struct metrics_track *track;    /* NULL: nobody knows the truth of this series */
 };
 
 /* Of one class: labels that say it, verdicts that say it, and those where both do. */
@@ -105,6 +121,7 @@ struct metrics {
     int64_t bytes, max_bytes, unmeasured; /* taken by keys, their limit, events of keys beyond it */
     struct metrics_classes classes;
     struct metrics_smoothed smoothed;
+    struct metrics_experts experts;
     struct eddy_buffer scratch;
 };
 
@@ -114,6 +131,16 @@ void metrics_pairs_clear(const struct metrics *, struct metrics_key *);
 /* Judges what had been forecast for this result and keeps what it forecasts. */
 void metrics_pairs_add(const struct metrics *, struct metrics_key *, const struct eddy_result *);
 struct metrics_band *metrics_bands(const struct metrics *, const struct metrics_key *, int horizon, int value);
+
+bool metrics_rows_have(const struct metrics_rows *, int64_t row);
+
+/* metrics_experts.c.  It writes and prints nothing while results do not tell of experts. */
+bool metrics_experts_shape(struct metrics *,
+                           const struct eddy_result *); /* by the first result; false: out of memory */
+void metrics_experts_free(struct metrics_experts *);
+void metrics_experts_add(struct metrics *, struct metrics_key *, const struct eddy_result *);
+void metrics_experts_write(const struct metrics *, struct json_out *);
+void metrics_experts_print(const struct metrics *, FILE *out);
 
 /* metrics_season.c */
 bool metrics_season_add(struct metrics *, struct metrics_key *,
@@ -143,6 +170,8 @@ void metrics_band_of(const struct metrics *, const struct metrics_key *, int hor
                      struct metrics_band *);
 void metrics_horizon_of(const struct metrics *, const struct metrics_key *, int horizon, int value,
                         struct metrics_horizon *);
+/* What a series' errors are divided by; NaN: it has no deviation and is left out. */
+double metrics_unit(const struct metrics *, const struct metrics_key *, int value);
 int64_t metrics_unscaled(const struct metrics *); /* series without a deviation to divide by */
 
 /* metrics_labels.c: classes and smoothed values.  They write and print nothing while nothing was judged. */

@@ -92,6 +92,7 @@ static void write_forecast(const struct metrics *m, struct json_out *j)
     if (m->scale.to) json_int(j, "unscaled", metrics_unscaled(m));
     write_by_horizon(m, -1, j);
     write_cumulative(m, -1, j);
+    metrics_experts_write(m, j);
     if (m->n_values > 1) {
         json_open(j, "by_value", '{');
         for (int v = 0; v < m->n_values; v++) {
@@ -199,5 +200,6 @@ eddy_status metrics_print(const struct metrics *m, const struct metrics_run *run
     int step = m->n_horizons > 12 ? (m->n_horizons + 11) / 12 : 1;
     for (int i = 0; i < m->n_horizons; i += step) print_horizon(m, i, out);
     if ((m->n_horizons - 1) % step != 0) print_horizon(m, m->n_horizons - 1, out);
+    metrics_experts_print(m, out);
     return EDDY_OK;
 }

@@ -48,6 +48,7 @@ struct driver_request {
     bool commit;                      /* commit positions to the source */
     bool forget_tombstones;           /* payload NULL: forget the key; else skip and count */
     int chunk;                        /* most records per poll; 0 = 1024 */
+    bool experts;                     /* results tell of every expert (lane.h) */
     bool flush_each;                  /* filter: service the sink after every turn */
     const volatile sig_atomic_t *stop;                            /* set: drain, checkpoint, end; may be NULL */
     void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */

@@ -68,6 +68,7 @@ static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
 
 static void lane_close_scratch(struct lane *l)
 {
+    lane_experts_close(l);
     free(l->part_scores), free(l->residuals), free(l->expert_residuals);
     free(l->opinions), free(l->mixed), free(l->errors), free(l->before), free(l->extras);
     free(l->ahead), free(l->levels), free(l->courses), free(l->season_inputs), free((void *)l->contributions);
@@ -76,14 +77,15 @@ static void lane_close_scratch(struct lane *l)
 
 /* Scratch grows with events x channels x inputs, and a one-hot makes inputs grow with channels: a turn is cut so that
  * it stays below SCRATCH_BYTES (results do not depend on the cut). */
-static int lane_most_events(const struct plan *p)
+int lane_most_events(const struct lane *l)
 {
+    const struct plan *p = l->plan;
     const size_t SCRATCH_BYTES = (size_t)64 << 20;
     size_t width = 0;
     for (int k = 0; k < p->n_networks; k++)
         width += (size_t)p->networks[k].net->n_in + (size_t)p->networks[k].net->n_out;
     size_t floats = (size_t)p->n_channels * width;
-    size_t each = floats * sizeof(float) + lane_values_each(p) * sizeof(double);
+    size_t each = floats * sizeof(float) + l->values_each * sizeof(double);
     size_t most = SCRATCH_BYTES / each;
     return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int)most;
 }
@@ -120,7 +122,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     l->checkpointed = -1;
     l->model_stored = UINT64_MAX;
     l->values_each = lane_values_each(p);
-    l->most_events = lane_most_events(p);
+    l->most_events = lane_most_events(l);
     l->topic = strdup(request->topic);
 
     eddy_status rc = l->topic ? lane_open_scratch(l, err) : lane_no_memory(l, err);

@@ -50,6 +50,8 @@ eddy_status lane_stored_schema(struct store *, struct eddy_buffer *names, int *n
 int64_t lane_next(const struct lane *);        /* the next offset it wants */
 int64_t lane_start(const struct lane *);       /* the first offset it ever folded from */
 void lane_seek(struct lane *, int64_t offset); /* a new lane's first offset; only before the first turn */
+/* Only before the first turn: results tell of every expert, at 16 bytes per expert, horizon and value of an event. */
+eddy_status lane_tell_experts(struct lane *, struct eddy_error *);
 
 /* Folds events in, at most up to the end of the current epoch; results[i] answers events[i] (kind LANE_EVENT only;
  * others are left alone).  Returns how many events it took: call again for the rest.  0 = it must wait for a training

@@ -3,7 +3,8 @@
  *
  * A result's doubles lie in one block per event: y, yhat, yhat_lower, yhat_upper [n_values] each, forecast
  * [n_horizons, n_values], the lower and the upper edges [n_bands, n_horizons, n_values]; then smoothed and actual values
- * [n_values] where a network looks back, and probabilities [n_classes] where one classifies. */
+ * [n_values] where a network looks back, and probabilities [n_classes] where one classifies; and what lane_experts.c adds
+ * when it is asked to. */
 #include <math.h>
 #include <string.h>
 
@@ -66,7 +67,9 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
     if (p->classifier >= 0) {
         const struct eddy_strings *names = &p->networks[p->classifier].settings->classes;
         out->classes = (struct eddy_classes){.n_classes = names->n, .names = names->item, .p = rest};
+        rest += names->n;
     }
+    lane_experts_point(l, rest, out);
 }
 
 /* Late or repeated events by their policy; false: the event is not folded in. */
@@ -142,6 +145,7 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
         return;
     }
     for (int v = 0; v < l->plan->n_values; v++) lane_residuals(l, r, v, in->event.x[v], out);
+    lane_experts_errors(l, out);
     item->season = lane_season(l, r, in->event.time_ns);
     lane_judge(l, r, elapsed_ns, &item->season, out);
     fold_series(l, in, item, i, (double)elapsed_ns / 1e9, out);

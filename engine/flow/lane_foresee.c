@@ -287,6 +287,8 @@ static void foresee_channel(const struct foresight *f)
                            (double)f->points[d].sigma, xhat, l->mixed);
             xhat = l->mixed;
         }
+        lane_experts_weights(l, foresee_mix(l, f->row, f->channel * p->n_dims + d), f->channel * p->n_dims + d,
+                             f->out);
         foresee_write(f, d, xhat);
     }
     if (p->head_bands) foresee_head_bands(f);

@@ -100,6 +100,7 @@ struct lane {
     int *order, *wave_first;
     double *values;       /* results, see lane_fold.c */
     size_t values_each;   /* doubles per event */
+    char **expert_names;  /* [n_experts]; NULL: nobody asks */
     float *attribution;   /* [events, n_values] */
     bool *steps;          /* [events, channels] the series steps */
     float *elapsed;       /* [events, channels] */
@@ -132,6 +133,14 @@ struct lane {
 /* lane_fold.c */
 void lane_fold(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
 size_t lane_values_each(const struct plan *);
+
+int lane_most_events(const struct lane *); /* of one turn */
+
+/* lane_experts.c: what results tell of every expert, when somebody asks. */
+void lane_experts_close(struct lane *);
+void lane_experts_point(const struct lane *, double *block, struct eddy_result *);
+void lane_experts_errors(const struct lane *, const struct eddy_result *);
+void lane_experts_weights(const struct lane *, const void *mix, int value, const struct eddy_result *);
 
 /* lane_inputs.c */
 struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat,

@@ -116,6 +116,13 @@ function forecasts() {
     if (x.length > 1) lines.push({name: "aim", color: "faint", y: x.map(() => +b), dash: true});
   });
   if (lines.length) drawn.push(new Curves(grid, {title: "Coverage by horizon", hint: "share of values inside their band" + (x.length > 1 ? "; dashed: what it should be" : ""), x, xname: "step", lines, percent: true}));
+  if (m.forecast.experts && Object.keys(m.forecast.experts).length > 1) {
+    const hues = ["line", "score", "ahead", "hit", "alert", "faint"], each = Object.entries(m.forecast.experts);
+    const lines = of => each.map(([name, e], k) => ({name, color: hues[k % hues.length], y: e.by_horizon.map(r => r[of])}));
+    const own = lines("relative_mse").concat({name: "together", color: "ink", y: pick("relative_mse")});
+    drawn.push(new Curves(grid, {title: "Error of each expert alone", hint: "mean squared error against persistence", x, xname: "step", lines: own, zero: true}));
+    drawn.push(new Curves(grid, {title: "Mean weight of each expert", hint: "what is missing to 1 is the last value's", x, xname: "step", lines: lines("weight"), zero: true}));
+  }
   const box = make("div", "card figures", undefined, document.getElementById("forecasts")), table = make("table", "", undefined, box);
   const head = make("tr", "", undefined, table), columns = [["step", r => r.h], ["forecasts", r => count(r.n)], ["mse", r => number(r.mse)],
     ["mae", r => number(r.mae)], ["mase", r => number(r.mase)], ["pinball", r => number(r.pinball)], ["persistence mse", r => number(r.persistence_mse)],
@@ -130,7 +137,7 @@ function forecasts() {
 }
 
 function learning() {
-  const t = data.training.filter(r => r[1] !== null || r[2] !== null), experts = data.experts && data.experts.weights.length > 1;
+  const t = data.training.filter(r => r[1] !== null || r[2] !== null), experts = data.experts && data.experts.names.length > 1 && data.experts.weights.length > 1;
   if (t.length < 2 && !experts) return;
   const grid = section("learning", "Learning", "over the events of the replay");
   const x = t.map(r => r[0]);
@@ -139,7 +146,7 @@ function learning() {
     drawn.push(new Curves(grid, {title: "Gradient norm", x, xname: "event", lines: [{name: "gradient norm", color: "ahead", y: t.map(r => r[2])}], zero: true}));
   }
   if (experts) {
-    const hues = ["eddy", "score", "ahead", "hit", "alert", "persistence", "line", "faint"], w = data.experts.weights;
+    const hues = ["line", "score", "ahead", "hit", "alert", "faint"], w = data.experts.weights;
     drawn.push(new Curves(grid, {title: "Weights of the experts", hint: "mean over series, values and horizons", x: w.map(r => r[0]), xname: "event", zero: true,
       lines: data.experts.names.map((name, k) => ({name, color: hues[k % hues.length], y: w.map(r => r[1][k])}))}));
   }

@@ -32,6 +32,28 @@ check "the figures of these origins alone" figures 120:360
 run "${replay[@]}" --score-rows 100:300 --scale-rows 0:100
 expect 0 "--scale-rows"
 check "in standard deviations of the first rows" figures 100:300 0:100
+# Every expert alone: two of them are baselines, whose errors are known from elsewhere.
+run "${replay[@]}" --score-rows 100:300 --scale-rows 0:100 --report "$scratch/report.html" \
+    --set 'forecast.experts=[persistence, seasonal_naive, network]'
+expect 0 "three experts"
+check "each one's own error and weight" python3 - "$scratch/m.json" <<'PY'
+import json, sys
+f = json.load(open(sys.argv[1]))["forecast"]
+assert list(f["experts"]) == ["persistence", "seasonal_naive", "network"], f["experts"]
+for i, row in enumerate(f["by_horizon"]):
+    own = {name: e["by_horizon"][i] for name, e in f["experts"].items()}
+    assert own["persistence"]["n"] == row["n"]
+    assert abs(own["persistence"]["mse"] - row["persistence_mse"]) < 1e-6 * row["persistence_mse"], (own, row)
+    assert abs(own["persistence"]["relative_mse"] - 1) < 1e-6
+    assert 0 < own["network"]["relative_mse"] < 2, own["network"]
+    weights = [e["weight"] for e in own.values()]
+    assert all(0 <= w <= 1 for w in weights) and sum(weights) < 1 + 1e-9, weights
+PY
+check "their weights over time in the report" grep -q '"experts":{"names":\["persistence","seasonal_naive","network"\],"weights":\[\[' "$scratch/report.html"
+cp "$scratch/out.jsonl" "$scratch/told.jsonl"
+run replay "$scratch/c.yml" --input "$scratch/plant" --time-unit s --output "$scratch/out.jsonl" \
+    --set 'forecast.experts=[persistence, seasonal_naive, network]'
+check "telling of them changes no record" cmp "$scratch/out.jsonl" "$scratch/told.jsonl"
 for rows in 5 5:5 6:5 a:b :5 1:2:3 -1:4 "1: 2"; do
     run "${replay[@]}" --score-rows "$rows"
     expect 2 "--score-rows '$rows' is no range" "--score-rows takes A:B"

@@ -309,6 +309,47 @@ Test(metrics, the_seasonal_forecast_repeats_the_newest_known_season)
     metrics_close(m);
 }
 
+/* One value, one horizon, two experts: the errors of what they had said, their weights now. */
+static void add_experts(struct metrics *m, double y, double last_error, double other_error, double weight)
+{
+    static const char *const names[] = {"v"}, *const experts[] = {"last", "other"};
+    static const struct eddy_schema schema = {.n_values = 1, .names = names};
+    static const int horizons[] = {1};
+    const double edge[] = {y, y}, errors[] = {last_error, other_error}, weights[] = {weight, 1 - weight};
+    const struct eddy_result r = {.key = "a",
+                                  .key_len = 1,
+                                  .topic = "f",
+                                  .schema = &schema,
+                                  .y = &y,
+                                  .n_horizons = 1,
+                                  .horizons = horizons,
+                                  .forecast = &y,
+                                  .lower = &y,
+                                  .upper = &y,
+                                  .n_bands = 1,
+                                  .coverages = bands,
+                                  .band_lower = edge,
+                                  .band_upper = edge,
+                                  .experts = {.n = 2, .names = experts, .errors = errors, .weights = weights}};
+    metrics_add(m, &r);
+}
+
+Test(metrics, each_expert_has_its_own_error_and_its_mean_weight)
+{
+    char text[8192] = "";
+    struct metrics *m = opened_with(&settings, "1:3", "0:2"); /* deviation 1 */
+    add_experts(m, 1, NAN, NAN, 0.9);
+    add_experts(m, 3, 2, 9, 0.25); /* of what row 0 said: not scored */
+    add_experts(m, 5, 2, 1, 0.75);
+    add_experts(m, 9, 4, 3, 0.9);
+    write_text(m, text);
+    cr_expect(strstr(text, "\"experts\":{\"last\":{\"by_horizon\":[{\"h\":1,\"n\":2,\"mse\":10,\"relative_mse\":1,"
+                           "\"weight\":0.5}]},\"other\":{\"by_horizon\":[{\"h\":1,\"n\":2,\"mse\":5,"
+                           "\"relative_mse\":0.5,\"weight\":0.5}]}}"),
+              "%s", text);
+    metrics_close(m);
+}
+
 Test(metrics, rows_are_two_numbers)
 {
     struct metrics_rows rows;
