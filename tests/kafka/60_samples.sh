@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every sample of config/networks live against a real Kafka: killed in the middle, restored, and at the end the same state
+# Every sample of config/ and config/networks/ live against a real Kafka: killed in the middle, restored, and at the end the same state
 # and the same bytes as a run that nobody disturbed, and as a replay of the topic.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -35,10 +35,11 @@ once() {
           else if (seen[offset] != $0) { print "differs: " $0; exit 1 } }'
 }
 
-for config in config/networks/*.yml; do
+for config in config/*.yml config/networks/*.yml; do
     name=$(basename "$config" .yml)
-    common=(--set train.epoch=128 --set train.window=24 --set codec.json.values=[v])
-    quiet=("${common[@]}" --set "sink.kafka.topic=$name.quiet" --set "name=$name-quiet")
+    common=(--set train.epoch=128 --set train.window=24 --set codec.json.values=[v]
+        --set codec.json.time_unit=iso8601 --set "errors={tolerance: all}" --set source.kafka.start=earliest)
+    quiet=("${common[@]}" --set "source.kafka.topics=[readings]" --set "sink.kafka.topic=$name.quiet" --set "name=$name-quiet")
     killed=("${common[@]}" --set "source.kafka.topics=[$name.readings]" --set "sink.kafka.topic=$name.killed" --set "name=$name-killed" --set state.checkpoint=50ms
         --set source.kafka.properties.session.timeout.ms=6000 --set "source.kafka.instance_id=$name")
     create_topic "$name.readings" 1
