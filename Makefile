@@ -107,7 +107,7 @@ $(BUILD)/eddy.pc: plugin/eddy.pc.in plugin/eddy.h
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(LDLIBS_)|' $< > $@
 
 examples: $(EXAMPLES) ## eddy.h and loadable parts in use: build/examples/
-$(BUILD)/examples/%.so: plugin/examples/%.c
+$(BUILD)/examples/%.so: plugin/examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(call say,link,$@)$(CC) $(CFLAGS_) -shared -o $@ $< -lm
 	@chmod go-w $@
