@@ -129,7 +129,7 @@ static void fleet_move(const struct fleet_run *r, double origin, double unit)
         r->values[i] = fleet_clip((float)((double)r->values[i] * by + shift), LARGEST);
     for (int i = 0; i < FLEET_MEANS; i++)
         s->means[i] = fleet_clip((float)((double)s->means[i] * by + shift), LARGEST);
-    s->sigma = fleet_clip((float)((double)s->sigma * by), LARGEST);
+    s->level = fleet_clip((float)((double)s->level * by), LARGEST);
     for (int i = 0; i < shape->n_scales; i++)
         r->scales[i] = fleet_bf16(fleet_clip((float)((double)fleet_float(r->scales[i]) * by), LARGEST));
     for (int i = 0; i <= shape->n_origins; i++) {
@@ -157,7 +157,7 @@ static double fleet_take(struct fleet_run *r, const struct eddy_expert_event *in
     struct fleet_state *s = r->state;
     double x = expert_limit(in->x, EXPERT_LARGEST);
     r->known = !isnan(in->x);
-    if (!r->known) x = expert_limit(s->last + (in->level - s->level), EXPERT_LARGEST);
+    if (!r->known) x = expert_limit(s->last + (in->level - s->unit * (double)s->level), EXPERT_LARGEST);
     if (!(s->unit > 0)) {
         s->origin = s->last = x;
         s->unit = fleet_unit(in->sigma);
@@ -168,7 +168,7 @@ static double fleet_take(struct fleet_run *r, const struct eddy_expert_event *in
     r->sigma = fleet_clip((float)(in->sigma / s->unit), LARGEST);
     if (r->known) {
         s->last = x;
-        s->level = in->level;
+        s->level = fleet_clip((float)(in->level / s->unit), LARGEST);
     }
     return x;
 }
@@ -189,7 +189,6 @@ static void fleet_put(const struct fleet_run *r, const struct fleet_view *v, con
         memcpy(r->contribution->kept, fleet_kept(last), FLEET_STORED);
     }
     r->values[s->n % shape->n_values] = r->x;
-    s->sigma = sigma;
 }
 
 /* ---- forecasts ---- */
@@ -261,8 +260,8 @@ const struct eddy_expert expert_fleet = {
              .name = "fleet",
              .summary =
                  "A linear model that all keys share and each corrects for itself: good from a key's first events "
-                 "on, persistence on a random walk. 1016 bytes per value of a key for horizons up to 24, 288 for "
-                 "the next step alone, 1728 up to 48; a microsecond."},
+                 "on, persistence on a random walk. 1008 bytes per value of a key for horizons up to 24, 280 for "
+                 "the next step alone, 1720 up to 48; a microsecond."},
     .state_version = 1,
     .seasonal = true,
     .state_bytes = fleet_state_bytes,

@@ -75,11 +75,10 @@ int fleet_age(int64_t n);
 /* Values are kept as (x - origin) / unit; unit is a power of two about as large as sigma. */
 struct fleet_state {
     double origin, unit, last; /* last: the last known value */
-    double level;              /* the season's there */
     int64_t n;                 /* steps since the first value */
     float means[FLEET_MEANS];
     float count;   /* what the own weights rest on, discounted */
-    float sigma;   /* of the last step, in units; 0 = its value was missing */
+    float level;   /* the season's at the last known value, in units */
     float said[2]; /* what was forecast at it, as in struct fleet_pending */
 };
 /* What the stack is judged by: the deviation that model and mean return had forecast, in sigmas of then. */

@@ -25,7 +25,7 @@ static bool stack_said(const struct fleet_run *r, int anchor, float said[2], flo
     if (of < FLEET_START) return false;
     if (anchor == 0) {
         memcpy(said, r->state->said, sizeof(r->state->said));
-        *sigma = r->state->sigma;
+        *sigma = fleet_origin_sigma(fleet_origin(r, 0, of));
     } else {
         if (of % shape->stride != 0) return false;
         const struct fleet_pending *p =

@@ -126,9 +126,9 @@ Test(fleet, anchors_reach_the_last_horizon_whatever_it_is)
 
 Test(fleet, keeps_what_the_horizons_need_and_no_more)
 {
-    cr_assert_eq(shape_of(1, 0).bytes, 288);
-    cr_assert_eq(shape_of(24, 0).bytes, 1016);
-    cr_assert_eq(shape_of(48, 0).bytes, 1728);
+    cr_assert_eq(shape_of(1, 0).bytes, 280);
+    cr_assert_eq(shape_of(24, 0).bytes, 1008);
+    cr_assert_eq(shape_of(48, 0).bytes, 1720);
     cr_assert_lt(shape_of(288, 0).bytes, 4500);
 }
 
