@@ -46,6 +46,9 @@ struct eddy_expert_event {
     /* Experts with a shared model only. */
     const void *model;  /* what the keys share, as it was at the last boundary */
     void *contribution; /* [contribution_bytes] zeroed, for what this event says about it; NULL: nobody will look */
+    /* What it may say besides: the usual |error| of forecasts as these, by what it knows of other keys; the bands of a key
+     * go by it until the first label of a horizon has come.  NaN where nothing is said. */
+    double *spread; /* [n_horizons] NaN at first */
 };
 
 struct eddy_expert {

@@ -52,6 +52,7 @@ static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
     l->residuals = calloc(forecasts, sizeof(*l->residuals));
     l->expert_residuals = calloc(experts * forecasts, sizeof(*l->expert_residuals));
     l->opinions = calloc(experts * forecasts, sizeof(*l->opinions));
+    l->spreads = calloc((size_t)p->n_dims * (size_t)p->outlook.n_horizons, sizeof(*l->spreads));
     l->mixed = calloc((size_t)p->outlook.n_horizons, sizeof(*l->mixed));
     l->errors = calloc(experts * (size_t)p->outlook.n_horizons, sizeof(*l->errors));
     l->before = calloc(2 * values, sizeof(*l->before));
@@ -61,8 +62,9 @@ static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
     l->courses = calloc((size_t)p->n_dims, sizeof(*l->courses));
     l->season_inputs = calloc((size_t)p->n_dims * SEASON_INPUTS, sizeof(*l->season_inputs));
     l->extras = calloc((size_t)p->n_extras + 1, sizeof(*l->extras));
-    bool good = l->part_scores && l->residuals && l->expert_residuals && l->opinions && l->mixed && l->errors &&
-                l->before && l->ahead && l->levels && l->contributions && l->courses && l->season_inputs && l->extras;
+    bool good = l->part_scores && l->residuals && l->expert_residuals && l->opinions && l->mixed && l->spreads &&
+                l->errors && l->before && l->ahead && l->levels && l->contributions && l->courses &&
+                l->season_inputs && l->extras;
     return good ? lane_step_open(l, err) : lane_no_memory(l, err);
 }
 
@@ -70,7 +72,7 @@ static void lane_close_scratch(struct lane *l)
 {
     lane_experts_close(l);
     free(l->part_scores), free(l->residuals), free(l->expert_residuals);
-    free(l->opinions), free(l->mixed), free(l->errors), free(l->before), free(l->extras);
+    free(l->opinions), free(l->mixed), free(l->spreads), free(l->errors), free(l->before), free(l->extras);
     free(l->ahead), free(l->levels), free(l->courses), free(l->season_inputs), free((void *)l->contributions);
     lane_step_close(l);
 }

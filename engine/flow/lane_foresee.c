@@ -193,7 +193,8 @@ static void foresee_by_itself(const struct foresight *f, int expert)
             .features = foresee_hidden(f, e),
             .model = e->model_bytes > 0 ? l->share.model + e->at_model : NULL,
             .contribution = e->model_bytes > 0 && l->contributions[d] ? l->contributions[d] + e->at_contribution
-                                                                      : NULL};
+                                                                      : NULL,
+            .spread = l->spreads + d * p->outlook.n_horizons};
         e->part->fold(e->settings, &e->shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
                       foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons);
     }
@@ -207,7 +208,8 @@ static void foresee_bands(const struct foresight *f, int dim, int j, double xhat
     const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
     const size_t place = (size_t)j * (size_t)p->n_values + (size_t)value;
     bands_edge *edges = e->edges + (size_t)dim * (size_t)p->outlook.n_edges;
-    const float *tracker = foresee_tracker(f->lane, f->row, value, j);
+    float *tracker = foresee_tracker(f->lane, f->row, value, j);
+    bands_expect(tracker, &p->settings->forecast.bands, f->lane->spreads[dim * p->outlook.n_horizons + j]);
     e->s0[dim] = bands_scale(tracker);
     if (!bands_write(tracker, p->n_bands, edges)) return;
     for (int b = 0; b < p->n_bands; b++) {
@@ -272,6 +274,7 @@ static void foresee_channel(const struct foresight *f)
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
     if (p->seasonal) foresee_season(f);
+    for (int i = 0; i < p->n_dims * p->outlook.n_horizons; i++) l->spreads[i] = NAN;
     for (int d = 0; d < p->n_dims; d++)
         l->contributions[d] = lane_share_contribution(l, f->out->offset, f->channel * p->n_dims + d);
     for (int e = 0; e < p->n_experts; e++) {

@@ -113,6 +113,7 @@ struct lane {
     double *expert_residuals;      /* [n_experts, n_horizons, n_values]; several experts only */
     double *opinions;              /* [n_dims, n_experts, n_horizons] of one series */
     double *mixed;                 /* [n_horizons] */
+    double *spreads;               /* [n_dims, n_horizons] of one series, as experts expect it of other keys */
     double *errors;                /* [n_experts, n_horizons] of one value */
     double *before;                /* [2, n_values] last value and scale before the event */
     double *ahead;                 /* [n_dims, n_ahead + 1] of one series; seasonal only */

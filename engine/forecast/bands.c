@@ -6,6 +6,7 @@
 
 enum { AT_N, AT_S, AT_Q };
 static const double QUANTILE_GAIN = .03, SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6;
+static const float EXPECTED_COUNT = 8;
 
 size_t bands_floats(int n_bands)
 {
@@ -45,8 +46,11 @@ void bands_update(float *t, const struct eddy_reals *coverages, double error, fl
     const double size = fabs(error);
     if (!isfinite(size) || size > 1e30) return; /* beyond a float's honest range: the detector's business */
     if (t[AT_N] == 0) {
-        bands_begin(t, coverages, size);
-        return;
+        if (!(t[AT_S] > 0)) {
+            bands_begin(t, coverages, size);
+            return;
+        }
+        t[AT_N] = EXPECTED_COUNT;
     }
     for (int i = 0; i < n_bands && s0 > 0; i++) {
         const double tail = bands_tail(coverages, i);
@@ -67,6 +71,13 @@ static bands_edge bands_round(float q)
     return (bands_edge)(steps > INT16_MAX ? INT16_MAX : steps < -INT16_MAX ? -INT16_MAX : steps);
 }
 
+void bands_expect(float *t, const struct eddy_reals *coverages, double size)
+{
+    if (t[AT_N] > 0 || !(size > 0) || size > 1e30) return;
+    bands_begin(t, coverages, size);
+    t[AT_N] = 0;
+}
+
 bool bands_write(const float *t, int n_bands, bands_edge *edges)
 {
     bands_edge *lower = edges, *upper = edges + n_bands;
@@ -78,5 +89,5 @@ bool bands_write(const float *t, int n_bands, bands_edge *edges)
         if (i > 0 && lower[i] > lower[i - 1]) lower[i] = lower[i - 1];
         if (i > 0 && upper[i] < upper[i - 1]) upper[i] = upper[i - 1];
     }
-    return t[AT_N] > 0;
+    return t[AT_N] > 0 || t[AT_S] > 0;
 }

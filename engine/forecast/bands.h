@@ -7,7 +7,8 @@
  *     band   = xhat + s q_tau                                q_tau in steps of 1/256, edges in order
  * A label is compared with the edge that was written out: so the share of values inside is what is steered, however long
  * labels take to come.  (Against today's quantile the bands of far horizons come out too narrow.)
- * The quantiles start at those of a normal error, so that the first bands are sane.
+ * The quantiles start at those of a normal error, so that the first bands are sane.  Before the first error s may be what
+ * somebody expects of it, which then counts as 8 errors.
  *
  * Layout   one tracker is [bands_floats(n_bands)] floats in the key's row, all 0 for a new key:
  *          n | s | lower quantile per band | upper quantile per band (bands in ascending coverage)
@@ -27,6 +28,8 @@ typedef int16_t bands_edge;
 
 size_t bands_floats(int n_bands);
 float bands_scale(const float *tracker); /* s; 0 = not known yet */
+/* Before the first error: its mean size will be about this. */
+void bands_expect(float *tracker, const struct eddy_reals *coverages, double size);
 /* The edges of all bands now: lower [n_bands], then upper [n_bands]; false (and all 0) while nothing is known. */
 bool bands_write(const float *tracker, int n_bands, bands_edge *edges);
 /* How far an edge lies from the forecast, when the scale was s0. */

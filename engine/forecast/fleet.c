@@ -231,6 +231,22 @@ static void fleet_forecast(const struct fleet_run *r, const struct eddy_expert_s
     }
 }
 
+/* What others of this age err; young keys have it from their first scale on. */
+static void fleet_spread(const struct fleet_run *r, const struct eddy_expert_shape *given,
+                         const struct eddy_expert_event *in)
+{
+    const struct fleet_shape *shape = r->shape;
+    const float *errors = r->model->classes[fleet_class(r->state->n)].errors;
+    if (!in->spread || !r->known || r->state->n < FLEET_START) return;
+    for (int j = 0, a = 0; j < given->n_horizons; j++) {
+        while (shape->horizon[a] < given->horizons[j]) a++;
+        const int before = a > 0 ? shape->horizon[a - 1] : 0;
+        const float part = (float)(given->horizons[j] - before) / (float)(shape->horizon[a] - before);
+        const float e0 = a > 0 ? errors[a - 1] : 0, e = e0 + (errors[a] - e0) * part;
+        if (errors[a] > 0) in->spread[j] = in->sigma * (double)e;
+    }
+}
+
 static void fleet_fold(const void *settings, const struct eddy_expert_shape *given, void *state,
                        const struct eddy_expert_event *in, double *forecast)
 {
@@ -251,6 +267,7 @@ static void fleet_fold(const void *settings, const struct eddy_expert_shape *giv
     fleet_weights_say(&r, &view, deviation);
     fleet_put(&r, &view, deviation);
     fleet_forecast(&r, given, x, in, &view, deviation, forecast);
+    fleet_spread(&r, given, in);
     r.state->n++;
 }
 

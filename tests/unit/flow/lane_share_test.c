@@ -85,6 +85,24 @@ Test(lane_share, boundaries_are_close_at_first_and_never_further_than_the_option
     fixture_close(&f);
 }
 
+Test(lane_share, an_unseen_key_has_bands_at_horizons_whose_labels_it_has_not_had_yet)
+{
+    struct fixture_lane f;
+    double x = 0;
+    fixture_open(&f, FLEET OFF, 1, NULL, 100);
+    for (int i = 0; i < 2000; i++) {
+        x = .9 * x + (double)eddy_random_normal(5, (uint64_t)i);
+        (void)fixture_feed(&f, i, "old", i * (int64_t)60000000000, &x);
+    }
+    for (int i = 0; i < 6; i++) {
+        const double y = (double)eddy_random_normal(6, (uint64_t)i);
+        const struct eddy_result *r = fixture_feed(&f, 2000 + i, "new", i * (int64_t)60000000000, &y);
+        cr_assert_eq(isfinite(r->upper[2]) != 0, i >= 3, "30 steps ahead, event %d", i);
+        if (i >= 3) cr_assert(r->lower[2] < r->forecast[2] && r->forecast[2] < r->upper[2]);
+    }
+    fixture_close(&f);
+}
+
 static void aborted(const char *yaml)
 {
     struct fixture_lane f, g;

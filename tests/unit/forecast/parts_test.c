@@ -100,6 +100,24 @@ Test(bands, begin_as_those_of_a_normal_error)
     cr_expect_float_eq(bands_offset(2, edges[1]), -2 * 1.64485 / .79788, 2 * BANDS_STEP);
 }
 
+Test(bands, go_by_what_somebody_expects_until_the_first_error_and_keep_it_in_mind)
+{
+    static const double coverages[] = {.9};
+    const struct eddy_reals wanted = {1, coverages};
+    float tracker[16] = {0};
+    bands_edge e[2];
+    bands_expect(tracker, &wanted, NAN);
+    cr_assert_not(bands_write(tracker, 1, e));
+    bands_expect(tracker, &wanted, 5);
+    bands_expect(tracker, &wanted, 3);
+    cr_assert(bands_write(tracker, 1, e));
+    cr_expect_eq(bands_scale(tracker), 3);
+    bands_update(tracker, &wanted, 12, bands_scale(tracker), e);
+    cr_expect_float_eq(bands_scale(tracker), 3 + (12 - 3) / 9.f, 1e-6);
+    bands_expect(tracker, &wanted, 100);
+    cr_expect_float_eq(bands_scale(tracker), 4, 1e-6, "errors of its own count from then on");
+}
+
 Test(bands, know_nothing_before_the_first_error_and_nest_afterwards)
 {
     static const double coverages[] = {.5, .9};
