@@ -224,15 +224,23 @@ eddy_status lane_share_blob(struct lane *l, struct eddy_buffer *b)
     return rc;
 }
 
+static eddy_status share_damaged(const struct lane *l, struct eddy_error *err)
+{
+    return eddy_fail(err, EDDY_ECORRUPT, "%s[%d]: what is stored of the keys' shared models is damaged", l->topic,
+                     (int)l->request.partition);
+}
+
 /* The stored models, each to the expert that it fits; *all: every one had its place. */
 static bool share_get_models(struct lane *l, struct blob_reader *r, bool *all)
 {
     const struct plan *p = l->plan;
     uint32_t n;
     uint64_t meaning, bytes;
+    uint32_t sharing = 0;
     int e = 0;
-    *all = true;
     if (!blob_get_u32(r, &n)) return false;
+    for (int i = 0; i < p->n_experts; i++) sharing += p->experts[i].model_bytes > 0;
+    *all = n == sharing;
     for (uint32_t i = 0; i < n; i++) {
         if (!blob_get_u64(r, &meaning) || !blob_get_u64(r, &bytes) || r->left < bytes) return false;
         while (e < p->n_experts && p->experts[e].model_bytes == 0) e++;
@@ -271,21 +279,40 @@ static bool share_get_waiting(struct lane *l, struct blob_reader *r, bool fits)
     return true;
 }
 
+/* Format and models of a blob. */
+static eddy_status share_read(struct lane *l, struct blob_reader *r, bool *all, struct eddy_error *err)
+{
+    uint32_t format = 0;
+    bool good = blob_get_u32(r, &format) && format > 0;
+    if (good && format > SHARE_FORMAT) return blob_newer("shared", format, SHARE_FORMAT, err);
+    good = good && share_get_models(l, r, all);
+    return good ? EDDY_OK : share_damaged(l, err);
+}
+
+eddy_status lane_share_begin(struct lane *l, const void *blob, size_t n, struct eddy_error *err)
+{
+    struct blob_reader r = {blob, n};
+    bool all;
+    const eddy_status rc = n > 0 ? share_read(l, &r, &all, err) : EDDY_OK;
+    if (rc < 0 || (n > 0 ? all : l->plan->shared_bytes == 0)) return rc;
+    return eddy_fail(err, EDDY_EMISMATCH,
+                     "%s[%d]: what keys shared was learnt by other experts or for other horizons", l->topic,
+                     (int)l->request.partition);
+}
+
 eddy_status lane_share_restore(struct lane *l, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
-    uint32_t format = 0;
-    bool all;
+    bool all = false;
     eddy_status rc = store_get_meta(l->store, "shared", &b, err);
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;
     struct blob_reader r = {b.data, b.len};
-    if (rc >= 0 && l->plan->shared_bytes == 0) /* nobody shares any more */
-        rc = b.len > 0 ? store_put_meta(l->store, "shared", "", 0, err) : EDDY_OK;
-    else if (rc >= 0 && b.len > 0 && blob_get_u32(&r, &format) && format > SHARE_FORMAT)
-        rc = blob_newer("shared", format, SHARE_FORMAT, err);
-    else if (rc >= 0 && b.len > 0 && !(format > 0 && share_get_models(l, &r, &all) && share_get_waiting(l, &r, all)))
-        rc = eddy_fail(err, EDDY_ECORRUPT, "%s[%d]: what is stored of the keys' shared models is damaged", l->topic,
-                       (int)l->request.partition);
+    if (rc >= 0 && b.len > 0 && l->plan->shared_bytes == 0) { /* nobody shares any more */
+        rc = store_put_meta(l->store, "shared", "", 0, err);
+    } else if (rc >= 0 && b.len > 0) {
+        rc = share_read(l, &r, &all, err);
+        if (rc >= 0 && !share_get_waiting(l, &r, all)) rc = share_damaged(l, err);
+    }
     eddy_buffer_free(&b);
     return rc;
 }

@@ -52,5 +52,8 @@ void lane_share_abort(struct lane *);
 eddy_status lane_share_blob(struct lane *, struct eddy_buffer *);
 /* Takes over what fits these experts and horizons; other models stay as they were opened, and learn anew. */
 eddy_status lane_share_restore(struct lane *, struct eddy_error *);
+/* Begins with the models of such a blob, of another lane or another run; only before the first turn.  EDDY_EMISMATCH when
+ * not all of them fit. */
+eddy_status lane_share_begin(struct lane *, const void *blob, size_t n, struct eddy_error *);
 
 #endif

@@ -203,6 +203,32 @@ Test(lane_share, a_model_for_other_horizons_is_not_taken_over)
     home_close(&home);
 }
 
+Test(lane_share, a_lane_can_begin_with_what_the_keys_of_another_shared)
+{
+    struct home home;
+    struct fixture_lane f;
+    struct eddy_error err = {0};
+    struct eddy_buffer b = {0};
+    home_open(&home);
+    fixture_open(&f, ALONE OFF, 1, home.path, 10);
+    for (int i = 0; i < 100; i++) (void)fixture_feed(&f, i, "a", i * 60000000000, (double[]){3 * i});
+    cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
+    cr_assert_geq(store_get_meta(f.store, "shared", &b, &err), 0, "%s", err.message);
+    fixture_close(&f);
+
+    fixture_open(&f, ALONE OFF, 1, NULL, 10);
+    cr_assert_geq(lane_share_begin(f.lane, b.data, b.len, &err), 0, "%s", err.message);
+    const struct eddy_result *r = fixture_feed(&f, 0, "b", 0, (double[]){1});
+    cr_assert_float_eq(r->forecast[1], 10, 1e-9);
+    fixture_close(&f);
+    fixture_open(&f, FLEET OFF, 1, NULL, 10);
+    cr_assert_eq(lane_share_begin(f.lane, b.data, b.len, &err), EDDY_EMISMATCH);
+    cr_assert_eq(lane_share_begin(f.lane, b.data, 5, &err), EDDY_ECORRUPT);
+    fixture_close(&f);
+    eddy_buffer_free(&b);
+    home_close(&home);
+}
+
 Test(lane_share, damaged_and_newer_bytes_are_refused)
 {
     struct home home;
