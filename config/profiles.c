@@ -115,10 +115,10 @@ bool profiles_chosen_by(const struct profile *profiles, const char *override)
 
 /* ---- the profiles ---- */
 
-/* As much as goes into a few kilobytes a key: no network, whatever the number of horizons. */
+/* As much as goes into a few kilobytes a key: no network, whatever the number of horizons.  It leaves random walks at their
+ * last value by itself. */
 static const char fleet[] = "forecast:\n"
-                            "  experts: [persistence, holt]\n"
-                            "  mix: {shrink: 2}\n";
+                            "  experts: [fleet]\n";
 
 /* As good as it gets, for half a megabyte and some 30 microseconds a value at 48 horizons: two networks that learn from
  * all keys and differ by their first weights, three linear heads of each value's own on top of what they have made of the
