@@ -97,6 +97,31 @@ struct eddy_experts {
     const double *weights;    /* [n, n_horizons, n_values] in the forecasts made now; NaN = none are made */
 };
 
+/* A span of trouble of one key, as told when it opens, now and then while it goes on, and when it closes.  Where two
+ * incidents of a key would differ in kind only, they are two. */
+enum eddy_incident_state { EDDY_INCIDENT_OPEN, EDDY_INCIDENT_ONGOING, EDDY_INCIDENT_CLOSED };
+enum { EDDY_INCIDENT_ID = 17, EDDY_INCIDENT_DRIVERS = 3 };
+
+struct eddy_driver {
+    int value;                              /* index in the schema */
+    double share;                           /* of the evidence, 0..1 */
+    double y, yhat, yhat_lower, yhat_upper; /* at the peak; NaN = unknown */
+};
+
+struct eddy_incident {
+    char id[EDDY_INCIDENT_ID]; /* 16 hexadecimal digits: of key, kind, and the event that opened it */
+    const char *kind;          /* "anomaly", or one of a detector's own */
+    int state;                 /* enum eddy_incident_state */
+    bool new_normal;           /* closed because it has lasted too long to be a fault */
+    int repeats;               /* alerts that opened it again soon after it had closed */
+    int64_t start_ns, end_ns;  /* event time; end: of the last event that belongs to it */
+    int64_t peak_ns;
+    double peak;    /* evidence there, 0..1; NaN = the detector says none */
+    int64_t events; /* of the key since it opened */
+    int n_drivers;
+    struct eddy_driver drivers[EDDY_INCIDENT_DRIVERS]; /* largest share first */
+};
+
 /* What eddy says about one event; everything borrowed until the encode call returns.  NaN stands for null. */
 struct eddy_result {
     const char *key;
@@ -132,6 +157,9 @@ struct eddy_result {
     size_t label_len;
     bool label_only; /* a late label, not an event: numbers are NaN or 0, and only the classes mean something */
     struct eddy_experts experts;
+    const char *incident; /* id of the incident that is open for the key after this event; NULL = none */
+    int n_incidents;
+    const struct eddy_incident *incidents; /* [n_incidents] what there is to tell of incidents at this event */
 };
 
 struct eddy_limits {

@@ -31,12 +31,16 @@ struct eddy_evidence {
     double support; /* the largest that detectors before this one in the list say of this event; NaN: none does */
 };
 
+enum { EDDY_MAX_KINDS = 32 };
+
 struct eddy_verdict {
     double score;       /* 0..1 after any refractory period ("mute") */
     double evidence;    /* 0..1 the same before it */
     float *attribution; /* [n_values] parts of the evidence, >= 0, any scale; all 0 on entry */
     double support;     /* how near its alarm this detector is without any refractory period, 1 = there; NaN on entry:
                            it does not say */
+    uint32_t holds; /* bit i: kinds[i] holds at this event, so an incident of that kind is open; 0 on entry.  It is
+                           the detector that decides when it begins and ends; nothing opens in the warm-up */
 };
 
 struct eddy_detector {
@@ -46,6 +50,9 @@ struct eddy_detector {
     void (*init)(const void *settings, int n_values, int n_horizons, void *state); /* may be NULL */
     void (*judge)(const void *settings, void *state, const struct eddy_evidence *, struct eddy_verdict *out);
     int max_values; /* more values per event are refused when the pipeline is opened; 0 = any number */
+    /* Names of incidents of its own, NULL-terminated, at most EDDY_MAX_KINDS; NULL = none.  A kind may hold while score
+     * and evidence stay 0: such a detector opens incidents without alarming. */
+    const char *const *kinds;
 };
 
 #ifdef __cplusplus

@@ -80,7 +80,7 @@ static size_t row_bound(const struct eddy_result *r)
 {
     enum { FIXED_BYTES = 512 };
     size_t n_numbers = (6 + 3 * (size_t)r->n_horizons) * (size_t)r->schema->n_values + (size_t)r->classes.n_classes;
-    size_t n_letters = r->key_len + r->time_text_len + strlen(r->topic);
+    size_t n_letters = r->key_len + r->time_text_len + strlen(r->topic) + (r->incident ? strlen(r->incident) : 0);
     if (r->classes.label) n_letters += strlen(r->classes.label);
     return FIXED_BYTES + 2 * n_letters + n_numbers * (NUMBER_TEXT_BYTES + 1);
 }
@@ -102,6 +102,8 @@ eddy_status csv_write(const struct eddy_result *r, int time_format, struct eddy_
     p = write_word(p, r->anomaly ? ",true," : ",false,");
     p = write_word(write_word(p, json_state_text(r->state)), ",v");
     p += number_write_int((int64_t)r->model, p);
+    *p++ = ',';
+    if (r->incident) p = write_word(p, r->incident);
     for (int i = 0; i < n && n > 1; i++) p = write_number(p, r->attribution ? (double)r->attribution[i] : 0.0);
     for (int h = 0; h < r->n_horizons; h++) {
         size_t row = (size_t)h * (size_t)n;
@@ -179,7 +181,8 @@ static eddy_status add_classes(struct eddy_buffer *line, const struct eddy_class
 eddy_status csv_header(const struct eddy_result *r, struct eddy_buffer *out, struct eddy_error *err)
 {
     static const char *const series[] = {"y", "yhat", "yhat_lower", "yhat_upper"};
-    static const char *const verdict[] = {"score", "evidence", "score_ratio", "anomaly", "state", "model"};
+    static const char *const verdict[] = {"score", "evidence", "score_ratio", "anomaly",
+                                          "state", "model",    "incident"};
     static const char *const origin[] = {"topic", "partition", "offset"};
     const struct eddy_schema *s = r->schema;
     struct eddy_buffer line = {0};

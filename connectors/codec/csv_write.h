@@ -1,5 +1,5 @@
 /* A result as a line of cells, in the order of csv_header():
- *   key, ts, y.., yhat.., yhat_lower.., yhat_upper.., score, evidence, score_ratio, anomaly, state, model,
+ *   key, ts, y.., yhat.., yhat_lower.., yhat_upper.., score, evidence, score_ratio, anomaly, state, model, incident,
  *   attribution.., and per horizon yhat.., yhat_lower.., yhat_upper..,
  *   with a smoother smoothed_ts, smoothed.., smoothed_score, with a network that classifies class and per class p_NAME,
  *   then topic, partition, offset

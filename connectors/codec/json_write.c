@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "connectors/codec/json_incident.h"
 #include "connectors/codec/json_text.h"
 #include "connectors/codec/number.h"
 
@@ -29,6 +30,7 @@ static size_t result_bound(const struct eddy_result *r, const struct json_fields
     size_t value_bytes = NUMBER_TEXT_BYTES + 1 + (fields && r->schema->n_values > 1 ? fields->quoted_max : 0);
     return FIXED_BYTES + json_text_bound(r->key_len) + json_text_bound(strlen(r->topic)) +
            json_text_bound(r->time_text_len) + n_horizons * HORIZON_BYTES + classes_bound(&r->classes) +
+           json_incidents_bound(r) + (r->incident ? json_text_bound(strlen(r->incident)) : 0) +
            (6 + 3 * n_horizons) * n_values * value_bytes;
 }
 
@@ -62,7 +64,7 @@ static char *write_attribution(char *p, const struct json_fields *fields, const 
     return p;
 }
 
-static char *write_instant(char *p, int64_t time_ns, int format)
+char *json_write_instant(char *p, int64_t time_ns, int format)
 {
     if (format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(time_ns, p);
     *p++ = '"';
@@ -81,7 +83,7 @@ static char *write_time(char *p, const struct eddy_result *r, int format)
         memcpy(p, r->time_text, r->time_text_len);
         return p + r->time_text_len;
     }
-    return write_instant(p, r->time_ns, format);
+    return json_write_instant(p, r->time_ns, format);
 }
 
 static char *write_forecast(char *p, const struct eddy_result *r, const struct json_fields *fields)
@@ -110,7 +112,7 @@ static char *write_smoothed(char *p, const struct eddy_result *r, const struct j
     const struct eddy_smoothed *s = &r->smoothed;
     if (!s->y || !s->known) return p;
     p = LITERAL(p, ",\"smoothed\":{\"ts\":");
-    p = write_instant(p, s->time_ns, time_format);
+    p = json_write_instant(p, s->time_ns, time_format);
     p = LITERAL(p, ",\"y\":");
     p = write_values(p, fields, s->y, r->schema->n_values);
     p = LITERAL(p, ",\"score\":");
@@ -149,10 +151,12 @@ static char *write_verdict(char *p, const struct eddy_result *r)
     p = LITERAL(p + len, "\",\"model\":\"v");
     p += number_write_int((int64_t)r->model, p);
     *p++ = '"';
-    return p;
+    if (!r->incident) return p;
+    p = LITERAL(p, ",\"incident\":");
+    return p + json_text_quote(p, r->incident, strlen(r->incident));
 }
 
-static char *write_origin(char *p, const struct eddy_result *r)
+char *json_write_origin(char *p, const struct eddy_result *r)
 {
     p = LITERAL(p, ",\"src\":{\"topic\":");
     p += json_text_quote(p, r->topic, strlen(r->topic));
@@ -187,7 +191,8 @@ eddy_status json_write(const struct eddy_result *r, const struct json_fields *fi
     p = write_forecast(p, r, fields);
     p = write_smoothed(p, r, fields, time_format);
     p = write_classes(p, &r->classes);
-    p = write_origin(p, r);
+    p = json_incidents_write(p, r, time_format);
+    p = json_write_origin(p, r);
     out->len += (size_t)(p - begin);
     return EDDY_OK;
 }

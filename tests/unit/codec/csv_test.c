@@ -212,12 +212,12 @@ Test(csv, results_are_columns_below_their_names)
     bench_open(&b, &codec_csv, &named, "");
     cr_expect_str_eq(
         sample_encode(&b, &s, &out),
-        "key,ts,y,yhat,yhat_lower,yhat_upper,score,evidence,score_ratio,anomaly,state,model,yhat_h1,"
+        "key,ts,y,yhat,yhat_lower,yhat_upper,score,evidence,score_ratio,anomaly,state,model,incident,yhat_h1,"
         "yhat_lower_h1,yhat_upper_h1,topic,partition,offset\n"
-        "\"a,\"\"b\"\"\",2023-11-14T22:13:20Z,1.5,,0.5,2.5,0.5,0.75,1.25,true,ok,v12,0,0,0,sensors,3,42");
+        "\"a,\"\"b\"\"\",2023-11-14T22:13:20Z,1.5,,0.5,2.5,0.5,0.75,1.25,true,ok,v12,,0,0,0,sensors,3,42");
     cr_expect_str_eq(
         sample_encode(&b, &s, &out),
-        "\"a,\"\"b\"\"\",2023-11-14T22:13:20Z,1.5,,0.5,2.5,0.5,0.75,1.25,true,ok,v12,0,0,0,sensors,3,42");
+        "\"a,\"\"b\"\"\",2023-11-14T22:13:20Z,1.5,,0.5,2.5,0.5,0.75,1.25,true,ok,v12,,0,0,0,sensors,3,42");
     struct sample other;
     sample_make(&other, "temp load", 1);
     cr_expect_eq(codec_csv.encode(b.codec, &other.result, &out, &b.err), EDDY_EUNSUPPORTED);
@@ -236,14 +236,14 @@ Test(csv, several_values_give_columns_by_name)
     cr_assert_eq(eddy_buffer_append(&out, "", 1), EDDY_OK);
     cr_expect_str_eq(out.data,
                      "key,ts,y_temp,\"y_lo,ad\",yhat_temp,\"yhat_lo,ad\",yhat_lower_temp,\"yhat_lower_lo,ad\","
-                     "yhat_upper_temp,\"yhat_upper_lo,ad\",score,evidence,score_ratio,anomaly,state,model,"
+                     "yhat_upper_temp,\"yhat_upper_lo,ad\",score,evidence,score_ratio,anomaly,state,model,incident,"
                      "attribution_temp,\"attribution_lo,ad\",yhat_temp_h1,\"yhat_lo,ad_h1\",yhat_lower_temp_h1,"
                      "\"yhat_lower_lo,ad_h1\",yhat_upper_temp_h1,\"yhat_upper_lo,ad_h1\",yhat_temp_h12,"
                      "\"yhat_lo,ad_h12\",yhat_lower_temp_h12,\"yhat_lower_lo,ad_h12\",yhat_upper_temp_h12,"
                      "\"yhat_upper_lo,ad_h12\",topic,partition,offset");
     cr_expect_str_eq(
         sample_encode(&b, &s, &out),
-        "pump-1,2023-11-14T22:13:20Z,1.5,2.5,1.25,2.25,0.5,1.5,2.5,3.5,0.5,0.75,1.25,true,ok,v12,0.5,0.5,"
+        "pump-1,2023-11-14T22:13:20Z,1.5,2.5,1.25,2.25,0.5,1.5,2.5,3.5,0.5,0.75,1.25,true,ok,v12,,0.5,0.5,"
         "0,0.25,0,0.25,0,0.25,0.5,0.75,0.5,0.75,0.5,0.75,sensors,3,42");
     eddy_buffer_free(&out);
     bench_close(&b);

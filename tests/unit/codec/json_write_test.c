@@ -171,3 +171,45 @@ Test(json_write, the_longest_result_fits_into_what_was_reserved)
     eddy_buffer_free(&out);
     bench_close(&b);
 }
+
+Test(json_write, an_open_incident_stands_in_the_record_and_news_of_incidents_in_a_list)
+{
+    struct sample s;
+    sample_make(&s, "temp", 0);
+    const struct eddy_incident news[] = {
+        {.id = "00c0ffee00c0ffee",
+         .kind = "anomaly",
+         .state = EDDY_INCIDENT_OPEN,
+         .start_ns = 1700000000000000000,
+         .peak_ns = 1700000000000000000,
+         .peak = 0.75,
+         .events = 1,
+         .n_drivers = 1,
+         .drivers = {{.value = 0, .share = 1, .y = 1.5, .yhat = 1.25, .yhat_lower = 0.5, .yhat_upper = NAN}}},
+        {.id = "0badcafe0badcafe",
+         .kind = "stuck",
+         .state = EDDY_INCIDENT_CLOSED,
+         .new_normal = true,
+         .repeats = 2,
+         .start_ns = 1700000000000000000,
+         .end_ns = 1700000060000000000,
+         .peak_ns = 1700000060000000000,
+         .peak = NAN,
+         .events = 3},
+    };
+    s.result.incident = news[0].id;
+    s.result.incidents = news;
+    s.result.n_incidents = 2;
+    expect_encoded(
+        &plain, &s,
+        "{\"key\":\"pump-1\",\"ts\":\"2023-11-14T22:13:20Z\",\"y\":1.5,\"yhat\":1.25,\"yhat_lower\":0.5,"
+        "\"yhat_upper\":2.5,\"score\":0.5,\"evidence\":0.75,\"score_ratio\":1.25,\"anomaly\":true,\"state\":\"ok\","
+        "\"model\":\"v12\",\"incident\":\"00c0ffee00c0ffee\",\"forecast\":[],\"incidents\":["
+        "{\"id\":\"00c0ffee00c0ffee\",\"kind\":\"anomaly\",\"state\":\"open\",\"start\":\"2023-11-14T22:13:20Z\","
+        "\"end\":null,\"events\":1,\"peak\":{\"ts\":\"2023-11-14T22:13:20Z\",\"score\":0.75,\"values\":{\"temp\":"
+        "{\"share\":1,\"y\":1.5,\"yhat\":1.25,\"lower\":0.5,\"upper\":null}}}},"
+        "{\"id\":\"0badcafe0badcafe\",\"kind\":\"stuck\",\"state\":\"closed\",\"new_normal\":true,"
+        "\"start\":\"2023-11-14T22:13:20Z\",\"end\":\"2023-11-14T22:14:20Z\",\"events\":3,\"repeats\":2,"
+        "\"peak\":{\"ts\":\"2023-11-14T22:14:20Z\",\"score\":null}}],"
+        "\"src\":{\"topic\":\"sensors\",\"partition\":3,\"offset\":42}}");
+}
