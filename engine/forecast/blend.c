@@ -9,7 +9,7 @@
 static const double SCALE_GAIN = .005, SCALE_LIMIT = 20, JUMP = 25, SHRINK_DISCOUNT = .9999, PRIOR_STEPS = 30;
 static const double RIDGE_STEPS = 50, FAR_SLOW = 1.5, LARGEST = 1e100;
 static const double MEAN_STEPS[] = {97, 673};
-enum { STACK_AFTER = 200, SHRINK_AFTER = 300, EXTREME_AFTER = 60, MAX_TABLES = 2 };
+enum { STACK_AFTER = 200, SHRINK_AFTER = 300, EXTREME_AFTER = 60, SOLVE_EVERY = 4, MAX_TABLES = 2 };
 
 struct blend_state {
     int64_t steps;
@@ -60,7 +60,7 @@ static size_t blend_kept(const struct blend *b)
 struct blend_arrays {
     double *origin;            /* [ring] the last value at a step; NaN = unknown */
     double *scale, *scale_mix; /* [H] S and G; stack, shrink only */
-    double *A, *b, *a;         /* [tables, groups, E, E], [tables, groups, E] twice; stack only */
+    double *A, *b, *a;         /* [tables, groups, E, E] lower triangle, [tables, groups, E] twice; stack only */
     struct blend_proof *proof; /* [tables, groups] shrink only */
     unsigned char *hedge;      /* [tables] of mix_bytes() */
     float *said;               /* [sum of horizons, kept] */
@@ -137,7 +137,7 @@ static void blend_learn_stack(const struct blend *b, const struct blend_arrays *
     const double v = blend_weight(&s->scale[j], m);
     for (int i = 0; i < E; i++) {
         right[i] += v * y * d[i];
-        for (int k = 0; k < E; k++) A[i * E + k] += v * d[i] * d[k];
+        for (int k = 0; k <= i; k++) A[i * E + k] += v * d[i] * d[k];
     }
 }
 
@@ -219,10 +219,17 @@ static void blend_solve(const struct blend *b, const struct blend_arrays *s, siz
     if (!(trace > 0)) return;
     const double ridge = RIDGE_STEPS * (1 - b->settings->stack_discount) * trace;
     for (int i = 0; i < E; i++) {
-        for (int k = 0; k < E; k++) M[i * E + k] = A[i * E + k] + (i == k ? ridge : 0);
+        for (int k = 0; k <= i; k++) M[i * E + k] = M[k * E + i] = A[i * E + k] + (i == k ? ridge : 0);
         r[i] = right[i] + ridge / E;
     }
     stack_descend(E, M, r, s->a + cell * (size_t)E);
+}
+
+/* The usual rows' weights change slowly: the groups take turns. */
+static bool blend_solves(const struct blend *b, const struct blend_state *own, int table, int j)
+{
+    if (!blend_stacks(b) || own->steps < STACK_AFTER) return false;
+    return table > 0 || own->steps == STACK_AFTER || (own->steps + mix_group(b->settings, j)) % SOLVE_EVERY == 0;
 }
 
 /* Which table the step uses. */
@@ -315,7 +322,7 @@ void blend_forecast(const struct blend *b, void *state, int64_t t, double x, dou
     own->table = table;
     for (int j = 0; j < b->n_horizons; j++) {
         if (j == 0 || blend_cell(b, table, j) != blend_cell(b, table, j - 1)) {
-            if (blend_stacks(b) && own->steps > STACK_AFTER) blend_solve(b, &s, blend_cell(b, table, j));
+            if (blend_solves(b, own, table, j)) blend_solve(b, &s, blend_cell(b, table, j));
             blend_shares(b, state, &s, table, j, &w);
             share = blend_share(b, state, &s, table, j);
         }

@@ -8,7 +8,7 @@
  *              A_k += v d_j d_j^T     b_k += v y_j d_j
  *              a_k = argmin a'(A_k + r I) a - 2 (b_k + r / E)' a,  a >= 0, sum a <= 1,  r = 50 (1 - stack_discount) tr A_k / E
  *              (what is missing to 1 is the last value's; coordinate descent, then exchange between pairs, from where the
- *              last step left off)
+ *              last time left off, every fourth step)
  *     Hedge    over the experts and, for stack and both, the last value itself as one more
  *     mixed    D_j = sum_i w_ij d_ij,  w = Hedge's, a, or the mean of both; Hedge's alone before 200 steps
  *     shrink   G_j, as S_j, of (y_j - D_j)^2;  v likewise;  g_k = .9999 g_k + v D_j y_j   h_k = .9999 h_k + v D_j^2
@@ -30,7 +30,7 @@
 
 #include "engine/forecast/mix.h"
 
-enum { BLEND_MAX_EXPERTS = MIX_MAX_EXPERTS - 1, BLEND_LAYOUT = 1 /* raise it when bytes change their meaning */ };
+enum { BLEND_MAX_EXPERTS = MIX_MAX_EXPERTS - 1, BLEND_LAYOUT = 2 /* raise it when bytes change their meaning */ };
 
 struct blend {
     const struct mix_settings *settings;
