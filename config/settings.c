@@ -50,6 +50,11 @@ static const struct eddy_option network_options[] = {
      NULL, 0, false},
     {"scope", EDDY_OPT_ENUM, AT(network, scope), "forecast", 0, 0, "forecast|shared|key",
      "Whose weights: as forecast.scope says, one set for all keys, or one per key.", NULL, 0, false},
+    {"learns", EDDY_OPT_BOOL, AT(network, learns), "true", 0, 0, "",
+     "false leaves the weights as they were drawn: a reservoir, whose hidden outputs an expert such as rls reads, "
+     "and "
+     "which then never change their meaning.",
+     NULL, 0, false},
     {"score", EDDY_OPT_ENUM, AT(network, score), "apart", 0, 0, "apart|reconstruction",
      "A network with a lag (bidirectional, masked_encoder): its verdict on the event that it looks back at rides in "
      "the "

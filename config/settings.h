@@ -61,6 +61,7 @@ struct network_settings {
     struct eddy_strings inputs;  /* some of network_input_words; none = all that make sense */
     int scope;                   /* enum network_scope */
     int score;                   /* enum smoothed_score; of networks with a lag */
+    bool learns;                 /* else its first weights stay */
 };
 
 /* How values become inputs and outputs become values. */

@@ -118,7 +118,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     if (!l) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", request->topic, (int)request->partition);
 
     *l = (struct lane){.plan = p, .request = *request, .store = request->store, .trainer = request->trainer};
-    for (int k = 0; k < p->n_networks; k++) l->in_epochs |= p->training && !p->networks[k].own_weights;
+    for (int k = 0; k < p->n_networks; k++) l->in_epochs |= p->networks[k].learns && !p->networks[k].own_weights;
     l->clock.now = EDDY_NO_TIME;
     l->epoch = -1;
     l->checkpointed = -1;

@@ -124,11 +124,18 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
     return rc;
 }
 
-/* Every network that forecasts must be heard. */
+static bool experts_read(const struct plan *p, int network)
+{
+    for (int i = 0; i < p->n_experts; i++)
+        if (p->experts[i].reads == network) return true;
+    return false;
+}
+
+/* Every network that forecasts must be heard, or read. */
 static eddy_status experts_complete(const struct plan *p, struct eddy_error *err)
 {
     for (int i = 0; i < p->n_networks; i++)
-        if (p->networks[i].task == TASK_FORECAST && experts_of_network(p, i) < 0)
+        if (p->networks[i].task == TASK_FORECAST && experts_of_network(p, i) < 0 && !experts_read(p, i))
             return eddy_fail(
                 err, EDDY_ECONFIG,
                 "forecast.experts: the network %s forecasts, but is not among them: add {network: {name: %s}}",
@@ -187,7 +194,8 @@ eddy_status plan_experts(struct plan *p, struct eddy_error *err)
     for (int i = 0; i < given->n && rc >= 0; i++) rc = experts_add(p, &given->item[i], err);
     for (int i = 0; given->n == 0 && i < p->n_networks; i++)
         if (p->networks[i].task == TASK_FORECAST)
-            p->experts[p->n_experts++] = (struct plan_expert){.part = &expert_network, .network = i, .at_state = -1};
+            p->experts[p->n_experts++] = (struct plan_expert){
+                .part = &expert_network, .network = i, .reads = -1, .at_state = -1};
     if (rc >= 0) rc = experts_complete(p, err);
     p->head_bands = rc >= 0 && experts_use_heads(p);
     return p->head_bands ? experts_tails(p, err) : rc;

@@ -128,8 +128,9 @@ static eddy_status network_try(const struct plan *p, struct plan_network *n, str
 static eddy_status network_plan(const struct plan *p, struct plan_network *n, struct eddy_error *err)
 {
     const struct network_settings *s = n->settings;
-    n->own_weights = s->scope == NETWORK_SCOPE_FORECAST ? p->settings->forecast.scope == SCOPE_KEY
-                                                        : s->scope == NETWORK_SCOPE_KEY;
+    n->learns = s->learns && p->settings->train.mode != TRAIN_OFF;
+    n->own_weights = s->learns && (s->scope == NETWORK_SCOPE_FORECAST ? p->settings->forecast.scope == SCOPE_KEY
+                                                                      : s->scope == NETWORK_SCOPE_KEY);
     if (n->own_weights && p->settings->train.mode == TRAIN_BACKGROUND)
         return network_fail(n, "scope", err, "weights per key cannot be trained in the background: say %s",
                             "train: {mode: inline}");
@@ -210,7 +211,6 @@ eddy_status plan_networks(struct plan *p, struct eddy_error *err)
         return eddy_fail(err, EDDY_ECONFIG, "forecast.networks: %d networks; at most %d", count, EDDY_MAX_NETWORKS);
     p->networks = calloc((size_t)count + 1, sizeof(*p->networks));
     if (!p->networks) return plan_no_memory(err);
-    p->training = p->settings->train.mode != TRAIN_OFF && count > 0;
     for (int i = 0; i < count; i++) {
         struct plan_network *n = &p->networks[p->n_networks++];
         n->at_state = n->at_starts = n->at_weights = n->at_optimiser = n->at_pace = n->at_look_back = -1;
@@ -219,8 +219,9 @@ eddy_status plan_networks(struct plan *p, struct eddy_error *err)
         if (rc >= 0) rc = network_window(p, n, err);
         if (rc < 0) return rc;
         if ((rc = network_role(p, i, err)) < 0) return rc;
-        if (n->window.n_steps > p->n_steps) p->n_steps = n->window.n_steps;
-        if (p->training && !n->own_weights) p->shared[i] = n->window;
+        if (n->learns && n->window.n_steps > p->n_steps) p->n_steps = n->window.n_steps;
+        if (n->learns && !n->own_weights) p->shared[i] = n->window;
+        p->training |= n->learns;
         p->networks_seasonal |= n->reads[INPUT_SEASON] ||
                                 (p->n_season_bins > 0 && p->settings->forecast.anchor == ANCHOR_SEASON);
         names[i] = n->name;
@@ -257,7 +258,7 @@ static eddy_status network_sections(struct plan *p, struct plan_network *n, stru
         size_t bytes;
     } sections[] = {
         {&n->at_state, "state", "network.state", SECTION_F32, state},
-        {&n->at_starts, "starts", "train.starts", SECTION_F32, p->training ? state * (size_t)n->n_starts : 0},
+        {&n->at_starts, "starts", "train.starts", SECTION_F32, n->learns ? state * (size_t)n->n_starts : 0},
         {&n->at_weights, "weights", "network.weights", SECTION_F32, 4 * own * sizeof(float)},
         {&n->at_optimiser, "optimiser", "optimiser", SECTION_I64, own ? sizeof(int64_t) : 0},
         {&n->at_pace, "pace", "optimiser.pace", SECTION_F64, own && plateau ? sizeof(struct train_pace) : 0},
