@@ -111,6 +111,18 @@ Test(lane_networks, a_mix_is_no_worse_than_its_better_half)
     cr_assert_lt(relative[1], 1.05 * relative[0], "mixed %g, network alone %g", relative[1], relative[0]);
 }
 
+Test(lane_networks, a_network_that_does_not_learn_stays_as_it_is)
+{
+    struct fixture_lane f;
+    struct lane_stats stats;
+    fixture_open(&f, "forecast: {network: {layers: [{gru: {units: 4}}], learns: false}}\n" LEARN, 1, NULL, 1000);
+    fixture_run(&f, &(struct fixture_stream){.n_keys = 3, .n_values = 1}, 0, 600, 100);
+    lane_stats(f.lane, &stats);
+    cr_expect_eq(stats.updates, 0);
+    cr_expect_eq(stats.model, 0);
+    fixture_close(&f);
+}
+
 Test(lane_networks, an_expert_alone_forecasts_without_any_network_of_that_kind)
 {
     struct fixture_lane f;
