@@ -54,12 +54,12 @@ static void labels_free(struct labels *l)
     eddy_buffer_free(&l->values);
 }
 
-static eddy_status files_write(const struct model_files *m, const char *path, const struct plan *plan,
-                               const float *params, struct eddy_error *err)
+eddy_status model_write(const char *path, const struct plan *plan, const float *params, struct eddy_error *err)
 {
     struct labels labels = {0};
     struct eddy_buffer bytes = {0};
-    eddy_status rc = labels_fill(&labels, plan) < 0 ? files_no_memory(m, err) : EDDY_OK;
+    eddy_status rc = labels_fill(&labels, plan) < 0 ? eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", path)
+                                                    : EDDY_OK;
     if (rc >= 0) rc = model_file_encode(plan->model, params, labels.texts, METADATA, &bytes, err);
     if (rc >= 0) rc = model_file_save(path, &bytes, err);
     eddy_buffer_free(&bytes);
@@ -109,7 +109,7 @@ static eddy_status export_from(const struct model_files *m, struct store *store,
     eddy_status rc = schema_from_store(&names, store, err);
     if (rc >= 0) rc = plan_open(m->settings, &names.schema, &plan, err);
     if (rc >= 0) rc = export_stored(m, plan, store, &weights, err);
-    if (rc >= 0) rc = files_write(m, m->path, plan, weights->ema, err);
+    if (rc >= 0) rc = model_write(m->path, plan, weights->ema, err);
     if (rc >= 0) printf("%s: version %llu of %s\n", m->path, (unsigned long long)weights->version, store_file(store));
     weights_unref(weights);
     plan_close(plan);
@@ -130,7 +130,7 @@ static eddy_status export_initial(const struct model_files *m, struct eddy_error
     if (rc >= 0)
         rc = access(kept, F_OK) == 0 ? initial_model_read(plan, kept, &weights, err)
                                      : weights_initial(plan->model, (uint64_t)m->settings->seed, &weights, err);
-    if (rc >= 0) rc = files_write(m, m->path, plan, weights->ema, err);
+    if (rc >= 0) rc = model_write(m->path, plan, weights->ema, err);
     if (rc >= 0) printf("%s: what a run would start from; there is no state yet\n", m->path);
     weights_unref(weights);
     plan_close(plan);
@@ -253,8 +253,9 @@ static eddy_status import_commit(struct importing *w, struct eddy_error *err)
         eddy_status rc = store_commit(w->stores[i], err);
         if (rc < 0) return rc;
         const struct store_identity *id = &w->files.item[i].identity;
-        printf("%s-%d: version %llu is in use now\n", id->topic, (int)id->partition,
-               (unsigned long long)w->versions[i]);
+        if (!w->m->quiet)
+            printf("%s-%d: version %llu is in use now\n", id->topic, (int)id->partition,
+                   (unsigned long long)w->versions[i]);
     }
     return EDDY_OK;
 }
@@ -275,8 +276,8 @@ static eddy_status import_initial(struct importing *w, struct eddy_error *err)
     const struct settings *s = w->m->settings;
     char *path = initial_model_path(s->state.path, s->name);
     eddy_status rc = path ? EDDY_OK : files_no_memory(w->m, err);
-    if (rc >= 0) rc = files_write(w->m, path, w->plan, w->params, err);
-    if (rc >= 0) printf("%s: what partitions without state start from\n", path);
+    if (rc >= 0) rc = model_write(path, w->plan, w->params, err);
+    if (rc >= 0 && !w->m->quiet) printf("%s: what partitions without state start from\n", path);
     free(path);
     return rc;
 }

@@ -4,30 +4,26 @@
 #include <unistd.h>
 
 #include "config/log.h"
-#include "config/unit.h"
 #include "eddy.h"
 #include "plugin/backtest.h"
 #include "plugin/commands.h"
+#include "plugin/history.h"
 #include "plugin/metrics.h"
 #include "plugin/pipeline.h"
 #include "plugin/progress.h"
-#include "plugin/schema.h"
 #include "plugin/stop.h"
 #include "plugin/windows.h"
 
 struct args {
-    struct command_list sets, inputs;
-    const char *from, *to, *output, *metrics, *state, *model, *dead_letter;
-    const char *time_column, *key_column, *values, *label_column, *category_columns;
-    const char *time, *start, *interval, *time_unit;
+    struct command_list sets;
+    struct history history;
+    const char *output, *metrics, *state, *model, *dead_letter;
     const char *score_rows, *scale_rows, *labels, *report;
-    bool no_header, json;
+    bool json;
 };
 
 static const struct command_option options[] = {
-    {"input", COMMAND_LIST, offsetof(struct args, inputs), "PATH", "file, directory or - (repeatable)"},
-    {"from", COMMAND_TEXT, offsetof(struct args, from), "T", "the topic's past: earliest or RFC 3339"},
-    {"to", COMMAND_TEXT, offsetof(struct args, to), "T", "up to here: latest (default) or RFC 3339"},
+    HISTORY_SOURCE(struct args, history),
     {"output", COMMAND_TEXT, offsetof(struct args, output), "PATH",
      "results: JSON lines, columns for .csv, - for stdout"},
     {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON"},
@@ -42,17 +38,7 @@ static const struct command_option options[] = {
     {"state", COMMAND_TEXT, offsetof(struct args, state), "DIR", "keep the state here; default: thrown away"},
     {"model", COMMAND_TEXT, offsetof(struct args, model), "FILE", "start from the weights of this safetensors file"},
     {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "the figures on stdout as JSON"},
-    {"time-column", COMMAND_TEXT, offsetof(struct args, time_column), "NAME", "CSV: the column of the time"},
-    {"key-column", COMMAND_TEXT, offsetof(struct args, key_column), "NAME", "CSV: the column of the key"},
-    {"values", COMMAND_TEXT, offsetof(struct args, values), "a,b", "CSV: the columns that are values"},
-    {"label-column", COMMAND_TEXT, offsetof(struct args, label_column), "NAME", "CSV: the column of the class"},
-    {"category-columns", COMMAND_TEXT, offsetof(struct args, category_columns), "a,b",
-     "CSV: columns with words or codes"},
-    {"no-header", COMMAND_FLAG, offsetof(struct args, no_header), NULL, "CSV: no line of names; they are c0, c1, .."},
-    {"time", COMMAND_TEXT, offsetof(struct args, time), "none", "CSV: no column of the time, rows are numbered"},
-    {"start", COMMAND_TEXT, offsetof(struct args, start), "T", "with --time none: time of the first row"},
-    {"interval", COMMAND_TEXT, offsetof(struct args, interval), "D", "with --time none: from row to row, e.g. 1h"},
-    {"time-unit", COMMAND_TEXT, offsetof(struct args, time_unit), "U", "CSV: unit of epoch times: s, ms, us, ns"},
+    HISTORY_CSV(struct args, history),
     COMMAND_SETS(struct args, sets),
     {0},
 };
@@ -68,8 +54,8 @@ struct replay {
     struct backtest *report; /* NULL = none wanted */
     struct driver *driver;
     struct metrics_request wanted;
-    struct schema_names values, categories; /* --values, --category-columns */
-    bool misused;                           /* the error is one of the command line */
+    struct history_names names;
+    bool misused; /* the error is one of the command line */
 };
 
 static void replay_result(void *context, const struct eddy_result *result)
@@ -101,70 +87,6 @@ static void replay_bad(void *context, const struct eddy_record *record, const st
 /* ---- the command line ---- */
 
 /* NULL = fine, else the complaint. */
-static const char *replay_columns(struct replay *r, struct file_csv_settings *csv, struct eddy_error *err)
-{
-    const struct args *a = r->args;
-    csv->key_column = a->key_column;
-    csv->label_column = a->label_column;
-    if (a->values) {
-        if (schema_from_text(&r->values, a->values, err) < 0) return err->message;
-        csv->values = (struct eddy_strings){r->values.schema.n_values, r->values.names};
-    }
-    if (a->category_columns) {
-        if (schema_from_text(&r->categories, a->category_columns, err) < 0)
-            return "--category-columns takes names of columns with commas between, none empty and none twice";
-        csv->category_columns = (struct eddy_strings){r->categories.schema.n_values, r->categories.names};
-    }
-    return NULL;
-}
-
-static const char *replay_csv(struct replay *r, struct file_csv_settings *csv, struct eddy_error *err)
-{
-    static const char *const units[] = {"iso8601", "s", "ms", "us", "ns"};
-    const struct args *a = r->args;
-    csv->time_column = a->time_column;
-    csv->header = !a->no_header;
-    csv->start = a->start;
-    if (a->time && strcmp(a->time, "none") != 0) return "--time knows only none; name a column with --time-column";
-    if (a->time && a->time_column) return "--time none and --time-column exclude each other";
-    if (a->time) csv->time_column = "none";
-    if ((a->start || a->interval) && !a->time) return "--start and --interval go with --time none";
-    csv->interval = 1000000000;
-    if (a->interval) {
-        if (parse_duration(a->interval, &csv->interval) || csv->interval <= 0)
-            return "--interval needs a duration above 0 such as 250ms, 10s, 5m, 1h, 1d";
-    }
-    if (a->time_unit) {
-        int unit = TIME_NS;
-        while (unit > TIME_ISO8601 && strcmp(units[unit], a->time_unit) != 0) unit--;
-        if (unit == TIME_ISO8601 && strcmp(units[TIME_ISO8601], a->time_unit) != 0)
-            return "--time-unit is one of s, ms, us, ns";
-        csv->time_unit = unit;
-    }
-    return replay_columns(r, csv, err);
-}
-
-static bool replay_is_time(const char *text)
-{
-    int64_t ns;
-    return !text || strcmp(text, "earliest") == 0 || strcmp(text, "latest") == 0 ||
-           timestamp_parse(text, strlen(text), &ns);
-}
-
-static const char *replay_arguments(const struct args *a)
-{
-    bool past = a->from || a->to;
-    if (a->inputs.n && past) return "--input reads files, --from and --to a topic's past: one of both";
-    if (!a->inputs.n && !past) return "--input PATH is needed, or --from T for the topic's past";
-    if (!replay_is_time(a->from) || !replay_is_time(a->to))
-        return "--from and --to take earliest, latest or RFC 3339";
-    bool csv = a->time_column || a->key_column || a->values || a->label_column || a->category_columns ||
-               a->no_header || a->time || a->start || a->interval || a->time_unit;
-    if (past && csv) return "the flags of CSV files go with --input";
-    if (a->json && a->output && strcmp(a->output, "-") == 0) return "--json and --output - both want stdout";
-    return NULL;
-}
-
 static const char *replay_scoring(const struct args *a, struct metrics_request *wanted)
 {
     if (a->score_rows && !metrics_rows_parse(a->score_rows, &wanted->score))
@@ -185,18 +107,7 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     /* A backtest writes nothing into the topics of the live pipeline: its dead letters go to a file or to the log. */
     if (a->dead_letter || p->settings.errors.dead_letter.part == &sink_kafka.part)
         pipeline_dead_letters(p, a->dead_letter);
-    if (a->inputs.n) {
-        struct file_source_settings files = {.paths = {a->inputs.n, a->inputs.item}};
-        const char *wrong = replay_csv(r, &files.csv, err);
-        if (wrong) {
-            r->misused = true;
-            return wrong == err->message ? EDDY_EINVAL : eddy_fail(err, EDDY_EINVAL, "%s", wrong);
-        }
-        rc = pipeline_read_files(p, &files, err);
-    } else {
-        rc = pipeline_read_past(p, a->from, a->to, err);
-        r->misused = rc == EDDY_EINVAL;
-    }
+    rc = history_open(&a->history, p, &r->names, &r->misused, err);
     if (rc >= 0 && a->output) pipeline_write(p, a->output);
     if (rc < 0) return rc;
     rc = pipeline_spare_inputs(p, err);
@@ -220,7 +131,7 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     if (a->report && (rc = backtest_open(0, r->labels, &r->report, err)) < 0) return rc;
     r->wanted.labels = r->labels;
     r->wanted.settings = &p->settings;
-    r->wanted.by_partition = !a->inputs.n;
+    r->wanted.by_partition = !a->history.inputs.n;
     return metrics_open(&r->wanted, &r->metrics, err);
 }
 
@@ -309,11 +220,12 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
     struct metrics_request wanted = {0};
-    const char *wrong = replay_arguments(&args);
+    const char *wrong = history_complaint(&args.history);
+    if (args.json && args.output && strcmp(args.output, "-") == 0) wrong = "--json and --output - both want stdout";
     if (!wrong) wrong = replay_scoring(&args, &wanted);
     if (wrong) return command_usage(c, "%s", wrong);
     struct config *config;
-    int brings = COMMAND_BRINGS_SINK | (args.inputs.n ? COMMAND_BRINGS_SOURCE : 0);
+    int brings = COMMAND_BRINGS_SINK | (args.history.inputs.n ? COMMAND_BRINGS_SOURCE : 0);
     rc = command_config(c, c->positional[0], &args.sets, brings, &config);
     if (rc != COMMAND_GO) return rc;
 
@@ -329,8 +241,7 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     metrics_close(replay.metrics);
     backtest_close(replay.report);
     windows_close(replay.labels);
-    schema_free(&replay.values);
-    schema_free(&replay.categories);
+    history_close(&replay.names);
     config_close(config);
     return rc;
 }

@@ -7,6 +7,7 @@
 
 extern const struct command command_run;
 extern const struct command command_replay;
+extern const struct command command_train;
 extern const struct command command_filter;
 extern const struct command command_demo; /* plugin/demo/demo.c */
 extern const struct command command_check;

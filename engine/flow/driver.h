@@ -45,6 +45,7 @@ struct driver_request {
     int state;                        /* enum driver_state */
     const char *state_path;           /* instead of settings->state.path; NULL = that */
     const char *model_path;           /* a model file that new lanes start from; NULL = the one kept with the state */
+    struct window_set *gather;        /* training windows are copied there (lane.h); NULL = no */
     bool commit;                      /* commit positions to the source */
     bool forget_tombstones;           /* payload NULL: forget the key; else skip and count */
     int chunk;                        /* most records per poll; 0 = 1024 */

@@ -54,7 +54,8 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
                                          .store = dl->store,
                                          .trainer = d->trainer,
                                          .max_resident = 1,
-                                         .initial = initial};
+                                         .initial = initial,
+                                         .gather = d->request.gather};
     rc = lane_open(&request, &dl->lane, err);
     weights_unref(initial);
     if (rc >= 0 && d->request.experts) rc = lane_tell_experts(dl->lane, err);

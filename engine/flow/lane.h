@@ -12,6 +12,7 @@
 #define ENGINE_FLOW_LANE_H
 
 #include "engine/flow/plan.h"
+#include "engine/flow/window_set.h"
 #include "engine/state/keyspace.h"
 #include "engine/train/trainer.h"
 
@@ -32,10 +33,12 @@ struct lane_request {
     const struct plan *plan; /* outlives the lane */
     const char *topic;
     int32_t partition;
-    struct store *store;     /* NULL: all in memory, no checkpoints; the lane does not own it */
-    struct trainer *trainer; /* NULL when training is off */
-    int64_t max_resident;    /* keys */
-    struct weights *initial; /* what a lane without a checkpoint starts from; NULL: drawn from the seed */
+    struct store *store;       /* NULL: all in memory, no checkpoints; the lane does not own it */
+    struct trainer *trainer;   /* NULL when training is off */
+    int64_t max_resident;      /* keys */
+    struct weights *initial;   /* what a lane without a checkpoint starts from; NULL: drawn from the seed */
+    struct window_set *gather; /* gets a copy of every window of a finished epoch; NULL = nobody wants them.  Turns
+                                  must not be aborted then. */
 };
 
 struct lane;

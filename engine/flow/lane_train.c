@@ -178,6 +178,18 @@ static void train_gather(struct lane *l, const float *const *blocks, int n)
     }
 }
 
+static eddy_status train_hand_out(const struct lane *l, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; l->request.gather && i < l->windows.n && rc >= 0; i++) {
+        const struct lane_window *w = &l->windows.item[i];
+        const struct window_set_item item = {
+            .rank = w->rank, .offset = w->offset, .channel = w->channel, .block = w->block};
+        rc = window_set_add(l->request.gather, l->plan, l->topic, l->request.partition, &item, err);
+    }
+    return rc;
+}
+
 /* The epoch before `boundary` is complete: its windows become a job, in offset order, with replayed ones among them. */
 static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct eddy_error *err)
 {
@@ -187,6 +199,7 @@ static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct ed
     train_gather(l, l->mixed_blocks, n);
     eddy_status rc = lane_submit(l, boundary, l->gathered, n, err);
     if (rc >= 0) rc = lane_replay_admit(l, err);
+    if (rc >= 0) rc = train_hand_out(l, err);
     if (rc < 0) return rc;
     for (int i = 0; i < l->windows.n; i++) lane_drop_window(l, l->windows.item[i].block);
     l->windows.n = 0;

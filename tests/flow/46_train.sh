@@ -1,0 +1,53 @@
+#!/bin/bash
+# eddy train: a model from the past serves new partitions better than none, and nothing that exists is written over.
+# shellcheck source=tests/flow/lib.sh
+source "$(dirname "$0")/lib.sh"
+conf=$scratch/flow.yml
+config "$conf"
+series 3000 3 >"$scratch/past.jsonl"
+series 900 3 >"$scratch/in.jsonl"
+past=(train "$conf" --input "$scratch/past.jsonl" --epochs 4)
+off=(--set train.mode=off)
+
+run "${past[@]}" --output "$scratch/a.safetensors"
+expect 0 "a file of weights" "epoch 1 " "a.safetensors: the model of epoch"
+cp "$scratch/out" "$scratch/said"
+run "${past[@]}" --output "$scratch/b.safetensors" --json
+expect 0 "the same as JSON"
+check "losses of every epoch, the best of them the least on what is held out" python3 - "$scratch/out" <<'PY'
+import json, sys
+said = json.load(open(sys.argv[1]))
+held = [e["held_out"] for e in said["epochs"]]
+assert len(held) >= 2 and said["windows"] > 100, said
+assert held.index(min(held)) == said["best"] > 0, said
+PY
+check "the same history gives the same bytes" cmp "$scratch/a.safetensors" "$scratch/b.safetensors"
+run "${past[@]}" --output "$scratch/a.safetensors"
+expect 1 "a file is not written over" "there is a file already"
+
+mse() { python3 -c "import json; print(json.load(open('$1'))['forecast']['by_horizon'][0]['mse'])"; }
+run replay "$conf" --input "$scratch/in.jsonl" "${off[@]}" --json
+cp "$scratch/out" "$scratch/cold.json"
+run replay "$conf" --input "$scratch/in.jsonl" "${off[@]}" --json --model "$scratch/a.safetensors"
+expect 0 "a replay from the model"
+check "errs less than one without" python3 -c "import sys; sys.exit(not $(mse "$scratch/out") < 0.9 * $(mse "$scratch/cold.json"))"
+
+run "${past[@]}"
+expect 0 "into the pipeline's state" "what partitions without state start from"
+run run "$conf"
+expect 0 "a run that starts from it"
+run "${past[@]}"
+expect 1 "existing state is left alone" "there is state already" "--adopt"
+run "${past[@]}" --adopt
+expect 0 "unless asked" "is in use now"
+run state "$conf" verify
+expect 0 "the state is sound" "3 keys"
+
+run train "$conf"
+expect 2 "without a history" "--input PATH is needed"
+run train "$conf" --input "$scratch/past.jsonl" --epochs 0
+expect 2 "no epochs" "--epochs takes a number above 0"
+series 100 2 >"$scratch/short.jsonl"
+run train "$conf" --input "$scratch/short.jsonl" --output "$scratch/c.safetensors"
+expect 1 "a history that is too short says so" "no training windows"
+finish
