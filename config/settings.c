@@ -236,6 +236,11 @@ static const struct eddy_option train_options[] = {
      "Past windows kept per partition to draw from, in memory and in checkpoints.", NULL, 0, false},
     {"replay_span", EDDY_OPT_INT, AT(train, replay_span), "4096", 1, 1e9, "windows",
      "How far back they reach: those kept are an even sample of the last so many.", NULL, 0, false},
+    {"keep_versions", EDDY_OPT_INT, AT(train, keep_versions), "5", 2, 1000, "versions",
+     "Versions of the shared weights that a state file keeps, one per checkpoint at most: `eddy model` lists, "
+     "compares "
+     "and takes them back.",
+     NULL, 0, false},
     {"epoch", EDDY_OPT_INT, AT(train, epoch), "256", 1, 1e9, "offsets",
      "Distance between the offsets of a partition at which shared weights may change.", NULL, 0, false},
     {"lag", EDDY_OPT_INT, AT(train, lag), "1", 1, 1000, "epochs",

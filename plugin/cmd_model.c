@@ -11,6 +11,7 @@
 #include "engine/model/tensors.h"
 #include "engine/train/trainer.h"
 #include "plugin/cmd_model_files.h"
+#include "plugin/cmd_model_versions.h"
 #include "plugin/commands.h"
 #include "plugin/json_out.h"
 #include "plugin/schema.h"
@@ -26,12 +27,12 @@ struct args {
 static const struct command_option options[] = {
     {"values", COMMAND_TEXT, offsetof(struct args, values), "a,b",
      "summary, export, import: values of an event; default: as stored"},
-    {"topic", COMMAND_TEXT, offsetof(struct args, topic), "NAME", "export: of this topic; default: the first"},
-    {"partition", COMMAND_COUNT, offsetof(struct args, partition), "N",
-     "export: of this partition; default: the first"},
+    {"topic", COMMAND_TEXT, offsetof(struct args, topic), "NAME",
+     "export: of this topic; default: the first.  list, diff, promote, rollback: this one alone"},
+    {"partition", COMMAND_COUNT, offsetof(struct args, partition), "N", "the same for a partition"},
     {"version", COMMAND_TEXT, offsetof(struct args, version), "V",
      "export: of this version; default: the one in use"},
-    {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "list, show: as JSON, one line each"},
+    {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "list, show, diff: as JSON, one line each"},
     COMMAND_SETS(struct args, sets),
     {0},
 };
@@ -42,45 +43,9 @@ struct model_work {
     const struct stored_file *file;
     struct store *store;
     struct json_out json;
-    uint64_t version; /* the one in use (list), or the one asked for (show) */
+    uint64_t version; /* the one asked for */
     int64_t found;
 };
-
-static eddy_status list_model(void *context, uint64_t version, size_t bytes, int64_t wall_time_s,
-                              struct eddy_error *err)
-{
-    struct model_work *w = context;
-    char written[32] = "-";
-    struct tm tm;
-    time_t at = (time_t)wall_time_s;
-    (void)err;
-    if (gmtime_r(&at, &tm)) (void)strftime(written, sizeof(written), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    w->found++;
-    if (!w->args->json) {
-        printf("%s\t%d\tv%llu\t%zu\t%s\t%s\n", w->file->identity.topic, w->file->identity.partition,
-               (unsigned long long)version, bytes, written, version == w->version ? "in use" : "");
-        return EDDY_OK;
-    }
-    json_open(&w->json, NULL, '{');
-    json_text(&w->json, "topic", w->file->identity.topic);
-    json_int(&w->json, "partition", w->file->identity.partition);
-    json_int(&w->json, "version", (int64_t)version);
-    json_int(&w->json, "bytes", (int64_t)bytes);
-    json_text(&w->json, "written", written);
-    json_bool(&w->json, "in_use", version == w->version);
-    json_close(&w->json, '}');
-    json_end(&w->json);
-    return EDDY_OK;
-}
-
-static eddy_status do_list(struct model_work *w, struct eddy_error *err)
-{
-    struct lane_position at;
-    eddy_status rc = lane_stored_position(w->store, &at, err);
-    if (rc < 0) return rc;
-    w->version = at.model;
-    return store_list_models(w->store, list_model, w, err);
-}
 
 /* Mean, standard deviation and largest size of the numbers of one tensor, the norm of its gradient at the last accepted
  * step and what share of its own norm that step moved it by. */
@@ -262,10 +227,6 @@ static eddy_status do_summary(struct model_work *w, struct eddy_error *err)
 static eddy_status model_act(struct model_work *w, const char *action, const char *word, struct eddy_error *err)
 {
     if (strcmp(action, "summary") == 0) return do_summary(w, err);
-    if (strcmp(action, "list") == 0) {
-        if (!w->args->json) puts("topic\tpartition\tversion\tbytes\twritten\t");
-        return model_each(w, do_list, err);
-    }
     eddy_status rc = model_each(w, do_show, err);
     if (rc >= 0 && w->found == 0) rc = eddy_fail(err, EDDY_ENOTFOUND, "model: no version %s is kept", word);
     return rc;
@@ -283,8 +244,10 @@ static bool model_version(const char *word, uint64_t *out)
 /* What each action takes behind its name. */
 static const struct model_action {
     const char *name, *takes;
-} actions[] = {{"list", NULL},     {"summary", NULL},  {"show", "V"},
-               {"export", "FILE"}, {"import", "FILE"}, {NULL, NULL}};
+    int words;
+} actions[] = {{"list", NULL, 0},     {"summary", NULL, 0},  {"show", "V", 1},
+               {"diff", "V W", 2},    {"promote", "V", 1},   {"rollback", NULL, 0},
+               {"export", "FILE", 1}, {"import", "FILE", 1}, {NULL, NULL, 0}};
 
 static const struct model_action *model_action(const char *name)
 {
@@ -306,6 +269,43 @@ static eddy_status model_file(const struct args *args, const struct settings *se
     return strcmp(action, "export") == 0 ? model_export(&files, err) : model_import(&files, err);
 }
 
+/* Actions of cmd_model_versions.c; false: it is another one. */
+static bool model_of_versions(const struct args *args, const struct settings *settings, const char *action,
+                              const uint64_t versions[2], eddy_status *done, struct eddy_error *err)
+{
+    const struct model_versions m = {.settings = settings,
+                                     .topic = args->topic,
+                                     .partition = args->partition,
+                                     .json = args->json,
+                                     .a = versions[0],
+                                     .b = versions[1]};
+    eddy_status (*act)(const struct model_versions *,
+                       struct eddy_error *) = strcmp(action, "list") == 0       ? model_list
+                                              : strcmp(action, "diff") == 0     ? model_diff
+                                              : strcmp(action, "promote") == 0  ? model_promote
+                                              : strcmp(action, "rollback") == 0 ? model_rollback
+                                                                                : NULL;
+    if (act) *done = act(&m, err);
+    return act;
+}
+
+/* COMMAND_GO, or why the words behind the action are wrong; versions [2] as far as there are any. */
+static int model_words(struct command_context *c, const struct model_action *action, const char *option,
+                       uint64_t versions[2])
+{
+    const int words = c->n_positional - 2;
+    const bool file = action->takes && strcmp(action->takes, "FILE") == 0;
+    if (words < action->words) return command_usage(c, "%s expects %s", action->name, action->takes);
+    if (words > action->words)
+        return command_usage(c, "%s takes no \"%s\"", action->name, c->positional[2 + action->words]);
+    for (int i = 0; i < (file ? option != NULL : words); i++) {
+        const char *word = file ? option : c->positional[2 + i];
+        if (!model_version(word, &versions[i]))
+            return command_usage(c, "%s: \"%s\" is no version (v12)", action->name, word);
+    }
+    return COMMAND_GO;
+}
+
 static int cmd_model(struct command_context *c, int argc, char **argv)
 {
     struct args args = {.partition = -1};
@@ -314,23 +314,27 @@ static int cmd_model(struct command_context *c, int argc, char **argv)
     const char *word = c->n_positional > 2 ? c->positional[2] : NULL;
     const struct model_action *action = model_action(c->positional[1]);
     if (!action)
-        return command_usage(c, "unknown action \"%s\" (list, summary, show V, export FILE, import FILE)",
-                             c->positional[1]);
-    if (action->takes && !word) return command_usage(c, "%s expects a %s", action->name, action->takes);
-    if (!action->takes && word) return command_usage(c, "%s takes no \"%s\"", action->name, word);
+        return command_usage(
+            c,
+            "unknown action \"%s\" (list, summary, show V, diff V W, promote V, rollback, export FILE, "
+            "import FILE)",
+            c->positional[1]);
     bool file = action->takes && strcmp(action->takes, "FILE") == 0;
-    struct model_work work = {.args = &args, .json = json_begin(stdout)};
-    const char *version = file ? args.version : action->takes ? word : NULL;
-    if (version && !model_version(version, &work.version))
-        return command_usage(c, "%s: \"%s\" is no version (v12)", action->name, version);
+    uint64_t versions[2] = {0};
+    rc = model_words(c, action, args.version, versions);
+    if (rc != COMMAND_GO) return rc;
+    struct model_work work = {.args = &args, .json = json_begin(stdout), .version = versions[0]};
 
     struct config *config;
     rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_SOURCE | COMMAND_BRINGS_SINK, &config);
     if (rc != COMMAND_GO) return rc;
     work.settings = config_settings(config);
     struct eddy_error err = {0};
-    eddy_status done = file ? model_file(&args, work.settings, action->name, word, work.version, &err)
-                            : model_act(&work, action->name, word, &err);
+    eddy_status done = EDDY_OK;
+    if (file)
+        done = model_file(&args, work.settings, action->name, word, work.version, &err);
+    else if (!model_of_versions(&args, work.settings, action->name, versions, &done, &err))
+        done = model_act(&work, action->name, word, &err);
     rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
     config_close(config);
     return rc;
@@ -338,11 +342,18 @@ static int cmd_model(struct command_context *c, int argc, char **argv)
 
 const struct command command_model = {
     "model",
-    "CONFIG ACTION [V | FILE]",
+    "CONFIG ACTION [V [W] | FILE]",
     2,
-    3,
-    "the weights: list, summary, show V, export FILE, import FILE",
-    "  list         the versions that each partition keeps, and which is in use\n"
+    4,
+    "the weights: list, summary, show V, diff V W, promote V, rollback, export FILE, import FILE",
+    "  list         the versions that each partition keeps (train.keep_versions): when and at which offset they "
+    "were\n"
+    "               stored, steps of the optimiser made and refused, the loss of the last one, and which is in use\n"
+    "  diff V W     what changed from V to W, tensor by tensor: the norm of the change, the same as a share of V, "
+    "and\n"
+    "               the cosine between both\n"
+    "  promote V    a copy of V becomes the next version, and the one in use\n"
+    "  rollback     promotes the version before the one in use\n"
     "  summary      the layers of the network with their sizes\n"
     "  show V       the numbers of one version, tensor by tensor; `gradient` is its norm at the last step of the\n"
     "               optimiser, `update` the share of the tensor that this step changed: some 0.001 is healthy\n"
@@ -351,7 +362,8 @@ const struct command command_model = {
     "               .., head.weight, head.bias; with several networks the network's name stands before them\n"
     "  import FILE  such a file becomes the version in use of every partition, and what new partitions start from\n"
     "\n"
-    "An import is refused while the state is in use.  Keys with weights of their own keep them.  A reset puts the\n"
+    "An import, a promotion and a rollback are refused while the state is in use.  Keys with weights of their own "
+    "keep them.  A reset puts the\n"
     "imported weights aside with the rest of the state.",
     options,
     cmd_model,

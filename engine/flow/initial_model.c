@@ -78,7 +78,7 @@ eddy_status initial_model_adopt(const struct plan *plan, struct store *store, co
     if (rc < 0) return rc;
     *version += 1;
     rc = weights_given(plan->model, params, *version, &weights, err);
-    if (rc >= 0) rc = lane_stored_adopt(store, weights, err);
+    if (rc >= 0) rc = lane_stored_adopt(store, plan->settings->train.keep_versions, weights, UINT64_MAX, err);
     weights_unref(weights);
     return rc;
 }

@@ -8,8 +8,9 @@
 #include "config/little_endian.h"
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
+#include "engine/flow/lane_versions.h"
 
-enum { MODELS_KEPT = 4, SWEEPS_PER_TTL = 64 };
+enum { SWEEPS_PER_TTL = 64 };
 
 /* ---- reading ---- */
 
@@ -190,12 +191,16 @@ static eddy_status lane_put_model(struct lane *l, struct eddy_buffer *b, struct 
     if (l->model_stored == l->weights->version) return EDDY_OK;
     eddy_status rc = weights_encode(l->weights, b, err);
     if (rc >= 0) rc = store_put_model(l->store, l->weights->version, b->data, b->len, err);
-    if (rc >= 0) rc = store_prune_models(l->store, MODELS_KEPT, err);
+    const int64_t keep = l->plan->settings->train.keep_versions;
+    const struct lane_version note = {l->weights->version, l->next, UINT64_MAX};
+    if (rc >= 0) rc = store_prune_models(l->store, (int)keep, err);
+    if (rc >= 0) rc = lane_versions_note(l->store, &note, keep, err);
     b->len = 0;
     return rc;
 }
 
-eddy_status lane_stored_adopt(struct store *store, const struct weights *weights, struct eddy_error *err)
+eddy_status lane_stored_adopt(struct store *store, int64_t keep, const struct weights *weights, uint64_t origin,
+                              struct eddy_error *err)
 {
     struct lane_position at;
     struct eddy_buffer model = {0}, position = {0};
@@ -203,7 +208,9 @@ eddy_status lane_stored_adopt(struct store *store, const struct weights *weights
     at.model = weights->version;
     if (rc >= 0) rc = weights_encode(weights, &model, err);
     if (rc >= 0) rc = store_put_model(store, weights->version, model.data, model.len, err);
-    if (rc >= 0) rc = store_prune_models(store, MODELS_KEPT, err);
+    const struct lane_version note = {weights->version, at.next, origin};
+    if (rc >= 0) rc = store_prune_models(store, (int)keep, err);
+    if (rc >= 0) rc = lane_versions_note(store, &note, keep, err);
     if (rc >= 0 && lane_position_blob(&at, &position) < 0)
         rc = eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", store_file(store));
     if (rc >= 0) rc = store_put_meta(store, "lane", position.data, position.len, err);

@@ -3,7 +3,7 @@
  * Meta blobs   lane    position, clock, epoch, model version        schema  names of the values
  *              layout  directory of the rows                        network layers and their sizes, as text
  *              train   windows waiting for the trainer        shared  what keys share besides weights (lane_share.h)
- *              replay  windows to draw from again */
+ *              replay  windows to draw from again             versions  of the weights (lane_versions.h) */
 #ifndef ENGINE_FLOW_LANE_STORE_H
 #define ENGINE_FLOW_LANE_STORE_H
 
@@ -28,9 +28,11 @@ struct lane_position {
 /* ENOTFOUND when the store has no checkpoint yet. */
 eddy_status lane_stored_position(struct store *, struct lane_position *, struct eddy_error *);
 eddy_status lane_stored_layout(struct store *, struct row_layout *, struct eddy_error *);
-/* Makes these weights, a new version, the ones in use; the caller commits. */
+/* Makes these weights, a new version, the ones in use, and forgets all but the last `keep`; the caller commits.  `origin`:
+ * the version they are a copy of, UINT64_MAX = none. */
 struct weights;
-eddy_status lane_stored_adopt(struct store *, const struct weights *, struct eddy_error *);
+eddy_status lane_stored_adopt(struct store *, int64_t keep, const struct weights *, uint64_t origin,
+                              struct eddy_error *);
 /* Adds the checkpoint to a hash: rows, then the model's bytes; with `positions` topic, partition and offsets. */
 eddy_status lane_stored_hash(struct store *, const struct store_identity *, const struct settings *, bool positions,
                              struct state_hash *, struct eddy_error *);
