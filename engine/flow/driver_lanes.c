@@ -54,12 +54,12 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
                                          .store = dl->store,
                                          .trainer = d->trainer,
                                          .max_resident = 1,
-                                         .initial = initial,
-                                         .gather = d->request.gather};
+                                         .initial = initial};
     rc = lane_open(&request, &dl->lane, err);
     weights_unref(initial);
     if (rc >= 0 && d->request.experts) rc = lane_tell_experts(dl->lane, err);
     if (rc < 0) return rc;
+    lane_gather(dl->lane, d->request.gather);
     if (lane_checkpointed(dl->lane) < 0) lane_seek(dl->lane, dl->next);
     driver_share_memory(d);
     return EDDY_OK;

@@ -33,18 +33,18 @@ struct lane_request {
     const struct plan *plan; /* outlives the lane */
     const char *topic;
     int32_t partition;
-    struct store *store;       /* NULL: all in memory, no checkpoints; the lane does not own it */
-    struct trainer *trainer;   /* NULL when training is off */
-    int64_t max_resident;      /* keys */
-    struct weights *initial;   /* what a lane without a checkpoint starts from; NULL: drawn from the seed */
-    struct window_set *gather; /* gets a copy of every window of a finished epoch; NULL = nobody wants them.  Turns
-                                  must not be aborted then. */
+    struct store *store;     /* NULL: all in memory, no checkpoints; the lane does not own it */
+    struct trainer *trainer; /* NULL when training is off */
+    int64_t max_resident;    /* keys */
+    struct weights *initial; /* what a lane without a checkpoint starts from; NULL: drawn from the seed */
 };
 
 struct lane;
 
 /* Opens on the store's checkpoint if it has one, else empty at offset 0 (lane_seek sets another start). */
 eddy_status lane_open(const struct lane_request *, struct lane **, struct eddy_error *);
+/* From now on a copy of every window of a finished epoch goes there; turns must not be aborted then. */
+void lane_gather(struct lane *, struct window_set *);
 void lane_close(struct lane *); /* drops what was not checkpointed; NULL is fine */
 
 /* The schema stored in a checkpoint, as consecutive NUL-terminated names; ENOTFOUND when the store is new. */

@@ -74,6 +74,7 @@ struct lane {
     struct store *store, *own_store;
     struct keyspace *keys;
     struct trainer *trainer;
+    struct window_set *gather; /* NULL = nobody wants copies */
     struct weights *weights;
     bool in_epochs; /* shared weights that learn: turns are cut at epoch boundaries */
 
@@ -191,8 +192,7 @@ void lane_look_back_keep(struct lane *, const struct key_row *, int channel, con
 void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, const struct eddy_season *,
                 struct eddy_result *);
 /* The detectors of the network that looks back; their verdicts count for `out` too, unless it is NULL. */
-double lane_judge_look_back(struct lane *, const struct key_row *, struct eddy_evidence *,
-                            struct eddy_result *out);
+double lane_judge_look_back(struct lane *, const struct key_row *, struct eddy_evidence *, struct eddy_result *out);
 void lane_judge_shares(const struct lane *, struct eddy_result *);
 
 /* lane_classes.c */

@@ -181,11 +181,11 @@ static void train_gather(struct lane *l, const float *const *blocks, int n)
 static eddy_status train_hand_out(const struct lane *l, struct eddy_error *err)
 {
     eddy_status rc = EDDY_OK;
-    for (int i = 0; l->request.gather && i < l->windows.n && rc >= 0; i++) {
+    for (int i = 0; l->gather && i < l->windows.n && rc >= 0; i++) {
         const struct lane_window *w = &l->windows.item[i];
         const struct window_set_item item = {
             .rank = w->rank, .offset = w->offset, .channel = w->channel, .block = w->block};
-        rc = window_set_add(l->request.gather, l->plan, l->topic, l->request.partition, &item, err);
+        rc = window_set_add(l->gather, l->plan, l->topic, l->request.partition, &item, err);
     }
     return rc;
 }
@@ -238,6 +238,11 @@ bool lane_enter_epoch(struct lane *l, int64_t epoch, eddy_status *rc, struct edd
         l->epoch = boundary;
     }
     return true;
+}
+
+void lane_gather(struct lane *l, struct window_set *set)
+{
+    l->gather = set;
 }
 
 /* ---- batches ---- */
