@@ -122,8 +122,9 @@ static const char fleet[] = "forecast:\n"
 
 /* As good as it gets, for 0.4 megabytes and some 25 microseconds a value at 48 horizons: a network that learns from all
  * keys; two wide reservoirs, whose outputs never change their meaning, and on each a linear head of the value's own, one
- * in units that follow the value's pace and forgets sooner, one in units that do not; and what the three say blended.
- * (Heads on networks that learn must learn anew whenever those change; and floats lose nothing here.) */
+ * in units that follow the value's pace and forgets sooner, one in units that do not; the model that all keys share, which
+ * is ahead while a key is young; and what they all say blended.  (Heads on networks that learn must learn anew whenever
+ * those change; and floats lose nothing here.) */
 static const char best[] =
     "forecast:\n"
     "  networks:\n"
@@ -134,6 +135,7 @@ static const char best[] =
     "    - network: {name: gru}\n"
     "    - rls: {network: reservoir1, units: scaled, forgetting: 0.9992, huber: 6, precision: float}\n"
     "    - rls: {network: reservoir2, units: raw, forgetting: 0.9997, huber: 12, precision: float}\n"
+    "    - fleet\n"
     "  mix: {kind: both, rate: 0.05, shrink: 2}\n"
     "train: {every: 8, window: 49, ema: 0.998, replay: 1}\n";
 
