@@ -247,6 +247,10 @@ bench: setup ## speed and memory: a table, and build/bench.json
 	$(SELF) $(BENCH)
 	@BUILD=$(BUILD) tests/bench/bench.sh $(BENCH)
 
+accuracy: setup ## forecasts and detection on real data beside what they must reach: ROWS=nab,ett SEEDS=1 for a quick look
+	$(SELF) all
+	@BUILD=$(BUILD) ROWS=$(ROWS) SEEDS=$(SEEDS) python3 -B tests/accuracy/accuracy.py
+
 lint: strict ## warnings as errors with gcc and clang, layout of the sources, syntax of the scripts
 	@tests/lint.sh
 
@@ -269,5 +273,5 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 -include $(shell find $(addprefix $(BUILD)/,config engine connectors plugin tests double) -name '*.d' 2>/dev/null)
-.PHONY: all setup demo test test-unit test-flow test-kafka test-asan test-race fuzz bench lint strict everything \
+.PHONY: all setup demo test test-unit test-flow test-kafka test-asan test-race fuzz bench accuracy lint strict everything \
         layers format clean help $(addprefix unit-,$(GROUPS) gradient)
