@@ -163,6 +163,28 @@ static const struct eddy_option forecast_options[] = {
     {0},
 };
 
+static const struct eddy_option incident_options[] = {
+    {"min_count", EDDY_OPT_INT, AT(incident, min_count), "1", 1, 1e6, "events",
+     "An incident opens when the evidence has reached the threshold so many events in a row, an alert among them.",
+     NULL, 0, false},
+    {"hysteresis", EDDY_OPT_REAL, AT(incident, hysteresis), "0.65", 0.01, 1, "share of the threshold",
+     "Events whose evidence reaches this belong to an open incident.", NULL, 0, false},
+    {"quiet", EDDY_OPT_INT, AT(incident, quiet), "8", 1, 1e6, "events",
+     "An incident closes after so many events in a row that do not belong to it.", NULL, 0, false},
+    {"hold", EDDY_OPT_DURATION, AT(incident, hold), "0", 0, 36500 * DAY, "of event time",
+     "It stays open for at least so long after the last event that belongs to it.", NULL, 0, false},
+    {"repeat", EDDY_OPT_INT, AT(incident, repeat), "24", 0, 1e9, "events",
+     "An alert so soon after the closing opens the same incident again instead of a new one.", NULL, 0, false},
+    {"accept", EDDY_OPT_INT, AT(incident, accept), "800", 0, 1e9, "events",
+     "An incident of the score that has been open for longer is the new normal: it closes, and the next one waits "
+     "for "
+     "quiet. 0 never accepts.",
+     NULL, 0, false},
+    {"ongoing", EDDY_OPT_DURATION, AT(incident, ongoing), "1d", 0, 36500 * DAY, "of event time",
+     "An open incident is told of again after so long; 0 tells of opening and closing only.", NULL, 0, false},
+    {0},
+};
+
 static const struct eddy_option detect_options[] = {
     {"sensitivity", EDDY_OPT_ENUM, AT(detect, sensitivity), "normal", 0, 0, "low|normal|high",
      "Sets the constants of the detectors together. Whatever else is written still wins.", NULL, 0, false},
@@ -172,6 +194,8 @@ static const struct eddy_option detect_options[] = {
      0, false},
     {"detectors", EDDY_OPT_PARTS, AT(detect, detectors), "[exceedance]", 0, 0, "",
      "What turns residuals into a score; the highest verdict counts.", NULL, EDDY_PART_DETECTOR, false},
+    {"incidents", EDDY_OPT_GROUP, AT(detect, incidents), "", 0, 0, "",
+     "Spans of trouble of a key: what opens and closes them.", incident_options, 0, false},
     {0},
 };
 

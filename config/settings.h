@@ -99,11 +99,23 @@ struct forecast_settings {
     struct eddy_map missing; /* per value, and `default`: one of missing_policy_words */
 };
 
+struct incident_settings {   /* engine/detect/incident.h */
+    int64_t min_count;       /* events */
+    double hysteresis;       /* share of the threshold */
+    int64_t quiet;           /* events */
+    int64_t hold;            /* ns */
+    int64_t repeat;          /* events after the closing */
+    int64_t accept;          /* events; 0 = never */
+    int64_t ongoing;         /* ns between two records of an open one; 0 = none */
+    struct eddy_choice sink; /* part NULL = in the results */
+};
+
 struct detect_settings {
     int sensitivity;               /* a word of config/profiles.c */
     double threshold;              /* alarm when score >= threshold */
     int64_t warmup;                /* events of a key before it is scored */
     struct eddy_choices detectors; /* of kind EDDY_PART_DETECTOR */
+    struct incident_settings incidents;
 };
 
 struct train_settings {

@@ -272,6 +272,7 @@ void driver_add_stats(struct driver_stats *total, const struct driver_lane *dl)
     total->late += s.late;
     total->duplicates += s.duplicates;
     total->alerts += s.alerts;
+    total->incidents += s.incidents;
     total->updates += s.updates;
     total->refused += s.refused;
     if (s.model > total->model) total->model = s.model;

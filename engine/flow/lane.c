@@ -16,7 +16,7 @@ static eddy_status lane_no_memory(const struct lane *l, struct eddy_error *err)
 static void lane_free_scratch(struct lane *l)
 {
     free(l->items), free(l->order), free(l->wave_first);
-    free(l->values), free(l->attribution), free(l->points);
+    free(l->values), free(l->attribution), free(l->points), free(l->incidents), free(l->incident_ids);
     lane_step_free(l);
 }
 
@@ -35,8 +35,11 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
     l->values = calloc(events * l->values_each, sizeof(*l->values));
     l->attribution = calloc(values, sizeof(*l->attribution));
     l->points = calloc(values, sizeof(*l->points));
+    l->incidents = calloc(events * (size_t)p->n_kinds, sizeof(*l->incidents));
+    l->incident_ids = calloc(events, sizeof(*l->incident_ids));
     eddy_status rc = lane_step_reserve(l, n, err);
-    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points)
+    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points || !l->incidents ||
+        !l->incident_ids)
         rc = lane_no_memory(l, err);
     if (rc >= 0) l->cap_events = n;
     return rc;

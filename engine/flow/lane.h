@@ -80,9 +80,10 @@ void lane_set_max_resident(struct lane *, int64_t keys);
 
 struct lane_stats {
     int64_t events, late, duplicates, keys_new, keys_resident, evicted, restored, expired;
-    int64_t alerts, updates, refused; /* training steps made and refused */
-    uint64_t model;                   /* version in use */
-    double loss, grad_norm;           /* of the last accepted step; NaN before */
+    int64_t alerts, incidents; /* incidents: opened, repeats not counted */
+    int64_t updates, refused;  /* training steps made and refused */
+    uint64_t model;            /* version in use */
+    double loss, grad_norm;    /* of the last accepted step; NaN before */
     int64_t resident_bytes;
 };
 void lane_stats(const struct lane *, struct lane_stats *);

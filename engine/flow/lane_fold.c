@@ -59,6 +59,7 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .label = in->event.label,
         .label_len = in->event.label_len,
         .label_only = in->event.label_only,
+        .incidents = l->incidents + (size_t)i * (size_t)p->n_kinds,
     };
     if (p->looker >= 0) {
         out->smoothed = (struct eddy_smoothed){.y = rest, .actual = rest + values, .score = NAN};
@@ -142,6 +143,7 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
     if (!item->stepped) {
         if (late_label) lane_label(l, r, &in->event);
         out->state = EDDY_STATE_STALE;
+        lane_incident_show(l, r, i, out);
         return;
     }
     for (int v = 0; v < l->plan->n_values; v++) lane_residuals(l, r, v, in->event.x[v], out);

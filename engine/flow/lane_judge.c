@@ -12,6 +12,7 @@ static void judge_count(const struct lane *l, const struct eddy_verdict *verdict
     const double evidence = verdict->evidence > 1 ? 1 : verdict->evidence;
     if (score > out->score) out->score = score;
     if (evidence > out->evidence) out->evidence = evidence;
+    if (!(score > 0) && !(evidence > 0)) return; /* it opens incidents of its own at most */
     for (int v = 0; v < l->plan->n_values; v++) attribution[v] += verdict->attribution[v];
 }
 
@@ -60,6 +61,7 @@ void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, con
         evidence.residual = j->expert < 0 ? l->residuals : l->expert_residuals + (size_t)j->expert * plane;
         const struct eddy_verdict verdict = judge_ask(l, j, r, &evidence);
         if (!evidence.warmup) judge_count(l, &verdict, out);
+        lane_incident_kinds(l, j, r, evidence.warmup, &verdict, out);
     }
     judge_conclude(l, evidence.warmup, out);
 }

@@ -4,11 +4,12 @@
  *     lane_foresee.c   one event after it                lane_look_back.c what comes `lag` steps later
  *     lane_classes.c   labels and probabilities          lane_judge.c     residuals to scores
  *     lane_windows.c   cutting windows                   lane_train.c     epochs, candidates
- *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights
+ *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights    lane_incident.c spans of trouble
  *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
 #ifndef ENGINE_FLOW_LANE_PRIVATE_H
 #define ENGINE_FLOW_LANE_PRIVATE_H
 
+#include "engine/detect/incident.h"
 #include "engine/flow/lane.h"
 #include "engine/flow/lane_share.h"
 #include "engine/flow/lane_store.h"
@@ -99,13 +100,15 @@ struct lane {
     int cap_events, most_events;
     struct lane_item *items;
     int *order, *wave_first;
-    double *values;       /* results, see lane_fold.c */
-    size_t values_each;   /* doubles per event */
-    char **expert_names;  /* [n_experts]; NULL: nobody asks */
-    float *attribution;   /* [events, n_values] */
-    bool *steps;          /* [events, channels] the series steps */
-    float *elapsed;       /* [events, channels] */
-    struct point *points; /* [events, n_values] */
+    double *values;                         /* results, see lane_fold.c */
+    size_t values_each;                     /* doubles per event */
+    char **expert_names;                    /* [n_experts]; NULL: nobody asks */
+    float *attribution;                     /* [events, n_values] */
+    struct eddy_incident *incidents;        /* [events, n_kinds] what there is to tell */
+    char (*incident_ids)[EDDY_INCIDENT_ID]; /* [events] */
+    bool *steps;                            /* [events, channels] the series steps */
+    float *elapsed;                         /* [events, channels] */
+    struct point *points;                   /* [events, n_values] */
     struct lane_rows rows[EDDY_MAX_NETWORKS];
 
     /* Scratch of one event. */
@@ -194,6 +197,15 @@ void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, const
 /* The detectors of the network that looks back; their verdicts count for `out` too, unless it is NULL. */
 double lane_judge_look_back(struct lane *, const struct key_row *, struct eddy_evidence *, struct eddy_result *out);
 void lane_judge_shares(const struct lane *, struct eddy_result *);
+
+/* lane_incident.c */
+/* The incidents of a detector's own kinds, from its verdict. */
+void lane_incident_kinds(struct lane *, const struct plan_judge *, const struct key_row *, bool warmup,
+                         const struct eddy_verdict *, struct eddy_result *);
+/* The score's, when the result is complete. */
+void lane_incident(struct lane *, const struct key_row *, struct eddy_result *);
+/* Which one is open after event i. */
+void lane_incident_show(struct lane *, const struct key_row *, int i, struct eddy_result *);
 
 /* lane_classes.c */
 float lane_class(const struct plan *, const char *label, size_t len); /* NaN: none of the network's classes */

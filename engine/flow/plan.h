@@ -88,6 +88,7 @@ struct plan_judge {
     int expert;  /* index of the expert; -1 = the forecast as it is written out */
     int network; /* index of the network that looks back; -1 = none */
     int64_t at_state;
+    int first_kind, n_kinds; /* of its own incidents, in the plan's kinds */
 };
 
 struct plan {
@@ -102,6 +103,9 @@ struct plan {
     struct plan_network *networks;                 /* [n_networks] */
     struct plan_expert *experts;                   /* [n_experts]; with one expert alone nothing is mixed */
     struct plan_judge *judges;                     /* [n_judges] */
+    const char **kinds;                            /* [n_kinds] of incidents; the first is the score's, "anomaly" */
+    int n_kinds, n_drivers;                        /* of incidents; values that an incident names at most */
+    size_t incident_bytes;                         /* of one in a row: lane_incident.c */
     struct model *model;                           /* all networks */
     struct window_shape shared[EDDY_MAX_NETWORKS]; /* windows of those that learn with shared weights; the others have
                                                       n_steps 0 */
@@ -123,16 +127,17 @@ struct plan {
                                                                      horizon; per value */
     struct row_layout layout;
     /* Offsets of the sections in a row; -1 = absent.  The shapes are per key. */
-    int64_t at_clock;    /* double: usual seconds between events */
-    int64_t at_scale;    /* [n_values] struct scale */
-    int64_t at_season;   /* [n_values] struct season_profile; seasonal only */
-    int64_t at_search;   /* struct season_search; seasonal and season auto only */
-    int64_t at_steps;    /* [n_channels] int64_t: steps of the series */
-    int64_t at_outlook;  /* [n_channels, outlook_bytes] */
-    int64_t at_mix;      /* [n_values, mix_bytes]; several experts only */
-    int64_t at_trackers; /* [n_values, n_horizons, tracker_floats] float */
-    int64_t at_edges;    /* [n_values, 2] float: the widest band of the last forecast for h = 1; head_bands only */
-    int64_t at_points;   /* [n_channels, n_steps, point_bytes]   training only */
+    int64_t at_clock;     /* double: usual seconds between events */
+    int64_t at_scale;     /* [n_values] struct scale */
+    int64_t at_season;    /* [n_values] struct season_profile; seasonal only */
+    int64_t at_search;    /* struct season_search; seasonal and season auto only */
+    int64_t at_steps;     /* [n_channels] int64_t: steps of the series */
+    int64_t at_outlook;   /* [n_channels, outlook_bytes] */
+    int64_t at_mix;       /* [n_values, mix_bytes]; several experts only */
+    int64_t at_trackers;  /* [n_values, n_horizons, tracker_floats] float */
+    int64_t at_edges;     /* [n_values, 2] float: the widest band of the last forecast for h = 1; head_bands only */
+    int64_t at_incidents; /* [n_kinds, incident_bytes] */
+    int64_t at_points;    /* [n_channels, n_steps, point_bytes]   training only */
 };
 
 eddy_status plan_open(const struct settings *, const struct eddy_schema *, struct plan **, struct eddy_error *);

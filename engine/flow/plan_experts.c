@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/detect/incident.h"
 #include "engine/flow/plan_private.h"
 #include "engine/model/stack.h"
 
@@ -292,6 +293,30 @@ static eddy_status judge_places(struct plan *p, int i, struct eddy_error *err)
     return judge_add(p, choice, i, (struct plan_judge){.expert = expert, .network = -1}, err);
 }
 
+/* The kinds of incidents: the score's, then those of the detectors in their order.  What looks back opens none. */
+static eddy_status judge_kinds(struct plan *p, struct eddy_error *err)
+{
+    p->kinds = (const char **)calloc((size_t)p->n_judges * EDDY_MAX_KINDS + 1, sizeof(*p->kinds));
+    if (!p->kinds) return plan_no_memory(err);
+    p->kinds[p->n_kinds++] = "anomaly";
+    uint32_t version = 1;
+    for (int i = 0; i < p->n_judges; i++) {
+        struct plan_judge *j = &p->judges[i];
+        j->first_kind = p->n_kinds;
+        for (int k = 0; j->part->kinds && j->network < 0 && k < EDDY_MAX_KINDS && j->part->kinds[k]; k++) {
+            const char *name = j->part->kinds[k];
+            version = plan_meaning(version, name, strlen(name));
+            p->kinds[p->n_kinds++] = name;
+        }
+        j->n_kinds = p->n_kinds - j->first_kind;
+    }
+    p->n_drivers = p->n_values < EDDY_INCIDENT_DRIVERS ? p->n_values : EDDY_INCIDENT_DRIVERS;
+    p->incident_bytes = sizeof(struct incident) + (size_t)p->n_drivers * sizeof(struct incident_driver);
+    const struct planned_section section = {&p->at_incidents, "incidents", SECTION_BYTES, version,
+                                            (size_t)p->n_kinds * p->incident_bytes};
+    return plan_add(p, &section, err);
+}
+
 eddy_status plan_judges(struct plan *p, struct eddy_error *err)
 {
     const int n = p->settings->detect.detectors.n;
@@ -299,12 +324,13 @@ eddy_status plan_judges(struct plan *p, struct eddy_error *err)
     if (!p->judges) return plan_no_memory(err);
     eddy_status rc = EDDY_OK;
     for (int i = 0; i < n && rc >= 0; i++) rc = judge_places(p, i, err);
-    return rc;
+    return rc >= 0 ? judge_kinds(p, err) : rc;
 }
 
 void plan_experts_close(struct plan *p)
 {
     free(p->experts);
     free(p->judges);
+    free((void *)p->kinds);
     free(p->tails);
 }

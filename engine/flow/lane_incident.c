@@ -1,0 +1,127 @@
+/* Incidents of a key: what its score and its detectors say becomes records that open, go on and close.
+ *
+ * Row      at_incidents: [n_kinds], each a struct incident followed by what drove it at its peak,
+ *          [n_drivers] struct incident_driver.
+ * Ids      a hash of key, kind, the count of the key's events and the time: the same live and replayed, and in
+ *          whatever topic or file the events lie. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/flow/lane_private.h"
+
+static struct incident *incident_of(const struct plan *p, const struct key_row *r, int kind)
+{
+    return (struct incident *)(void *)(r->row + p->at_incidents + (size_t)kind * p->incident_bytes);
+}
+
+static uint64_t incident_id(const struct plan *p, const struct key_row *r, int kind, int64_t time_ns)
+{
+    const char *name = p->kinds[kind];
+    const uint64_t from[] = {keyspace_hash(r->key, r->key_len), keyspace_hash(name, strlen(name)), (uint64_t)kind,
+                             (uint64_t)r->count, (uint64_t)time_ns};
+    const uint64_t id = keyspace_hash((const char *)from, sizeof(from));
+    return id ? id : 1;
+}
+
+/* The largest parts of the evidence; with one value all of it is that one's. */
+static int incident_drivers(const struct plan *p, const float *parts /* [n_values] */, struct incident_driver *to,
+                            const struct eddy_result *out)
+{
+    double sum = 0;
+    int n = 0;
+    for (int v = 0; v < p->n_values; v++) sum += (double)parts[v];
+    for (int v = 0; v < p->n_values; v++) {
+        const double share = p->n_values == 1 ? 1 : sum > 0 ? (double)parts[v] / sum : 0;
+        if (!(share > 0) || (n == p->n_drivers && share <= (double)to[n - 1].share)) continue;
+        int place = n < p->n_drivers ? n++ : n - 1;
+        for (; place > 0 && (double)to[place - 1].share < share; place--) to[place] = to[place - 1];
+        to[place] = (struct incident_driver){
+            v, (float)share, out->y[v], out->yhat[v], out->yhat_lower[v], out->yhat_upper[v]};
+    }
+    return n;
+}
+
+static void incident_text(uint64_t id, char out[EDDY_INCIDENT_ID])
+{
+    for (int i = 0; i < EDDY_INCIDENT_ID - 1; i++) out[i] = "0123456789abcdef"[id >> (60 - 4 * i) & 15];
+    out[EDDY_INCIDENT_ID - 1] = 0;
+}
+
+/* Adds what there is to tell of a kind to the event's result. */
+static void incident_tell(struct lane *l, const struct incident *in, int kind, const struct incident_step *step,
+                          struct eddy_result *out)
+{
+    struct eddy_incident *to = (struct eddy_incident *)(uintptr_t)out->incidents + out->n_incidents++;
+    const struct incident_driver *drivers = (const struct incident_driver *)(const void *)(in + 1);
+    const bool opened = step->change == INCIDENT_OPENED || step->change == INCIDENT_REOPENED;
+    *to = (struct eddy_incident){.kind = l->plan->kinds[kind],
+                                 .state = opened     ? EDDY_INCIDENT_OPEN
+                                          : in->open ? EDDY_INCIDENT_ONGOING
+                                                     : EDDY_INCIDENT_CLOSED,
+                                 .new_normal = step->change == INCIDENT_ACCEPTED,
+                                 .repeats = in->repeats > INT32_MAX ? INT32_MAX : (int)in->repeats,
+                                 .start_ns = in->start_ns,
+                                 .end_ns = in->last_ns,
+                                 .peak_ns = in->peak_ns,
+                                 .peak = in->peak > 0 ? in->peak : NAN,
+                                 .events = in->events,
+                                 .n_drivers = in->n_drivers};
+    incident_text(in->id, to->id);
+    for (int i = 0; i < in->n_drivers; i++)
+        to->drivers[i] = (struct eddy_driver){drivers[i].value, (double)drivers[i].share, drivers[i].y,
+                                              drivers[i].yhat,  drivers[i].yhat_lower,    drivers[i].yhat_upper};
+}
+
+/* What a step of the state machine means for the key's row and for the result. */
+static void incident_take(struct lane *l, struct incident *in, int kind, struct incident_step step,
+                          const float *parts, struct eddy_result *out)
+{
+    if (step.peak)
+        in->n_drivers = (uint8_t)incident_drivers(l->plan, parts, (struct incident_driver *)(void *)(in + 1), out);
+    if (step.change == INCIDENT_OPENED) l->stats.incidents++;
+    if (step.change != INCIDENT_SAME || step.told) incident_tell(l, in, kind, &step, out);
+}
+
+void lane_incident_kinds(struct lane *l, const struct plan_judge *j, const struct key_row *r, bool warmup,
+                         const struct eddy_verdict *verdict, struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    const uint32_t holds = warmup ? 0 : verdict->holds;
+    for (int i = 0; i < j->n_kinds; i++) {
+        struct incident *in = incident_of(p, r, j->first_kind + i);
+        const bool hold = holds >> i & 1;
+        if (!hold && !in->open && in->id == 0) continue;
+        const struct incident_event e = {.time_ns = out->time_ns,
+                                         .evidence = fmin(fmax(verdict->evidence, verdict->score), 1),
+                                         .threshold = p->settings->detect.threshold,
+                                         .id = hold && !in->open ? incident_id(p, r, j->first_kind + i, out->time_ns)
+                                                                 : 1};
+        incident_take(l, in, j->first_kind + i, incident_hold(in, &p->settings->detect.incidents, &e, hold),
+                      verdict->attribution, out);
+    }
+}
+
+void lane_incident(struct lane *l, const struct key_row *r, struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    struct incident *in = incident_of(p, r, 0);
+    const double threshold = p->settings->detect.threshold, evidence = fmax(out->evidence, out->score);
+    const bool may_open = !in->open && evidence >= threshold;
+    const struct incident_event e = {.time_ns = out->time_ns,
+                                     .evidence = evidence,
+                                     .threshold = threshold,
+                                     .alert = out->anomaly,
+                                     .id = may_open ? incident_id(p, r, 0, out->time_ns) : 1};
+    incident_take(l, in, 0, incident_judge(in, &p->settings->detect.incidents, &e), out->attribution, out);
+}
+
+void lane_incident_show(struct lane *l, const struct key_row *r, int i, struct eddy_result *out)
+{
+    for (int k = 0; k < l->plan->n_kinds; k++) {
+        const struct incident *in = incident_of(l->plan, r, k);
+        if (!in->open) continue;
+        incident_text(in->id, l->incident_ids[i]);
+        out->incident = l->incident_ids[i];
+        return;
+    }
+}
