@@ -233,7 +233,7 @@ static void series_put(const struct backtest *b, struct backtest_series *s, cons
         for (int v = 0; v < b->n_values; v++) *to++ = from[c] ? (float)from[c][v] : NAN;
     s->time_ns[s->n] = r->time_ns;
     s->score[s->n] = isfinite(r->score) ? (float)r->score : 0;
-    s->flags[s->n] = r->anomaly ? ROW_ALERT : 0;
+    s->flags[s->n] = (unsigned char)((r->anomaly ? ROW_ALERT : 0) | (r->incident ? ROW_INCIDENT : 0));
     series_protect(s, s->n++);
 }
 

@@ -174,6 +174,7 @@ int64_t metrics_add(struct metrics *m, const struct eddy_result *r)
     if (r->label_only) return -1;
     if (!m->horizons && (!metrics_shape(m, r) || !metrics_experts_shape(m, r))) goto fail;
     metrics_smoothed_add(&m->smoothed, r);
+    metrics_incidents_add(m, r);
     struct metrics_key *k;
     eddy_status rc = metrics_find(m, r, &k);
     m->unmeasured += rc == EDDY_ELIMIT;

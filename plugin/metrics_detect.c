@@ -58,7 +58,7 @@ bool metrics_track_add(struct metrics *m, struct metrics_key *k, const struct ed
         t->window[w].last = t->n;
     }
     t->score[t->n] = r->score;
-    t->alarmed[t->n] = r->anomaly;
+    t->alarmed[t->n] = r->anomaly || r->incident;
     t->alerts += r->anomaly;
     t->n++;
     return true;
@@ -212,6 +212,11 @@ static double share(int64_t part, int64_t whole)
     return whole ? (double)part / (double)whole : NAN;
 }
 
+void metrics_incidents_add(struct metrics *m, const struct eddy_result *r)
+{
+    for (int i = 0; i < r->n_incidents; i++) m->incidents += r->incidents[i].state == EDDY_INCIDENT_OPEN;
+}
+
 static void write_found(const struct metrics_found *f, struct json_out *j)
 {
     int64_t tp = f->true_positives, fp = f->false_positives, fn = f->false_negatives, tn = f->true_negatives;
@@ -270,6 +275,7 @@ static eddy_status write_by_series(const struct metrics *m, const struct detect 
 eddy_status metrics_detect_write(const struct metrics *m, struct json_out *j, struct eddy_error *err)
 {
     struct detect d = {0};
+    json_int(j, "incidents", m->incidents);
     if (!m->labels) return EDDY_OK;
     eddy_status rc = detect_begin(m, &d, err);
     if (rc >= 0) {
@@ -289,6 +295,7 @@ eddy_status metrics_detect_write(const struct metrics *m, struct json_out *j, st
 eddy_status metrics_detect_print(const struct metrics *m, FILE *out, struct eddy_error *err)
 {
     struct detect d = {0};
+    if (m->incidents) fprintf(out, "incidents  %lld\n", (long long)m->incidents);
     if (!m->labels) return EDDY_OK;
     eddy_status rc = detect_begin(m, &d, err);
     if (rc >= 0) {

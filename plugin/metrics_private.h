@@ -119,6 +119,7 @@ struct metrics {
     struct metrics_key **table; /* [cap] open addressing, a power of two */
     size_t cap, n_keys;
     int64_t bytes, max_bytes, unmeasured; /* taken by keys, their limit, events of keys beyond it */
+    int64_t incidents;                    /* opened */
     struct metrics_classes classes;
     struct metrics_smoothed smoothed;
     struct metrics_experts experts;
@@ -149,6 +150,7 @@ bool metrics_season_add(struct metrics *, struct metrics_key *,
 double metrics_season_naive(const struct metrics *, const struct metrics_key *, int64_t row, int h, int value);
 
 /* metrics_detect.c: alarms against label windows. */
+void metrics_incidents_add(struct metrics *, const struct eddy_result *);
 /* False: out of memory. */
 bool metrics_track_add(struct metrics *, struct metrics_key *, const struct eddy_result *);
 void metrics_track_free(struct metrics_track *); /* NULL is fine */

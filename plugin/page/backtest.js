@@ -23,6 +23,7 @@ function tiles() {
     tile("false alarms", count(d.false_alarms), d.pointwise.rows ? (1000 * d.false_alarms / d.pointwise.rows).toFixed(2) + " per 1,000 rows" : "");
     if (d.nab.standard.score !== null) tile("NAB score", d.nab.standard.score.toFixed(1), "standard profile at threshold " + d.threshold + "; at the best one " + d.nab.standard.best.toFixed(1));
   } else tile("alerts", count(d.alerts), (1000 * d.alerts / Math.max(1, m.events)).toFixed(2) + " per 1,000 events, threshold " + d.threshold);
+  if (d.incidents) tile("incidents", count(d.incidents), "spans with an id of their own, opened and closed");
 }
 
 /* ---- overview ---- */

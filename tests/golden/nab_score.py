@@ -100,7 +100,7 @@ def compare(output, labels, metrics):
         top, at = best(series, profile)
         own = score(series, detect["threshold"], profile)
         print(profile, own, told["score"], top, told["best"], at, told["best_threshold"])
-        wrong += abs(own - told["score"]) > 1e-6 or abs(top - told["best"]) > 1e-6 or abs(at - told["best_threshold"]) > 1e-8
+        wrong += abs(own - told["score"]) > 1e-6 or abs(top - told["best"]) > 1e-6 or abs(at - told["best_threshold"]) > 1e-6
     sys.exit(bool(wrong))
 
 

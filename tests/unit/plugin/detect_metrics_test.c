@@ -24,13 +24,14 @@ static struct metrics *opened(struct metrics_rows score, int64_t max_bytes)
     return m;
 }
 
-/* Row i at i seconds; '#' in `alarms` is an anomaly. */
+/* Row i at i seconds; '#' in `alarms` is an anomaly, with '=' an incident is open, '<' opens one. */
 static void add(struct metrics *m, const char *key, const char *alarms)
 {
     static const char *const names[] = {"v"};
     static const struct eddy_schema schema = {.n_values = 1, .names = names};
     for (int i = 0; alarms[i]; i++) {
         const double y = 1;
+        const struct eddy_incident incident = {.state = EDDY_INCIDENT_OPEN};
         const struct eddy_result r = {.key = key,
                                       .key_len = strlen(key),
                                       .topic = "f",
@@ -38,7 +39,10 @@ static void add(struct metrics *m, const char *key, const char *alarms)
                                       .time_ns = i * 1000000000LL,
                                       .y = &y,
                                       .score = alarms[i] == '#' ? 0.75 : 0.25,
-                                      .anomaly = alarms[i] == '#'};
+                                      .anomaly = alarms[i] == '#',
+                                      .incident = alarms[i] == '=' || alarms[i] == '<' ? "id" : NULL,
+                                      .n_incidents = alarms[i] == '<',
+                                      .incidents = &incident};
         metrics_add(m, &r);
     }
 }
@@ -86,6 +90,18 @@ Test(metrics_detect, an_alarm_that_outlasts_its_window_is_no_false_alarm_but_its
     add(m, "a", "...####...");
     write_text(m, text);
     expect(text, "\"false_alarms\":0,\"pointwise\":{\"rows\":10,\"precision\":0.5,");
+    metrics_close(m);
+}
+
+Test(metrics_detect, rows_of_an_open_incident_are_alarmed)
+{
+    char text[8192] = "";
+    struct metrics *m = opened((struct metrics_rows){0}, 0);
+    add(m, "a", "<=..<==...");
+    write_text(m, text);
+    expect(text, "\"incidents\":2,");
+    expect(text, "\"windows\":{\"hit\":1,\"missed\":1,\"delay_rows_median\":2},\"false_alarms\":1,");
+    expect(text, "\"by_series\":{\"a.csv\":{\"alerts\":0,");
     metrics_close(m);
 }
 
