@@ -11,6 +11,7 @@ static void shape_anchors(struct fleet_shape *s)
         if (h > s->last || a == FLEET_ANCHORS - 1) h = s->last;
         s->horizon[a] = h;
         s->group[a] = h < 4 ? 0 : h < 8 ? 1 : h <= 20 ? 2 : 3;
+        s->in_group[s->group[a]]++;
         if (h == s->last) break;
     }
     s->n_groups = s->group[s->n_anchors++] + 1;

@@ -51,7 +51,7 @@ enum {
 struct fleet_shape {
     int n_anchors, last;        /* the last one's horizon */
     int horizon[FLEET_ANCHORS]; /* of each anchor */
-    int group[FLEET_ANCHORS], n_groups;
+    int group[FLEET_ANCHORS], n_groups, in_group[FLEET_GROUPS];
     int base[FLEET_ANCHORS]; /* place of its f among what an origin keeps */
     int lags[FLEET_LAGS], offsets[FLEET_OFFSETS], n_ahead;
     int n_values;          /* ring of values: the last anchor and the last lag reach back into it */

@@ -7,7 +7,8 @@
  *     a     = A + c G                                                    c: the class counts as 500 records
  *     b_i  *= max(0, 1 - k a_ii' / b_i^2)                                garrote: gains that chance may have brought are
  *                                                                        taken away; a' = A + c^2 G, k = 8.1 times
- *                                                                        1, 1.5, 2, 9 by group for labels that overlap
+ *                                                                        1, 1.5, 2/3, 9/4 by group for labels that
+ *                                                                        overlap, times the anchors of the group
  *     weights   min a_11 u^2 + 2 a_12 u v + a_22 v^2 - 2 b_1 u - 2 b_2 v   with u, v >= 0, u + v <= 1
  * The first group has no mean return.  Before 150 steps and 500 records of the class: u = 1, v = 0. */
 #include <math.h>
@@ -15,7 +16,7 @@
 #include "engine/forecast/fleet_parts.h"
 
 static const float FORGET = .9998f, SIGNIFICANT = 8.1f, CLASS_RECORDS = 500, MEAN_LIMIT = 25, TOO_FAR = 100;
-static const float overlap[FLEET_GROUPS] = {1, 1.5f, 2, 9};
+static const float overlap[FLEET_GROUPS] = {1, 1.5f, 2 / 3.f, 9 / 4.f};
 
 /* What was forecast at origin n - h, and the scale of then; false when there is nothing. */
 static bool stack_said(const struct fleet_run *r, int anchor, float said[2], float *sigma)
@@ -116,7 +117,7 @@ struct fleet_trust fleet_stack_trust(const struct fleet_run *r, int group)
     const float *A = r->stack + 5 * group, *G = class->stack[group];
     const float n = (float)class->n_stack[group], c = CLASS_RECORDS / (n > 1 ? n : 1);
     if (r->state->n <= 150 && n <= CLASS_RECORDS) return (struct fleet_trust){1, 0};
-    const float threshold = SIGNIFICANT * overlap[group];
+    const float threshold = SIGNIFICANT * overlap[group] * (float)r->shape->in_group[group];
     float a[5];
     for (int i = 0; i < 5; i++) a[i] = A[i] + c * G[i];
     a[3] = stack_garrote(a[3], threshold * (A[0] + c * c * G[0]));
