@@ -7,7 +7,7 @@
  *               bump += 1 for the member that speaks loudest (largest r / k); then mute
  *     evidence  = threshold x the largest strength, at most 1; score: the same, 0 while mute
  *     support   = the largest r / k: how nearly the committee would speak, whatever it has said before
- * low48, lowmax and stuck speak once in an episode, which ends when they have been within their limits for 48 rows.
+ * low48, lowmax, calm and stuck speak once in an episode, which ends when they have been within their limits for 48 rows.
  * The key's evidence is that of its most conspicuous value; the values' own evidence is the attribution.
  * A value is silent for its first `warmup` rows.  Missing values count as rows: that they are missing is a fault too. */
 #include "engine/detect/committee.h"
@@ -27,7 +27,8 @@ struct committee_settings {
 
 static const struct eddy_option options[] = {
     {"members", EDDY_OPT_STRINGS, offsetof(struct committee_settings, members), "", 0, 0, "",
-     "Which members judge: e1ph, novel (spikes), var24, var60, exceed, rough (bursts), low48, lowmax (less motion), "
+     "Which members judge: e1ph, novel (spikes), var24, var60, exceed, rough (bursts), low48, lowmax, calm (less "
+     "motion), "
      "cusum (drifts), level (shifts), phase (lost rhythm), stuck, miss. Unset: all.",
      NULL, 0, false},
     {"limits", EDDY_OPT_REAL, offsetof(struct committee_settings, limits), "1", .1, 100, "times",
@@ -38,7 +39,7 @@ static const struct eddy_option options[] = {
      "A value is not judged before it has had so many.", NULL, 0, false},
     {"memory", EDDY_OPT_REAL, offsetof(struct committee_settings, memory), "3000", 10, 1e9, "events",
      "Evidence must beat the key's largest so far, which fades in this time.", NULL, 0, false},
-    {"repeat", EDDY_OPT_REAL, offsetof(struct committee_settings, repeat), "1500", 10, 1e9, "events",
+    {"repeat", EDDY_OPT_REAL, offsetof(struct committee_settings, repeat), "500", 10, 1e9, "events",
      "An alarm doubles its member's limit, which comes down again in this time.", NULL, 0, false},
     {"block", EDDY_OPT_INT, offsetof(struct committee_settings, block), "24", 2, 60000, "events",
      "A member is calibrated by its statistic's maxima over blocks of this length.", NULL, 0, false},
@@ -155,7 +156,7 @@ const struct eddy_detector detector_committee = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "committee",
              "one member for each kind of fault, judged against the key's own history; needs no network", options,
              sizeof(struct committee_settings), committee_check},
-    .state_version = 1,
+    .state_version = 2,
     .state_bytes = committee_state_bytes,
     .judge = committee_judge,
 };

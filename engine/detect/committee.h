@@ -21,8 +21,9 @@ enum {
     COMMITTEE_BINS = 24,     /* most bins of a season */
     COMMITTEE_FEATURES = 12, /* of the one-step forecast */
     COMMITTEE_SHIFTS = 7,    /* of the rhythm */
-    COMMITTEE_MEMBERS = 13,
-    COMMITTEE_CALIBRATED = 10
+    COMMITTEE_YOUNG = 300,   /* rows in which runs and gaps of any length are usual */
+    COMMITTEE_MEMBERS = 14,
+    COMMITTEE_CALIBRATED = 11
 };
 #define COMMITTEE_LARGEST 1e150
 #define COMMITTEE_LEAST   1e-150 /* keeps what is divided by above 0 */

@@ -5,6 +5,7 @@
  *     var24   log(mean24 + .05),  var60  log(mean60 + .05)         a burst
  *     exceed  exceeding
  *     low48   -log(low_mean + .02 sd),  lowmax  -log(high_move + .02 sd)          less motion than ever
+ *     calm    -log(mean60 + .05)                                   errors smaller than ever
  *     rough   roughness                                            errors that alternate: noise upon the value
  *     cusum   log(1 + max(rising, falling))    rising = max(0, rising + clip(e / s, 4) - .3), falling the same for -e
  *     level   log(|fast - m97| / un + .05)     fast += (x - profile - fast) / 8
@@ -13,7 +14,9 @@
  *     stuck   (run + 1) / (longest run + 6)                        a frozen value
  *     novel   10 (excess beyond all earlier values) / (their range)
  *     miss    max(gap / (longest gap + 4), 2 (rate - .05) / (largest rate + .1))
- * The evidence is the statistic's r of calibration.h, for the last three the statistic itself. */
+ * The evidence is the statistic's r of calibration.h; for the last three the
+ * statistic itself.  A run that ends counts as at most 1.5 longest + 8 rows, a gap as at most 1.2 longest + 4, so that one
+ * fault does not hide the next; in the first 300 rows they count in full. */
 #include <math.h>
 
 #include "engine/detect/committee.h"
@@ -60,6 +63,11 @@ static double member_lowmax(struct committee_value *v, const struct committee_ev
     return -precise_log(in->high_move + .02 * v->sd + COMMITTEE_LEAST);
 }
 
+static double member_calm(struct committee_value *v, const struct committee_event *in)
+{
+    return windows_known(v, in) ? -precise_log(in->mean60 + .05) : NAN;
+}
+
 static double member_rough(struct committee_value *v, const struct committee_event *in)
 {
     return windows_known(v, in) ? (double)v->roughness : NAN;
@@ -104,7 +112,8 @@ static double member_stuck(struct committee_value *v, const struct committee_eve
         if (v->run < INT32_MAX) v->run++;
         return ((double)v->run + 1) / ((double)v->longest_run + 6);
     }
-    if (v->run > v->longest_run) v->longest_run = v->run;
+    if (v->run > v->longest_run)
+        v->longest_run = v->n > COMMITTEE_YOUNG ? (int32_t)fmin(v->run, 1.5 * v->longest_run + 8) : v->run;
     v->run = 0;
     return NAN;
 }
@@ -136,6 +145,7 @@ const struct committee_member committee_members[COMMITTEE_MEMBERS] = {
     {"cusum", "drift", 4.667, true, false, 7, member_cusum},
     {"level", "shift", 3.516, true, false, 8, member_level},
     {"phase", "rhythm", 3.281, true, false, 9, member_phase},
+    {"calm", "quiet", 5.853, true, true, 10, member_calm},
     {"stuck", "stuck", 1.5, false, true, -1, member_stuck},
     {"novel", "spike", .476, true, false, -1, member_novel},
     {"miss", "dropout", 1.2, false, false, -1, member_miss},

@@ -97,7 +97,8 @@ static void track_gap(struct committee_value *v, bool missing)
         v->since_gap = 0;
         return;
     }
-    if (v->gap > v->longest_gap) v->longest_gap = v->gap;
+    if (v->gap > v->longest_gap)
+        v->longest_gap = v->n > COMMITTEE_YOUNG ? (int32_t)fmin(v->gap, 1.2 * v->longest_gap + 4) : v->gap;
     v->gap = 0;
     v->most_missing -= (float)(1e-4 * (double)v->most_missing);
     if (v->missing_rate > v->most_missing) v->most_missing = v->missing_rate;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Golden values of the members of the committee (engine/detect), by an implementation of its own: written from the
-equations in DETECTION, section 11, over lists that hold the whole past instead of rings and running state.  A case is
+equations in DETECTION, section 11, and the comments in engine/detect, over lists that hold the whole past instead of rings and running state.  A case is
 written to tests/golden/committee/NAME.txt as
 
     season S                  steps; 0 = unknown; row t lies at phase (t mod S) / S
@@ -16,7 +16,7 @@ import os
 import random
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MEMBERS = "e1ph var24 var60 exceed low48 lowmax rough cusum level phase stuck novel miss".split()
+MEMBERS = "e1ph var24 var60 exceed low48 lowmax calm rough cusum level phase stuck novel miss".split()
 NAN = math.nan
 
 
@@ -114,7 +114,8 @@ class Committee:
             r["miss"] = max(self.gap / (self.longest_gap + 4), 2 * (self.rate - .05) / (self.most + .1))
             self.x.append(self.x[-1]), self.seen.append(False), self.z.append(0.0), self.over.append(False)
             return r
-        self.longest_gap, self.gap = max(self.longest_gap, self.gap), 0
+        usual = self.gap if t <= 300 else min(self.gap, int(1.2 * self.longest_gap + 4))
+        self.longest_gap, self.gap = max(self.longest_gap, usual), 0
         self.most = max(self.most * (1 - 1e-4), self.rate)
         self.since += 1
         follows, settled = self.since > 1, self.since > 8
@@ -148,6 +149,7 @@ class Committee:
         day, all_moves = [v for v in moves[:24] if v == v], [v for v in moves if v == v]
         r["var24"] = self.calibrated("var24", math.log(sum(self.z[-24:]) / 24 + .05))
         r["var60"] = self.calibrated("var60", math.log(sum(self.z[-60:]) / 60 + .05))
+        r["calm"] = self.calibrated("calm", -math.log(sum(self.z[-60:]) / 60 + .05))
         r["exceed"] = self.calibrated("exceed", sum(self.over[-20:]) / 20)
         r["rough"] = self.calibrated("rough", self.rough)
         if len(all_moves) > 24:
@@ -177,7 +179,8 @@ class Committee:
             self.run += 1
             r["stuck"] = (self.run + 1) / (self.longest_run + 6)
         else:
-            self.longest_run, self.run = max(self.longest_run, self.run), 0
+            usual = self.run if t <= 300 else min(self.run, int(1.5 * self.longest_run + 8))
+            self.longest_run, self.run = max(self.longest_run, usual), 0
         excess = max(v - self.high, self.low - v)
         if t > 100 and self.high > self.low and excess > 0:
             r["novel"] = 10 * excess / (self.high - self.low)
