@@ -292,14 +292,30 @@ Test(reference, a_full_disk_is_an_error)
     (void)fclose(out);
 }
 
-/* The small parts, and the experts that samples name. */
+struct committee {
+    struct eddy_strings members;
+    double limits;
+};
+
+/* The small parts, and the experts and detectors that samples name. */
 static const struct eddy_parts *with_experts(void)
 {
     enum { MOST = 40 };
     static const struct eddy_part fleet = {.struct_size = sizeof(fleet), .kind = EDDY_PART_EXPERT, .name = "fleet"};
     static const struct eddy_part network = {
         .struct_size = sizeof(network), .kind = EDDY_PART_EXPERT, .name = "network"};
-    static const struct eddy_part *list[MOST + 3];
+    static const struct eddy_part persistence = {
+        .struct_size = sizeof(persistence), .kind = EDDY_PART_EXPERT, .name = "persistence"};
+    static const struct eddy_option options[] = {
+        {"members", EDDY_OPT_STRINGS, offsetof(struct committee, members), "", 0, 0, "", "Who.", NULL, 0, false},
+        {"limits", EDDY_OPT_REAL, offsetof(struct committee, limits), "1", .1, 100, "", "How much.", NULL, 0, false},
+        {0}};
+    static const struct eddy_part committee = {.struct_size = sizeof(committee),
+                                               .kind = EDDY_PART_DETECTOR,
+                                               .name = "committee",
+                                               .options = options,
+                                               .settings_size = sizeof(struct committee)};
+    static const struct eddy_part *list[MOST + 5];
     static const struct eddy_parts all = {list};
     int n = 0;
     for (; parts.item[n]; n++) {
@@ -308,13 +324,15 @@ static const struct eddy_parts *with_experts(void)
     }
     list[n] = &fleet;
     list[n + 1] = &network;
+    list[n + 2] = &persistence;
+    list[n + 3] = &committee;
     return &all;
 }
 
 Test(samples, are_good_configurations)
 {
     static const char *const paths[] = {"config/sensors.yml", "config/prices.yml", "config/forecast.yml",
-                                        "config/fleet.yml"};
+                                        "config/fleet.yml", "config/faults.yml"};
     unsetenv("EDDY_BROKERS");
     unsetenv("EDDY_STATE");
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
