@@ -142,8 +142,8 @@ static const char best[] =
 const struct profile profiles_built_in[] = {
     {"forecast.profile", "fleet", "profile fleet", fleet},
     {"forecast.profile", "best", "profile best", best},
-    {"detect.sensitivity", "low", "sensitivity low", ""},
+    {"detect.sensitivity", "low", "sensitivity low", "detect: {threshold: 0.5}\n"},
     {"detect.sensitivity", "normal", "sensitivity normal", ""},
-    {"detect.sensitivity", "high", "sensitivity high", ""},
+    {"detect.sensitivity", "high", "sensitivity high", "detect: {threshold: 0.32}\n"},
     {0},
 };

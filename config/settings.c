@@ -187,7 +187,8 @@ static const struct eddy_option incident_options[] = {
 
 static const struct eddy_option detect_options[] = {
     {"sensitivity", EDDY_OPT_ENUM, AT(detect, sensitivity), "normal", 0, 0, "low|normal|high",
-     "Sets the constants of the detectors together. Whatever else is written still wins.", NULL, 0, false},
+     "How much it takes, for all detectors together: sets detect.threshold, which still wins when it is written.",
+     NULL, 0, false},
     {"threshold", EDDY_OPT_REAL, AT(detect, threshold), "0.4", 1e-6, 1, "score",
      "A record is an anomaly when its score reaches this.", NULL, 0, false},
     {"warmup", EDDY_OPT_INT, AT(detect, warmup), "50", 0, 1e9, "events", "Events of a key before it is scored.", NULL,

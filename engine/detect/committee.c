@@ -5,6 +5,7 @@
  *     strength  = r / (k (1 + bump))                        the member speaks when this reaches 1
  *     alarm     when some member of some value speaks, the value is old enough and the key is not mute;
  *               bump += 1 for the member that speaks loudest (largest r / k); then mute
+ *     k         = limit x limits x threshold / .4           so that detect.threshold moves all detectors; stuck and miss: limit
  *     evidence  = threshold x the largest strength, at most 1; score: the same, 0 while mute
  *     support   = the largest r / k: how nearly the committee would speak, whatever it has said before
  * low48, lowmax, calm and stuck speak once in an episode, which ends when they have been within their limits for 48 rows.
@@ -18,6 +19,7 @@
 #include "engine/detect/detectors.h"
 
 enum { EPISODE_QUIET = 48 };
+static const double USUAL_THRESHOLD = .4; /* of detect.threshold: there the limits are those of the table */
 
 struct committee_settings {
     struct eddy_strings members;
@@ -73,7 +75,7 @@ static void committee_hear(struct committee_opinion *o, int m, double ratio, dou
 }
 
 static struct committee_opinion committee_ask(const struct committee_settings *s, struct committee_value *v,
-                                              const struct committee_event *in)
+                                              const struct committee_event *in, double limits)
 {
     struct committee_opinion o = {.speaker = -1}, quiet = {.speaker = -1};
     bool over = false;
@@ -82,7 +84,7 @@ static struct committee_opinion committee_ask(const struct committee_settings *s
         if (!committee_has(s, member->name)) continue;
         v->bump[m] -= (float)((double)v->bump[m] / s->repeat);
         const double r = committee_evidence(member, v, in, s->block, s->memory);
-        const double ratio = r / (member->limit * (member->scalable ? s->limits : 1));
+        const double ratio = r / (member->limit * (member->scalable ? limits : 1));
         o.support = fmax(o.support, ratio);
         over = over || (member->once && ratio >= 1);
         committee_hear(member->once ? &quiet : &o, m, ratio, ratio / (1 + (double)v->bump[m]));
@@ -103,7 +105,7 @@ static struct committee_opinion committee_value(const struct committee_settings 
     if (!committee_begin(v, in->x[value], &in->season, &event)) return (struct committee_opinion){.speaker = -1};
     if (!event.missing) committee_foresee(v, &event);
     committee_windows(v, &event);
-    const struct committee_opinion o = committee_ask(s, v, &event);
+    const struct committee_opinion o = committee_ask(s, v, &event, s->limits * in->threshold / USUAL_THRESHOLD);
     committee_learn(v, &event);
     const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;
     if (v->n < warmup) return (struct committee_opinion){.support = o.support, .speaker = -1};

@@ -10,14 +10,13 @@
 #include "engine/detect/detectors.h"
 
 enum { FAULT = 2000, SERIES = 20, DAY = 24 };
-static const double THRESHOLD = .4;
 
 struct sensor {
     void *settings, *state;
     size_t bytes;
     int n_values;
     int64_t n;
-    double score, evidence, support;
+    double threshold, score, evidence, support;
     float attribution[4];
 };
 
@@ -25,7 +24,7 @@ static void sensor_open(struct sensor *s, int n_values)
 {
     struct eddy_error err = {0};
     const struct eddy_detector *d = &detector_committee;
-    *s = (struct sensor){.settings = calloc(1, d->part.settings_size), .n_values = n_values};
+    *s = (struct sensor){.settings = calloc(1, d->part.settings_size), .n_values = n_values, .threshold = .4};
     cr_assert_geq(config_part_defaults(&d->part, s->settings, &err), 0, "%s", err.message);
     s->bytes = d->state_bytes(s->settings, n_values, 1);
     s->state = calloc(1, s->bytes);
@@ -51,7 +50,7 @@ static bool sensor_add(struct sensor *s, const double *x, struct eddy_season sea
                                      .residual = unknown,
                                      .count = s->n,
                                      .season = season,
-                                     .threshold = THRESHOLD,
+                                     .threshold = s->threshold,
                                      .warmup = s->n < 50,
                                      .warmup_events = 50,
                                      .support = NAN};
@@ -61,7 +60,7 @@ static bool sensor_add(struct sensor *s, const double *x, struct eddy_season sea
     s->evidence = verdict.evidence;
     s->support = verdict.support;
     cr_assert(verdict.score >= 0 && verdict.evidence <= 1 && verdict.score <= verdict.evidence);
-    return s->score >= THRESHOLD;
+    return s->score >= s->threshold;
 }
 
 static struct eddy_season day_at(int64_t t)
@@ -222,7 +221,7 @@ Test(committee, is_mute_after_an_alarm_but_goes_on_saying_what_it_sees)
         const bool alarm = sensor_add(&s, &x, day_at(t));
         if (t < FAULT) continue;
         alarms += alarm;
-        beyond += s.evidence >= THRESHOLD;
+        beyond += s.evidence >= s.threshold;
     }
     cr_assert_eq(alarms, 1, "%d", alarms);
     cr_assert_gt(beyond, 10, "%d", beyond);
@@ -379,4 +378,28 @@ Test(committee, finds_the_fourth_dropout_as_it_found_the_first)
     }
     cr_assert_eq(found_in, 4, "%d", found_in);
     sensor_close(&s);
+}
+
+/* Alarms in 10 clean sensors at this detect.threshold. */
+static int alarms_at(double threshold)
+{
+    int alarms = 0;
+    for (int i = 0; i < 10; i++) {
+        struct plant p = {.seed = (uint64_t)i + 300};
+        struct sensor s;
+        sensor_open(&s, 1);
+        s.threshold = threshold;
+        for (int t = 0; t < 4000; t++) {
+            const double x = plant_step(&p, t);
+            alarms += sensor_add(&s, &x, day_at(t));
+        }
+        sensor_close(&s);
+    }
+    return alarms;
+}
+
+Test(committee, is_quieter_at_a_higher_threshold)
+{
+    const int high = alarms_at(.32), normal = alarms_at(.4), low = alarms_at(.5);
+    cr_assert(low < normal && normal < high, "%d, %d, %d", low, normal, high);
 }
