@@ -10,6 +10,8 @@
 extern const struct eddy_detector detector_exceedance;
 extern const struct eddy_detector detector_machine;
 extern const struct eddy_detector detector_chart;
+extern const struct eddy_detector detector_stuck;
+extern const struct eddy_detector detector_missing;
 extern const struct eddy_detector detector_committee;
 
 #endif

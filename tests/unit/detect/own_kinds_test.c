@@ -1,0 +1,127 @@
+/* Detectors that open incidents without touching the score: stuck and missing. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "config/config.h"
+#include "engine/detect/detectors.h"
+
+struct bench {
+    const struct eddy_detector *part;
+    const void *settings;
+    void *state;
+    int64_t n;
+};
+
+static void bench_open(struct bench *b, const struct eddy_detector *part, const void *settings, int n_values)
+{
+    *b = (struct bench){.part = part, .settings = settings};
+    b->state = calloc(1, part->state_bytes(settings, n_values, 1));
+}
+
+static bool holds(struct bench *b, const double *x, int n_values)
+{
+    float parts[4] = {0};
+    struct eddy_verdict out = {.attribution = parts, .support = NAN};
+    const struct eddy_evidence in = {.n_values = n_values, .n_horizons = 1, .x = x, .count = b->n++, .threshold = .4};
+    b->part->judge(b->settings, b->state, &in, &out);
+    cr_assert(out.score == 0 && out.evidence == 0);
+    float sum = 0;
+    for (int i = 0; i < n_values; i++) {
+        cr_assert(isfinite(parts[i]) && parts[i] >= 0);
+        sum += parts[i];
+    }
+    cr_assert_eq(sum > 0, out.holds != 0, "whose it is is told");
+    return out.holds != 0;
+}
+
+/* The part's defaults, as the head of each table gives them. */
+static const struct {
+    int64_t min_run, after;
+    double ratio;
+} stuck = {40, 300, 2};
+static const struct {
+    int64_t min_gap, after;
+    double ratio, margin;
+} missing = {5, 300, 1.2, .1};
+
+static bool one(struct bench *b, double x)
+{
+    return holds(b, &x, 1);
+}
+
+Test(stuck, holds_from_the_40th_identical_value_until_it_moves)
+{
+    struct bench b;
+    bench_open(&b, &detector_stuck, &stuck, 1);
+    for (int i = 0; i < 400; i++) cr_assert_not(one(&b, i));
+    for (int i = 1; i < 40; i++) cr_assert_not(one(&b, -1), "%d", i);
+    for (int i = 40; i < 100; i++) cr_assert(one(&b, i % 7 ? -1 : (double)NAN), "%d", i);
+    cr_expect_not(one(&b, 5));
+    free(b.state);
+}
+
+Test(stuck, takes_twice_the_longest_run_before)
+{
+    struct bench b;
+    bench_open(&b, &detector_stuck, &stuck, 1);
+    for (int i = 0; i < 1200; i++) cr_assert_not(one(&b, i / 30), "steps of 30 are its way");
+    for (int i = 1; i < 60; i++) cr_assert_not(one(&b, -1), "%d", i);
+    cr_expect(one(&b, -1));
+    free(b.state);
+}
+
+Test(stuck, lets_constant_values_be)
+{
+    struct bench b;
+    bench_open(&b, &detector_stuck, &stuck, 1);
+    for (int i = 0; i < 5000; i++) cr_assert_not(one(&b, 3));
+    free(b.state);
+}
+
+Test(stuck, finds_a_second_fault_no_longer_than_the_first)
+{
+    struct bench b;
+    bench_open(&b, &detector_stuck, &stuck, 1);
+    int found = 0;
+    for (int fault = 0; fault < 2; fault++) {
+        for (int i = 0; i < 400; i++) cr_assert_not(one(&b, i));
+        bool any = false;
+        for (int i = 0; i < 200; i++) any |= one(&b, -1);
+        found += any;
+    }
+    cr_expect_eq(found, 2);
+    free(b.state);
+}
+
+Test(missing, holds_from_the_fifth_missing_value_and_ends_soon_after_values_are_back)
+{
+    struct bench b;
+    bench_open(&b, &detector_missing, &missing, 1);
+    for (int i = 0; i < 400; i++) cr_assert_not(one(&b, i));
+    int after = 0;
+    while (!one(&b, NAN)) cr_assert_lt(++after, 5);
+    for (int i = 0; i < 20; i++) cr_assert(one(&b, NAN));
+    for (after = 0; one(&b, 1); after++) cr_assert_lt(after, 100);
+    free(b.state);
+}
+
+Test(missing, lets_gaps_of_the_usual_length_and_rate_be)
+{
+    struct bench b;
+    bench_open(&b, &detector_missing, &missing, 1);
+    for (int i = 0; i < 5000; i++) cr_assert_not(one(&b, i % 20 < 8 ? (double)NAN : i), "%d", i);
+    for (int i = 0; i < 13; i++) cr_assert_not(one(&b, NAN), "%d", i);
+    bool any = false;
+    for (int i = 0; i < 10; i++) any |= one(&b, NAN);
+    cr_expect(any);
+    free(b.state);
+}
+
+Test(missing, does_not_miss_what_has_never_been_there)
+{
+    struct bench b;
+    bench_open(&b, &detector_missing, &missing, 2);
+    for (int i = 0; i < 2000; i++) cr_assert_not(holds(&b, (double[]){i, NAN}, 2));
+    free(b.state);
+}
