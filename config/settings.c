@@ -182,6 +182,10 @@ static const struct eddy_option incident_options[] = {
      NULL, 0, false},
     {"ongoing", EDDY_OPT_DURATION, AT(incident, ongoing), "1d", 0, 36500 * DAY, "of event time",
      "An open incident is told of again after so long; 0 tells of opening and closing only.", NULL, 0, false},
+    {"sink", EDDY_OPT_PART, AT(incident, sink), "", 0, 0, "",
+     "Where incidents go as records of their own, such as {kafka: {topic: incidents}}. Without it they stand in the "
+     "results, as the list incidents.",
+     NULL, EDDY_PART_SINK, false},
     {0},
 };
 

@@ -180,6 +180,10 @@ struct eddy_codec {
     /* The categories that the settings name, written as discover() writes names; returns their count, 0 = none.  May be
      * NULL: none. */
     eddy_status (*categories)(void *codec, struct eddy_buffer *names, struct eddy_error *);
+    /* Appends the i-th incident of a result as a record of its own, without a line end.  May be NULL: then incidents
+     * have no sink of their own. */
+    eddy_status (*encode_incident)(void *codec, const struct eddy_result *, int i, struct eddy_buffer *out,
+                                   struct eddy_error *);
 };
 
 #ifdef __cplusplus

@@ -76,6 +76,7 @@ static void print_topology(const struct settings *s)
     for (int i = 0; i < topics->n; i++) printf("%s%s", i ? ", " : " ", topics->item[i]);
     printf("\ncodec      %s\n", s->codec.part->name);
     print_sink("sink       ", &s->sink);
+    if (s->detect.incidents.sink.part) print_sink("\nincidents  ", &s->detect.incidents.sink);
     print_sink("\nbad        ", &s->errors.dead_letter);
     printf("%s\n", s->errors.tolerance == TOLERANCE_NONE ? ", and the first one stops the pipeline" : "");
 }
@@ -86,8 +87,7 @@ static void print_experts(const struct forecast_settings *f)
     char word[32];
     if (f->profile > 0)
         printf("profile    %s; --print shows what it sets\n", option_word("forecast", "profile", f->profile, word));
-    for (int i = 0; i < f->experts.n; i++)
-        printf("%s%s", i ? ", " : "experts    ", f->experts.item[i].part->name);
+    for (int i = 0; i < f->experts.n; i++) printf("%s%s", i ? ", " : "experts    ", f->experts.item[i].part->name);
     if (f->experts.n > 1) {
         static const char *const kinds[] = {[MIX_HEDGE] = "by their losses",
                                             [MIX_STACK] = "by fitted weights",
@@ -160,6 +160,7 @@ static void write_topology(struct json_out *j, const struct settings *s)
     json_close(j, '}');
     json_text(j, "codec", s->codec.part->name);
     write_sink(j, "sink", &s->sink);
+    if (s->detect.incidents.sink.part) write_sink(j, "incidents", &s->detect.incidents.sink);
     write_sink(j, "dead_letter", &s->errors.dead_letter);
     json_text(j, "tolerance", option_word("errors", "tolerance", s->errors.tolerance, word));
 }
@@ -303,6 +304,8 @@ static eddy_status check_brokers(const struct check *c, struct eddy_error *err)
     if (s->source.part == &source_kafka.part) rc = check_source(c, &n_partitions, &n_members, err);
     if (rc >= 0 && s->sink.part == &sink_kafka.part) rc = check_sink(c, &s->sink, n_partitions, err);
     if (rc >= 0 && s->errors.dead_letter.part == &sink_kafka.part) rc = check_sink(c, &s->errors.dead_letter, 0, err);
+    if (rc >= 0 && s->detect.incidents.sink.part == &sink_kafka.part)
+        rc = check_sink(c, &s->detect.incidents.sink, 0, err);
     if (rc < 0) return rc;
     if (c->json) json_close(c->json, ']');
     if (n_members >= 0 && c->json) json_int(c->json, "group_members", n_members);

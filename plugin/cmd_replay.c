@@ -17,7 +17,7 @@
 struct args {
     struct command_list sets;
     struct history history;
-    const char *output, *metrics, *state, *model, *dead_letter;
+    const char *output, *metrics, *state, *model, *dead_letter, *incidents;
     const char *score_rows, *scale_rows, *labels, *report;
     bool json;
 };
@@ -35,6 +35,8 @@ static const struct command_option options[] = {
     {"scale-rows", COMMAND_TEXT, offsetof(struct args, scale_rows), "A:B",
      "errors over the standard deviation of these rows of their series"},
     {"dead-letter", COMMAND_TEXT, offsetof(struct args, dead_letter), "PATH", "bad records as JSON lines"},
+    {"incidents", COMMAND_TEXT, offsetof(struct args, incidents), "PATH",
+     "incidents as JSON lines, and not in the results"},
     {"state", COMMAND_TEXT, offsetof(struct args, state), "DIR", "keep the state here; default: thrown away"},
     {"model", COMMAND_TEXT, offsetof(struct args, model), "FILE", "start from the weights of this safetensors file"},
     {"json", COMMAND_FLAG, offsetof(struct args, json), NULL, "the figures on stdout as JSON"},
@@ -109,6 +111,7 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
         pipeline_dead_letters(p, a->dead_letter);
     rc = history_open(&a->history, p, &r->names, &r->misused, err);
     if (rc >= 0 && a->output) pipeline_write(p, a->output);
+    if (rc >= 0 && a->incidents) pipeline_incidents(p, a->incidents);
     if (rc < 0) return rc;
     rc = pipeline_spare_inputs(p, err);
     if (rc >= 0) rc = pipeline_spare_output(p, "--metrics", a->metrics, err);

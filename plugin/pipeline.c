@@ -10,6 +10,7 @@ eddy_status pipeline_bare(struct pipeline *p, const struct settings *settings, s
 {
     *p = (struct pipeline){.settings = *settings};
     p->request.settings = &p->settings;
+    p->request.incidents_apart = settings->detect.incidents.sink.part != NULL;
     p->request.sink_request = (struct sink_request){.name = settings->name, .source = &p->settings.source};
     eddy_status rc = config_part_defaults(&codec_csv.part, &p->csv_in, err);
     if (rc >= 0) rc = config_part_defaults(&codec_csv.part, &p->csv_out, err);
@@ -61,6 +62,8 @@ eddy_status pipeline_configured(struct pipeline *p, const struct settings *setti
     if (rc < 0) return rc;
     p->request.sink = (const struct eddy_sink *)(const void *)settings->sink.part;
     p->request.sink_settings = settings->sink.settings;
+    p->request.incidents = (const struct eddy_sink *)(const void *)settings->detect.incidents.sink.part;
+    p->request.incidents_settings = settings->detect.incidents.sink.settings;
     if (settings->source.part == &source_file.part) return pipeline_read_files(p, settings->source.settings, err);
     p->request.source = (const struct eddy_source *)(const void *)settings->source.part;
     p->request.source_settings = settings->source.settings;
@@ -94,6 +97,14 @@ void pipeline_dead_letters(struct pipeline *p, const char *path)
     if (!path) return;
     p->dead_letter = (struct file_sink_settings){.path = path};
     p->settings.errors.dead_letter = (struct eddy_choice){&sink_file.part, &p->dead_letter, "--dead-letter"};
+}
+
+void pipeline_incidents(struct pipeline *p, const char *path)
+{
+    p->incidents = (struct file_sink_settings){.path = path};
+    p->request.incidents = &sink_file;
+    p->request.incidents_settings = &p->incidents;
+    p->request.incidents_apart = true;
 }
 
 /* ---- inputs that would be written to ---- */
@@ -144,6 +155,8 @@ eddy_status pipeline_spare_inputs(const struct pipeline *p, struct eddy_error *e
     const char *results = configured ? sink->where : q->sink == &sink_file ? "--output" : "results";
     eddy_status rc = EDDY_OK;
     if (q->sink) rc = pipeline_spare_from(&files, results, &q->sink->part, q->sink_settings, err);
+    if (rc >= 0 && q->incidents)
+        rc = pipeline_spare_from(&files, "incidents", &q->incidents->part, q->incidents_settings, err);
     if (rc >= 0 && dead->part) rc = pipeline_spare_from(&files, dead->where, dead->part, dead->settings, err);
     return rc;
 }

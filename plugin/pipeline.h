@@ -16,7 +16,7 @@ struct pipeline {
     struct file_inputs *inputs;
     struct kafka_range_settings range;
     struct csv_settings csv_in, csv_out;
-    struct file_sink_settings output, dead_letter;
+    struct file_sink_settings output, dead_letter, incidents;
 };
 
 /* Everything as configured: `run`. */
@@ -30,6 +30,8 @@ eddy_status pipeline_read_past(struct pipeline *, const char *from, const char *
 void pipeline_write(struct pipeline *, const char *path);
 /* Bad records as JSON lines in a file; NULL = logged and counted only. */
 void pipeline_dead_letters(struct pipeline *, const char *path);
+/* Incidents as JSON lines in a file, and not in the results. */
+void pipeline_incidents(struct pipeline *, const char *path);
 /* Call them when all ends are known and before driver_open(): EDDY_ECONFIG, naming both, when results or dead letters, or
  * what a command itself writes to `path` (NULL = nothing), would go into a file that is read. */
 eddy_status pipeline_spare_inputs(const struct pipeline *, struct eddy_error *);

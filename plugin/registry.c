@@ -35,7 +35,7 @@ static const struct part_kind {
     int kind;
     size_t size, must_end;
 } part_kinds[] = {
-    {EDDY_PART_CODEC, sizeof(struct eddy_codec), sizeof(struct eddy_codec)},
+    {EDDY_PART_CODEC, sizeof(struct eddy_codec), offsetof(struct eddy_codec, encode_incident)},
     {EDDY_PART_LAYER, sizeof(struct eddy_layer), sizeof(struct eddy_layer)},
     {EDDY_PART_DETECTOR, sizeof(struct eddy_detector), offsetof(struct eddy_detector, max_values)},
     {EDDY_PART_EXPERT, sizeof(struct eddy_expert), sizeof(struct eddy_expert)},

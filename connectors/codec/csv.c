@@ -8,6 +8,7 @@
 #include "connectors/codec/csv_map.h"
 #include "connectors/codec/csv_write.h"
 #include "connectors/codec/json.h"
+#include "connectors/codec/json_incident.h"
 #include "connectors/codec/number.h"
 #include "connectors/codec/utf8.h"
 
@@ -375,6 +376,13 @@ static eddy_status csv_check(const void *settings, struct eddy_error *err)
     return rc;
 }
 
+/* Incidents are JSON lines: they nest. */
+static eddy_status csv_encode_incident(void *codec, const struct eddy_result *result, int i, struct eddy_buffer *out,
+                                       struct eddy_error *err)
+{
+    return json_incident_record(result, i, ((const struct csv_codec *)codec)->settings->time_format, out, err);
+}
+
 static const struct eddy_option csv_options[] = {
     {.name = "columns",
      .type = EDDY_OPT_STRINGS,
@@ -442,4 +450,5 @@ const struct eddy_codec codec_csv = {
     .encode = csv_encode,
     .close = csv_close,
     .categories = csv_categories,
+    .encode_incident = csv_encode_incident,
 };

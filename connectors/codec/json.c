@@ -6,6 +6,7 @@
 
 #include "connectors/codec/codecs.h"
 #include "connectors/codec/json_general.h"
+#include "connectors/codec/json_incident.h"
 #include "connectors/codec/json_scan.h"
 #include "connectors/codec/json_write.h"
 #include "connectors/codec/utf8.h"
@@ -308,6 +309,12 @@ static eddy_status json_check(const void *settings, struct eddy_error *err)
     return rc;
 }
 
+static eddy_status json_encode_incident(void *codec, const struct eddy_result *result, int i, struct eddy_buffer *out,
+                                        struct eddy_error *err)
+{
+    return json_incident_record(result, i, ((const struct json_codec *)codec)->settings->time_format, out, err);
+}
+
 static const struct eddy_option json_options[] = {
     {.name = "key",
      .type = EDDY_OPT_STRING,
@@ -369,4 +376,5 @@ const struct eddy_codec codec_json = {
     .encode = json_encode,
     .close = json_close,
     .categories = json_categories,
+    .encode_incident = json_encode_incident,
 };

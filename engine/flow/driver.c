@@ -92,6 +92,7 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
         rc = ((const struct eddy_sink *)(const void *)dead->part)
                  ->open(dead->settings, &letters, &d->dead_letters, err);
     }
+    if (rc >= 0) rc = driver_open_incidents(d, err);
     const struct source_request source = {
         .name = d->settings->name, .limits = &d->limits, .listener = {d, driver_assign, driver_revoke}};
     if (rc >= 0) rc = q->source->open(q->source_settings, &source, &d->source, err);
@@ -145,6 +146,7 @@ static int64_t driver_outstanding(const struct driver *d)
     const struct eddy_sink *letters = (const struct eddy_sink *)(const void *)d->settings->errors.dead_letter.part;
     if (d->sink) n += d->request.sink->outstanding(d->sink);
     if (d->dead_letters) n += letters->outstanding(d->dead_letters);
+    if (d->incidents) n += d->request.incidents->outstanding(d->incidents);
     return n;
 }
 
@@ -154,6 +156,7 @@ static eddy_status driver_service(struct driver *d, int timeout_ms, struct eddy_
     eddy_status rc = EDDY_OK;
     if (d->sink) rc = d->request.sink->service(d->sink, timeout_ms, err);
     if (rc >= 0 && d->dead_letters) rc = letters->service(d->dead_letters, d->sink ? 0 : timeout_ms, err);
+    if (rc >= 0 && d->incidents) rc = d->request.incidents->service(d->incidents, 0, err);
     return rc;
 }
 
@@ -325,6 +328,7 @@ void driver_close(struct driver *d)
     while (d->n_lanes > 0) driver_free_lane(d, d->lanes[0]);
     if (d->sink) d->request.sink->close(d->sink);
     if (d->dead_letters) letters->close(d->dead_letters);
+    if (d->incidents) d->request.incidents->close(d->incidents);
     if (d->codec) d->codec_type->close(d->codec);
     if (d->sink_codec) d->sink_codec_type->close(d->sink_codec);
     if (d->context_codec) d->request.context_codec->close(d->context_codec);

@@ -46,12 +46,15 @@ struct driver_request {
     const char *state_path;           /* instead of settings->state.path; NULL = that */
     const char *model_path;           /* a model file that new lanes start from; NULL = the one kept with the state */
     struct window_set *gather;        /* training windows are copied there (lane.h); NULL = no */
-    bool commit;                      /* commit positions to the source */
-    bool forget_tombstones;           /* payload NULL: forget the key; else skip and count */
-    int chunk;                        /* most records per poll; 0 = 1024 */
-    bool experts;                     /* results tell of every expert (lane.h) */
-    bool flush_each;                  /* filter: service the sink after every turn */
-    const volatile sig_atomic_t *stop;                            /* set: drain, checkpoint, end; may be NULL */
+    const struct eddy_sink *incidents; /* where incidents go as records of their own; NULL = nowhere */
+    const void *incidents_settings;
+    bool incidents_apart;              /* results do not tell of incidents in full */
+    bool commit;                       /* commit positions to the source */
+    bool forget_tombstones;            /* payload NULL: forget the key; else skip and count */
+    int chunk;                         /* most records per poll; 0 = 1024 */
+    bool experts;                      /* results tell of every expert (lane.h) */
+    bool flush_each;                   /* filter: service the sink after every turn */
+    const volatile sig_atomic_t *stop; /* set: drain, checkpoint, end; may be NULL */
     void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */
     /* A record that could not be used, after it went to the dead letters; may be NULL. */
     void (*on_bad)(void *context, const struct eddy_record *, const struct eddy_error *);

@@ -33,8 +33,8 @@ static eddy_status feed_go_on(struct driver *d, int stalls, struct eddy_error *e
 
 /* Sends all messages, however long the sink takes; stops early when the lane was revoked meanwhile.  A program that is
  * told to stop while the broker is away gives up: what was not sent lies behind the checkpoint and comes again. */
-static eddy_status feed_send(struct driver *d, const struct eddy_sink *type, void *sink,
-                             const struct sink_message *messages, int n, struct eddy_error *err)
+eddy_status driver_send(struct driver *d, const struct eddy_sink *type, void *sink,
+                        const struct sink_message *messages, int n, struct eddy_error *err)
 {
     int sent = 0, stalls = 0;
     eddy_status rc = EDDY_OK;
@@ -81,7 +81,7 @@ static eddy_status feed_dead_letter(struct driver *d, const struct eddy_record *
                                          .headers = headers,
                                          .n_headers = sizeof(headers) / sizeof(headers[0])};
     const struct eddy_sink *type = (const struct eddy_sink *)(const void *)d->settings->errors.dead_letter.part;
-    return feed_send(d, type, d->dead_letters, &message, 1, err);
+    return driver_send(d, type, d->dead_letters, &message, 1, err);
 }
 
 static eddy_status feed_bad(struct driver *d, const struct eddy_record *r, const struct eddy_error *why,
@@ -199,6 +199,12 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
         if (d->request.on_result) d->request.on_result(d->request.context, r);
         if (!d->sink) continue;
         d->starts[*n_messages] = d->encoded.len;
+        struct eddy_result plain;
+        if (d->request.incidents_apart && r->n_incidents > 0) {
+            plain = *r;
+            plain.n_incidents = 0;
+            r = &plain;
+        }
         eddy_status rc = d->sink_codec_type->encode(d->sink_codec, r, &d->encoded, err);
         if (rc < 0) return rc;
         d->messages[(*n_messages)++] = (struct sink_message){
@@ -243,7 +249,8 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
         }
         eddy_status rc = feed_encode(d, dl, events, taken, &n_messages, err);
         driver_stage(d, &d->stats.cpu_encode, cpu);
-        if (rc >= 0 && d->sink) rc = feed_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
+        if (rc >= 0 && d->sink) rc = driver_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
+        if (rc >= 0) rc = driver_send_incidents(d, dl, events, taken, err);
         if (rc >= 0 && d->request.flush_each && d->sink) rc = d->request.sink->service(d->sink, 0, err);
         driver_stage(d, &d->stats.cpu_send, cpu);
         if (rc < 0) return rc;

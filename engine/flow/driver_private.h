@@ -26,7 +26,7 @@ struct driver {
     struct driver_request request;
     const struct settings *settings;
     struct eddy_limits limits;
-    void *source, *sink, *dead_letters, *codec, *sink_codec, *context_codec;
+    void *source, *sink, *dead_letters, *incidents, *codec, *sink_codec, *context_codec;
     const struct eddy_codec *codec_type, *sink_codec_type;
     struct trainer *trainer;
     struct store_lock *lock;
@@ -80,5 +80,14 @@ int64_t driver_next(const struct driver_lane *);
 
 /* driver_feed.c */
 eddy_status driver_feed(struct driver *, const struct source_batch *, struct eddy_error *);
+/* Sends all messages of the lane in hand, however long the sink takes. */
+eddy_status driver_send(struct driver *, const struct eddy_sink *, void *sink, const struct sink_message *, int n,
+                        struct eddy_error *);
+
+/* driver_incidents.c */
+eddy_status driver_open_incidents(struct driver *, struct eddy_error *);
+/* What the results of n events tell of incidents; their records must have been sent: it uses the same scratch. */
+eddy_status driver_send_incidents(struct driver *, const struct driver_lane *, const struct lane_event *, int n,
+                                  struct eddy_error *);
 
 #endif

@@ -90,7 +90,8 @@ int lane_most_events(const struct lane *l)
     for (int k = 0; k < p->n_networks; k++)
         width += (size_t)p->networks[k].net->n_in + (size_t)p->networks[k].net->n_out;
     size_t floats = (size_t)p->n_channels * width;
-    size_t each = floats * sizeof(float) + l->values_each * sizeof(double);
+    size_t each = (size_t)p->n_kinds * sizeof(struct eddy_incident) + floats * sizeof(float) +
+                  l->values_each * sizeof(double);
     size_t most = SCRATCH_BYTES / each;
     return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int)most;
 }

@@ -1,0 +1,73 @@
+#!/bin/bash
+# Incidents: the same live, replayed, and after kill -9; in the results, or as records of their own.
+# shellcheck source=tests/flow/lib.sh
+source "$(dirname "$0")/lib.sh"
+conf=$scratch/flow.yml
+config "$conf"
+cat >>"$conf" <<YAML
+detect: {detectors: [exceedance, stuck, missing], incidents: {sink: {file: {path: $scratch/incidents.jsonl}}}}
+YAML
+# k0 jumps and comes back, k1 stands still, k2 goes missing, k3 has nothing.
+series 20000 4 | awk '{
+    i = int((NR - 1) / 4)
+    if (/"k0"/ && i >= 900 && i < 920) sub(/"v":.*/, "\"v\":95.5}")
+    if (/"k1"/ && i >= 1100 && i < 1200) sub(/"v":.*/, "\"v\":7.25}")
+    if (/"k2"/ && i >= 1300 && i < 1330) sub(/"v":.*/, "\"v\":null}")
+    print
+}' >"$scratch/in.jsonl"
+
+run check "$conf"
+expect 0 "check says where incidents go" "incidents  file"
+run replay "$conf" --input "$scratch/in.jsonl" --output "$scratch/replay.jsonl" --incidents "$scratch/told.jsonl"
+expect 0 "a replay writes incidents apart"
+check "each kind opens once and closes, with a start, an end and what drove it" python3 - "$scratch/told.jsonl" <<'PY'
+import json, sys
+rows = [json.loads(l) for l in open(sys.argv[1])]
+for key, kind in (("k1", "stuck"), ("k2", "missing")):
+    own = [r for r in rows if r["kind"] == kind]
+    assert [(r["key"], r["state"]) for r in own] == [(key, "open"), (key, "closed")], own
+    assert own[0]["id"] == own[1]["id"] and own[0]["end"] is None and own[1]["end"] > own[1]["start"], own
+    assert own[1]["peak"]["values"]["v"]["share"] == 1, own
+jump = [r for r in rows if r["key"] == "k0" and r["kind"] == "anomaly" and r["state"] == "open"]
+assert any(r["peak"]["values"]["v"]["y"] == 95.5 and r["peak"]["score"] > .4 for r in jump), jump
+PY
+check "records carry the id of what is open, and nothing in full" python3 - "$scratch" <<'PY'
+import json, sys
+told = {json.loads(l)["id"] for l in open(sys.argv[1] + "/told.jsonl")}
+rows = [json.loads(l) for l in open(sys.argv[1] + "/replay.jsonl")]
+ids = {r["incident"] for r in rows if "incident" in r}
+assert ids == told and not any("incidents" in r for r in rows), (ids, told)
+PY
+
+sed 's|, incidents: {sink: .*}}}}|}|' "$conf" >"$scratch/inline.yml"
+run replay "$scratch/inline.yml" --input "$scratch/in.jsonl" --output "$scratch/inline.jsonl"
+expect 0 "a sink is not needed"
+check "without a sink the results tell the same" python3 - "$scratch" <<'PY'
+import json, sys
+told = [json.loads(l) for l in open(sys.argv[1] + "/told.jsonl")]
+inline = [dict(i, key=r["key"], src=r["src"]) for r in map(json.loads, open(sys.argv[1] + "/inline.jsonl"))
+          for i in r.get("incidents", [])]
+assert inline == told and told
+PY
+
+# ---- live, killed now and then ----
+append="--set sink.file.append=true --set detect.incidents.sink.file.append=true"
+for delay in 0.05 0.1 0.15; do
+    # shellcheck disable=SC2086
+    "$EDDY" run "$conf" $append --set state.checkpoint=20ms >/dev/null 2>&1 &
+    pid=$!
+    sleep $delay
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+done
+# shellcheck disable=SC2086
+run run "$conf" $append
+expect 0 "after kill -9 it runs to the end"
+# src names the file either way; what was written twice is the same twice.
+check "killed and restarted it tells of the same incidents" python3 - "$scratch" <<'PY'
+import json, sys
+def rows(name):
+    return {(r["src"]["offset"], r["id"]): r for r in map(json.loads, open(sys.argv[1] + "/" + name))}
+assert rows("incidents.jsonl") == rows("told.jsonl") and len(rows("told.jsonl")) >= 6
+PY
+finish
