@@ -22,8 +22,8 @@ struct chart_settings {
 
 #define AT(member) offsetof(struct chart_settings, member)
 static const struct eddy_option options[] = {
-    {"rate", EDDY_OPT_REAL, AT(rate), "0.1", 1e-4, 1, "per event", "Weight of the newest event in the averages.", NULL,
-     0, false},
+    {"rate", EDDY_OPT_REAL, AT(rate), "0.1", 1e-4, 1, "per event", "Weight of the newest event in the averages.",
+     NULL, 0, false},
     {"limit", EDDY_OPT_REAL, AT(limit), "5", .1, 1e9, "99 % points of chi-squared",
      "An alarm lasts while T-squared is above so many.", NULL, 0, false},
     {"ridge", EDDY_OPT_REAL, AT(ridge), "0.01", 1e-6, 10, "", "Added to the diagonal of the correlations.", NULL, 0,
@@ -54,7 +54,8 @@ static double chart_limit(const struct chart_settings *s, int n_values)
 }
 
 /* Moves the averages; what is missing keeps its place, and is left out of what is learned. */
-static void chart_average(const struct chart_settings *s, const struct chart_key *key, double *x, float *averages, int n)
+static void chart_average(const struct chart_settings *s, const struct chart_key *key, double *x, float *averages,
+                          int n)
 {
     for (int i = 0; i < n; i++) {
         if (isnan(x[i])) continue;

@@ -31,8 +31,8 @@ struct machine_settings {
 
 #define AT(member) offsetof(struct machine_settings, member)
 static const struct eddy_option options[] = {
-    {"rate", EDDY_OPT_REAL, AT(haar.rate), "0.08", 1e-4, 1, "per event", "Weight of the newest event in the fast means.",
-     NULL, 0, false},
+    {"rate", EDDY_OPT_REAL, AT(haar.rate), "0.08", 1e-4, 1, "per event",
+     "Weight of the newest event in the fast means.", NULL, 0, false},
     {"limit", EDDY_OPT_REAL, AT(fault.limit), "3.15", .1, 1e6, "tolerances",
      "A fault opens when a fast mean is this far from its reference.", NULL, 0, false},
     {"open_events", EDDY_OPT_INT, AT(fault.open_rows), "1", 1, 1e6, "events",
@@ -64,12 +64,13 @@ static const struct eddy_option options[] = {
     {"drift_rate", EDDY_OPT_REAL, AT(drift_rate), "0.0025", 0, 1, "per event",
      "How fast references follow, of values that drift.", NULL, 0, false},
     {"slope_level", EDDY_OPT_REAL, AT(haar.slope_level), "-0.3", -2, 3, "log2 per octave",
-     "A value drifts in part when the variance of its block means grows faster with their length than this ..", NULL, 0,
-     false},
+     "A value drifts in part when the variance of its block means grows faster with their length than this ..", NULL,
+     0, false},
     {"slope_drift", EDDY_OPT_REAL, AT(haar.slope_drift), "0.5", -2, 3, "log2 per octave",
      ".. and altogether from here on.", NULL, 0, false},
     {"residual_weight", EDDY_OPT_REAL, AT(residual_weight), "0.7", 0, 100, "",
-     "Weight of what a value is beyond the other values, against the value itself; 0 = values alone.", NULL, 0, false},
+     "Weight of what a value is beyond the other values, against the value itself; 0 = values alone.", NULL, 0,
+     false},
     {"residuals_from", EDDY_OPT_INT, AT(residuals_from), "100", 2, 1e6, "events",
      "From which event on the values are compared with each other.", NULL, 0, false},
     {"ridge", EDDY_OPT_REAL, AT(ridge), "0.02", 1e-6, 10, "", "Added to the diagonal of the correlations.", NULL, 0,
@@ -77,17 +78,19 @@ static const struct eddy_option options[] = {
     {"refresh", EDDY_OPT_INT, AT(refresh), "64", 1, 1e6, "events",
      "How often tolerances and the comparison of values are computed anew.", NULL, 0, false},
     {"trust", EDDY_OPT_REAL, AT(haar.trust), "8", 0, 1e6, "degrees of freedom",
-     "So many make the observed variance of an octave count as much as the straight line through all.", NULL, 0, false},
+     "So many make the observed variance of an octave count as much as the straight line through all.", NULL, 0,
+     false},
     {"memory", EDDY_OPT_REAL, AT(haar.memory), "4000", 16, 1e9, "events",
      "How long variances and correlations are remembered.", NULL, 0, false},
     {"clip", EDDY_OPT_REAL, AT(haar.clip), "25", 1, 1e9, "variances",
      "A squared difference counts at most as so many times its mean.", NULL, 0, false},
     {"floor", EDDY_OPT_REAL, AT(floor), "0.01", 0, 1, "share of the range",
      "The tolerance is at least this share of the range of the fast mean.", NULL, 0, false},
-    {"range_memory", EDDY_OPT_REAL, AT(range_memory), "8000", 1, 1e9, "events", "How slowly that range shrinks.", NULL,
-     0, false},
+    {"range_memory", EDDY_OPT_REAL, AT(range_memory), "8000", 1, 1e9, "events", "How slowly that range shrinks.",
+     NULL, 0, false},
     {"spike", EDDY_OPT_REAL, AT(spike), "200", 1, 1e9, "tolerances",
-     "One or two values in a row that are further off are skipped: an outlier is no sustained fault.", NULL, 0, false},
+     "One or two values in a row that are further off are skipped: an outlier is no sustained fault.", NULL, 0,
+     false},
     {0}};
 
 struct machine_key {
@@ -99,8 +102,8 @@ struct machine_key {
 struct machine_channel {
     struct haar haar;
     float fast, reference, tolerance, drift, low, high; /* low, high: range of `fast` */
-    uint32_t n;    /* what was learned; few again after a new normal */
-    uint32_t wild; /* values in a row beyond `spike` */
+    uint32_t n;                                         /* what was learned; few again after a new normal */
+    uint32_t wild;                                      /* values in a row beyond `spike` */
 };
 
 /* One event's view of the state. */
@@ -119,10 +122,12 @@ struct machine {
 static size_t machine_state_bytes(const void *settings, int n_values, int n_horizons)
 {
     (void)settings, (void)n_horizons;
-    return sizeof(struct machine_key) + moments_bytes(n_values) + 2 * (size_t)n_values * sizeof(struct machine_channel);
+    return sizeof(struct machine_key) + moments_bytes(n_values) +
+           2 * (size_t)n_values * sizeof(struct machine_channel);
 }
 
-static void machine_view(struct machine *m, const struct machine_settings *s, void *state, const struct eddy_evidence *in)
+static void machine_view(struct machine *m, const struct machine_settings *s, void *state,
+                         const struct eddy_evidence *in)
 {
     unsigned char *after = (unsigned char *)state + sizeof(struct machine_key);
     m->s = s;

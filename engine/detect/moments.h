@@ -17,12 +17,12 @@
 enum { MOMENTS_MAX = 64 };
 
 struct moments {
-    int n_values;        /* D <= MOMENTS_MAX */
-    double *first;       /* [D] */
-    int32_t *seen;       /* [D] whether `first` is known */
-    float *mean;         /* [D] of x - first */
-    float *covariance;   /* [D (D + 1) / 2] lower triangle, row by row */
-    float *inverse;      /* the same of P; all 0 until moments_invert() */
+    int n_values;      /* D <= MOMENTS_MAX */
+    double *first;     /* [D] */
+    int32_t *seen;     /* [D] whether `first` is known */
+    float *mean;       /* [D] of x - first */
+    float *covariance; /* [D (D + 1) / 2] lower triangle, row by row */
+    float *inverse;    /* the same of P; all 0 until moments_invert() */
 };
 
 size_t moments_bytes(int n_values);

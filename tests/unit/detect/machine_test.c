@@ -278,8 +278,8 @@ static void plant_must_be_finite(const struct plant *p, const char *series)
 static const struct odd_series {
     const char *name;
     double high, low;
-} odd_series[] = {{"constant", 7, 7},      {"two values", 1, 0},     {"huge", 1e308, -1e308},
-                  {"jumps", 1e9, 0},       {"denormal", 5e-324, 0},  {"tiny", 1e-25, -1e-25},
+} odd_series[] = {{"constant", 7, 7},        {"two values", 1, 0},      {"huge", 1e308, -1e308},
+                  {"jumps", 1e9, 0},         {"denormal", 5e-324, 0},   {"tiny", 1e-25, -1e-25},
                   {"all missing", NAN, NAN}, {"infinite", INFINITY, 1}, {"zero", 0, 0}};
 
 static void plant_feed_odd(const struct eddy_detector *detector, const struct odd_series *odd)
