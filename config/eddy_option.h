@@ -29,11 +29,12 @@ enum eddy_option_type {
     EDDY_OPT_STRINGS,  /* struct eddy_strings        a list of scalars; a single scalar is a list of one */
     EDDY_OPT_REALS,    /* struct eddy_reals          a list of numbers */
     EDDY_OPT_RANGES,   /* struct eddy_ints           numbers and "a-b" ranges; expanded, sorted, without repeats */
-    EDDY_OPT_MAP,      /* struct eddy_map            an open map from name to scalar, in file order */
-    EDDY_OPT_GROUP,    /* a struct at `offset`       filled by the table `sub` */
-    EDDY_OPT_PART,     /* struct eddy_choice         {name: {options}} or just name; a part of kind `kind` */
-    EDDY_OPT_PARTS,    /* struct eddy_choices        a list of those */
-    EDDY_OPT_GROUPS    /* struct eddy_groups         a map from names of the user's own to groups filled by `sub` */
+    EDDY_OPT_MAP,   /* struct eddy_map            an open map from name to scalar, in file order; with words in `unit`
+                          its values are one of them, and a word alone stands for {default: word} */
+    EDDY_OPT_GROUP, /* a struct at `offset`       filled by the table `sub` */
+    EDDY_OPT_PART,  /* struct eddy_choice         {name: {options}} or just name; a part of kind `kind` */
+    EDDY_OPT_PARTS, /* struct eddy_choices        a list of those */
+    EDDY_OPT_GROUPS /* struct eddy_groups         a map from names of the user's own to groups filled by `sub` */
 };
 
 struct eddy_part;
@@ -44,7 +45,7 @@ struct eddy_option {
     size_t offset;              /* offsetof() into the settings struct */
     const char *default_text;   /* as one would write it in YAML; NULL = required, "" = unset (NULL, 0 or empty) */
     double min, max;  /* inclusive range of numbers, durations (ns), sizes (bytes), list items; both 0 = any */
-    const char *unit; /* for people ("steps", "per event"); for EDDY_OPT_ENUM the allowed words "a|b|c" */
+    const char *unit; /* for people ("steps", "per event"); for EDDY_OPT_ENUM and _MAP the allowed words "a|b|c" */
     const char *help; /* one or two sentences */
     const struct eddy_option *sub; /* EDDY_OPT_GROUP(S): the group's own table */
     int kind;    /* EDDY_OPT_PART(S): enum eddy_part_kind; EDDY_OPT_GROUPS: bytes of a group's struct */

@@ -14,6 +14,9 @@
 const char *const missing_policy_words[] = {
     [MISSING_LAST] = "last", [MISSING_FORECAST] = "forecast", [MISSING_SKIP] = "skip", NULL};
 
+const char *const transform_words[] = {
+    [TRANSFORM_NONE] = "none", [TRANSFORM_LOG] = "log", [TRANSFORM_LOG_RETURN] = "log_return", NULL};
+
 const char *const network_input_words[] = {
     [INPUT_LEVEL] = "level",     [INPUT_DIFFERENCE] = "difference", [INPUT_KNOWN] = "known",
     [INPUT_ELAPSED] = "elapsed", [INPUT_CALENDAR] = "calendar",     [INPUT_CHANNEL] = "channel",
@@ -106,6 +109,15 @@ static const struct eddy_option mix_options[] = {
     {0},
 };
 
+static const struct eddy_option moves_options[] = {
+    {"flat", EDDY_OPT_REAL, AT(moves, flat), "0", 0, 1e300, "",
+     "A move of less counts as flat: in the value's own unit, or as a share of it where transform is log or "
+     "log_return "
+     "(0.01 = 1 %). 0 = no probabilities of moves.",
+     NULL, 0, false},
+    {0},
+};
+
 static const struct eddy_option forecast_options[] = {
     {"horizons", EDDY_OPT_RANGES, AT(forecast, horizons), "[1]", 1, 1024, "steps ahead",
      "How far to look ahead: numbers and ranges, at most 512 of them.", NULL, 0, false},
@@ -160,6 +172,21 @@ static const struct eddy_option forecast_options[] = {
      "What stands in for a missing value, by value name, or `default` for all others: last (the last value seen), "
      "forecast (what was expected), or skip (the series does not step).",
      NULL, 0, false},
+    {"band_rate", EDDY_OPT_REAL, AT(forecast, band_rate), "0", 0, 1, "per label",
+     "How fast the bands' quantiles follow; 0 = 0.03, or with volatility 0.01 over the root of the horizon.", NULL, 0,
+     false},
+    {"volatility", EDDY_OPT_ENUM, AT(forecast, volatility), "none", 0, 0, "none|ewma",
+     "ewma: bands are as wide as the value has been restless of late, and grow with the root of the horizon: for "
+     "prices. 24 bytes per value.",
+     NULL, 0, false},
+    {"transform", EDDY_OPT_MAP, AT(forecast, transform), "", 0, 0, "none|log|log_return",
+     "What is forecast and judged in place of the value: its logarithm (log), for values that change by shares of "
+     "themselves; log_return: networks and detectors see its changes alone, for prices. One word, or a map by value "
+     "name, `default` for the others. Values that are not above 0 then count as missing.",
+     NULL, 0, false},
+    {"moves", EDDY_OPT_GROUP, AT(forecast, moves), "", 0, 0, "",
+     "How likely each value moves down, stays flat or moves up, at every horizon, out of the bands.", moves_options,
+     0, false},
     {0},
 };
 

@@ -46,6 +46,11 @@ enum missing_policy {
 };
 extern const char *const missing_policy_words[]; /* as users write them, by enum missing_policy; NULL-terminated */
 
+/* The domain in which a value is forecast and judged: engine/forecast/transform.h. */
+enum transform { TRANSFORM_NONE, TRANSFORM_LOG, TRANSFORM_LOG_RETURN };
+extern const char *const transform_words[]; /* by enum transform; NULL-terminated */
+enum volatility_kind { VOLATILITY_NONE, VOLATILITY_EWMA };
+
 enum { EDDY_MAX_NETWORKS = 8 }; /* of one pipeline */
 
 struct network_settings {
@@ -81,6 +86,10 @@ struct mix_settings {
     double stack_discount, shrink, extreme; /* engine/forecast/blend.h */
 };
 
+struct moves_settings {
+    double flat; /* how far a value may move and still count as flat; 0 = no probabilities of moves */
+};
+
 struct forecast_settings {
     struct eddy_ints horizons;       /* steps ahead, ascending */
     int channels;                    /* enum channels */
@@ -95,8 +104,12 @@ struct forecast_settings {
     int anchor;              /* enum anchor */
     const char *season;      /* config/season.h */
     struct eddy_reals bands; /* central coverages in (0, 1), ascending */
-    bool calendar;           /* hour of day and day of week as inputs */
-    struct eddy_map missing; /* per value, and `default`: one of missing_policy_words */
+    double band_rate;        /* how fast the bands' quantiles follow; 0 = as fits */
+    int volatility;          /* enum volatility_kind */
+    struct moves_settings moves;
+    struct eddy_map transform; /* per value, and `default`: a word of enum transform */
+    bool calendar;             /* hour of day and day of week as inputs */
+    struct eddy_map missing;   /* per value, and `default`: one of missing_policy_words */
 };
 
 struct incident_settings {   /* engine/detect/incident.h */

@@ -243,9 +243,27 @@ static void ranges_fill(struct reading *r, const struct slot *slot, const struct
     *(struct eddy_ints *)slot->at = (struct eddy_ints){count, list};
 }
 
+/* A map of words may be one word: that of `default`. */
+static const struct node *map_of_words(struct reading *r, const struct slot *slot, const struct node *node)
+{
+    if (!strchr(slot->option->unit ? slot->option->unit : "", '|')) return node;
+    if (node->kind == NODE_SCALAR && !node_is_empty(node)) {
+        struct node *map = node_new(r, NODE_MAP, node->place);
+        if (!map || !node_add(r, map, "default", (struct node *)(uintptr_t)node)) return node;
+        node = map;
+    }
+    const struct eddy_option word = {"", EDDY_OPT_ENUM, 0, NULL, 0, 0, slot->option->unit, NULL, NULL, 0, false};
+    int place;
+    for (int i = 0; node->kind == NODE_MAP && i < node->n; i++)
+        if (node->item[i]->kind == NODE_SCALAR && !node_is_empty(node->item[i]))
+            enum_fill(r, &(struct slot){&word, path_join(r, slot->path, node->name[i]), &place}, node->item[i]);
+    return node;
+}
+
 /* Names and values verbatim.  Values may be secrets: no message shows one. */
 static void map_fill(struct reading *r, const struct slot *slot, const struct node *node)
 {
+    node = map_of_words(r, slot, node);
     if (node->kind != NODE_MAP) {
         option_expected(r, slot, node);
         return;

@@ -160,6 +160,7 @@ struct eddy_result {
     const char *incident; /* id of the incident that is open for the key after this event; NULL = none */
     int n_incidents;
     const struct eddy_incident *incidents; /* [n_incidents] what there is to tell of incidents at this event */
+    const double *moves; /* [3, n_horizons, n_values] probabilities: down, flat, up; NULL = not asked for */
 };
 
 struct eddy_limits {

@@ -25,13 +25,13 @@ static size_t classes_bound(const struct eddy_classes *c)
 /* What one result can take at most, so that the writers below need not look. */
 static size_t result_bound(const struct eddy_result *r, const struct json_fields *fields)
 {
-    enum { FIXED_BYTES = 640, HORIZON_BYTES = 96 };
+    enum { FIXED_BYTES = 640, HORIZON_BYTES = 160 };
     size_t n_values = (size_t)r->schema->n_values, n_horizons = (size_t)r->n_horizons;
     size_t value_bytes = NUMBER_TEXT_BYTES + 1 + (fields && r->schema->n_values > 1 ? fields->quoted_max : 0);
     return FIXED_BYTES + json_text_bound(r->key_len) + json_text_bound(strlen(r->topic)) +
            json_text_bound(r->time_text_len) + n_horizons * HORIZON_BYTES + classes_bound(&r->classes) +
            json_incidents_bound(r) + (r->incident ? json_text_bound(strlen(r->incident)) : 0) +
-           (6 + 3 * n_horizons) * n_values * value_bytes;
+           (6 + (r->moves ? 6 : 3) * n_horizons) * n_values * value_bytes;
 }
 
 /* Copies a literal. */
@@ -86,6 +86,20 @@ static char *write_time(char *p, const struct eddy_result *r, int format)
     return json_write_instant(p, r->time_ns, format);
 }
 
+static char *write_moves(char *p, const struct json_fields *fields, const struct eddy_result *r, size_t row)
+{
+    const int n = r->schema->n_values;
+    const size_t plane = (size_t)r->n_horizons * (size_t)n;
+    p = LITERAL(p, ",\"moves\":{\"down\":");
+    p = write_values(p, fields, r->moves + row, n);
+    p = LITERAL(p, ",\"flat\":");
+    p = write_values(p, fields, r->moves + plane + row, n);
+    p = LITERAL(p, ",\"up\":");
+    p = write_values(p, fields, r->moves + 2 * plane + row, n);
+    *p++ = '}';
+    return p;
+}
+
 static char *write_forecast(char *p, const struct eddy_result *r, const struct json_fields *fields)
 {
     int n = r->schema->n_values;
@@ -101,6 +115,7 @@ static char *write_forecast(char *p, const struct eddy_result *r, const struct j
         p = write_values(p, fields, r->lower + row, n);
         p = LITERAL(p, ",\"upper\":");
         p = write_values(p, fields, r->upper + row, n);
+        if (r->moves) p = write_moves(p, fields, r, row);
         *p++ = '}';
     }
     *p++ = ']';

@@ -60,14 +60,16 @@ static eddy_status lane_open_scratch(struct lane *l, struct eddy_error *err)
     l->errors = calloc(experts * (size_t)p->outlook.n_horizons, sizeof(*l->errors));
     l->before = calloc(2 * values, sizeof(*l->before));
     l->ahead = calloc((size_t)p->n_dims * ((size_t)p->expert_shape.n_ahead + 1), sizeof(*l->ahead));
+    l->transformed = calloc(values, sizeof(*l->transformed));
+    l->judged = calloc(values, sizeof(*l->judged));
     l->levels = calloc((size_t)p->n_dims, sizeof(*l->levels));
     l->contributions = (unsigned char **)calloc((size_t)p->n_dims, sizeof(*l->contributions));
     l->courses = calloc((size_t)p->n_dims, sizeof(*l->courses));
     l->season_inputs = calloc((size_t)p->n_dims * SEASON_INPUTS, sizeof(*l->season_inputs));
     l->extras = calloc((size_t)p->n_extras + 1, sizeof(*l->extras));
     bool good = l->part_scores && l->residuals && l->expert_residuals && l->opinions && l->mixed && l->spreads &&
-                l->errors && l->before && l->ahead && l->levels && l->contributions && l->courses &&
-                l->season_inputs && l->extras;
+                l->errors && l->before && l->ahead && l->transformed && l->judged && l->levels && l->contributions &&
+                l->courses && l->season_inputs && l->extras;
     return good ? lane_step_open(l, err) : lane_no_memory(l, err);
 }
 
@@ -76,7 +78,8 @@ static void lane_close_scratch(struct lane *l)
     lane_experts_close(l);
     free(l->part_scores), free(l->residuals), free(l->expert_residuals);
     free(l->opinions), free(l->mixed), free(l->spreads), free(l->errors), free(l->before), free(l->extras);
-    free(l->ahead), free(l->levels), free(l->courses), free(l->season_inputs), free((void *)l->contributions);
+    free(l->ahead), free(l->transformed), free(l->judged), free(l->levels), free(l->courses), free(l->season_inputs),
+        free((void *)l->contributions);
     lane_step_close(l);
 }
 
@@ -266,13 +269,15 @@ static eddy_status lane_wave(struct lane *l, const struct lane_event *events, co
             l->stats.expired++;
         }
         l->stats.keys_new += item->row->count == 0;
-        lane_fold(l, &events[i], item, i, &results[i]);
+        lane_fold(l, lane_transform_event(l, &events[i]), item, i, &results[i]);
+        if (!item->stepped) lane_transform_result(l, &events[i], &results[i]);
     }
     lane_step_wave(l, order, n);
     for (int k = 0; k < n; k++) {
         struct lane_item *item = &l->items[order[k]];
         if (!item->stepped) continue;
         lane_foresee(l, item, order[k], &results[order[k]]);
+        lane_transform_result(l, &events[order[k]], &results[order[k]]);
     }
     return EDDY_OK;
 }

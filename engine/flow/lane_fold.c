@@ -3,19 +3,21 @@
  *
  * A result's doubles lie in one block per event: y, yhat, yhat_lower, yhat_upper [n_values] each, forecast
  * [n_horizons, n_values], the lower and the upper edges [n_bands, n_horizons, n_values]; then smoothed and actual values
- * [n_values] where a network looks back, and probabilities [n_classes] where one classifies; and what lane_experts.c adds
- * when it is asked to. */
+ * [n_values] where a network looks back, probabilities [n_classes] where one classifies, and those of moves [3,
+ * n_horizons, n_values]; and what lane_experts.c adds when it is asked to. */
 #include <math.h>
 #include <string.h>
 
 #include "engine/flow/lane_private.h"
+#include "engine/forecast/moves.h"
 #include "engine/forecast/scale.h"
 
 size_t lane_values_each(const struct plan *p)
 {
     size_t values = (size_t)p->n_values, forecasts = (size_t)p->outlook.n_horizons * values;
     size_t classes = p->classifier >= 0 ? (size_t)p->networks[p->classifier].settings->classes.n : 0;
-    return 4 * values + forecasts * (1 + 2 * (size_t)p->n_bands) + (p->looker >= 0 ? 2 * values : 0) + classes;
+    return 4 * values + forecasts * (1 + 2 * (size_t)p->n_bands) + (p->looker >= 0 ? 2 * values : 0) + classes +
+           (p->settings->forecast.moves.flat > 0 ? N_MOVES * forecasts : 0);
 }
 
 /* Points the result at its block and fills it with "nothing known". */
@@ -69,6 +71,10 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         const struct eddy_strings *names = &p->networks[p->classifier].settings->classes;
         out->classes = (struct eddy_classes){.n_classes = names->n, .names = names->item, .p = rest};
         rest += names->n;
+    }
+    if (p->settings->forecast.moves.flat > 0) {
+        out->moves = rest;
+        rest += N_MOVES * forecasts;
     }
     lane_experts_point(l, rest, out);
 }

@@ -10,8 +10,9 @@
 
 #include "engine/flow/lane_private.h"
 #include "engine/forecast/bands.h"
+#include "engine/forecast/volatility.h"
 
-static const double OUTPUT_LIMIT = 20, FIXED_LIMIT = 1e6;
+static const double OUTPUT_LIMIT = 20, FIXED_LIMIT = 1e6, BANDS_RATE = .03, BANDS_RATE_STEADY = .01;
 
 static float *foresee_tracker(const struct lane *l, const struct key_row *r, int value, int j)
 {
@@ -45,6 +46,15 @@ static void residuals_of_experts(struct lane *l, const struct key_row *r, int va
     blend_learn(&p->blend, foresee_mix(l, r, value), t, x, l->errors);
     for (int i = 0; i < p->n_experts * p->outlook.n_horizons; i++)
         l->expert_residuals[(size_t)i * (size_t)p->n_values + (size_t)value] = l->errors[i];
+}
+
+/* How fast the quantiles of the bands follow.  Bands that follow volatility are right but for its usual error, so there
+ * is less to learn; and of the changes behind a label h steps ahead all but one were in the last label too. */
+static double residuals_rate(const struct plan *p, int j)
+{
+    const struct forecast_settings *s = &p->settings->forecast;
+    if (s->band_rate > 0) return s->band_rate;
+    return s->volatility == VOLATILITY_NONE ? BANDS_RATE : BANDS_RATE_STEADY / sqrt(p->outlook.horizons[j]);
 }
 
 /* The one-step forecast and its band go into the result before anything learns from the error. */
@@ -86,8 +96,8 @@ void lane_residuals(struct lane *l, const struct key_row *r, int value, double x
         *residual = x - xhat;
         if (!isfinite(*residual)) continue;
         if (!p->head_bands)
-            bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, *residual, e.s0[dim],
-                         e.edges + (size_t)dim * (size_t)p->outlook.n_edges);
+            bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, residuals_rate(p, j),
+                         *residual, e.s0[dim], e.edges + (size_t)dim * (size_t)p->outlook.n_edges);
     }
 }
 
@@ -209,8 +219,11 @@ static void foresee_bands(const struct foresight *f, int dim, int j, double xhat
     const size_t place = (size_t)j * (size_t)p->n_values + (size_t)value;
     bands_edge *edges = e->edges + (size_t)dim * (size_t)p->outlook.n_edges;
     float *tracker = foresee_tracker(f->lane, f->row, value, j);
-    bands_expect(tracker, &p->settings->forecast.bands, f->lane->spreads[dim * p->outlook.n_horizons + j]);
-    e->s0[dim] = bands_scale(tracker);
+    const struct volatility *volatility = lane_volatility(f->lane, f->row, value);
+    const float scale = volatility ? volatility_scale(volatility, p->outlook.horizons[j]) : 0;
+    bands_expect(tracker, &p->settings->forecast.bands,
+                 volatility ? (double)scale : f->lane->spreads[dim * p->outlook.n_horizons + j]);
+    e->s0[dim] = volatility ? scale : bands_scale(tracker);
     if (!bands_write(tracker, p->n_bands, edges)) return;
     for (int b = 0; b < p->n_bands; b++) {
         ((double *)(uintptr_t)f->out->band_lower)[(size_t)b * plane + place] = xhat +
@@ -313,6 +326,7 @@ void lane_foresee(struct lane *l, const struct lane_item *item, int i, struct ed
                                     .step = lane_steps(l, item->row)[c]};
         foresee_channel(&f);
     }
+    lane_moves(l, item->row, out);
     lane_look_back(l, item, i, out);
     if (p->classifier >= 0) lane_classify(l, item, i, out);
     for (int c = 0; c < p->n_channels; c++)

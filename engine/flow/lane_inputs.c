@@ -10,12 +10,19 @@
 #include "engine/flow/lane_private.h"
 #include "engine/forecast/calendar.h"
 #include "engine/forecast/scale.h"
+#include "engine/forecast/volatility.h"
 
 static const double INPUT_LIMIT = 6, FIXED_LIMIT = 1e6, CLOCK_MEMORY = 100;
 
 struct scale *lane_scale(const struct lane *l, const struct key_row *r, int value)
 {
     return (struct scale *)(void *)(r->row + l->plan->at_scale) + value;
+}
+
+struct volatility *lane_volatility(const struct lane *l, const struct key_row *r, int value)
+{
+    if (l->plan->at_changes < 0) return NULL;
+    return (struct volatility *)(void *)(r->row + l->plan->at_changes) + value;
 }
 
 struct point_head *lane_point(const struct lane *l, const struct key_row *r, int channel, int64_t step)
@@ -33,6 +40,9 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     struct scale *s = lane_scale(l, r, value);
     double last = s->last;
     const bool known = isfinite(x), fixed = p->fixed_mean;
+    const bool level = !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
+    struct volatility *volatility = lane_volatility(l, r, value);
+    if (known && volatility) volatility_update(volatility, x);
     if (known)
         (void)scale_update(s, x);
     else if (s->n == 0)
@@ -48,7 +58,7 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
     return (struct point){.value = x,
                           .sigma = (float)sigma,
-                          .z = (float)lane_clip((x - mean) / sigma, limit),
+                          .z = level ? (float)lane_clip((x - mean) / sigma, limit) : 0,
                           .dz = (float)lane_clip((x - last) / sigma, limit),
                           .known = known ? 1 : 0};
 }

@@ -45,7 +45,7 @@ void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, con
         .n_values = p->n_values,
         .n_horizons = p->outlook.n_horizons,
         .horizons = p->outlook.horizons,
-        .x = out->y,
+        .x = lane_transform_judged(l, r, out->y),
         .count = r->count,
         .time_ns = out->time_ns,
         .elapsed_ns = elapsed_ns,

@@ -127,6 +127,8 @@ struct lane {
     float *season_inputs;          /* [n_dims, SEASON_INPUTS] */
     float *extras;                 /* [n_extras] of the event, then n_season_extras of the series in hand */
     float *head;                   /* [widest n_targets] */
+    double *transformed, *judged;  /* [n_values] the event as it is worked on, and as detectors see it */
+    struct lane_event transformed_event;
 
     /* Scratch of a wave, for the rows of one network, close together. */
     const float **wave_x;
@@ -157,6 +159,8 @@ void lane_inputs(const struct plan *, const struct plan_network *, const struct 
 void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
 struct scale *lane_scale(const struct lane *, const struct key_row *, int value);
+struct volatility *lane_volatility(const struct lane *, const struct key_row *,
+                                   int value); /* NULL = bands do not follow it */
 
 /* lane_season.c */
 /* Where in the season the key's next event lies, when it comes at time_ns. */
@@ -190,6 +194,17 @@ void lane_foresee(struct lane *, const struct lane_item *, int i, struct eddy_re
 void lane_look_back(struct lane *, const struct lane_item *, int i, struct eddy_result *);
 void lane_look_back_keep(struct lane *, const struct key_row *, int channel, const struct eddy_event *,
                          const double *base, const double *sigma);
+
+/* lane_moves.c: when the bands are known, before the result leaves the domain in which it was made. */
+void lane_moves(const struct lane *, const struct key_row *, const struct eddy_result *);
+
+/* lane_transform.c: nothing is done where no value is transformed. */
+/* The event as the lane works on it (valid until the next call). */
+const struct lane_event *lane_transform_event(struct lane *, const struct lane_event *);
+/* A finished result back in the values' own domain; `in` is the event as it came. */
+void lane_transform_result(const struct lane *, const struct lane_event *in, const struct eddy_result *);
+/* [n_values] what detectors see of transformed values, before anything has learned from them: log_return, the change. */
+const double *lane_transform_judged(struct lane *, const struct key_row *, const double *x);
 
 /* lane_judge.c */
 void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, const struct eddy_season *,

@@ -11,6 +11,8 @@
 #include "engine/flow/plan_private.h"
 #include "engine/forecast/bands.h"
 #include "engine/forecast/scale.h"
+#include "engine/forecast/volatility.h"
+#include "engine/math/quantiles.h"
 #include "engine/state/keyspace.h"
 
 eddy_status plan_no_memory(struct eddy_error *err)
@@ -64,45 +66,60 @@ static eddy_status plan_schema(struct plan *p, const struct eddy_schema *from, s
     return rc < 0 ? rc : plan_categories(p, from, err);
 }
 
-/* The configuration was checked: only settings made in another way hold an unknown word. */
-static int plan_policy(const char *word)
+/* The configuration was checked: only settings made in another way hold an unknown word, which counts as the first. */
+static int plan_word(const char *const *words, const char *word)
 {
-    for (int i = 0; missing_policy_words[i]; i++)
-        if (strcmp(missing_policy_words[i], word) == 0) return i;
-    return MISSING_LAST;
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], word) == 0) return i;
+    return 0;
 }
 
 /* Names what there is instead: the option may come from a command line, and the values from the first record. */
-static eddy_status plan_no_value(const struct plan *p, const char *name, struct eddy_error *err)
+static eddy_status plan_no_value(const struct plan *p, const char *option, const char *name, struct eddy_error *err)
 {
     char known[256];
     size_t len = 0;
     for (int v = 0; v < p->n_values && len < sizeof(known); v++)
         len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", v ? ", " : "", p->schema.names[v]);
-    return eddy_fail(err, EDDY_ECONFIG, "forecast.missing.%s: the series has no value of that name, only %s%s", name,
-                     known, len < sizeof(known) ? "" : " ..");
+    return eddy_fail(err, EDDY_ECONFIG, "forecast.%s.%s: the series has no value of that name, only %s%s", option,
+                     name, known, len < sizeof(known) ? "" : " ..");
 }
 
-/* `forecast.missing`: a policy per value, `default` for the others. */
-static eddy_status plan_missing(struct plan *p, struct eddy_error *err)
+/* A word per value from a map by value name, `default` for the others. */
+static eddy_status plan_words(const struct plan *p, const char *option, const struct eddy_map *map,
+                              const char *const *words, int *out /* [n_values] */, struct eddy_error *err)
 {
-    const struct eddy_map *map = &p->settings->forecast.missing;
-    int others = MISSING_LAST;
-    for (int i = 0; i < map->n; i++)
-        if (strcmp(map->item[i].name, "default") == 0) others = plan_policy(map->item[i].value);
-
-    p->missing = calloc((size_t)p->n_values, sizeof(*p->missing));
-    if (!p->missing) return plan_no_memory(err);
-    for (int v = 0; v < p->n_values; v++) p->missing[v] = others;
     for (int i = 0; i < map->n; i++) {
         int v = 0;
         while (v < p->n_values && strcmp(p->schema.names[v], map->item[i].name) != 0) v++;
-        if (v < p->n_values)
-            p->missing[v] = plan_policy(map->item[i].value);
-        else if (strcmp(map->item[i].name, "default") != 0 && *p->schema.names[0])
-            return plan_no_value(p, map->item[i].name, err);
+        if (v == p->n_values && strcmp(map->item[i].name, "default") != 0 && *p->schema.names[0])
+            return plan_no_value(p, option, map->item[i].name, err);
+    }
+    for (int v = 0; v < p->n_values; v++) {
+        const char *word = plan_about(map, p->schema.names[v]);
+        out[v] = word ? plan_word(words, word) : 0;
     }
     return EDDY_OK;
+}
+
+static eddy_status plan_missing(struct plan *p, struct eddy_error *err)
+{
+    p->missing = calloc((size_t)p->n_values, sizeof(*p->missing));
+    if (!p->missing) return plan_no_memory(err);
+    return plan_words(p, "missing", &p->settings->forecast.missing, missing_policy_words, p->missing, err);
+}
+
+static eddy_status plan_transform(struct plan *p, struct eddy_error *err)
+{
+    int any = TRANSFORM_NONE;
+    p->transform = calloc((size_t)p->n_values, sizeof(*p->transform));
+    if (!p->transform) return plan_no_memory(err);
+    eddy_status rc = plan_words(p, "transform", &p->settings->forecast.transform, transform_words, p->transform, err);
+    for (int v = 0; v < p->n_values; v++) any |= p->transform[v];
+    if (any != TRANSFORM_NONE) return rc;
+    free(p->transform);
+    p->transform = NULL;
+    return rc;
 }
 
 static eddy_status plan_horizons(struct plan *p, struct eddy_error *err)
@@ -115,6 +132,10 @@ static eddy_status plan_horizons(struct plan *p, struct eddy_error *err)
         .n_horizons = horizons->n, .n_dims = p->n_dims, .horizons = horizons->item, .first = first};
     p->n_bands = p->settings->forecast.bands.n;
     p->tracker_floats = bands_floats(p->n_bands);
+    p->band_z = calloc((size_t)p->n_bands + 1, sizeof(*p->band_z));
+    if (!p->band_z) return plan_no_memory(err);
+    for (int b = 0; b < p->n_bands; b++)
+        p->band_z[b] = normal_quantile((1 + p->settings->forecast.bands.item[b]) / 2);
     return EDDY_OK;
 }
 
@@ -172,6 +193,11 @@ uint32_t plan_meaning(uint32_t version, const void *numbers, size_t n_bytes)
     return version;
 }
 
+uint32_t plan_domain(const struct plan *p, uint32_t version)
+{
+    return p->transform ? plan_meaning(version, p->transform, (size_t)p->n_values * sizeof(int)) : version;
+}
+
 eddy_status plan_add(struct plan *p, const struct planned_section *s, struct eddy_error *err)
 {
     if (s->bytes == 0) return EDDY_OK;
@@ -184,20 +210,24 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
     const size_t channels = (size_t)p->n_channels, values = (size_t)p->n_values;
     const size_t horizons = (size_t)p->outlook.n_horizons, steps = p->training ? (size_t)p->n_steps : 0;
     const struct eddy_reals *coverages = &p->settings->forecast.bands;
-    const uint32_t forecasts = plan_meaning(2, p->outlook.horizons, horizons * sizeof(int));
-    const uint32_t bands = plan_meaning(forecasts, coverages->item, (size_t)coverages->n * sizeof(double));
+    const uint32_t domain = plan_domain(p, 1);
+    const uint32_t forecasts = plan_meaning(plan_domain(p, 2), p->outlook.horizons, horizons * sizeof(int));
+    const size_t volatility = p->settings->forecast.volatility ? values * sizeof(struct volatility) : 0;
+    uint32_t bands = plan_meaning(forecasts, coverages->item, (size_t)coverages->n * sizeof(double));
+    if (volatility > 0) bands = plan_meaning(bands, "volatility", 10);
     const uint32_t outlook = p->head_bands ? forecasts : bands;
     const size_t season = p->seasonal ? values * season_profile_bytes(p->n_season_bins) : 0;
     const struct planned_section sections[] = {
         {&p->at_trackers, "bands", SECTION_F32, bands, values * horizons * p->tracker_floats * sizeof(float)},
         {&p->at_clock, "clock", SECTION_F64, 1, sizeof(double)},
-        {&p->at_scale, "scale", SECTION_BYTES, 1, values * sizeof(struct scale)},
-        {&p->at_season, "season", SECTION_BYTES, plan_meaning(1, &p->season, sizeof(p->season)), season},
+        {&p->at_scale, "scale", SECTION_BYTES, domain, values * sizeof(struct scale)},
+        {&p->at_season, "season", SECTION_BYTES, plan_meaning(domain, &p->season, sizeof(p->season)), season},
+        {&p->at_changes, "volatility", SECTION_BYTES, domain, volatility},
         {&p->at_search, "season.search", SECTION_BYTES, 1,
          p->seasonal && p->season.kind == SEASON_AUTO ? sizeof(struct season_search) : 0},
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
-        {&p->at_points, "train.points", SECTION_BYTES, 1, channels * steps * p->point_bytes},
+        {&p->at_points, "train.points", SECTION_BYTES, domain, channels * steps * p->point_bytes},
     };
     p->at_mix = p->at_edges = -1;
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) *sections[i].at = -1;
@@ -233,6 +263,7 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
     p->n_channels = joint ? 1 : p->n_values;
     p->n_dims = joint ? p->n_values : 1;
     if (rc >= 0) rc = plan_missing(p, err);
+    if (rc >= 0) rc = plan_transform(p, err);
     if (rc >= 0) rc = plan_horizons(p, err);
     if (rc >= 0) rc = plan_scaling(p, err);
     if (rc >= 0) rc = plan_season(p, err);
@@ -255,7 +286,7 @@ void plan_close(struct plan *p)
     plan_free_names(p->schema.names, p->schema.n_values);
     plan_free_names(p->schema.categories, p->schema.n_categories);
     free((void *)(uintptr_t)p->outlook.first);
-    free(p->missing);
+    free(p->missing), free(p->transform), free(p->band_z);
     free(p->fixed_mean), free(p->fixed_deviation);
     plan_experts_close(p);
     plan_networks_close(p);

@@ -97,6 +97,8 @@ struct plan {
     int n_values, n_channels, n_dims, n_bands;
     struct outlook_shape outlook;         /* horizons */
     int *missing;                         /* [n_values] enum missing_policy */
+    int *transform;                       /* [n_values] enum transform; NULL when all are none */
+    double *band_z;                       /* [n_bands] normal quantiles of the upper edges */
     double *fixed_mean, *fixed_deviation; /* [n_values] of scaling fixed; NULL when it is robust */
 
     int n_networks, n_experts, n_judges;
@@ -129,6 +131,7 @@ struct plan {
     /* Offsets of the sections in a row; -1 = absent.  The shapes are per key. */
     int64_t at_clock;     /* double: usual seconds between events */
     int64_t at_scale;     /* [n_values] struct scale */
+    int64_t at_changes;   /* [n_values] struct volatility; forecast.volatility only */
     int64_t at_season;    /* [n_values] struct season_profile; seasonal only */
     int64_t at_search;    /* struct season_search; seasonal and season auto only */
     int64_t at_steps;     /* [n_channels] int64_t: steps of the series */

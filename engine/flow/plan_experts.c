@@ -216,7 +216,8 @@ eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
         who = plan_meaning(who, called, strlen(called));
         const struct planned_section s = {
             &e->at_state, name, SECTION_BYTES,
-            plan_meaning(e->part->state_version, p->outlook.horizons, horizons * sizeof(int)), values * e->bytes};
+            plan_meaning(plan_domain(p, e->part->state_version), p->outlook.horizons, horizons * sizeof(int)),
+            values * e->bytes};
         rc = plan_add(p, &s, err);
     }
     p->blend = (struct blend){.settings = &p->settings->forecast.mix,
@@ -261,7 +262,8 @@ static eddy_status judge_add(struct plan *p, const struct eddy_choice *choice, i
     const int n_horizons = plan_judge_horizons(p, j, &horizons);
     const char *whose = j->network >= 0 ? p->networks[j->network].name : "";
     (void)snprintf(name, sizeof(name), "detect.%d.%.20s%s%s", place, j->part->part.name, *whose ? "." : "", whose);
-    uint32_t version = plan_meaning(j->part->state_version, horizons, (size_t)n_horizons * sizeof(int));
+    uint32_t version = plan_meaning(plan_domain(p, j->part->state_version), horizons,
+                                    (size_t)n_horizons * sizeof(int));
     if (j->expert >= 0) version = plan_meaning(version, &j->expert, sizeof(j->expert));
     const struct planned_section section = {&j->at_state, name, SECTION_BYTES, version,
                                             j->part->state_bytes(j->settings, p->n_values, n_horizons)};

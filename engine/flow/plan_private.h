@@ -18,6 +18,7 @@ eddy_status plan_no_memory(struct eddy_error *);
 eddy_status plan_add(struct plan *, const struct planned_section *, struct eddy_error *);
 /* Sections whose bytes mean something else under other numbers take them into their version. */
 uint32_t plan_meaning(uint32_t version, const void *numbers, size_t n_bytes);
+uint32_t plan_domain(const struct plan *, uint32_t version); /* with the transforms of the values, if any */
 /* `map` says something about a value by its name, or about all others by `default`; NULL = nothing. */
 const char *plan_about(const struct eddy_map *, const char *value_name);
 

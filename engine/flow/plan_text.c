@@ -46,6 +46,13 @@ static eddy_status text_scaling(const struct plan *p, struct eddy_buffer *out)
         (void)snprintf(text, sizeof(text), ": mean %.17g deviation %.17g\n", p->fixed_mean[v], p->fixed_deviation[v]);
         rc = text_add(out, text, rc);
     }
+    for (int v = 0; p->transform && v < p->n_values; v++) {
+        rc = text_add(out, "transform of ", rc);
+        rc = text_add(out, p->schema.names[v], rc);
+        rc = text_add(out, ": ", rc);
+        rc = text_add(out, transform_words[p->transform[v]], rc);
+        rc = text_add(out, "\n", rc);
+    }
     return p->settings->forecast.anchor == ANCHOR_NONE ? text_add(out, "anchor none\n", rc) : rc;
 }
 

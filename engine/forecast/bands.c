@@ -5,7 +5,7 @@
 #include "engine/math/quantiles.h"
 
 enum { AT_N, AT_S, AT_Q };
-static const double QUANTILE_GAIN = .03, SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6;
+static const double SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6;
 static const float EXPECTED_COUNT = 8;
 
 size_t bands_floats(int n_bands)
@@ -40,7 +40,8 @@ static void bands_begin(float *t, const struct eddy_reals *coverages, double siz
     }
 }
 
-void bands_update(float *t, const struct eddy_reals *coverages, double error, float s0, const bands_edge *edges)
+void bands_update(float *t, const struct eddy_reals *coverages, double rate, double error, float s0,
+                  const bands_edge *edges)
 {
     const int n_bands = coverages->n;
     const double size = fabs(error);
@@ -55,8 +56,8 @@ void bands_update(float *t, const struct eddy_reals *coverages, double error, fl
     for (int i = 0; i < n_bands && s0 > 0; i++) {
         const double tail = bands_tail(coverages, i);
         float *low = &t[AT_Q + i], *high = low + n_bands;
-        *low += (float)(QUANTILE_GAIN * (tail - (error < bands_offset(s0, edges[i]) ? 1 : 0)));
-        *high += (float)(QUANTILE_GAIN * (1 - tail - (error < bands_offset(s0, edges[n_bands + i]) ? 1 : 0)));
+        *low += (float)(rate * (tail - (error < bands_offset(s0, edges[i]) ? 1 : 0)));
+        *high += (float)(rate * (1 - tail - (error < bands_offset(s0, edges[n_bands + i]) ? 1 : 0)));
     }
     const double n = (double)t[AT_N], s = (double)t[AT_S];
     const double limited = s > 0 ? fmin(size, SCALE_LIMIT * s) : size;

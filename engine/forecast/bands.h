@@ -2,7 +2,7 @@
  *
  * Equations (FORECASTING, sections 4 and 9; e = x - xhat when the label arrives; s0 and q0 are the scale and the quantile
  *            by which the forecast's band was written out)
- *     q_tau += .03 (tau - [e < s0 q0_tau])                   for both edges of every band
+ *     q_tau += rate (tau - [e < s0 q0_tau])                   for both edges of every band
  *     s     += max(.01, 1/(n+1)) (min(|e|, 20 s) - s)
  *     band   = xhat + s q_tau                                q_tau in steps of 1/256, edges in order
  * A label is compared with the edge that was written out: so the share of values inside is what is steered, however long
@@ -38,7 +38,7 @@ static inline double bands_offset(float s0, bands_edge edge)
     return (double)s0 * ((double)edge * BANDS_STEP);
 }
 /* Takes in the error of a forecast that was written out with the scale s0 (0 = not known then) and these edges. */
-void bands_update(float *tracker, const struct eddy_reals *coverages, double error, float s0,
+void bands_update(float *tracker, const struct eddy_reals *coverages, double rate, double error, float s0,
                   const bands_edge *edges);
 
 #endif

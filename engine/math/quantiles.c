@@ -2,6 +2,7 @@
  *
  * normal      Wichura's rational approximations (algorithm AS 241, PPND16): in q = p - 1/2 near the middle, in
  *             r = sqrt(-log p) in the tails.
+ * its inverse Phi(z) = 1/2 + phi(z) (z + z^3/3 + z^5/(3 5) + ..), phi the density
  * student_t   density  f(t) = (1 + t^2/v)^-(v+1)/2 / (sqrt(v) B(1/2, v/2))
  *             tail     Q(t) = I_x(v/2, 1/2) / 2,  x = v / (v + t^2),  I the incomplete beta function by its continued
  *                      fraction C (Lentz): I = 2 t f C(v/2, 1/2, x) / v, or 1 - 2 t f C(1/2, v/2, 1 - x) in the middle
@@ -78,6 +79,21 @@ double normal_quantile(double p)
     if (q >= -0.425 && q <= 0.425) return normal_middle(q);
     const double size = normal_tail(sqrt(-precise_log(q < 0 ? p : 1 - p)));
     return q < 0 ? -size : size;
+}
+
+double normal_probability(double z)
+{
+    static const double ROOT_2_PI = 2.50662827463100050242, CERTAIN = 9;
+    if (z > CERTAIN) return 1;
+    if (z < -CERTAIN) return 0;
+    double term = z, sum = z, before = 0;
+    for (int k = 3; sum != before; k += 2) {
+        before = sum;
+        term *= z * z / k;
+        sum += term;
+    }
+    const double p = .5 + sum * precise_exp(-z * z / 2) / ROOT_2_PI;
+    return p < 0 ? 0 : p > 1 ? 1 : p;
 }
 
 /* Gamma(a + 1/2) / Gamma(a): its series in 1/a far out, and back by Gamma(a + 1) = a Gamma(a). */

@@ -7,6 +7,7 @@
 #define ENGINE_MATH_QUANTILES_H
 
 double normal_quantile(double p);
+double normal_probability(double z);                 /* its inverse; absolute 1e-15 */
 double student_t_quantile(double p, double freedom); /* freedom >= 1, whole or not */
 
 #endif

@@ -107,6 +107,8 @@ static const struct eddy_part part_lstm = {
     sizeof(struct eddy_part), EDDY_PART_LAYER, "lstm", "Gated.", gru_options, sizeof(struct gru_settings), NULL};
 static const struct eddy_part part_exceedance = {
     sizeof(struct eddy_part), EDDY_PART_DETECTOR, "exceedance", "Rank.", NULL, 0, NULL};
+static const struct eddy_part part_persistence = {
+    sizeof(struct eddy_part), EDDY_PART_EXPERT, "persistence", "The last value.", NULL, 0, NULL};
 const struct eddy_part part_probe = {sizeof(struct eddy_part),
                                      EDDY_PART_DETECTOR,
                                      "probe",
@@ -117,8 +119,9 @@ const struct eddy_part part_probe = {sizeof(struct eddy_part),
 const struct eddy_part part_defaults = {
     sizeof(struct eddy_part), EDDY_PART_LAYER, "defaults", "", defaults_options, 24, NULL};
 
-static const struct eddy_part *const list[] = {&part_source, &part_sink, &part_file,       &part_json,  &part_csv,
-                                               &part_gru,    &part_lstm, &part_exceedance, &part_probe, NULL};
+static const struct eddy_part *const list[] = {&part_source,      &part_sink,  &part_file, &part_json,
+                                               &part_csv,         &part_gru,   &part_lstm, &part_exceedance,
+                                               &part_persistence, &part_probe, NULL};
 const struct eddy_parts parts = {list};
 
 struct config *open_good(const char *text, const char *const *overrides)

@@ -289,6 +289,11 @@ Test(checks, rules_between_options_are_reported_at_the_option)
         {"forecast:\n  missing:\n    default: last\n    temp: lats",
          "configuration:7: forecast.missing.temp: \"lats\" is not one of: last, forecast, skip (did you mean "
          "\"last\"?)"},
+        {"forecast: {transform: log_retrun}",
+         "configuration:4: forecast.transform.default: \"log_retrun\" is not one of: none, log, log_return (did you "
+         "mean \"log_return\"?)"},
+        {"forecast: {transform: {price: [1]}}",
+         "configuration:4: forecast.transform.price: expected a text, got a list"},
         {"forecast: {network: {layers: [gru, gru, gru, gru, gru, gru, gru, gru, gru, gru, gru, gru, gru, gru, gru, "
          "gru, "
          "gru]}}",

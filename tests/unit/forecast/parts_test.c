@@ -66,7 +66,7 @@ static void expect_coverage(int lag)
                 inside[b] += error >= bands_offset(s, edges[t % lag][b]) &&
                              error <= bands_offset(s, edges[t % lag][N_BANDS + b]);
             n += t >= 500;
-            bands_update(tracker, &wanted, error, s, edges[t % lag]);
+            bands_update(tracker, &wanted, .03, error, s, edges[t % lag]);
         }
         s0[t % lag] = bands_scale(tracker);
         (void)bands_write(tracker, N_BANDS, edges[t % lag]);
@@ -91,7 +91,7 @@ Test(bands, begin_as_those_of_a_normal_error)
     bands_edge edges[4];
     cr_assert_not(bands_write(tracker, 2, edges));
     cr_expect_eq(edges[1], 0);
-    bands_update(tracker, &wanted, -2, 0, edges);
+    bands_update(tracker, &wanted, .03, -2, 0, edges);
     cr_assert(bands_write(tracker, 2, edges));
     cr_expect_eq(bands_scale(tracker), 2);
     /* .67449 and 1.64485 standard deviations, of which .79788 are the mean size */
@@ -112,7 +112,7 @@ Test(bands, go_by_what_somebody_expects_until_the_first_error_and_keep_it_in_min
     bands_expect(tracker, &wanted, 3);
     cr_assert(bands_write(tracker, 1, e));
     cr_expect_eq(bands_scale(tracker), 3);
-    bands_update(tracker, &wanted, 12, bands_scale(tracker), e);
+    bands_update(tracker, &wanted, .03, 12, bands_scale(tracker), e);
     cr_expect_float_eq(bands_scale(tracker), 3 + (12 - 3) / 9.f, 1e-6);
     bands_expect(tracker, &wanted, 100);
     cr_expect_float_eq(bands_scale(tracker), 4, 1e-6, "errors of its own count from then on");
@@ -126,7 +126,7 @@ Test(bands, know_nothing_before_the_first_error_and_nest_afterwards)
     bands_edge e[4] = {0};
     cr_assert_not(bands_write(tracker, 2, e));
     for (int i = 0; i < 3000; i++) {
-        bands_update(tracker, &wanted, i % 7 ? .1 : 1e29, bands_scale(tracker), e);
+        bands_update(tracker, &wanted, .03, i % 7 ? .1 : 1e29, bands_scale(tracker), e);
         cr_assert(bands_write(tracker, 2, e));
         cr_assert(e[1] <= e[0] && e[0] <= e[2] && e[2] <= e[3]);
     }
