@@ -27,9 +27,12 @@
  *          of equals), `log_loss` the mean of -ln p of the true class, p no smaller than 1e-15, `brier` the mean of the
  *          squared distance between the probabilities and the truth (0..2), `base_rate_brier` the same for the shares of
  *          the classes among these labels, known in hindsight.  Labels that name no class of the network do not count.
+ * Moves    `brier` is the mean squared distance between the probabilities of down, flat and up and what came (0..2), from
+ *          the last value known when the forecast was made; `brier_climatology` the same for the shares of the moves of
+ *          each series and horizon, known in hindsight: no small thing to beat.
  * Smoothed values are judged against the values as they came; `smoothed` pools all series in their raw units.
- * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands) x sum of horizons) for what is outstanding, 80 bytes per
- *          horizon for the sums, 24 per band and 16 per expert, and 8 bytes per step of the season and of the horizons, up to
+ * Memory   per key and value 8 bytes x (2 + (2 + 2 x bands, + 3 with moves) x sum of horizons) for what is outstanding, 128 bytes
+ *          per horizon for the sums, 24 per band and 16 per expert, and 8 bytes per step of the season and of the horizons, up to
  *          `max_bytes` in all: keys that come later are not measured, and `unmeasured` counts their events.
  *          A row of a labelled series takes 9 bytes; `unjudged` counts those beyond the limit.
  * Threads  one thread. */
@@ -84,8 +87,9 @@ struct metrics_horizon {
     int64_t n;
     double mse, mae, rmse, smape, mase, pinball, relative_mse, persistence_mse, persistence_mae, seasonal_mse,
         relative_seasonal;
-    double coverage, width; /* of the widest band: share of values inside, mean width; NaN = unknown */
-    int64_t n_series;       /* series behind relative_mse */
+    double brier, brier_climatology; /* of moves */
+    double coverage, width;          /* of the widest band: share of values inside, mean width; NaN = unknown */
+    int64_t n_series;                /* series behind relative_mse */
 };
 bool metrics_horizon(const struct metrics *, int i, struct metrics_horizon *);
 /* Of one key, over all its values. */

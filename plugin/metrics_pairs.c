@@ -22,7 +22,8 @@ bool metrics_shape(struct metrics *m, const struct eddy_result *r)
     m->n_values = n_values;
     m->n_horizons = r->n_horizons;
     m->n_bands = r->n_bands;
-    m->slot_doubles = SLOT_EDGES + 2 * (size_t)r->n_bands;
+    m->moves = r->moves;
+    m->slot_doubles = SLOT_EDGES + 2 * (size_t)r->n_bands + (r->moves ? 3 : 0);
     for (int b = 0; b < r->n_bands; b++) m->coverages[b] = r->coverages[b];
     size_t at = 0;
     for (int i = 0; i < r->n_horizons; i++) {
@@ -115,6 +116,7 @@ static void metrics_keep(const struct metrics *m, const struct eddy_result *r, i
         slot[SLOT_EDGES + 2 * b] = r->band_lower[b * plane + at];
         slot[SLOT_EDGES + 2 * b + 1] = r->band_upper[b * plane + at];
     }
+    if (m->moves) metrics_moves_keep(m, r, i, v, slot + SLOT_EDGES + 2 * m->n_bands);
 }
 
 static void metrics_learn_scale(struct metrics_scale *s, double y)
@@ -147,6 +149,7 @@ static void metrics_judge_value(const struct metrics *m, struct metrics_key *k, 
         metrics_judge_bands(metrics_bands(m, k, i, v), m->n_bands, y, slot + SLOT_EDGES);
         metrics_judge_more(sum, y, metrics_pinball(m, y, slot),
                            metrics_season_naive(m, k, k->count, m->horizons[i], v));
+        if (m->moves) metrics_moves_judge(m, sum, v, y, slot[SLOT_PERSISTENCE], slot + SLOT_EDGES + 2 * m->n_bands);
     }
 }
 

@@ -16,6 +16,9 @@ static void metrics_sum_add(struct metrics_sum *to, const struct metrics_sum *s,
     to->persistence_squared += s->persistence_squared / (unit * unit);
     to->persistence_absolute += s->persistence_absolute / unit;
     to->seasonal_squared += s->seasonal_squared / (unit * unit);
+    to->n_moves += s->n_moves;
+    to->brier += s->brier;
+    to->climatology += metrics_moves_climatology(s);
 }
 
 double metrics_unit(const struct metrics *m, const struct metrics_key *k, int v)
@@ -126,6 +129,8 @@ void metrics_horizon_of(const struct metrics *m, const struct metrics_key *only,
                                     .persistence_mse = per(s->persistence_squared, s->n),
                                     .persistence_mae = per(s->persistence_absolute, s->n),
                                     .seasonal_mse = per(s->seasonal_squared, s->n_seasonal),
+                                    .brier = per(s->brier, s->n_moves),
+                                    .brier_climatology = per(s->climatology, s->n_moves),
                                     .n_series = pooled.n_series};
 }
 

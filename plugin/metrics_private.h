@@ -1,5 +1,5 @@
 /* What the files of the metrics share: metrics.c keeps the keys and hands results on; metrics_pairs.c judges forecasts,
- * metrics_season.c those of the season, metrics_pool.c adds up over keys, metrics_write.c reports. */
+ * metrics_moves.c probabilities of moves, metrics_season.c those of the season, metrics_pool.c adds up over keys, metrics_write.c reports. */
 #ifndef PLUGIN_METRICS_PRIVATE_H
 #define PLUGIN_METRICS_PRIVATE_H
 
@@ -11,6 +11,8 @@
 struct metrics_sum {
     int64_t n, n_pinball, n_seasonal; /* pairs; with all levels known; with a value a season ago */
     double squared, absolute, symmetric, pinball, persistence_squared, persistence_absolute, seasonal_squared;
+    int64_t n_moves, moved[3]; /* pairs with probabilities of moves, and what came: down, flat, up */
+    double brier, climatology; /* the latter is known once a series is complete: see metrics_pool.c */
 };
 
 /* Pairs that had this band, how many of them lay inside, and the sum of its widths. */
@@ -109,6 +111,7 @@ struct metrics {
     const struct windows *labels; /* NULL = none */
     int64_t unjudged;             /* rows of labelled series beyond max_bytes */
     bool failed;                  /* out of memory while collecting */
+    bool moves;                   /* results have probabilities of moves */
     int n_values, n_horizons, n_bands;
     int *horizons;              /* [n_horizons]; NULL before the first result */
     size_t *at_ring;            /* [n_horizons] first double of each horizon's ring */
@@ -142,6 +145,15 @@ void metrics_experts_free(struct metrics_experts *);
 void metrics_experts_add(struct metrics *, struct metrics_key *, const struct eddy_result *);
 void metrics_experts_write(const struct metrics *, struct json_out *);
 void metrics_experts_print(const struct metrics *, FILE *out);
+
+/* metrics_moves.c */
+void metrics_moves_keep(const struct metrics *, const struct eddy_result *, int horizon, int value,
+                        double *said /* [3] */);
+void metrics_moves_judge(const struct metrics *, struct metrics_sum *, int value, double y, double last,
+                         const double *said);
+/* The sum of Brier scores of the shares of the moves that came. */
+double metrics_moves_climatology(const struct metrics_sum *);
+void metrics_moves_print(const struct metrics *, FILE *out);
 
 /* metrics_season.c */
 bool metrics_season_add(struct metrics *, struct metrics_key *,

@@ -48,6 +48,10 @@ static void write_horizon(const struct metrics *m, int i, int value, struct json
     json_real(j, "relative_mse", h->relative_mse);
     json_real(j, "relative_seasonal_mse", h->relative_seasonal);
     json_int(j, "series", h->n_series);
+    if (m->moves) {
+        json_real(j, "brier", h->brier);
+        json_real(j, "brier_climatology", h->brier_climatology);
+    }
     json_close(j, '}');
 }
 
@@ -201,5 +205,6 @@ eddy_status metrics_print(const struct metrics *m, const struct metrics_run *run
     for (int i = 0; i < m->n_horizons; i += step) print_horizon(m, i, out);
     if ((m->n_horizons - 1) % step != 0) print_horizon(m, m->n_horizons - 1, out);
     metrics_experts_print(m, out);
+    metrics_moves_print(m, out);
     return EDDY_OK;
 }
