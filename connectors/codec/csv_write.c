@@ -79,7 +79,8 @@ static char *write_classes(char *p, const struct eddy_classes *c)
 static size_t row_bound(const struct eddy_result *r)
 {
     enum { FIXED_BYTES = 512 };
-    size_t n_numbers = (6 + 3 * (size_t)r->n_horizons) * (size_t)r->schema->n_values + (size_t)r->classes.n_classes;
+    size_t n_numbers = (6 + (r->moves ? 6 : 3) * (size_t)r->n_horizons) * (size_t)r->schema->n_values +
+                       (size_t)r->classes.n_classes;
     size_t n_letters = r->key_len + r->time_text_len + strlen(r->topic) + (r->incident ? strlen(r->incident) : 0);
     if (r->classes.label) n_letters += strlen(r->classes.label);
     return FIXED_BYTES + 2 * n_letters + n_numbers * (NUMBER_TEXT_BYTES + 1);
@@ -110,6 +111,8 @@ eddy_status csv_write(const struct eddy_result *r, int time_format, struct eddy_
         p = write_numbers(p, r->forecast + row, n);
         p = write_numbers(p, r->lower + row, n);
         p = write_numbers(p, r->upper + row, n);
+        for (size_t k = 0; k < 3 && r->moves; k++)
+            p = write_numbers(p, r->moves + k * (size_t)r->n_horizons * (size_t)n + row, n);
     }
     p = write_smoothed(p, r, time_format);
     p = write_classes(p, &r->classes);
@@ -155,11 +158,11 @@ static eddy_status add_names(struct eddy_buffer *out, const char *stem, const st
 
 static eddy_status add_forecasts(struct eddy_buffer *line, const struct eddy_result *r)
 {
-    static const char *const series[] = {"yhat", "yhat_lower", "yhat_upper"};
+    static const char *const series[] = {"yhat", "yhat_lower", "yhat_upper", "down", "flat", "up"};
+    const size_t n_series = r->moves ? 6 : 3;
     eddy_status rc = EDDY_OK;
     for (int h = 0; h < r->n_horizons; h++)
-        for (size_t i = 0; i < sizeof(series) / sizeof(*series) && rc >= 0; i++)
-            rc = add_names(line, series[i], r->schema, r->horizons[h]);
+        for (size_t i = 0; i < n_series && rc >= 0; i++) rc = add_names(line, series[i], r->schema, r->horizons[h]);
     return rc;
 }
 

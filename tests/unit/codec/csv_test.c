@@ -319,3 +319,20 @@ Test(csv, header_and_row_have_the_same_number_of_cells)
     eddy_buffer_free(&out);
     bench_close(&b);
 }
+
+Test(csv, moves_are_columns_beside_the_forecast_that_they_follow_from)
+{
+    static const double moves[] = {.25, .5, .25};
+    struct sample s;
+    struct bench b;
+    struct eddy_buffer out = {0};
+    sample_make(&s, "temp", 1);
+    s.result.moves = moves;
+    bench_open(&b, &codec_csv, &none, "");
+    cr_assert_eq(csv_header(&s.result, &out, &b.err), EDDY_OK);
+    cr_assert_eq(eddy_buffer_append(&out, "", 1), EDDY_OK);
+    cr_expect(strstr(out.data, ",yhat_upper_h1,down_h1,flat_h1,up_h1,topic"), "%s", out.data);
+    cr_expect(strstr(sample_encode(&b, &s, &out), ",0,0,0,0.25,0.5,0.25,sensors"), "%s", out.data);
+    eddy_buffer_free(&out);
+    bench_close(&b);
+}

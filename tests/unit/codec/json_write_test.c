@@ -213,3 +213,18 @@ Test(json_write, an_open_incident_stands_in_the_record_and_news_of_incidents_in_
         "\"peak\":{\"ts\":\"2023-11-14T22:14:20Z\",\"score\":null}}],"
         "\"src\":{\"topic\":\"sensors\",\"partition\":3,\"offset\":42}}");
 }
+
+Test(json_write, moves_stand_beside_the_forecast_that_they_follow_from)
+{
+    static const double moves[] = {.25, .125, .5, .75, .25, .125}; /* down, flat, up at two horizons */
+    struct sample s;
+    char text[256];
+    sample_make(&s, "temp", 2);
+    s.result.moves = moves;
+    cr_expect_str_eq(
+        part_of(&plain, &s, "\"forecast\"", ",\"src\"", text, sizeof(text)),
+        "\"forecast\":[{\"h\":1,\"yhat\":0,\"lower\":0,\"upper\":0,\"moves\":{\"down\":0.25,\"flat\":0.5,"
+        "\"up\":0.25}},{\"h\":12,\"yhat\":0.25,\"lower\":0.25,\"upper\":0.25,\"moves\":{\"down\":0.125,"
+        "\"flat\":0.75,\"up\":0.125}}]",
+        "%s", text);
+}
