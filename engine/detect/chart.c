@@ -7,7 +7,8 @@
  * With one value it is the EWMA chart: an alarm while the average is more than sqrt(6.63 limit) of its own deviations
  * from its mean.  After the warm-up mean and covariance stay, or follow with `memory`, also during alarms.
  *
- * Evidence as in machine.c of r = T^2 / its limit; score in the first row of an alarm alone.  Attribution: e_i^2. */
+ * Evidence as in machine.c of r = T^2 / its limit; score in the first row of an alarm alone; while it lasts the kind
+ * "shift" holds.  Attribution: e_i^2. */
 #include <math.h>
 
 #include "engine/detect/detectors.h"
@@ -33,6 +34,8 @@ static const struct eddy_option options[] = {
     {"memory", EDDY_OPT_REAL, AT(memory), "0", 0, 1e9, "events",
      "How fast the chart follows after its warm-up; 0 = not at all, as in the textbook.", NULL, 0, false},
     {0}};
+
+static const char *const kinds[] = {"shift", NULL};
 
 struct chart_key {
     int64_t n, learned;
@@ -100,6 +103,7 @@ static void chart_judge(const void *settings, void *state, const struct eddy_evi
         for (int i = 0; i < in->n_values; i++) out->attribution[i] = (float)(e[i] * e[i]);
         chart_conclude(key, moments_distance(&m, e) / chart_limit(s, in->n_values), in->threshold, out);
     }
+    out->holds = key->open ? 1 : 0;
     chart_learn(s, key, &m, x, warmup);
 }
 
@@ -111,4 +115,5 @@ const struct eddy_detector detector_chart = {
     .state_bytes = chart_state_bytes,
     .judge = chart_judge,
     .max_values = MOMENTS_MAX,
+    .kinds = kinds,
 };

@@ -10,7 +10,7 @@
  *                  tol_c and how far it drifts, f: haar.h, every `refresh` events; learns only while no fault is open
  * Evidence: r = S / limit; threshold x r up to the limit, 1 - (1 - threshold) / r beyond.  Its score is the evidence
  * until a fault opens, in whose first row it reaches the threshold, and 0 while it is open: one row per alert.
- * Attribution: |q_c| of the value or of its residual, whichever is larger.  A missing value moves nothing. */
+ * While it is open the kind "fault" holds.  Attribution: |q_c| of the value or of its residual, whichever is larger.  A missing value moves nothing. */
 #include <math.h>
 #include <string.h>
 
@@ -92,6 +92,8 @@ static const struct eddy_option options[] = {
      "One or two values in a row that are further off are skipped: an outlier is no sustained fault.", NULL, 0,
      false},
     {0}};
+
+static const char *const kinds[] = {"fault", NULL};
 
 struct machine_key {
     int64_t n; /* events, with this one */
@@ -299,6 +301,7 @@ static void machine_judge(const void *settings, void *state, const struct eddy_e
         if (step.change == FAULT_ACCEPTED) machine_accept(&m);
         machine_conclude(&m, score, step, in, out);
     }
+    out->holds = fault->open ? 1 : 0;
     machine_learn(&m);
 }
 
@@ -320,4 +323,5 @@ const struct eddy_detector detector_machine = {
     .state_bytes = machine_state_bytes,
     .judge = machine_judge,
     .max_values = MOMENTS_MAX,
+    .kinds = kinds,
 };

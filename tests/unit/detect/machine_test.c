@@ -181,7 +181,9 @@ Test(machine, raises_one_alarm_for_a_shift_and_names_the_sensor)
     cr_assert_eq(p.alarms, 1);
     cr_assert(p.attribution[2] > p.attribution[0] && p.attribution[2] > p.attribution[1]);
     cr_assert_gt(p.verdict.evidence, THRESHOLD, "evidence goes on while the fault stays");
+    cr_assert_eq(p.verdict.holds, 1);
     plant_run(&p, 200);
+    cr_assert_eq(p.verdict.holds, 0);
     cr_assert_lt(p.verdict.evidence, THRESHOLD);
     plant_close(&p);
 }
@@ -359,6 +361,7 @@ Test(machine, agrees_with_an_independent_computation_row_by_row)
         cr_assert_float_eq(p.verdict.evidence, evidence, 2e-3 * evidence + 1e-4, "row %d: %g instead of %g", rows,
                            p.verdict.evidence, evidence);
         cr_assert_eq(p.verdict.score >= THRESHOLD, open && !was_open, "row %d", rows);
+        cr_assert_eq(p.verdict.holds, (uint32_t)open, "row %d", rows);
         was_open = open;
     }
     cr_assert_eq(rows, 2200);
@@ -378,7 +381,9 @@ Test(chart, raises_one_alarm_for_a_shift_and_ends_with_it)
     cr_assert(after >= 0 && after < 30, "alarm after %d events", after);
     cr_assert(p.attribution[2] > p.attribution[0] && p.attribution[2] > p.attribution[1]);
     cr_assert_leq(p.alarms, 3);
+    cr_assert_eq(p.verdict.holds, 1);
     plant_run(&p, 100);
+    cr_assert_eq(p.verdict.holds, 0);
     cr_assert_lt(p.verdict.evidence, THRESHOLD);
     plant_close(&p);
 }
