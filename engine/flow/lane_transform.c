@@ -27,6 +27,22 @@ static void transform_errors(const struct plan *p, size_t v, double x, const str
         errors[i * values + v] = x - transform_back(p->transform[v], w - errors[i * values + v]);
 }
 
+/* What drove incidents, in the values' own units. */
+static void transform_drivers(const struct plan *p, const struct eddy_result *out)
+{
+    for (int i = 0; i < out->n_incidents; i++) {
+        struct eddy_incident *incident = (struct eddy_incident *)(uintptr_t)&out->incidents[i];
+        for (int d = 0; d < incident->n_drivers; d++) {
+            struct eddy_driver *driver = &incident->drivers[d];
+            const int kind = p->transform[driver->value];
+            driver->y = transform_back(kind, driver->y);
+            driver->yhat = transform_back(kind, driver->yhat);
+            driver->yhat_lower = transform_back(kind, driver->yhat_lower);
+            driver->yhat_upper = transform_back(kind, driver->yhat_upper);
+        }
+    }
+}
+
 /* The block of lane_fold.c: planes of [n_values], then what is no value. */
 void lane_transform_result(const struct lane *l, const struct lane_event *in, const struct eddy_result *out)
 {
@@ -41,6 +57,7 @@ void lane_transform_result(const struct lane *l, const struct lane_event *in, co
             block[k * values + v] = transform_back(p->transform[v], block[k * values + v]);
         transform_errors(p, v, in->event.x[v], out);
     }
+    transform_drivers(p, out);
     memcpy(block, in->event.x, values * sizeof(double)); /* as they came, to the last bit */
 }
 
