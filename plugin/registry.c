@@ -21,11 +21,12 @@
 /* A new built-in part is a row here; layers and experts have tables of their own, engine/model/layers.h and
  * engine/forecast/experts.h. */
 static const struct eddy_part *const built_in[] = {
-    &source_kafka.part,        &source_file.part,      &source_stdin.part,                           /* sources */
-    &sink_kafka.part,          &sink_file.part,        &sink_stdout.part,                            /* sinks */
-    &codec_json.part,          &codec_csv.part,                                                      /* codecs */
-    &detector_exceedance.part, &detector_machine.part, &detector_chart.part,                         /* detectors */
-    &detector_committee.part,  &detector_stuck.part,   &detector_missing.part, &expert_network.part, /* experts */
+    &source_kafka.part,         &source_file.part,      &source_stdin.part,   /* sources */
+    &sink_kafka.part,           &sink_file.part,        &sink_stdout.part,    /* sinks */
+    &codec_json.part,           &codec_csv.part,                              /* codecs */
+    &detector_exceedance.part,  &detector_machine.part, &detector_chart.part, /* detectors */
+    &detector_committee.part,   &detector_stuck.part,   &detector_missing.part, &detector_drift.part,
+    &detector_level_shift.part, &expert_network.part, /* experts */
 };
 enum { N_BUILT_IN = sizeof(built_in) / sizeof(*built_in) };
 

@@ -12,6 +12,8 @@ extern const struct eddy_detector detector_machine;
 extern const struct eddy_detector detector_chart;
 extern const struct eddy_detector detector_stuck;
 extern const struct eddy_detector detector_missing;
+extern const struct eddy_detector detector_drift;
+extern const struct eddy_detector detector_level_shift;
 extern const struct eddy_detector detector_committee;
 
 #endif

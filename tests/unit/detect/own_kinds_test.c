@@ -5,6 +5,8 @@
 
 #include "config/config.h"
 #include "engine/detect/detectors.h"
+#include "engine/detect/long_run.h"
+#include "engine/eddy_layer.h"
 
 struct bench {
     const struct eddy_detector *part;
@@ -19,11 +21,12 @@ static void bench_open(struct bench *b, const struct eddy_detector *part, const 
     b->state = calloc(1, part->state_bytes(settings, n_values, 1));
 }
 
-static bool holds(struct bench *b, const double *x, int n_values)
+static bool holds_by(struct bench *b, const double *x, const double *residual, int n_values)
 {
     float parts[4] = {0};
     struct eddy_verdict out = {.attribution = parts, .support = NAN};
-    const struct eddy_evidence in = {.n_values = n_values, .n_horizons = 1, .x = x, .count = b->n++, .threshold = .4};
+    const struct eddy_evidence in = {
+        .n_values = n_values, .n_horizons = 1, .x = x, .residual = residual, .count = b->n++, .threshold = .4};
     b->part->judge(b->settings, b->state, &in, &out);
     cr_assert(out.score == 0 && out.evidence == 0);
     float sum = 0;
@@ -33,6 +36,11 @@ static bool holds(struct bench *b, const double *x, int n_values)
     }
     cr_assert_eq(sum > 0, out.holds != 0, "whose it is is told");
     return out.holds != 0;
+}
+
+static bool holds(struct bench *b, const double *x, int n_values)
+{
+    return holds_by(b, x, x, n_values);
 }
 
 /* The part's defaults, as the head of each table gives them. */
@@ -123,5 +131,66 @@ Test(missing, does_not_miss_what_has_never_been_there)
     struct bench b;
     bench_open(&b, &detector_missing, &missing, 2);
     for (int i = 0; i < 2000; i++) cr_assert_not(holds(&b, (double[]){i, NAN}, 2));
+    free(b.state);
+}
+
+static const struct long_run_settings lasting = {
+    .window = 48, .memory = 2000, .after = 500, .accept = 800, .limit = 5, .record = 1.3};
+
+/* A day of 48 steps with noise, and what is added to it. */
+static double daily(int i, double more)
+{
+    return 3 * sin(6.283185307179586 * i / 48) + (double)eddy_random_normal(3, (uint64_t)i) + more;
+}
+
+Test(level_shift, finds_one_of_three_deviations_soon_and_takes_it_as_the_new_normal)
+{
+    struct bench b;
+    bench_open(&b, &detector_level_shift, &lasting, 1);
+    for (int i = 0; i < 5000; i++) cr_assert_not(one(&b, daily(i, 0)), "%d", i);
+    int first = -1, n = 0;
+    for (int i = 5000; i < 8000; i++) {
+        if (!one(&b, daily(i, 3))) continue;
+        if (n++ == 0) first = i;
+    }
+    cr_expect(first > 5000 && first < 5096, "at %d", first);
+    cr_expect(n > 400 && n <= 801, "%d events", n);
+    free(b.state);
+}
+
+Test(level_shift, does_not_take_a_single_spike_for_one)
+{
+    struct bench b;
+    bench_open(&b, &detector_level_shift, &lasting, 1);
+    for (int i = 0; i < 5000; i++) cr_assert_not(one(&b, daily(i, i % 1000 == 999 ? 1e9 : 0)), "%d", i);
+    free(b.state);
+}
+
+Test(drift, finds_errors_that_have_doubled_and_not_those_that_have_shrunk)
+{
+    struct bench grows, shrinks;
+    bench_open(&grows, &detector_drift, &lasting, 1);
+    bench_open(&shrinks, &detector_drift, &lasting, 1);
+    bool found = false;
+    for (int i = 0; i < 6000; i++) {
+        const double e = (double)eddy_random_normal(5, (uint64_t)i);
+        const bool late = i >= 5000, holds_now = one(&grows, late ? 2 * e : e);
+        cr_assert(late || !holds_now, "%d", i);
+        found |= holds_now;
+        cr_assert_not(one(&shrinks, late ? e / 3 : e), "%d", i);
+    }
+    cr_expect(found);
+    free(grows.state);
+    free(shrinks.state);
+}
+
+Test(level_shift, keeps_its_state_finite_whatever_comes)
+{
+    const double wild[] = {1e308, -1e308, 0, 5e-324, NAN, 1e9, -1e308, 7};
+    struct bench b;
+    bench_open(&b, &detector_level_shift, &lasting, 1);
+    for (int i = 0; i < 4000; i++) (void)one(&b, wild[(i * 5 + i / 7) % 8]);
+    const struct long_run *r = b.state;
+    cr_expect(isfinite(r->fast) && isfinite(r->slow) && isfinite(r->variance) && isfinite(r->most));
     free(b.state);
 }

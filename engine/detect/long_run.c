@@ -1,0 +1,49 @@
+#include "engine/detect/long_run.h"
+
+#include <math.h>
+
+static void long_run_block(struct long_run *r, const struct long_run_settings *s, double d)
+{
+    r->block[1] = fmax(r->block[1], fabs(d));
+    r->most -= r->most / (double)s->memory;
+    if (r->n % (4 * s->window)) return;
+    r->most = fmax(r->most, r->block[0]);
+    r->block[0] = r->block[1];
+    r->block[1] = 0;
+}
+
+static void long_run_learn(struct long_run *r, const struct long_run_settings *s, double x)
+{
+    const double gain = fmax(1 / (double)r->n, 1 / (double)s->memory), d = r->fast - r->slow;
+    r->slow += gain * (x - r->slow);
+    r->deviation += gain * (fabs(x - r->slow) - r->deviation);
+    r->variance += gain * (d * d - r->variance);
+    long_run_block(r, s, d);
+}
+
+double long_run_step(struct long_run *r, const struct long_run_settings *s, double x, bool rises_only)
+{
+    enum { SETTLED = 32, CLIP = 6 };
+    const double HUGE_VALUE = 1e100; /* squares stay finite */
+    x = fmax(-HUGE_VALUE, fmin(HUGE_VALUE, x));
+    if (r->n++ == 0) r->fast = r->slow = x;
+    if (r->n > SETTLED && r->deviation > 0 && !r->open)
+        x = fmax(r->slow - CLIP * r->deviation, fmin(r->slow + CLIP * r->deviation, x));
+    r->fast += fmax(1 / (double)r->n, 1 / (double)s->window) * (x - r->fast);
+
+    const double d = r->fast - r->slow;
+    if (!r->open) {
+        r->limit = fmax(s->limit * sqrt(r->variance), s->record * r->most);
+        r->open = r->n > s->after && r->limit > 0 && (rises_only ? d : fabs(d)) > r->limit;
+        r->age = 0;
+        if (!r->open) {
+            long_run_learn(r, s, x);
+            return 0;
+        }
+    }
+    const bool over = (rises_only ? d : fabs(d)) < .5 * r->limit;
+    const bool accepted = ++r->age > s->accept;
+    if (accepted) r->slow = r->fast;
+    if (over || accepted) r->open = 0;
+    return r->open ? fmax(1e-6, fabs(d) / r->limit) : 0;
+}
