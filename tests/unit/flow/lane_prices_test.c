@@ -144,3 +144,20 @@ Test(lane_prices, turns_and_eviction_change_nothing)
     cr_assert_eq(one, many);
     cr_assert_str_eq(one_hash, many_hash);
 }
+
+Test(lane_prices, incidents_tell_prices_and_not_their_logarithms)
+{
+    struct fixture_lane f;
+    int told = 0;
+    fixture_open(&f, PRICES, 1, NULL, 100);
+    prices_run(&f, 400, 100);
+    for (int i = 400; i < 430; i++) {
+        const double x = i % 2 ? 300 : 500;
+        const struct eddy_result *r = fixture_feed(&f, i, "ACME", START + i * DAY, (double[]){x});
+        for (int k = 0; k < r->n_incidents && r->incidents[k].n_drivers > 0; k++, told++)
+            cr_assert_float_eq(r->incidents[k].drivers[0].y, r->incidents[k].drivers[0].y > 400 ? 500 : 300, .01,
+                               "%g", r->incidents[k].drivers[0].y);
+    }
+    cr_assert_gt(told, 0, "such jumps open an incident");
+    fixture_close(&f);
+}
