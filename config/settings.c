@@ -292,6 +292,12 @@ static const struct eddy_option train_options[] = {
      "Past windows kept per partition to draw from, in memory and in checkpoints.", NULL, 0, false},
     {"replay_span", EDDY_OPT_INT, AT(train, replay_span), "4096", 1, 1e9, "windows",
      "How far back they reach: those kept are an even sample of the last so many.", NULL, 0, false},
+    {"champion", EDDY_OPT_REAL, AT(train, champion), "0", 0, 100, "standard deviations",
+     "New weights are adopted only when they are not worse than the live ones, by more than this many spreads of "
+     "their "
+     "losses, on recent windows held out (every eighth); otherwise the live ones stay and training starts from them "
+     "again. 0 adopts all that are finite.",
+     NULL, 0, false},
     {"keep_versions", EDDY_OPT_INT, AT(train, keep_versions), "5", 2, 1000, "versions",
      "Versions of the shared weights that a state file keeps, one per checkpoint at most: `eddy model` lists, "
      "compares "

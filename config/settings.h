@@ -152,6 +152,7 @@ struct train_settings {
     double replay;          /* past windows trained on again per fresh one */
     int64_t replay_windows; /* past windows kept to draw from */
     int64_t replay_span;    /* fresh windows over which these are spread evenly */
+    double champion;        /* how much worse a candidate may be on windows held out, in spreads; 0 = not judged */
     int64_t keep_versions;  /* of the shared weights, at checkpoints */
     int64_t epoch;          /* offsets between two boundaries at which shared weights may change */
     int64_t lag;            /* epochs between the end of a candidate's data and its adoption */

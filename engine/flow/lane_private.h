@@ -4,7 +4,9 @@
  *     lane_foresee.c   one event after it                lane_look_back.c what comes `lag` steps later
  *     lane_classes.c   labels and probabilities          lane_judge.c     residuals to scores
  *     lane_windows.c   cutting windows                   lane_train.c     epochs, candidates
- *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights    lane_incident.c spans of trouble
+ *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights
+ *     lane_held.c      windows held out                  lane_pool.c      windows that outlive their epoch
+ *     lane_incident.c  spans of trouble
  *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
 #ifndef ENGINE_FLOW_LANE_PRIVATE_H
 #define ENGINE_FLOW_LANE_PRIVATE_H
@@ -33,19 +35,19 @@ struct lane_windows {
     struct lane_window *item; /* [train.windows] */
 };
 
-/* Past windows to draw from, oldest first: lane_replay.c. */
-struct lane_replay {
+/* Windows that outlive their epoch, oldest first: lane_pool.c. */
+struct lane_pool {
     int n, cap;
     float **item; /* [cap] blocks */
-    int64_t seen; /* fresh windows so far */
 };
+enum { LANE_HELD_MOST = TRAIN_HELD_MOST };
 
 /* What lane_abort() goes back to. */
 struct lane_mark {
     bool set;
     int64_t next, epoch;
     struct lane_clock clock;
-    int n_jobs, n_replay;
+    int n_jobs, n_replay, n_held;
     int64_t replay_seen;
     struct weights *weights;
     struct lane_windows windows;
@@ -86,9 +88,10 @@ struct lane {
     struct lane_job *jobs; /* [cap_jobs] the first n_adopted were adopted in this batch */
     int n_jobs, n_adopted, cap_jobs;
     struct lane_windows windows;
-    struct lane_replay replay;
-    const float **mixed_blocks; /* [lane_replay_most] a job's windows in the order of training */
-    float **spare;              /* blocks for reuse */
+    struct lane_pool replay, held; /* to draw from again; never trained on */
+    int64_t replay_seen;           /* fresh windows so far */
+    const float **mixed_blocks;    /* [lane_replay_most] a job's windows in the order of training */
+    float **spare;                 /* blocks for reuse */
     int n_spare, cap_spare;
     struct train_scratch *scratch;
     float *gathered; /* a job's windows one after another; or the window in hand */
@@ -239,14 +242,26 @@ void lane_windows_commit(struct lane *);
 void lane_windows_abort(struct lane *);
 void lane_windows_mark(struct lane *);
 
+/* lane_pool.c */
+struct blob_reader;
+eddy_status lane_pool_push(struct lane *, struct lane_pool *, const float *block, struct eddy_error *); /* a copy */
+const float *const *lane_pool_last(const struct lane_pool *, int64_t most, int *n); /* borrowed, the newest of them */
+void lane_pool_commit(struct lane *, struct lane_pool *, int64_t most);
+void lane_pool_abort(struct lane *, struct lane_pool *, int n);
+void lane_pool_close(struct lane_pool *);
+eddy_status lane_pool_put(const struct lane *, const struct lane_pool *, struct eddy_buffer *, eddy_status before);
+eddy_status lane_pool_get(struct lane *, struct lane_pool *, struct blob_reader *, bool *good, struct eddy_error *);
+
+/* lane_held.c */
+eddy_status lane_held_take(struct lane *, struct eddy_error *); /* out of the epoch's windows */
+eddy_status lane_held_blob(const struct lane *, struct eddy_buffer *);
+eddy_status lane_held_restore(struct lane *, struct eddy_error *);
+
 /* lane_replay.c */
 int lane_replay_most(const struct plan *); /* windows of a job at most */
 /* The windows of the epoch with replayed ones among them, in the order of training; returns how many. */
 int lane_replay_mix(const struct lane *, int64_t boundary, const float **blocks /* [lane_replay_most] */);
 eddy_status lane_replay_admit(struct lane *, struct eddy_error *); /* the windows of the epoch, after the mix */
-void lane_replay_commit(struct lane *);
-void lane_replay_abort(struct lane *);
-void lane_replay_close(struct lane *);
 eddy_status lane_replay_blob(const struct lane *, struct eddy_buffer *);
 eddy_status lane_replay_restore(struct lane *, struct eddy_error *);
 
@@ -261,8 +276,9 @@ void lane_train_abort(struct lane *);
 void lane_train_close(struct lane *);
 eddy_status lane_train_open(struct lane *, struct eddy_error *);
 void lane_train_stats(const struct lane *, struct lane_stats *);
-/* `windows` are n windows of every network with shared weights, event by event. */
-eddy_status lane_submit(struct lane *, int64_t boundary, const float *windows, int n, struct eddy_error *);
+/* `windows` are n windows, then n_held that are held out, of every network with shared weights, network by network. */
+eddy_status lane_submit(struct lane *, int64_t boundary, const float *windows, int n, int n_held,
+                        struct eddy_error *);
 
 /* lane_store.c: the names of the values as they are stored */
 eddy_status lane_schema_blob(const struct plan *, struct eddy_buffer *);

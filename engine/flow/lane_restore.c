@@ -99,24 +99,27 @@ static eddy_status restore_model(struct lane *l, const struct lane_position *at,
 }
 
 /* Hands the windows of one job to the trainer again. */
-static eddy_status restore_job(struct lane *l, struct blob_reader *r, bool *good, struct eddy_error *err)
+static eddy_status restore_job(struct lane *l, uint32_t format, struct blob_reader *r, bool *good,
+                               struct eddy_error *err)
 {
     size_t floats = lane_window_floats(l->plan);
     int64_t boundary;
-    uint32_t n;
+    uint32_t n = 0, held = 0; /* format 1 knew none that are held out */
     *good = blob_get_i64(r, &boundary) && blob_get_u32(r, &n) && n <= INT32_MAX / 2 &&
-            r->left / (floats * sizeof(float)) >= n;
+            (format < 2 || blob_get_u32(r, &held)) && held <= TRAIN_HELD_MOST &&
+            r->left / (floats * sizeof(float)) >= (size_t)n + held;
     if (!*good) return EDDY_OK;
-    float *windows = malloc(n * floats * sizeof(float) + 1); /* train.windows may have been larger then */
+    float *windows = malloc((n + held) * floats * sizeof(float) + 1); /* train.windows may have been larger then */
     if (!windows) return restore_no_memory(l, "training windows", err);
-    (void)blob_get_floats(r, windows, n * floats);
-    eddy_status rc = lane_submit(l, boundary, windows, (int)n, err);
+    (void)blob_get_floats(r, windows, (n + held) * floats);
+    eddy_status rc = lane_submit(l, boundary, windows, (int)n, (int)held, err);
     free(windows);
     return rc;
 }
 
 /* Candidates in training, and the sample of the current epoch. */
-static eddy_status restore_windows(struct lane *l, struct blob_reader *r, bool *good, struct eddy_error *err)
+static eddy_status restore_windows(struct lane *l, uint32_t format, struct blob_reader *r, bool *good,
+                                   struct eddy_error *err)
 {
     size_t now = lane_window_floats(l->plan);
     uint32_t n_jobs, n;
@@ -125,7 +128,7 @@ static eddy_status restore_windows(struct lane *l, struct blob_reader *r, bool *
     if (*good && floats != now) return EDDY_OK; /* other windows now: these are of no use */
 
     eddy_status rc = EDDY_OK;
-    for (uint32_t i = 0; *good && rc >= 0 && i < n_jobs; i++) rc = restore_job(l, r, good, err);
+    for (uint32_t i = 0; *good && rc >= 0 && i < n_jobs; i++) rc = restore_job(l, format, r, good, err);
     *good = *good && rc >= 0 && blob_get_u32(r, &n);
     for (uint32_t i = 0; *good && rc >= 0 && i < n; i++) {
         struct lane_window w = {0};
@@ -147,7 +150,7 @@ static eddy_status restore_training(struct lane *l, struct eddy_error *err)
     struct blob_reader reader = {b.data, b.len};
     bool good = rc >= 0 && blob_get_u32(&reader, &format) && format > 0;
     if (good && format > TRAIN_FORMAT) rc = blob_newer("train", format, TRAIN_FORMAT, err);
-    if (rc >= 0 && good) rc = restore_windows(l, &reader, &good, err);
+    if (rc >= 0 && good) rc = restore_windows(l, format, &reader, &good, err);
     if (rc >= 0 && !good)
         rc = eddy_fail(err, EDDY_ECORRUPT, "%s[%d]: the stored training windows are damaged", l->topic,
                        (int)l->request.partition);
@@ -178,5 +181,6 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
     if (same.values) rc = lane_share_restore(l, err);
     if (rc < 0 || !l->in_epochs || !same.values || !same.network) return rc;
     rc = same_epochs ? restore_training(l, err) : EDDY_OK;
-    return rc >= 0 ? lane_replay_restore(l, err) : rc;
+    if (rc >= 0) rc = lane_replay_restore(l, err);
+    return rc >= 0 ? lane_held_restore(l, err) : rc;
 }

@@ -157,7 +157,8 @@ static eddy_status lane_train_blob(const struct lane *l, struct eddy_buffer *b)
         const struct train_windows windows = train_job_windows(l->jobs[i].job);
         rc = blob_i64(b, l->jobs[i].boundary, rc);
         rc = blob_u32(b, (uint32_t)windows.n, rc);
-        rc = blob_floats(b, windows.data, (size_t)windows.n * floats, rc);
+        rc = blob_u32(b, (uint32_t)windows.n_held, rc);
+        rc = blob_floats(b, windows.data, ((size_t)windows.n + (size_t)windows.n_held) * floats, rc);
     }
     rc = blob_u32(b, (uint32_t)l->windows.n, rc);
     for (int i = 0; i < l->windows.n; i++) {
@@ -247,6 +248,8 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
     if (rc >= 0 && l->plan->shared_bytes > 0) rc = lane_put_blob(l, "shared", lane_share_blob(l, &b), &b, err);
     if (rc >= 0 && l->plan->settings->train.replay > 0)
         rc = lane_put_blob(l, "replay", lane_replay_blob(l, &b), &b, err);
+    if (rc >= 0 && l->plan->settings->train.champion > 0)
+        rc = lane_put_blob(l, "held", lane_held_blob(l, &b), &b, err);
     if (rc >= 0) rc = lane_put_model(l, &b, err);
     if (rc >= 0) rc = store_commit(l->store, err);
     eddy_buffer_free(&b);

@@ -3,7 +3,8 @@
  * Meta blobs   lane    position, clock, epoch, model version        schema  names of the values
  *              layout  directory of the rows                        network layers and their sizes, as text
  *              train   windows waiting for the trainer        shared  what keys share besides weights (lane_share.h)
- *              replay  windows to draw from again             versions  of the weights (lane_versions.h) */
+ *              replay  windows to draw from again             versions  of the weights (lane_versions.h)
+ *              held    windows that are never trained on */
 #ifndef ENGINE_FLOW_LANE_STORE_H
 #define ENGINE_FLOW_LANE_STORE_H
 

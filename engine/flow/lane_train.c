@@ -24,7 +24,7 @@ eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
 
     l->windows.item = calloc(windows, sizeof(*l->windows.item));
     l->mark.windows.item = calloc(windows, sizeof(*l->mark.windows.item));
-    size_t most = (size_t)lane_replay_most(p), floats = most * lane_window_floats(p);
+    size_t most = (size_t)lane_replay_most(p) + LANE_HELD_MOST, floats = most * lane_window_floats(p);
     for (int k = 0; k < p->n_networks; k++) {
         size_t own = p->networks[k].own_weights ? window_floats(&p->networks[k].window) : 0;
         if (own > floats) floats = own;
@@ -44,7 +44,8 @@ void lane_train_close(struct lane *l)
     for (int i = 0; i < l->n_jobs; i++) train_job_release(l->jobs[i].job);
     for (int i = 0; i < l->windows.n; i++) free(l->windows.item[i].block);
     for (int i = 0; i < l->n_spare; i++) free(l->spare[i]);
-    lane_replay_close(l);
+    lane_pool_close(&l->replay);
+    lane_pool_close(&l->held);
     free(l->jobs), free(l->spare), free(l->gathered), free(l->mixed_blocks);
     free(l->windows.item), free(l->mark.windows.item);
     train_scratch_close(l->scratch);
@@ -140,7 +141,8 @@ void lane_train_stats(const struct lane *l, struct lane_stats *out)
 
 /* ---- epochs ---- */
 
-eddy_status lane_submit(struct lane *l, int64_t boundary, const float *windows, int n, struct eddy_error *err)
+eddy_status lane_submit(struct lane *l, int64_t boundary, const float *windows, int n, int n_held,
+                        struct eddy_error *err)
 {
     if (l->n_jobs == l->cap_jobs) {
         int cap = l->cap_jobs ? 2 * l->cap_jobs : 8;
@@ -150,7 +152,7 @@ eddy_status lane_submit(struct lane *l, int64_t boundary, const float *windows, 
         l->cap_jobs = cap;
     }
     struct train_job *after = l->n_jobs > l->n_adopted ? l->jobs[l->n_jobs - 1].job : NULL, *job = NULL;
-    const struct train_windows all = {l->plan->shared, windows, n};
+    const struct train_windows all = {l->plan->shared, windows, n, n_held};
     eddy_status rc = trainer_submit(l->trainer, l->plan->model, &l->plan->settings->train, l->weights, after, &all,
                                     &job, err);
     if (rc >= 0) l->jobs[l->n_jobs++] = (struct lane_job){boundary, job};
@@ -195,9 +197,14 @@ static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct ed
 {
     if (l->windows.n == 0) return EDDY_OK;
     qsort(l->windows.item, (size_t)l->windows.n, sizeof(*l->windows.item), train_by_offset);
+    eddy_status rc = lane_held_take(l, err);
+    if (rc < 0) return rc;
     const int n = lane_replay_mix(l, boundary, l->mixed_blocks);
-    train_gather(l, l->mixed_blocks, n);
-    eddy_status rc = lane_submit(l, boundary, l->gathered, n, err);
+    int n_held = 0;
+    const float *const *held = lane_pool_last(&l->held, LANE_HELD_MOST, &n_held);
+    if (n_held > 0) memcpy((void *)(l->mixed_blocks + n), (const void *)held, (size_t)n_held * sizeof(*held));
+    train_gather(l, l->mixed_blocks, n + n_held);
+    rc = lane_submit(l, boundary, l->gathered, n, n_held, err);
     if (rc >= 0) rc = lane_replay_admit(l, err);
     if (rc >= 0) rc = train_hand_out(l, err);
     if (rc < 0) return rc;
@@ -251,7 +258,8 @@ void lane_train_mark(struct lane *l)
 {
     l->mark.n_jobs = l->n_jobs;
     l->mark.n_replay = l->replay.n;
-    l->mark.replay_seen = l->replay.seen;
+    l->mark.n_held = l->held.n;
+    l->mark.replay_seen = l->replay_seen;
     l->mark.weights = weights_ref(l->weights);
     lane_windows_mark(l);
 }
@@ -260,7 +268,8 @@ void lane_train_mark(struct lane *l)
 void lane_train_commit(struct lane *l)
 {
     lane_windows_commit(l);
-    lane_replay_commit(l);
+    lane_pool_commit(l, &l->replay, l->plan->settings->train.replay_windows);
+    lane_pool_commit(l, &l->held, LANE_HELD_MOST);
     for (int i = 0; i < l->n_adopted; i++) train_job_release(l->jobs[i].job);
     l->n_jobs -= l->n_adopted;
     if (l->n_adopted > 0) memmove(l->jobs, l->jobs + l->n_adopted, (size_t)l->n_jobs * sizeof(*l->jobs));
@@ -272,7 +281,9 @@ void lane_train_commit(struct lane *l)
 void lane_train_abort(struct lane *l)
 {
     lane_windows_abort(l);
-    lane_replay_abort(l);
+    lane_pool_abort(l, &l->replay, l->mark.n_replay);
+    lane_pool_abort(l, &l->held, l->mark.n_held);
+    l->replay_seen = l->mark.replay_seen;
     while (l->n_jobs > l->mark.n_jobs) train_job_release(l->jobs[--l->n_jobs].job);
     l->n_adopted = 0;
     weights_unref(l->weights);

@@ -62,7 +62,7 @@ static struct train_windows course_gather(struct course *c, const float *const *
         for (int i = 0; i < n; i++, to += floats) memcpy(to, blocks[i] + first, floats * sizeof(float));
         first += floats;
     }
-    return (struct train_windows){p->shared, c->gathered, n};
+    return (struct train_windows){p->shared, c->gathered, n, 0};
 }
 
 static eddy_status course_judge(struct course *c, const struct weights *w, const float *const *blocks, int64_t n,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/train/judge.h"
 #include "engine/train/weights.h"
 
 /* Waits are measured on the monotonic clock: setting the wall clock must not shorten or stretch them. */
@@ -33,13 +34,14 @@ size_t train_windows_floats(const struct model *model, const struct window_shape
 static bool job_copy_windows(struct train_job *job, const struct train_windows *from)
 {
     const size_t shapes = (size_t)job->model->n * sizeof(*from->shapes);
-    const size_t data = (size_t)from->n * train_windows_floats(job->model, from->shapes) * sizeof(float);
+    const size_t data = ((size_t)from->n + (size_t)from->n_held) * train_windows_floats(job->model, from->shapes) *
+                        sizeof(float);
     job->memory = malloc(shapes + data);
     if (!job->memory) return false;
     memcpy(job->memory, from->shapes, shapes);
     if (data > 0) memcpy((char *)job->memory + shapes, from->data, data);
-    job->windows = (struct train_windows){job->memory, (const float *)(void *)((char *)job->memory + shapes),
-                                          from->n};
+    job->windows = (struct train_windows){job->memory, (const float *)(void *)((char *)job->memory + shapes), from->n,
+                                          from->n_held};
     return true;
 }
 
@@ -152,16 +154,37 @@ static eddy_status job_train(struct train_job *job, struct weights *w, struct tr
         eddy_status rc = job_train_network(job, w, k, windows, scratch);
         if (rc < 0) return rc;
         if (rc > 0) moved = 1;
-        windows += (size_t)job->windows.n * window_floats(shape);
+        windows += ((size_t)job->windows.n + (size_t)job->windows.n_held) * window_floats(shape);
     }
     if (moved > 0) weights_pack(job->model, w);
+    return EDDY_OK;
+}
+
+/* A candidate that is worse than its base gives way to it: *w is the base again, but for the version and the count of
+ * steps refused. */
+static eddy_status job_judge(const struct train_job *job, const struct weights *base, struct weights **w,
+                             struct train_scratch *scratch)
+{
+    const struct train_settings *t = job->settings;
+    bool worse = false;
+    if (!(t->champion > 0) || job->windows.n_held == 0 || job->windows.n == 0) return EDDY_OK;
+    eddy_status rc = judge_candidate(job->model, &job->windows, t->champion, t->ema > 0 ? base->ema : base->master,
+                                     t->ema > 0 ? (*w)->ema : (*w)->master, scratch, &worse, NULL);
+    if (rc < 0 || !worse) return rc;
+    struct weights *again = weights_next(base);
+    if (!again) return EDDY_ENOMEM;
+    for (int k = 0; k < base->n_networks; k++)
+        weights_progress(again, k)->refused = (*w)->progress[k].refused + (*w)->progress[k].steps -
+                                              base->progress[k].steps;
+    weights_unref(*w);
+    *w = again;
     return EDDY_OK;
 }
 
 void job_run(struct train_job *job, struct train_scratch *scratch)
 {
     struct weights *base = job_base(job), *w = weights_next(base);
-    if (w && job_train(job, w, scratch) < 0) {
+    if (w && (job_train(job, w, scratch) < 0 || job_judge(job, base, &w, scratch) < 0)) {
         weights_unref(w);
         w = NULL;
     }

@@ -80,3 +80,47 @@ eddy_status judge_model(const struct model *model, const float *params, const st
     if (networks > 0) *loss = total / networks;
     return EDDY_OK;
 }
+
+/* Worse by more than `tolerance` spreads of the base's losses, over windows with labels.  A loss that is not finite is
+ * worse than any. */
+static bool judge_worse(const double *base, const double *candidate, int n, double tolerance)
+{
+    enum { FEWEST = 8 };
+    double mean = 0, squares = 0, moved = 0;
+    int labelled = 0;
+    for (int i = 0; i < n; i++) {
+        if (isnan(base[i])) continue;
+        mean += base[i];
+        squares += base[i] * base[i];
+        moved += candidate[i] - base[i];
+        labelled++;
+    }
+    if (labelled < FEWEST) return false;
+    mean /= labelled;
+    const double spread = sqrt(fmax(squares / labelled - mean * mean, 1e-6 * mean * mean));
+    return !(moved / labelled <= tolerance * spread);
+}
+
+eddy_status judge_candidate(const struct model *model, const struct train_windows *all, double tolerance,
+                            const float *base, const float *candidate, struct train_scratch *scratch, bool *worse,
+                            struct eddy_error *err)
+{
+    double before[TRAIN_HELD_MOST], after[TRAIN_HELD_MOST];
+    const float *windows = all->data;
+    *worse = false;
+    for (int k = 0; k < model->n && !*worse; k++) {
+        const struct window_shape *shape = &all->shapes[k];
+        if (shape->n_steps == 0) continue;
+        const struct model_slice *slice = &model->slices[k];
+        const float *held = windows + (size_t)all->n * window_floats(shape);
+        eddy_status rc = judge_windows(slice->net, shape, base + slice->first_param, held, all->n_held, before,
+                                       scratch, err);
+        if (rc >= 0)
+            rc = judge_windows(slice->net, shape, candidate + slice->first_param, held, all->n_held, after, scratch,
+                               err);
+        if (rc < 0) return rc;
+        *worse = judge_worse(before, after, all->n_held, tolerance);
+        windows = held + (size_t)all->n_held * window_floats(shape);
+    }
+    return EDDY_OK;
+}

@@ -15,4 +15,9 @@ eddy_status judge_windows(const struct network *, const struct window_shape *, c
 eddy_status judge_model(const struct model *, const float *params, const struct train_windows *,
                         struct train_scratch *, double *loss, struct eddy_error *);
 
+/* Whether the candidate is worse than the base on the windows held out, at any network: the mean of its losses lies more
+ * than `tolerance` standard deviations of the base's losses above theirs.  Fewer than 8 windows with labels: it is not. */
+eddy_status judge_candidate(const struct model *, const struct train_windows *, double tolerance, const float *base,
+                            const float *candidate, struct train_scratch *, bool *worse, struct eddy_error *);
+
 #endif

@@ -42,12 +42,15 @@ void weights_unref(struct weights *); /* NULL is fine */
 eddy_status weights_encode(const struct weights *, struct eddy_buffer *, struct eddy_error *);
 eddy_status weights_decode(const struct model *, const void *bytes, size_t n, struct weights **, struct eddy_error *);
 
-/* Windows of all networks that learn in a job: n of the first one after another, then n of the second, .. */
+enum { TRAIN_HELD_MOST = 32 };
+
+/* Windows of all networks that learn in a job: n + n_held of the first one after another, then those of the second, .. */
 struct train_windows {
     const struct window_shape
         *shapes; /* [model->n]; n_steps 0: this network does not learn here and has no windows */
     const float *data;
-    int n; /* of each network */
+    int n;      /* of each network */
+    int n_held; /* of each network, behind these n: never trained on, the result is judged by them */
 };
 size_t train_windows_floats(const struct model *, const struct window_shape *shapes); /* one of each network */
 
@@ -65,7 +68,8 @@ void trainer_close(struct trainer *);
 void trainer_forget(struct trainer *, const struct model *); /* trainer NULL is fine */
 
 /* Queues a job over windows, which are copied.  The base is `after`'s result if given, else `base`.  With n = 0 the
- * result equals the base but for its version.  The model and settings must outlive the job. */
+ * result equals the base but for its version; so it does when the candidate is refused (train.champion): then its
+ * steps count as refused ones.  The model and settings must outlive the job. */
 eddy_status trainer_submit(struct trainer *, const struct model *, const struct train_settings *,
                            struct weights *base, struct train_job *after, const struct train_windows *,
                            struct train_job **out, struct eddy_error *);

@@ -40,7 +40,7 @@ static double touch(const struct weights *w)
 static struct train_job *lane_submit_job(struct lane *l, struct train_job *after, int n)
 {
     struct train_job *job;
-    const struct train_windows windows = {&l->shape, l->windows, n};
+    const struct train_windows windows = {&l->shape, l->windows, n, 0};
     must(trainer_submit(l->trainer, l->model, &l->settings, after ? NULL : l->initial, after, &windows, &job, NULL) ==
              EDDY_OK,
          "submit");

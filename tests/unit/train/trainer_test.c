@@ -41,7 +41,7 @@ static void close_test(struct trainer_test *r)
 static struct train_job *submit(struct trainer_test *r, struct train_job *after, int n)
 {
     struct train_job *job = NULL;
-    const struct train_windows windows = {&r->shape, r->windows, n};
+    const struct train_windows windows = {&r->shape, r->windows, n, 0};
     cr_assert_eq(
         trainer_submit(r->trainer, r->t.model, &r->settings, after ? NULL : r->base, after, &windows, &job, NULL),
         EDDY_OK);
@@ -179,7 +179,7 @@ Test(trainer, a_job_that_finds_no_memory_returns_its_base)
     struct model model = *r.t.model;
     slice.net = &huge;
     model.slices = &slice;
-    const struct train_windows windows = {&r.shape, r.windows, 3};
+    const struct train_windows windows = {&r.shape, r.windows, 3, 0};
     struct train_job *job;
     huge.n_packed = SIZE_MAX / 4;
     cr_assert_eq(trainer_submit(r.trainer, &model, &r.settings, r.base, NULL, &windows, &job, NULL), EDDY_OK);
@@ -280,7 +280,7 @@ Test(trainer, senseless_jobs_are_refused)
     struct trainer_test r;
     struct train_job *job;
     open_test(&r, TRAIN_INLINE);
-    const struct train_windows one = {&r.shape, r.windows, 1}, negative = {&r.shape, r.windows, -1};
+    const struct train_windows one = {&r.shape, r.windows, 1, 0}, negative = {&r.shape, r.windows, -1, 0};
     cr_assert_eq(trainer_submit(r.trainer, r.t.model, &r.settings, NULL, NULL, &one, &job, NULL), EDDY_EINVAL);
     cr_assert_null(job);
     cr_assert_eq(trainer_submit(r.trainer, r.t.model, &r.settings, r.base, NULL, &negative, &job, NULL), EDDY_EINVAL);
