@@ -222,3 +222,28 @@ Test(lane, one_replayed_window_for_each_fresh_one_doubles_the_steps_but_for_the_
     const int64_t alone = updates_of(SMALL STEPS "}\n"), mixed = updates_of(SMALL STEPS ", replay: 1}\n");
     cr_assert_eq(mixed, 2 * alone - 4, "%lld against %lld steps", (long long)mixed, (long long)alone);
 }
+
+/* ---- candidates that have to beat the live weights ---- */
+
+#define CHAMPION(mode)                                                                                               \
+    "train: {mode: " mode ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, champion: 0.02, replay: 0.5, "      \
+    "learning_rate: 0.1}\n"
+
+Test(lane, candidates_are_judged_alike_for_any_turns_and_in_the_background)
+{
+    same(SMALL CHAMPION("inline"), 1, 1000, SMALL CHAMPION("background"), 333, 1000);
+}
+
+Test(lane, what_is_held_out_survives_a_crash)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    outcome(SMALL CHAMPION("inline"), 50, 1000, &digest, whole);
+    interrupted(SMALL CHAMPION("background"), 75, 4, cut);
+    cr_assert_str_eq(whole, cut);
+}
+
+Test(lane, an_aborted_batch_gives_back_what_is_held_out)
+{
+    aborted(SMALL CHAMPION("inline"));
+}

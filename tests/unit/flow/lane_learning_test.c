@@ -35,22 +35,23 @@ static double run(struct fixture_lane *f, int64_t from, int64_t to, bool judged)
     return n > 0 ? sum / (double)n : 0;
 }
 
-static double error_after_change(const char *learning_rate)
+/* `more`: other options of train. */
+static double error_after_change(const char *learning_rate, const char *more)
 {
     char dir[] = "/tmp/eddy-test-XXXXXX", path[64], yaml[256];
     struct eddy_error err = {0};
     struct fixture_lane f;
     const char *form = "forecast: {network: {layers: [{gru: {units: 16}}]}}\n"
-                       "train: {mode: inline, every: 8, window: 32, learning_rate: %s}\n";
+                       "train: {mode: inline, every: 8, window: 32, learning_rate: %s%s}\n";
     cr_assert(mkdtemp(dir));
     (void)snprintf(path, sizeof(path), "%s/s.db", dir);
-    (void)snprintf(yaml, sizeof(yaml), form, "0.005");
+    (void)snprintf(yaml, sizeof(yaml), form, "0.005", more);
     fixture_open(&f, yaml, 1, path, 100);
     run(&f, 0, CHANGE, false);
     cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
     fixture_close(&f);
 
-    (void)snprintf(yaml, sizeof(yaml), form, learning_rate);
+    (void)snprintf(yaml, sizeof(yaml), form, learning_rate, more);
     fixture_open(&f, yaml, 1, path, 100);
     double error = run(&f, CHANGE, END, true);
     fixture_close(&f);
@@ -61,9 +62,24 @@ static double error_after_change(const char *learning_rate)
 
 Test(learning, after_a_change_of_rhythm_the_error_is_at_least_30_percent_below_a_frozen_models)
 {
-    double frozen = error_after_change("1e-9"), learning = error_after_change("0.005");
+    double frozen = error_after_change("1e-9", ""), learning = error_after_change("0.005", "");
     cr_log_info("frozen %g, learning %g", frozen, learning);
     cr_assert_lt(learning, .7 * frozen, "frozen %g, learning %g", frozen, learning);
+}
+
+/* A learning rate out of all proportion: each candidate is far worse than what it comes from. */
+Test(learning, a_spoiled_candidate_leaves_the_live_model_as_it_was)
+{
+    const double frozen = error_after_change("1e-9", ""), spoiled = error_after_change("5", "");
+    const double judged = error_after_change("5", ", champion: 0.5");
+    cr_assert_gt(spoiled, 3 * frozen, "frozen %g, spoiled %g", frozen, spoiled);
+    cr_assert_lt(judged, 1.1 * frozen, "frozen %g, judged %g", frozen, judged);
+}
+
+Test(learning, a_champion_does_not_keep_the_network_from_following_a_change)
+{
+    const double free = error_after_change("0.005", ""), judged = error_after_change("0.005", ", champion: 0.5");
+    cr_assert_lt(judged, 1.15 * free, "free %g, judged %g", free, judged);
 }
 
 static void beats_persistence(const char *yaml, int n_values, double factor)
