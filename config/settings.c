@@ -292,6 +292,10 @@ static const struct eddy_option train_options[] = {
      "Past windows kept per partition to draw from, in memory and in checkpoints.", NULL, 0, false},
     {"replay_span", EDDY_OPT_INT, AT(train, replay_span), "4096", 1, 1e9, "windows",
      "How far back they reach: those kept are an even sample of the last so many.", NULL, 0, false},
+    {"incidents", EDDY_OPT_ENUM, AT(train, incidents), "learn", 0, 0, "learn|skip",
+     "Whether networks learn from training windows with an anomaly or an open incident in them; skip leaves these "
+     "out.",
+     NULL, 0, false},
     {"champion", EDDY_OPT_REAL, AT(train, champion), "0", 0, 100, "standard deviations",
      "New weights are adopted only when they are not worse than the live ones, by more than this many spreads of "
      "their "

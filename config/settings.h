@@ -33,6 +33,7 @@ extern const char *const network_input_words[]; /* by enum network_input; NULL-t
 enum optimiser { OPTIMISER_ADAM, OPTIMISER_RMSPROP, OPTIMISER_SGD };
 enum schedule { SCHEDULE_CONSTANT, SCHEDULE_WARMUP, SCHEDULE_INVERSE_SQRT, SCHEDULE_COSINE, SCHEDULE_PLATEAU };
 enum train_mode { TRAIN_BACKGROUND, TRAIN_INLINE, TRAIN_OFF };
+enum train_incidents { TRAIN_INCIDENTS_LEARN, TRAIN_INCIDENTS_SKIP };
 enum on_change { ON_CHANGE_REFUSE, ON_CHANGE_RESET };
 enum missing_state { MISSING_STATE_REBUILD, MISSING_STATE_REFUSE };
 enum tolerance { TOLERANCE_ALL, TOLERANCE_NONE };
@@ -152,6 +153,7 @@ struct train_settings {
     double replay;          /* past windows trained on again per fresh one */
     int64_t replay_windows; /* past windows kept to draw from */
     int64_t replay_span;    /* fresh windows over which these are spread evenly */
+    int incidents;          /* enum train_incidents */
     double champion;        /* how much worse a candidate may be on windows held out, in spreads; 0 = not judged */
     int64_t keep_versions;  /* of the shared weights, at checkpoints */
     int64_t epoch;          /* offsets between two boundaries at which shared weights may change */

@@ -285,12 +285,14 @@ static eddy_status lane_wave(struct lane *l, const struct lane_event *events, co
 /* Hands windows to training while the rows are as they were at the event.  Which ones are kept does not depend on the
  * order of the waves (lane_train.c). */
 static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *events, const int *order, int n,
-                                   struct eddy_error *err)
+                                   const struct eddy_result *results, struct eddy_error *err)
 {
     for (int k = 0; k < n; k++) {
         struct lane_item *item = &l->items[order[k]];
         for (int c = 0; item->stepped && c < l->plan->n_channels; c++) {
             if (!l->steps[order[k] * l->plan->n_channels + c]) continue;
+            const struct eddy_result *told = &results[order[k]];
+            if (told->anomaly || told->incident) lane_learn_not(l, item->row, c);
             eddy_status rc = lane_learn(l, item->row, c, events[order[k]].offset, err);
             if (rc < 0) return rc;
         }
@@ -310,7 +312,7 @@ static eddy_status lane_run(struct lane *l, const struct lane_event *events, int
         const int *order = l->order + l->wave_first[w];
         int in_wave = l->wave_first[w + 1] - l->wave_first[w];
         rc = lane_wave(l, events, order, in_wave, results, err);
-        if (rc >= 0 && l->plan->training) rc = lane_learn_wave(l, events, order, in_wave, err);
+        if (rc >= 0 && l->plan->training) rc = lane_learn_wave(l, events, order, in_wave, results, err);
         if (rc < 0) return rc;
     }
     l->next = events[n - 1].offset + 1;

@@ -103,15 +103,30 @@ static eddy_status train_own(struct lane *l, const struct plan_network *network,
     return rc;
 }
 
+void lane_learn_not(const struct lane *l, struct key_row *r, int channel)
+{
+    const int64_t at = l->plan->at_unlearnt;
+    if (at >= 0) ((int64_t *)(void *)(r->row + at))[channel] = lane_steps(l, r)[channel];
+}
+
+/* Whether one of the last n_steps events of the series is to be left out. */
+static bool learn_spoiled(const struct lane *l, const struct key_row *r, int channel, int n_steps)
+{
+    if (l->plan->at_unlearnt < 0) return false;
+    const int64_t last = ((const int64_t *)(const void *)(r->row + l->plan->at_unlearnt))[channel];
+    return last > 0 && last > lane_steps(l, r)[channel] - n_steps;
+}
+
 eddy_status lane_learn(struct lane *l, struct key_row *r, int channel, int64_t offset, struct eddy_error *err)
 {
     const struct plan *p = l->plan;
     if (lane_steps(l, r)[channel] % p->settings->train.every != 0) return EDDY_OK;
     for (int k = 0; k < p->n_networks; k++) {
+        if (learn_spoiled(l, r, channel, p->networks[k].window.n_steps)) continue;
         eddy_status rc = p->networks[k].own_weights ? train_own(l, &p->networks[k], r, channel, err) : EDDY_OK;
         if (rc < 0) return rc;
     }
-    if (!l->in_epochs) return EDDY_OK;
+    if (!l->in_epochs || learn_spoiled(l, r, channel, p->n_steps)) return EDDY_OK;
     struct lane_window window = {.offset = offset, .channel = channel};
     window.rank = eddy_random_bits((uint64_t)p->settings->seed ^ 0x77696e646f7773u,
                                    (uint64_t)offset * (uint64_t)p->n_channels + (uint64_t)channel);

@@ -226,7 +226,7 @@ Test(lane, one_replayed_window_for_each_fresh_one_doubles_the_steps_but_for_the_
 /* ---- candidates that have to beat the live weights ---- */
 
 #define CHAMPION(mode)                                                                                               \
-    "train: {mode: " mode ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, champion: 0.02, replay: 0.5, "      \
+    "train: {mode: " mode ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, champion: 0.02, replay: 0.5, "    \
     "learning_rate: 0.1}\n"
 
 Test(lane, candidates_are_judged_alike_for_any_turns_and_in_the_background)
@@ -246,4 +246,20 @@ Test(lane, what_is_held_out_survives_a_crash)
 Test(lane, an_aborted_batch_gives_back_what_is_held_out)
 {
     aborted(SMALL CHAMPION("inline"));
+}
+
+/* ---- what nobody should learn from ---- */
+
+#define INCIDENTS(mode)                                                                                              \
+    "train: {mode: " mode ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, incidents: skip}\n"               \
+    "detect: {threshold: 0.2, warmup: 20}\n"
+
+Test(lane, windows_left_out_are_the_same_for_any_turns_and_survive_a_crash)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    same(SMALL INCIDENTS("inline"), 1, 1000, SMALL INCIDENTS("background"), 333, 1000);
+    outcome(SMALL INCIDENTS("inline"), 50, 1000, &digest, whole);
+    interrupted(SMALL INCIDENTS("background"), 75, 4, cut);
+    cr_assert_str_eq(whole, cut);
 }

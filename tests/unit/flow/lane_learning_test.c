@@ -119,3 +119,35 @@ Test(learning, keys_with_weights_of_their_own_beat_persistence)
                       "train: {mode: inline, window: 16}\n",
                       1, .9);
 }
+
+/* One key whose events `from`..`to` are outliers; returns the optimiser's steps. */
+static int64_t steps_with_outliers(const char *more, int64_t from, int64_t to)
+{
+    char yaml[256];
+    struct fixture_lane f;
+    struct lane_stats stats;
+    (void)snprintf(yaml, sizeof(yaml),
+                   "forecast: {network: {layers: [{gru: {units: 4}}]}}\n"
+                   "train: {mode: inline, every: 8, window: 16, epoch: 8, batch: 1%s}\n",
+                   more);
+    fixture_open(&f, yaml, 1, NULL, 100);
+    for (int64_t i = 0; i < 1200; i++) {
+        double x = 5 * sin((double)i * .2618) + .1 * (double)eddy_random_normal(22, (uint64_t)i);
+        if (i >= from && i < to) x += 500 * (i % 2 ? 1 : -1);
+        const struct eddy_result *r = fixture_feed(&f, i, "key", START + i * STEP, &x);
+        if (i == from && i < to) cr_assert(r->anomaly);
+    }
+    lane_stats(f.lane, &stats);
+    fixture_close(&f);
+    return stats.updates;
+}
+
+Test(learning, windows_with_an_anomaly_in_them_are_left_out_when_told_to)
+{
+    const int64_t all = steps_with_outliers("", 800, 803);
+    const int64_t calm = steps_with_outliers(", incidents: skip", 1300, 1300);
+    const int64_t left = steps_with_outliers(", incidents: skip", 800, 803);
+    cr_assert_leq(left, all - 2, "%lld of %lld", (long long)left, (long long)all);
+    cr_assert_leq(left, calm - 2);
+    cr_assert_gt(left, all * 3 / 4);
+}

@@ -133,7 +133,7 @@ Test(lane_store, training_windows_that_were_cut_off_are_damaged)
     struct eddy_buffer b = {0};
     world_open(&w, LEARNING, 250); /* two candidates wait for their epoch, and there is a sample */
     blob(&w, "train", &b);
-    cr_assert_eq(le_get_u32(b.data), 1);
+    cr_assert_eq(le_get_u32(b.data), 2);
     cr_assert_gt(le_get_u32(b.data + 12), 0, "no candidate waits");
     for (size_t n = 0; n < b.len; n += n < 40 ? 1 : b.len / 29) {
         struct eddy_error err = {0};
@@ -142,9 +142,9 @@ Test(lane_store, training_windows_that_were_cut_off_are_damaged)
     }
     struct eddy_error err = {0};
     cr_assert_eq(reopen_with(&w, b.data, b.len, &err), EDDY_OK, "%s", err.message);
-    le_put_u32(b.data, 2);
+    le_put_u32(b.data, 3);
     cr_assert_eq(reopen_with(&w, b.data, b.len, &err), EDDY_EVERSION);
-    cr_assert(strstr(err.message, "\"train\" has format 2"), "%s", err.message);
+    cr_assert(strstr(err.message, "\"train\" has format 3"), "%s", err.message);
     eddy_buffer_free(&b);
     world_close(&w);
 }
