@@ -293,8 +293,9 @@ static const struct eddy_option train_options[] = {
     {"replay_span", EDDY_OPT_INT, AT(train, replay_span), "4096", 1, 1e9, "windows",
      "How far back they reach: those kept are an even sample of the last so many.", NULL, 0, false},
     {"incidents", EDDY_OPT_ENUM, AT(train, incidents), "learn", 0, 0, "learn|skip",
-     "Whether networks learn from training windows with an anomaly or an open incident in them; skip leaves these "
-     "out.",
+     "Whether networks learn from windows with an anomaly or an open incident in them. skip leaves these out: for "
+     "rare "
+     "faults that come back; where most alarms are ordinary events it costs accuracy.",
      NULL, 0, false},
     {"champion", EDDY_OPT_REAL, AT(train, champion), "0", 0, 100, "standard deviations",
      "New weights are adopted only when they are not worse than the live ones, by more than this many spreads of "
