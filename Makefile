@@ -174,7 +174,7 @@ unit-gradient: $(BUILD)/test-gradient
 	$<
 
 # Each of these files is a program of its own, with a plain main(); what the benchmarks share is an archive.
-PROGRAMS = $(wildcard tests/race/*.c tests/bench/bench_*.c tests/kafka/*.c)
+PROGRAMS = $(wildcard tests/race/*.c tests/bench/bench_*.c tests/kafka/*.c tests/accuracy/*.c)
 program  = $(BUILD)/$(notdir $(1:.c=))
 define plain_program
 $(call program,$(1)): $(BUILD)/$(1:.c=.o) $(if $(filter tests/bench/%,$(1)),$(call lib,tests/bench)) $(LIBS)
@@ -248,7 +248,7 @@ bench: setup ## speed and memory: a table, and build/bench.json
 	@BUILD=$(BUILD) tests/bench/bench.sh $(BENCH)
 
 accuracy: setup ## forecasts and detection on real data beside what they must reach: ROWS=nab,ett SEEDS=1 for a quick look
-	$(SELF) all
+	$(SELF) all $(BUILD)/charts
 	@BUILD=$(BUILD) ROWS=$(ROWS) SEEDS=$(SEEDS) python3 -B tests/accuracy/accuracy.py
 
 lint: strict ## warnings as errors with gcc and clang, layout of the sources, syntax of the scripts

@@ -9,12 +9,15 @@ import sys
 import time
 
 import detection
+import faults
 import forecasts
+import young
 from replay import EDDY, Refused
 from table import show
 
 ROWS = {
     "nab": detection.nab,
+    "faults": faults.faults,
     "ett-best": forecasts.etth1("best", (.193, .602, .718), (.186, .590, .705)),
     "ett-fleet": forecasts.etth1("fleet", (.206, .635, .745), (.203, .620, .730)),
     "exchange-best": forecasts.exchange("best"),
@@ -23,6 +26,7 @@ ROWS = {
     "coverage": forecasts.coverage,
     "skab": detection.skab,
     "pinball": forecasts.pinball,
+    "unseen": young.unseen,
 }
 
 
