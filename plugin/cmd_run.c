@@ -49,8 +49,9 @@ static int run_pipeline(struct command_context *c, const struct config *config)
     driver_close(driver);
     pipeline_free(&pipeline);
     if (rc < 0) return command_fail(c, &err);
-    log_info("end", "%lld events, %lld bad, %lld keys, %lld alerts, %lld updates, %.1f s", (long long)s.events,
-             (long long)s.bad, (long long)s.keys, (long long)s.alerts, (long long)s.updates, s.seconds);
+    log_info("end", "%lld events, %lld bad, %lld keys, %lld alerts, %lld incidents, %lld updates, %.1f s",
+             (long long)s.events, (long long)s.bad, (long long)s.keys, (long long)s.alerts, (long long)s.incidents,
+             (long long)s.updates, s.seconds);
     return COMMAND_DONE;
 }
 
