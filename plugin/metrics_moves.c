@@ -42,7 +42,8 @@ void metrics_moves_judge(const struct metrics *m, struct metrics_sum *s, int v, 
 double metrics_moves_climatology(const struct metrics_sum *s)
 {
     double sum = 0;
-    for (int k = 0; k < N_MOVES && s->n_moves; k++) sum += (double)s->moved[k] / (double)s->n_moves * (double)s->moved[k];
+    for (int k = 0; k < N_MOVES && s->n_moves; k++)
+        sum += (double)s->moved[k] / (double)s->n_moves * (double)s->moved[k];
     return (double)s->n_moves - sum;
 }
 

@@ -30,7 +30,8 @@ double moves_below(const struct moves_law *law, double x)
     }
     if (isnan(from.x) || isnan(to.x)) return NAN;
     const double width = to.x - from.x;
-    if (width > 0) return normal_probability(fmin(fmax(from.z + (x - from.x) / width * (to.z - from.z), -CERTAIN), CERTAIN));
+    if (width > 0)
+        return normal_probability(fmin(fmax(from.z + (x - from.x) / width * (to.z - from.z), -CERTAIN), CERTAIN));
     return x < from.x ? 0 : x > to.x ? 1 : normal_probability((from.z + to.z) / 2);
 }
 
