@@ -5,8 +5,8 @@ from replay import replay, scratch
 from simulated import device, number
 from table import Figure
 
-KNOWN, KNOWN_ROWS, STARTS = 300, 400, 600  # devices that come first, each for so many hours, beginning within so many
-UNSEEN, AGES, HORIZONS = 150, 250, (1, 8, 24)
+KNOWN, KNOWN_ROWS, STARTS = 900, 400, 600  # devices that come first, each for so many hours, beginning within so many
+UNSEEN, AGES, HORIZONS = 300, 250, (1, 8, 24)
 FIRST = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
 YOUNG, GROWN = range(20, 25), range(200, 250)
 
@@ -21,7 +21,7 @@ def fleet(seed):
     for i in range(UNSEEN):
         key = f"unseen{i}"
         unseen[key] = device(f"{seed} {key}", AGES + max(HORIZONS) + 1)
-        start = STARTS + KNOWN_ROWS + number(f"unseen start {seed} {i}") % 24
+        start = STARTS + KNOWN_ROWS + number(f"unseen start {seed} {i}") % STARTS
         rows += [(start + t, key, v) for t, v in enumerate(unseen[key][1])]
     path = scratch(f"fleet-{seed}.csv")
     with open(path, "w") as file:
