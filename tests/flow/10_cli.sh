@@ -23,8 +23,8 @@ run replay "$good" --inptu x
 expect 2 "an unknown option gets a proposal" "did you mean --input?"
 run replay "$good"
 expect 2 "replay without an input says what it needs" "--input"
-run replay "$good" --score-rows 1:2 --input x
-expect 2 "a flag that is not built is a usage error"
+run replay "$good" --score-rows 2:1 --input x
+expect 2 "rows that end before they begin are a usage error" "score-rows"
 run run
 expect 2 "a missing CONFIG is a usage error" "CONFIG"
 run run "$good" extra
@@ -132,8 +132,8 @@ run estimate "$good" --keys 1 --values a,,b
 expect 1 "estimate refuses an empty name"
 run model "$good" summary
 expect 0 "model summary shows the layers" gru
-run model "$good" promote v3
-expect 2 "a model action that is not built is a usage error" promote
+run model "$good" repair
+expect 2 "a model action that there is not is a usage error" repair
 run model "$good" show nonsense
 expect 2 "a version that is none is a usage error" nonsense
 run options gru
