@@ -216,6 +216,20 @@ static const struct eddy_option incident_options[] = {
     {0},
 };
 
+static const struct eddy_option silence_options[] = {
+    {"keys", EDDY_OPT_INT, AT(silence, keys), "0", 0, 1e7, "keys",
+     "How many keys of a partition are watched for silence, the first ones that come: a key that stops sending while "
+     "others go on, by event time, is an incident of kind silence. It has no record of its own, so it goes to "
+     "detect.incidents.sink alone. 80 bytes and the key's text each, in memory and in checkpoints. 0 = nobody is "
+     "watched.",
+     NULL, 0, false},
+    {"factor", EDDY_OPT_REAL, AT(silence, factor), "8", 1, 1e6, "usual intervals",
+     "A key is silent after so long without an event, and after twice its longest silence so far.", NULL, 0, false},
+    {"events", EDDY_OPT_INT, AT(silence, events), "20", 3, 1e9, "events", "Events of a key before it is watched.",
+     NULL, 0, false},
+    {0},
+};
+
 static const struct eddy_option detect_options[] = {
     {"sensitivity", EDDY_OPT_ENUM, AT(detect, sensitivity), "normal", 0, 0, "low|normal|high",
      "How much it takes, for all detectors together: sets detect.threshold, which still wins when it is written.",
@@ -228,6 +242,8 @@ static const struct eddy_option detect_options[] = {
      "What turns residuals into a score; the highest verdict counts.", NULL, EDDY_PART_DETECTOR, false},
     {"incidents", EDDY_OPT_GROUP, AT(detect, incidents), "", 0, 0, "",
      "Spans of trouble of a key: what opens and closes them.", incident_options, 0, false},
+    {"silence", EDDY_OPT_GROUP, AT(detect, silence), "", 0, 0, "", "Keys that stop sending.", silence_options, 0,
+     false},
     {0},
 };
 

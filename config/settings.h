@@ -124,12 +124,19 @@ struct incident_settings {   /* engine/detect/incident.h */
     struct eddy_choice sink; /* part NULL = in the results */
 };
 
+struct silence_settings { /* engine/detect/silence.h */
+    int64_t keys;         /* watched per partition; 0 = none */
+    double factor;        /* usual intervals */
+    int64_t events;       /* of a key before it is watched */
+};
+
 struct detect_settings {
     int sensitivity;               /* a word of config/profiles.c */
     double threshold;              /* alarm when score >= threshold */
     int64_t warmup;                /* events of a key before it is scored */
     struct eddy_choices detectors; /* of kind EDDY_PART_DETECTOR */
     struct incident_settings incidents;
+    struct silence_settings silence;
 };
 
 struct train_settings {

@@ -23,25 +23,33 @@ static eddy_status incidents_add(struct driver *d, const struct eddy_result *r, 
     return rc;
 }
 
+/* All incidents of a result; *waiting of them are in hand. */
+static eddy_status incidents_of(struct driver *d, const struct eddy_result *r, int *waiting, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (int k = 0; k < r->n_incidents && rc >= 0; k++) {
+        rc = incidents_add(d, r, k, (*waiting)++, err);
+        if (rc < 0 || *waiting < d->chunk) continue;
+        rc = incidents_flush(d, *waiting, err);
+        *waiting = 0;
+    }
+    return rc;
+}
+
 eddy_status driver_send_incidents(struct driver *d, const struct driver_lane *dl, const struct lane_event *events,
                                   int n, struct eddy_error *err)
 {
     int waiting = 0;
+    eddy_status rc = EDDY_OK;
     if (!d->incidents) return EDDY_OK;
     d->encoded.len = d->starts[0] = 0;
-    for (int i = 0; i < n; i++) {
-        const struct eddy_result *r = &d->results[i];
-        if (events[i].kind != LANE_EVENT || events[i].offset < dl->emit_from) continue;
-        for (int k = 0; k < r->n_incidents; k++) {
-            eddy_status rc = incidents_add(d, r, k, waiting++, err);
-            if (rc >= 0 && waiting == d->chunk) {
-                rc = incidents_flush(d, waiting, err);
-                waiting = 0;
-            }
-            if (rc < 0) return rc;
-        }
-    }
-    return incidents_flush(d, waiting, err);
+    for (int i = 0; i < n && rc >= 0; i++)
+        if (events[i].kind == LANE_EVENT && events[i].offset >= dl->emit_from)
+            rc = incidents_of(d, &d->results[i], &waiting, err);
+    for (int i = 0; i < lane_silences(dl->lane) && rc >= 0; i++)
+        if (lane_silent(dl->lane, i)->offset >= dl->emit_from)
+            rc = incidents_of(d, lane_silent(dl->lane, i), &waiting, err);
+    return rc >= 0 ? incidents_flush(d, waiting, err) : rc;
 }
 
 eddy_status driver_open_incidents(struct driver *d, struct eddy_error *err)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/detect/silence.h"
 #include "engine/flow/lane_private.h"
 
 static eddy_status lane_no_memory(const struct lane *l, struct eddy_error *err)
@@ -137,6 +138,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     eddy_status rc = l->topic ? lane_open_scratch(l, err) : lane_no_memory(l, err);
     if (rc >= 0) rc = lane_open_keys(l, err);
     if (rc >= 0) rc = lane_train_open(l, err);
+    if (rc >= 0) rc = lane_silence_open(l, err);
     if (rc >= 0) rc = lane_share_open(l, err);
     if (rc >= 0) rc = lane_restore(l, err);
     if (rc < 0) {
@@ -151,6 +153,7 @@ void lane_close(struct lane *l)
 {
     if (!l) return;
     lane_train_close(l);
+    lane_silence_close(l);
     lane_share_close(l);
     keyspace_close(l->keys);
     store_close(l->own_store);
@@ -236,6 +239,8 @@ static eddy_status lane_find_rows(struct lane *l, const struct lane_event *event
         item->wave = (int)item->row->work++;
         if (item->wave >= *n_waves) *n_waves = item->wave + 1;
         item->expired_before = lane_tick(l, e->time_ns);
+        rc = lane_silence_event(l, &events[i], item->hash, err);
+        if (rc < 0) return rc;
     }
     for (int i = 0; i < n; i++)
         if (l->items[i].row) l->items[i].row->work = 0;
@@ -338,6 +343,7 @@ static eddy_status lane_turn_forget(struct lane *l, const struct lane_event *eve
 {
     eddy_status rc = keyspace_forget(l->keys, event->event.key, event->event.key_len, err);
     if (rc < 0) return rc;
+    lane_silence_forget(l, event->event.key, event->event.key_len);
     l->next = event->offset + 1;
     return 1;
 }
@@ -349,6 +355,7 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     eddy_status rc = lane_reserve(l, n, err);
     if (rc < 0) return rc;
     lane_mark(l);
+    l->n_silent = 0;
 
     if (n == 0) return 0;
     int64_t epoch = lane_epoch_of(l, events[0].offset);
@@ -367,6 +374,7 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
 eddy_status lane_forget(struct lane *l, const char *key, size_t key_len, struct eddy_error *err)
 {
     lane_mark(l);
+    lane_silence_forget(l, key, key_len);
     return keyspace_forget(l->keys, key, key_len, err);
 }
 
@@ -380,6 +388,7 @@ void lane_commit(struct lane *l)
 {
     if (!l->mark.set) return;
     keyspace_commit(l->keys);
+    if (l->silence) silence_commit(l->silence);
     lane_train_commit(l);
     l->mark.set = false;
 }
@@ -388,6 +397,7 @@ void lane_abort(struct lane *l)
 {
     if (!l->mark.set) return;
     keyspace_abort(l->keys);
+    if (l->silence) silence_abort(l->silence);
     lane_train_abort(l);
     lane_share_abort(l);
     l->next = l->mark.next;

@@ -41,7 +41,7 @@ static int incident_drivers(const struct plan *p, const float *parts /* [n_value
     return n;
 }
 
-static void incident_text(uint64_t id, char out[EDDY_INCIDENT_ID])
+void lane_incident_id(uint64_t id, char out[EDDY_INCIDENT_ID])
 {
     for (int i = 0; i < EDDY_INCIDENT_ID - 1; i++) out[i] = "0123456789abcdef"[id >> (60 - 4 * i) & 15];
     out[EDDY_INCIDENT_ID - 1] = 0;
@@ -66,7 +66,7 @@ static void incident_tell(struct lane *l, const struct incident *in, int kind, c
                                  .peak = in->peak > 0 ? in->peak : NAN,
                                  .events = in->events,
                                  .n_drivers = in->n_drivers};
-    incident_text(in->id, to->id);
+    lane_incident_id(in->id, to->id);
     for (int i = 0; i < in->n_drivers; i++)
         to->drivers[i] = (struct eddy_driver){drivers[i].value, (double)drivers[i].share, drivers[i].y,
                                               drivers[i].yhat,  drivers[i].yhat_lower,    drivers[i].yhat_upper};
@@ -120,7 +120,7 @@ void lane_incident_show(struct lane *l, const struct key_row *r, int i, struct e
     for (int k = 0; k < l->plan->n_kinds; k++) {
         const struct incident *in = incident_of(l->plan, r, k);
         if (!in->open) continue;
-        incident_text(in->id, l->incident_ids[i]);
+        lane_incident_id(in->id, l->incident_ids[i]);
         out->incident = l->incident_ids[i];
         return;
     }

@@ -6,6 +6,7 @@
  *     lane_windows.c   cutting windows                   lane_train.c     epochs, candidates
  *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights
  *     lane_held.c      windows held out                  lane_pool.c      windows that outlive their epoch
+ *     lane_silence.c   keys that stop sending
  *     lane_incident.c  spans of trouble
  *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
 #ifndef ENGINE_FLOW_LANE_PRIVATE_H
@@ -114,6 +115,10 @@ struct lane {
     struct point *points;                   /* [events, n_values] */
     struct lane_rows rows[EDDY_MAX_NETWORKS];
 
+    struct silence *silence;    /* NULL: nobody is watched */
+    struct lane_silent *silent; /* [cap_silent] the turn's news of it */
+    int n_silent, cap_silent;
+
     /* Scratch of one event. */
     float *part_scores;            /* [n_values] one detector's attribution */
     double *residuals;             /* [n_horizons, n_values] of what was written out */
@@ -216,7 +221,15 @@ void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, const
 double lane_judge_look_back(struct lane *, const struct key_row *, struct eddy_evidence *, struct eddy_result *out);
 void lane_judge_shares(const struct lane *, struct eddy_result *);
 
+/* lane_silence.c */
+eddy_status lane_silence_open(struct lane *, struct eddy_error *);
+void lane_silence_close(struct lane *);
+eddy_status lane_silence_event(struct lane *, const struct lane_event *, uint64_t hash, struct eddy_error *);
+void lane_silence_forget(struct lane *, const char *key, size_t key_len);
+eddy_status lane_silence_restore(struct lane *, struct eddy_error *);
+
 /* lane_incident.c */
+void lane_incident_id(uint64_t id, char out[EDDY_INCIDENT_ID]);
 /* The incidents of a detector's own kinds, from its verdict. */
 void lane_incident_kinds(struct lane *, const struct plan_judge *, const struct key_row *, bool warmup,
                          const struct eddy_verdict *, struct eddy_result *);

@@ -178,7 +178,8 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
     l->clock = at.clock;
     l->epoch = same_epochs ? at.epoch : at.epoch < 0 ? -1 : at.next / epoch;
     l->checkpointed = at.next;
-    if (same.values) rc = lane_share_restore(l, err);
+    rc = lane_silence_restore(l, err);
+    if (rc >= 0 && same.values) rc = lane_share_restore(l, err);
     if (rc < 0 || !l->in_epochs || !same.values || !same.network) return rc;
     rc = same_epochs ? restore_training(l, err) : EDDY_OK;
     if (rc >= 0) rc = lane_replay_restore(l, err);

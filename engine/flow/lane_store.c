@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/little_endian.h"
+#include "engine/detect/silence.h"
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 #include "engine/flow/lane_versions.h"
@@ -88,11 +89,21 @@ static eddy_status hash_checkpoint(struct store *store, const struct store_ident
     return EDDY_OK;
 }
 
-/* What keys share; empty when nobody shares anything. */
+static eddy_status stored_part(struct store *store, const char *name, struct eddy_buffer *all, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    eddy_status rc = store_get_meta(store, name, &b, err);
+    if (rc >= 0 && eddy_buffer_append(all, b.data, b.len) < 0)
+        rc = eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", store_file(store));
+    eddy_buffer_free(&b);
+    return rc == EDDY_ENOTFOUND ? EDDY_OK : rc;
+}
+
+/* What keys share, and which of them are silent; empty when there is nothing of the kind. */
 static eddy_status stored_shared(struct store *store, struct eddy_buffer *shared, struct eddy_error *err)
 {
-    const eddy_status rc = store_get_meta(store, "shared", shared, err);
-    return rc == EDDY_ENOTFOUND ? EDDY_OK : rc;
+    const eddy_status rc = stored_part(store, "shared", shared, err);
+    return rc >= 0 ? stored_part(store, "silence", shared, err) : rc;
 }
 
 eddy_status lane_stored_hash(struct store *store, const struct store_identity *id, const struct settings *settings,
@@ -122,7 +133,7 @@ eddy_status lane_hash(struct lane *l, bool positions, struct state_hash *h, stru
     struct eddy_buffer model = {0}, shared = {0};
     eddy_status rc = keyspace_flush(l->keys, err);
     if (rc >= 0) rc = weights_encode(l->weights, &model, err);
-    if (rc >= 0 && lane_share_blob(l, &shared) < 0)
+    if (rc >= 0 && (lane_share_blob(l, &shared) < 0 || (l->silence && silence_encode(l->silence, &shared) < 0)))
         rc = eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for a hash", l->topic, (int)l->request.partition);
     if (rc >= 0)
         rc = hash_checkpoint(l->store, &id, &at, l->plan->settings->state.ttl, &model, &shared, positions, h, err);
@@ -246,6 +257,7 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
     if (rc >= 0) rc = lane_put_blob(l, "network", plan_fingerprint(l->plan, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "train", lane_train_blob(l, &b), &b, err);
     if (rc >= 0 && l->plan->shared_bytes > 0) rc = lane_put_blob(l, "shared", lane_share_blob(l, &b), &b, err);
+    if (rc >= 0 && l->silence) rc = lane_put_blob(l, "silence", silence_encode(l->silence, &b), &b, err);
     if (rc >= 0 && l->plan->settings->train.replay > 0)
         rc = lane_put_blob(l, "replay", lane_replay_blob(l, &b), &b, err);
     if (rc >= 0 && l->plan->settings->train.champion > 0)

@@ -5,14 +5,15 @@ source "$(dirname "$0")/lib.sh"
 conf=$scratch/flow.yml
 config "$conf"
 cat >>"$conf" <<YAML
-detect: {detectors: [exceedance, stuck, missing], incidents: {sink: {file: {path: $scratch/incidents.jsonl}}}}
+detect: {detectors: [exceedance, stuck, missing], silence: {keys: 10}, incidents: {sink: {file: {path: $scratch/incidents.jsonl}}}}
 YAML
-# k0 jumps and comes back, k1 stands still, k2 goes missing, k3 has nothing.
+# k0 jumps and comes back, k1 stands still, k2 goes missing, k3 falls silent.
 series 20000 4 | awk '{
     i = int((NR - 1) / 4)
     if (/"k0"/ && i >= 900 && i < 920) sub(/"v":.*/, "\"v\":95.5}")
     if (/"k1"/ && i >= 1100 && i < 1200) sub(/"v":.*/, "\"v\":7.25}")
     if (/"k2"/ && i >= 1300 && i < 1330) sub(/"v":.*/, "\"v\":null}")
+    if (/"k3"/ && i >= 1500 && i < 1560) next
     print
 }' >"$scratch/in.jsonl"
 
@@ -23,17 +24,17 @@ expect 0 "a replay writes incidents apart"
 check "each kind opens once and closes, with a start, an end and what drove it" python3 - "$scratch/told.jsonl" <<'PY'
 import json, sys
 rows = [json.loads(l) for l in open(sys.argv[1])]
-for key, kind in (("k1", "stuck"), ("k2", "missing")):
+for key, kind in (("k1", "stuck"), ("k2", "missing"), ("k3", "silence")):
     own = [r for r in rows if r["kind"] == kind]
     assert [(r["key"], r["state"]) for r in own] == [(key, "open"), (key, "closed")], own
     assert own[0]["id"] == own[1]["id"] and own[0]["end"] is None and own[1]["end"] > own[1]["start"], own
-    assert own[1]["peak"]["values"]["v"]["share"] == 1, own
+    assert kind == "silence" or own[1]["peak"]["values"]["v"]["share"] == 1, own
 jump = [r for r in rows if r["key"] == "k0" and r["kind"] == "anomaly" and r["state"] == "open"]
 assert any(r["peak"]["values"]["v"]["y"] == 95.5 and r["peak"]["score"] > .4 for r in jump), jump
 PY
 check "records carry the id of what is open, and nothing in full" python3 - "$scratch" <<'PY'
 import json, sys
-told = {json.loads(l)["id"] for l in open(sys.argv[1] + "/told.jsonl")}
+told = {i["id"] for i in map(json.loads, open(sys.argv[1] + "/told.jsonl")) if i["kind"] != "silence"}
 rows = [json.loads(l) for l in open(sys.argv[1] + "/replay.jsonl")]
 ids = {r["incident"] for r in rows if "incident" in r}
 assert ids == told and not any("incidents" in r for r in rows), (ids, told)
@@ -42,9 +43,9 @@ PY
 sed 's|, incidents: {sink: .*}}}}|}|' "$conf" >"$scratch/inline.yml"
 run replay "$scratch/inline.yml" --input "$scratch/in.jsonl" --output "$scratch/inline.jsonl"
 expect 0 "a sink is not needed"
-check "without a sink the results tell the same" python3 - "$scratch" <<'PY'
+check "without a sink the results tell the same, but of silence, which has no result" python3 - "$scratch" <<'PY'
 import json, sys
-told = [json.loads(l) for l in open(sys.argv[1] + "/told.jsonl")]
+told = [i for i in map(json.loads, open(sys.argv[1] + "/told.jsonl")) if i["kind"] != "silence"]
 inline = [dict(i, key=r["key"], src=r["src"]) for r in map(json.loads, open(sys.argv[1] + "/inline.jsonl"))
           for i in r.get("incidents", [])]
 assert inline == told and told
