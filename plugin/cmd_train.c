@@ -45,6 +45,7 @@ struct training {
     struct history_names names;
     struct schema_names values;
     struct window_set windows;
+    struct eddy_buffer shared; /* what keys shared at the end of the history */
     struct plan *plan;
     struct progress progress;
     struct json_out json;
@@ -92,12 +93,13 @@ static eddy_status train_gather(struct training *t, struct eddy_error *err)
     progress_begin(&t->progress, "train", 0);
     if (rc >= 0) rc = driver_run(driver, err);
     progress_end(&t->progress);
+    if (rc >= 0) rc = driver_shared(driver, &t->shared, err);
     driver_close(driver);
     if (rc >= 0 && *q->stop) rc = eddy_fail(err, EDDY_EAGAIN, "stopped before the end of the input");
-    if (rc >= 0 && t->windows.n == 0)
+    if (rc >= 0 && t->windows.n == 0 && t->shared.len == 0)
         rc = eddy_fail(err, EDDY_EINVAL,
-                       "no training windows: the history is shorter than train.epoch (%lld offsets), or no network "
-                       "has weights that keys share",
+                       "no training windows: the history is shorter than train.epoch (%lld offsets), or neither a "
+                       "network nor an expert has anything that keys share",
                        (long long)t->pipeline.settings.train.epoch);
     window_set_sort(&t->windows);
     return rc;
@@ -144,13 +146,40 @@ static eddy_status train_into_state(const struct training *t, const float *param
     return rc;
 }
 
-static eddy_status train_store(const struct training *t, const struct weights *best, struct eddy_error *err)
+static eddy_status train_store_weights(const struct training *t, const struct weights *best, struct eddy_error *err)
 {
     const float *params = t->pipeline.settings.train.ema > 0 ? best->ema : best->master;
     if (!t->args->output) return train_into_state(t, params, err);
     eddy_status rc = model_write(t->args->output, t->plan, params, err);
     if (rc >= 0 && !t->args->json) printf("%s: the model of epoch %lld\n", t->args->output, (long long)t->best);
     return rc;
+}
+
+/* Beside the model: what new partitions begin with. */
+static eddy_status train_store_shared(const struct training *t, struct eddy_error *err)
+{
+    const struct settings *s = &t->pipeline.settings;
+    struct store_lock *lock = NULL;
+    if (t->shared.len == 0) return EDDY_OK;
+    if (t->args->output) {
+        const eddy_status rc = initial_shared_write(t->args->output, &t->shared, err);
+        if (rc >= 0 && !t->args->json) printf("%s.shared: what keys share\n", t->args->output);
+        return rc;
+    }
+    char *path = initial_model_path(s->state.path, s->name);
+    eddy_status rc = path ? store_lock_open(s->state.path, s->name, &lock, err)
+                          : eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", s->state.path);
+    if (rc >= 0) rc = initial_shared_write(path, &t->shared, err);
+    if (rc >= 0 && !t->args->json) printf("%s.shared: what partitions without state begin with\n", path);
+    store_lock_close(lock);
+    free(path);
+    return rc;
+}
+
+static eddy_status train_store(const struct training *t, const struct weights *best, struct eddy_error *err)
+{
+    const eddy_status rc = best ? train_store_weights(t, best, err) : EDDY_OK;
+    return rc >= 0 ? train_store_shared(t, err) : rc;
 }
 
 static eddy_status train_plan(struct training *t, struct weights **base, struct eddy_error *err)
@@ -172,8 +201,8 @@ static eddy_status train_run(struct training *t, struct eddy_error *err)
 {
     struct weights *base = NULL, *best = NULL;
     eddy_status rc = train_gather(t, err);
-    if (rc >= 0) rc = train_plan(t, &base, err);
-    if (rc >= 0) {
+    if (rc >= 0 && t->windows.n > 0) rc = train_plan(t, &base, err);
+    if (rc >= 0 && t->windows.n > 0) {
         const struct pretrain request = {.plan = t->plan,
                                          .windows = &t->windows,
                                          .base = base,
@@ -192,6 +221,7 @@ static eddy_status train_run(struct training *t, struct eddy_error *err)
         if (t->args->json) json_close(&t->json, '}');
         if (t->args->json) json_end(&t->json);
     }
+    if (rc >= 0 && t->windows.n == 0 && t->args->json) printf("{\"windows\":0}\n");
     if (rc >= 0) rc = train_store(t, best, err);
     weights_unref(best);
     weights_unref(base);
@@ -233,6 +263,7 @@ static int cmd_train(struct command_context *c, int argc, char **argv)
         rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
     plan_close(t.plan);
     window_set_free(&t.windows);
+    eddy_buffer_free(&t.shared);
     pipeline_free(&t.pipeline);
     history_close(&t.names);
     schema_free(&t.values);
@@ -251,7 +282,9 @@ const struct command command_train = {
     "version\n"
     "that does best there is kept, and three epochs without a better one are the last.  It becomes what partitions\n"
     "without state start from, or with --output a file for `replay --model` and `eddy model CONFIG import`.\n"
-    "Only weights that keys share are learned.",
+    "Only what keys share is learned: weights of networks, and what experts such as fleet share, which goes into a "
+    "file\n"
+    "beside the model, FILE.shared, and is for partitions without state alone.",
     options,
     cmd_train,
 };

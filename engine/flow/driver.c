@@ -303,6 +303,15 @@ eddy_status driver_hash(struct driver *d, bool positions, char out[33], struct e
     return rc;
 }
 
+eddy_status driver_shared(struct driver *d, struct eddy_buffer *out, struct eddy_error *err)
+{
+    out->len = 0;
+    for (int i = 0; i < d->n_lanes && out->len == 0; i++)
+        if (d->lanes[i]->lane && d->lanes[i]->plan->shared_bytes > 0 && lane_share_blob(d->lanes[i]->lane, out) < 0)
+            return driver_no_memory(err);
+    return EDDY_OK;
+}
+
 /* ---- close ---- */
 
 /* Removes the private state of a replay: <scratch>/<name>/files. */

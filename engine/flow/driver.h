@@ -68,6 +68,8 @@ eddy_status driver_open(const struct driver_request *, struct driver **, struct 
 eddy_status driver_run(struct driver *, struct eddy_error *);
 void driver_stats(const struct driver *, struct driver_stats *);
 /* After driver_run: the hash over all lanes it held at the end, in order of topic and partition (32 digits). */
+/* What the keys of the first partition that has any share through their experts (lane.h); empty = nothing. */
+eddy_status driver_shared(struct driver *, struct eddy_buffer *, struct eddy_error *);
 eddy_status driver_hash(struct driver *, bool positions, char out[33], struct eddy_error *);
 void driver_close(struct driver *); /* NULL is fine */
 

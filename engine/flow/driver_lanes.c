@@ -37,8 +37,27 @@ static eddy_status driver_initial(const struct driver *d, const struct driver_la
                                   struct eddy_error *err)
 {
     *out = NULL;
+    if (d->request.model_path && dl->plan->model->n_params == 0) return EDDY_OK;
     if (d->request.model_path) return initial_model_read(dl->plan, d->request.model_path, out, err);
     return d->scratch_path ? EDDY_OK : initial_model_kept(dl->plan, d->state_path, dl->store, out, err);
+}
+
+/* A lane without a checkpoint begins with what keys have shared elsewhere, if that is kept beside its model. */
+static eddy_status driver_initial_shared(const struct driver *d, const struct driver_lane *dl, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    if (dl->plan->shared_bytes == 0 || lane_checkpointed(dl->lane) >= 0) return EDDY_OK;
+    if (!d->request.model_path && d->scratch_path) return EDDY_OK;
+    char *kept = d->request.model_path ? NULL : initial_model_path(d->state_path, d->settings->name);
+    if (!kept && !d->request.model_path)
+        return eddy_fail(err, EDDY_ENOMEM, "state directory %s: out of memory", d->state_path);
+    eddy_status rc = initial_shared_read(kept ? kept : d->request.model_path, &b, err);
+    if (rc >= 0) rc = lane_share_begin(dl->lane, b.data, b.len, err);
+    eddy_buffer_free(&b);
+    free(kept);
+    /* Without a network there is nothing else that the model could have been. */
+    const bool asked = d->request.model_path && dl->plan->model->n_params == 0;
+    return rc == EDDY_ENOTFOUND && !asked ? EDDY_OK : rc;
 }
 
 eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const struct eddy_schema *schema,
@@ -57,6 +76,7 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
                                          .initial = initial};
     rc = lane_open(&request, &dl->lane, err);
     weights_unref(initial);
+    if (rc >= 0) rc = driver_initial_shared(d, dl, err);
     if (rc >= 0 && d->request.experts) rc = lane_tell_experts(dl->lane, err);
     if (rc < 0) return rc;
     lane_gather(dl->lane, d->request.gather);

@@ -42,6 +42,32 @@ eddy_status initial_model_kept(const struct plan *plan, const char *state_path, 
     return rc;
 }
 
+static char *shared_path(const char *model_path, struct eddy_error *err)
+{
+    char *path = NULL;
+    if (asprintf(&path, "%s.shared", model_path) >= 0) return path;
+    (void)eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", model_path);
+    return NULL;
+}
+
+eddy_status initial_shared_read(const char *model_path, struct eddy_buffer *out, struct eddy_error *err)
+{
+    char *path = shared_path(model_path, err);
+    eddy_status rc = !path                     ? EDDY_ENOMEM
+                     : access(path, F_OK) != 0 ? eddy_fail(err, EDDY_ENOTFOUND, "%s: there is no such file", path)
+                                               : model_file_load(path, out, err);
+    free(path);
+    return rc;
+}
+
+eddy_status initial_shared_write(const char *model_path, const struct eddy_buffer *bytes, struct eddy_error *err)
+{
+    char *path = shared_path(model_path, err);
+    const eddy_status rc = path ? model_file_save(path, bytes, err) : EDDY_ENOMEM;
+    free(path);
+    return rc;
+}
+
 eddy_status initial_model_fits(const struct plan *plan, struct store *store, struct eddy_error *err)
 {
     struct eddy_buffer stored = {0}, planned = {0};

@@ -1,6 +1,7 @@
 /* Weights that came from outside: what a lane starts from instead of a draw, and a new version for one that has begun.
  *
- * <state.path>/<name>/initial.safetensors, if it is there, is what partitions without a checkpoint start from. */
+ * <state.path>/<name>/initial.safetensors, if it is there, is what partitions without a checkpoint start from.  What the
+ * experts' keys shared (lane_share.h) lies beside a model file, as FILE.shared. */
 #ifndef ENGINE_FLOW_INITIAL_MODEL_H
 #define ENGINE_FLOW_INITIAL_MODEL_H
 
@@ -16,6 +17,10 @@ eddy_status initial_model_read(const struct plan *, const char *path, struct wei
  * checkpoint, which goes on with its own. */
 eddy_status initial_model_kept(const struct plan *, const char *state_path, struct store *, struct weights **out,
                                struct eddy_error *);
+
+/* EDDY_ENOTFOUND when there is none beside it; the model file itself need not be there. */
+eddy_status initial_shared_read(const char *model_path, struct eddy_buffer *, struct eddy_error *);
+eddy_status initial_shared_write(const char *model_path, const struct eddy_buffer *, struct eddy_error *);
 
 /* Makes `params` [n_params] the weights in use: a version above all that the store keeps, with nothing learned yet.  The
  * caller commits.  EDDY_ENOTFOUND without a checkpoint; EDDY_EMISMATCH when it belongs to another network. */

@@ -46,14 +46,7 @@ unsigned char *lane_share_contribution(struct lane *, int64_t offset, int value)
 void lane_share_mark(struct lane *);
 void lane_share_abort(struct lane *);
 
-/* The meta blob "shared", empty when nobody shares anything: u32 format | u32 n experts | per expert what its model must
- * fit (u64 of name, state version, horizons and sizes), u64 bytes, the model | i64 from, until | u64 contribution_bytes |
- * u32 n | per contribution, in order, i64 offset, i64 value, its bytes. */
-eddy_status lane_share_blob(struct lane *, struct eddy_buffer *);
 /* Takes over what fits these experts and horizons; other models stay as they were opened, and learn anew. */
 eddy_status lane_share_restore(struct lane *, struct eddy_error *);
-/* Begins with the models of such a blob, of another lane or another run; only before the first turn.  EDDY_EMISMATCH when
- * not all of them fit. */
-eddy_status lane_share_begin(struct lane *, const void *blob, size_t n, struct eddy_error *);
 
 #endif

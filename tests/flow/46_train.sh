@@ -43,6 +43,32 @@ expect 0 "unless asked" "is in use now"
 run state "$conf" verify
 expect 0 "the state is sound" "3 keys"
 
+# What keys share through their experts is for keys that nobody has seen.
+sed 's/^forecast:.*/forecast: {horizons: [1], profile: fleet, season: none}/; s/^state:.*//' "$conf" >"$scratch/fleet.yml"
+# devices NAME N SEED: autoregressions around levels of their own
+devices() {
+    awk -v name="$1" -v n="$2" -v seed="$3" 'BEGIN {
+        srand(seed)
+        for (t = 0; t < n; t++) for (k = 0; k < 20; k++) {
+            e[k] = 1.5 * d[k] - .7 * c[k] + rand() - .5; c[k] = d[k]; d[k] = e[k]
+            printf "{\"key\":\"%s%d\",\"ts\":%d,\"v\":%.4f}\n", name, k, 1700000000 + 60 * t, 10 * k + (1 + k % 3) * e[k]
+        }
+    }'
+}
+devices old 200 1 >"$scratch/old.jsonl"
+devices new 25 2 >"$scratch/new.jsonl"
+run train "$scratch/fleet.yml" --input "$scratch/old.jsonl" --output "$scratch/fleet"
+expect 0 "without a network what keys share is all there is" "fleet.shared: what keys share"
+run replay "$scratch/fleet.yml" --input "$scratch/new.jsonl" --json
+cp "$scratch/out" "$scratch/cold.json"
+run replay "$scratch/fleet.yml" --input "$scratch/new.jsonl" --json --model "$scratch/fleet"
+expect 0 "a replay that begins with it"
+check "keys that nobody has seen are forecast better" python3 -c "import sys; sys.exit(not $(mse "$scratch/out") < 0.9 * $(mse "$scratch/cold.json"))"
+run replay "$scratch/fleet.yml" --input "$scratch/new.jsonl" --model "$scratch/nothing"
+expect 1 "a model that is not there is missed" "nothing.shared"
+run replay "$scratch/fleet.yml" --input "$scratch/new.jsonl" --model "$scratch/fleet" --set forecast.horizons=[1,2]
+expect 1 "what was learnt for other horizons is refused" "other horizons"
+
 run train "$conf"
 expect 2 "without a history" "--input PATH is needed"
 run train "$conf" --input "$scratch/past.jsonl" --epochs 0
