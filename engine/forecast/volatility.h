@@ -4,8 +4,7 @@
  *     fast += max(.06, 1/n) (|d| - fast)        about the last 16 changes, as RiskMetrics has it
  *     slow += max(.005, 1/n) (|d| - slow)       about the last 200: restless times pass
  *     s_h   = (fast + slow) / 2 sqrt(h) + 1e-12  in mean absolute changes; changes add up like a random walk's
- * Absolute changes and not their squares: one jump must not make bands wide for weeks.  (On the first four of eight daily
- * exchange rates mean pinball was .98 of that of RiskMetrics, with squares in its place 1.00; the other four: .91, .97.)
+ * Absolute changes and not their squares: one jump must not make bands wide for weeks.
  *
  * Memory   plain data in the key's row; all 0 for a new key.
  * Numbers  changes are limited to 1e30. */
