@@ -11,6 +11,12 @@ static bool incident_apart(int64_t from_ns, int64_t to_ns, int64_t span)
     return to_ns >= from_ns && (uint64_t)to_ns - (uint64_t)from_ns >= (uint64_t)span;
 }
 
+/* Whether `hold` keeps it open.  When times have run backwards, one of them was wrong, and events decide alone. */
+static bool incident_held(const struct incident *in, const struct incident_settings *s, int64_t time_ns)
+{
+    return s->hold > 0 && time_ns >= in->last_ns && !incident_apart(in->last_ns, time_ns, s->hold);
+}
+
 static struct incident_step incident_open(struct incident *in, const struct incident_settings *s,
                                           const struct incident_event *e)
 {
@@ -53,6 +59,7 @@ static struct incident_step incident_go_on(struct incident *in, const struct inc
         in->peak_ns = e->time_ns;
         step.peak = true;
     }
+    if (e->time_ns < in->told_ns) in->told_ns = e->time_ns;
     if (s->ongoing > 0 && incident_apart(in->told_ns, e->time_ns, s->ongoing)) {
         in->told_ns = e->time_ns;
         step.told = true;
@@ -66,7 +73,7 @@ struct incident_step incident_judge(struct incident *in, const struct incident_s
     const bool belongs = e->alert || e->evidence >= s->hysteresis * e->threshold;
     if (in->open) {
         struct incident_step step = incident_go_on(in, s, e, belongs);
-        if (in->quiet >= (uint64_t)s->quiet && incident_apart(in->last_ns, e->time_ns, s->hold))
+        if (in->quiet >= (uint64_t)s->quiet && !incident_held(in, s, e->time_ns))
             return incident_close(in, INCIDENT_CLOSED);
         if (s->accept > 0 && in->events > (uint64_t)s->accept) {
             const bool peak = step.peak;

@@ -12,7 +12,7 @@
 
 #include "engine/detect/detectors.h"
 
-enum { BLOCK = 64 };
+enum { BLOCK = 64, ACCEPTED = 1000 };
 static const double GAIN = 1. / 32;
 
 struct missing_settings {
@@ -33,9 +33,9 @@ static const struct eddy_option options[] = {
     {0}};
 
 struct missing_value {
-    int64_t n;                  /* events since the value was first there */
-    float rate, most, block[2]; /* block: maxima of the last block, and of the one that runs */
-    uint32_t gap, longest, holds, spare;
+    int64_t n;                          /* events since the value was first there */
+    float rate, most, block[2];         /* block: maxima of the last block, and of the one that runs */
+    uint32_t gap, longest, holds, held; /* held: events since it holds */
 };
 
 static size_t missing_state_bytes(const void *settings, int n_values, int n_horizons)
@@ -75,6 +75,11 @@ static double missing_value(const struct missing_settings *s, struct missing_val
         return 0;
     }
     v->holds |= (double)v->gap >= limit || excess > 1;
+    v->held = v->holds ? v->held + 1 : 0;
+    if (v->held > ACCEPTED && there) { /* it comes now and then, and has for long: that is usual now */
+        v->most = fmaxf(v->most, v->rate);
+        v->holds = v->held = 0;
+    }
     if (!v->holds) missing_block(v);
     return v->holds ? fmax(1, fmax((double)v->gap / limit, excess)) : 0;
 }

@@ -6,6 +6,7 @@
 #include "config/little_endian.h"
 
 enum { LOOKS = 2, MEMORY = 50, FEW = 3, CONFIRM = 16 };
+static const int64_t LONGEST_NS = 4000000000000000000; /* of active time: sums stay numbers */
 static const double LIMIT = 4, DECAY = .999, TIMES_LONGEST = 2, TIMES_ACCEPTED = 50, LEAP = 1000;
 
 struct watched {
@@ -64,7 +65,7 @@ void silence_close(struct silence *s)
 {
     if (!s) return;
     if (s->item) silence_abort(s);
-    for (int i = 0; s->item && i < s->clock.n; i++) free(s->item[i].key);
+    for (int64_t i = 0; s->item && i < s->settings.keys; i++) free(s->item[i].key); /* also those of a damaged blob */
     free(s->item), free(s->index), free(s->notes);
     free(s);
 }
@@ -107,6 +108,14 @@ static bool silence_note(struct silence *s, int place)
     return true;
 }
 
+/* Whether an abort would want this key back. */
+static bool silence_noted(const struct silence *s, int place, const char *key)
+{
+    for (int i = 0; i < s->n_notes; i++)
+        if (s->notes[i].place == place) return s->notes[i].was.key == key;
+    return false;
+}
+
 /* A place for a new key, or -1: all are taken; -2: out of memory. */
 static int silence_place(struct silence *s)
 {
@@ -129,6 +138,7 @@ static bool silence_add(struct silence *s, uint64_t hash, const char *key, size_
     }
     struct watched *w = &s->item[place];
     const bool reused = w->key != NULL;
+    if (reused && !silence_noted(s, place, w->key)) free(w->key);
     memcpy(copy, key, len);
     *w = (struct watched){.hash = hash,
                           .key = copy,
@@ -172,7 +182,8 @@ void silence_abort(struct silence *s)
 
 static struct silence_news silence_tell(const struct silence *s, const struct watched *w, enum silence_change change)
 {
-    return (struct silence_news){change, w->key, w->key_len, w->id, w->last_ns, s->clock.now_ns};
+    const int64_t now = s->clock.now_ns; /* a clock that went wrong may have been the key's last word */
+    return (struct silence_news){change, w->key, w->key_len, w->id, w->last_ns < now ? w->last_ns : now, now};
 }
 
 /* A leap beyond everything usual counts when several events in a row confirm it: one broken clock must not stop time. */
@@ -189,7 +200,9 @@ static void silence_tick(struct silence *s, const struct watched *w, int64_t tim
     if ((!known || gone > LEAP * w->usual_ns) && ++c->n_ahead < CONFIRM) return;
     c->n_ahead = 0;
     c->now_ns = time_ns;
-    if (known) c->active_ns += (int64_t)(gone < w->usual_ns ? gone : w->usual_ns);
+    if (!known || c->active_ns > LONGEST_NS) return;
+    const double counts = gone < w->usual_ns ? gone : w->usual_ns;
+    c->active_ns += (int64_t)(counts < 1e17 ? counts : 1e17);
 }
 
 /* The key sends again, at its last event's distance in active time.  With few events everything is usual. */

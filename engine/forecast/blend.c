@@ -6,7 +6,8 @@
 
 #include "engine/forecast/stack.h"
 
-static const double SCALE_GAIN = .005, SCALE_LIMIT = 20, JUMP = 25, SHRINK_DISCOUNT = .9999, PRIOR_STEPS = 30;
+static const double LEAST_SCALE = 1e-100, SCALE_GAIN = .005, SCALE_LIMIT = 20, JUMP = 25, SHRINK_DISCOUNT = .9999,
+                    PRIOR_STEPS = 30;
 static const double RIDGE_STEPS = 50, FAR_SLOW = 1.5, LARGEST = 1e100;
 static const double MEAN_STEPS[] = {97, 673};
 enum { STACK_AFTER = 200, SHRINK_AFTER = 300, EXTREME_AFTER = 60, SOLVE_EVERY = 4, MAX_TABLES = 2 };
@@ -121,9 +122,11 @@ static double blend_limit(double v)
 static double blend_weight(double *scale, double m)
 {
     if (*scale == 0)
-        *scale = m + 1e-200;
+        *scale = m;
     else
         *scale += SCALE_GAIN * (fmin(m, SCALE_LIMIT * *scale) - *scale);
+    if (*scale < LEAST_SCALE)
+        *scale = LEAST_SCALE; /* nobody errs: their weights must stay numbers when somebody does */
     return m > JUMP * *scale ? JUMP / m : 1 / *scale;
 }
 

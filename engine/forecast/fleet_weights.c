@@ -9,6 +9,8 @@
  *     D    += e u / (.9998 c / d + v)                       from the key's 24th step on;  c = .9998 c + 1
  *     W    += E u / (N / d + 1 + v)                         at the next boundary, all features but the last
  *     P    -= P p (P p)^T / (.99998 + p . P p),  then P / .99998             for every event of the class
+ *     P    -= w P_i P_i^T / (1 + w P_ii)                     for feature i in turns: what no event excites (features that
+ *                                                            are equal throughout) is not forgotten without end
  *     r     = (W + rho D) . p        rho = (sum w E D.p + 10) / (sum w (D.p)^2 + 10) within 0..1: whether keys of this age
  *                                    do well to trust themselves;  w = 1 / S^2, less where errors are beyond 5 S
  * One covariance serves all: a key's own would be 2.6 kB. */
@@ -18,6 +20,7 @@
 
 static const float FORGET = .9998f, LIMIT = 8, LEAST_RATE = .005f, LEAST_ERROR = 1e-3f, TRUST = 10, TOO_FAR = 100;
 static const double FORGET_FLEET = .99998, WIND_UP = 1e6;
+enum { REFRESH = 16 };
 
 /* u = Q p; returns p . u. */
 static float weights_gain(const struct fleet_class *c, const float *p, float *u /* [FLEET_WIDTH] */)
@@ -134,10 +137,12 @@ static float weights_trust(const struct fleet_model *m, int64_t n, int group)
 void fleet_weights_say(const struct fleet_run *r, const struct fleet_view *v, float *deviation)
 {
     const struct fleet_class *c = &r->model->classes[fleet_class(r->state->n)];
+    float p[FLEET_FEATURES]; /* as they were learnt from: fleet_kept_features() */
+    for (int i = 0; i < FLEET_FEATURES; i++) p[i] = v->features[i];
+    for (int i = FLEET_FIRST_OFFSET; i < FLEET_LAST; i++) p[i] = fleet_clip(p[i], FLEET_CLIP);
     for (int a = 0; a < r->shape->n_anchors; a++)
-        deviation[a] = fleet_dot(c->weights[a], v->features) +
-                       weights_trust(r->model, r->state->n, r->shape->group[a]) *
-                           fleet_dot(r->own + (size_t)a * FLEET_FEATURES, v->features);
+        deviation[a] = fleet_dot(c->weights[a], p) + weights_trust(r->model, r->state->n, r->shape->group[a]) *
+                                                         fleet_dot(r->own + (size_t)a * FLEET_FEATURES, p);
 }
 
 /* ---- the fleet ---- */
@@ -172,6 +177,19 @@ static void covariance_tidy(struct fleet_class *c)
         }
 }
 
+/* Every REFRESH-th record stands for a faint one of a single feature: the information about each direction stays above 1,
+ * where it is 50,000 for those that events excite. */
+static void covariance_refresh(struct fleet_class *c)
+{
+    const int i = (int)(c->records / REFRESH % FLEET_FEATURES);
+    const double w = REFRESH * FLEET_FEATURES * (1 - FORGET_FLEET);
+    double column[FLEET_FEATURES];
+    for (int j = 0; j < FLEET_FEATURES; j++) column[j] = c->covariance[j][i];
+    const double g = w / (1 + w * column[i]);
+    for (int j = 0; j < FLEET_FEATURES; j++)
+        for (int k = 0; k < FLEET_FEATURES; k++) c->covariance[j][k] -= g * column[j] * column[k];
+}
+
 void fleet_covariance_fit(struct fleet_class *c, const float *p)
 {
     double u[FLEET_FEATURES] = {0}, rest = FORGET_FLEET;
@@ -185,5 +203,6 @@ void fleet_covariance_fit(struct fleet_class *c, const float *p)
     }
     c->n = c->n * FORGET_FLEET + 1;
     c->records++;
+    if (c->records % REFRESH == 0) covariance_refresh(c);
     if (c->records % 8 == 0 || c->records < 500) covariance_tidy(c);
 }

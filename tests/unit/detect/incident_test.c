@@ -118,3 +118,12 @@ Test(incident, survives_times_that_run_backwards_and_span_everything)
         cr_expect_leq(in.start_ns, in.last_ns);
     }
 }
+
+Test(incident, one_clock_that_ran_ahead_holds_nothing_open)
+{
+    struct incident in = {0};
+    see(&in, &rules, 1, .9, true);
+    see(&in, &rules, 1000000, .9, false);
+    for (int t = 2; t < 4; t++) cr_expect_eq(see(&in, &rules, t, 0, false).change, INCIDENT_SAME);
+    cr_expect_eq(see(&in, &rules, 4, 0, false).change, INCIDENT_CLOSED);
+}

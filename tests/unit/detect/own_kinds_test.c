@@ -126,6 +126,18 @@ Test(missing, lets_gaps_of_the_usual_length_and_rate_be)
     free(b.state);
 }
 
+Test(missing, what_goes_on_for_a_thousand_events_is_the_new_normal)
+{
+    struct bench b;
+    bench_open(&b, &detector_missing, &missing, 1);
+    for (int i = 0; i < 1000; i++) cr_assert_not(one(&b, i));
+    int held = 0;
+    for (int i = 0; i < 1500; i++) held += one(&b, i % 4 ? i : (double)NAN);
+    cr_assert(held > 900 && held < 1100, "%d", held);
+    for (int i = 0; i < 500; i++) cr_assert_not(one(&b, i % 4 ? i : (double)NAN), "%d", i);
+    free(b.state);
+}
+
 Test(missing, does_not_miss_what_has_never_been_there)
 {
     struct bench b;

@@ -113,6 +113,25 @@ Test(silence, a_key_that_is_gone_for_good_makes_room)
     silence_close(s);
 }
 
+Test(silence, a_place_may_change_hands_twice_within_a_batch)
+{
+    const struct silence_settings two = {.keys = 2, .factor = 8, .events = 20};
+    struct silence *s = opened(&two);
+    struct tally t = {0};
+    minutes(s, 2, -1, 0, 30, &t);
+    silence_commit(s);
+    for (int k = 3; k < 6; k++) {
+        char key[16];
+        const int last = k == 3 ? 0 : k - 1, len = snprintf(key, sizeof(key), "k%d", last);
+        silence_forget(s, (uint64_t)(last + 1) * 0x9e3779b97f4a7c15u, key, (size_t)len);
+        event(s, k, 30 * MINUTE, &t);
+    }
+    silence_abort(s);
+    minutes(s, 2, 0, 30, 60, &t);
+    cr_assert_eq(t.begun, 1, "key 0 is back in its place, and silent");
+    silence_close(s);
+}
+
 static void same_bytes(const struct silence *a, const struct silence *b)
 {
     struct eddy_buffer x = {0}, y = {0};
