@@ -11,10 +11,7 @@ static const uint64_t HOLD = 0x686f6c64u; /* purpose of random numbers */
 
 static bool held_wants(const struct lane *l, const struct lane_window *w)
 {
-    return eddy_random_bits((uint64_t)l->plan->settings->seed ^ HOLD,
-                            (uint64_t)w->offset * (uint64_t)l->plan->n_channels + (uint64_t)w->channel) %
-               HELD_SHARE ==
-           0;
+    return lane_window_draw(l, w, HOLD) % HELD_SHARE == 0;
 }
 
 eddy_status lane_held_take(struct lane *l, struct eddy_error *err)

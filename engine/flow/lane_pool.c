@@ -8,24 +8,18 @@
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 
-static eddy_status pool_no_memory(const struct lane *l, struct eddy_error *err)
-{
-    return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for past training windows", l->topic,
-                     (int)l->request.partition);
-}
-
 eddy_status lane_pool_push(struct lane *l, struct lane_pool *pool, const float *block, struct eddy_error *err)
 {
     const size_t bytes = lane_window_floats(l->plan) * sizeof(float);
     if (pool->n == pool->cap) {
         const int cap = pool->cap ? 2 * pool->cap : 64;
         float **grown = realloc(pool->item, (size_t)cap * sizeof(*grown));
-        if (!grown) return pool_no_memory(l, err);
+        if (!grown) return lane_no_memory_for(l, "past training windows", err);
         pool->item = grown;
         pool->cap = cap;
     }
     float *copy = l->n_spare > 0 ? l->spare[--l->n_spare] : malloc(bytes);
-    if (!copy) return pool_no_memory(l, err);
+    if (!copy) return lane_no_memory_for(l, "past training windows", err);
     memcpy(copy, block, bytes);
     pool->item[pool->n++] = copy;
     return EDDY_OK;

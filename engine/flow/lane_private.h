@@ -247,6 +247,8 @@ void lane_label(struct lane *, struct key_row *, const struct eddy_event *);
 size_t lane_window_floats(const struct plan *); /* of all networks that learn with shared weights */
 eddy_status lane_keep_window(struct lane *, struct lane_window, const float *block, struct eddy_error *);
 bool lane_wants_window(const struct lane *, uint64_t rank);
+/* Random bits of a window for one purpose: they depend on seed, offset and channel alone. */
+uint64_t lane_window_draw(const struct lane *, const struct lane_window *, uint64_t purpose);
 void lane_cut_windows(struct lane *, const struct key_row *, int channel, float *block);
 void lane_cut(struct lane *, const struct plan_network *, const struct key_row *, int channel, float *block);
 void lane_keep_start(const struct lane *, struct key_row *, int channel);
@@ -295,7 +297,9 @@ void lane_train_stats(const struct lane *, struct lane_stats *);
 eddy_status lane_submit(struct lane *, int64_t boundary, const float *windows, int n, int n_held,
                         struct eddy_error *);
 
-/* lane_store.c: the names of the values as they are stored */
+/* lane_store.c */
+eddy_status lane_no_memory_for(const struct lane *, const char *what, struct eddy_error *);
+/* The names of the values as they are stored. */
 eddy_status lane_schema_blob(const struct plan *, struct eddy_buffer *);
 
 /* lane_restore.c */

@@ -20,9 +20,7 @@ static const uint64_t ADMIT = 0x61646d6974u, DRAW = 0x64726177u; /* purposes of 
 static bool replay_admits(const struct lane *l, const struct lane_window *w)
 {
     const struct train_settings *t = &l->plan->settings->train;
-    const uint64_t draw = eddy_random_bits((uint64_t)l->plan->settings->seed ^ ADMIT,
-                                           (uint64_t)w->offset * (uint64_t)l->plan->n_channels +
-                                               (uint64_t)w->channel);
+    const uint64_t draw = lane_window_draw(l, w, ADMIT);
     const int64_t among = l->replay_seen < t->replay_span ? l->replay_seen : t->replay_span;
     return among <= t->replay_windows || draw % (uint64_t)among < (uint64_t)t->replay_windows;
 }

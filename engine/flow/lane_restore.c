@@ -5,11 +5,6 @@
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 
-static eddy_status restore_no_memory(const struct lane *l, const char *what, struct eddy_error *err)
-{
-    return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for %s", l->topic, (int)l->request.partition, what);
-}
-
 /* True when the stored blob `name` equals `wanted`. */
 static eddy_status lane_same_blob(struct lane *l, const char *name, const struct eddy_buffer *wanted, bool *same,
                                   struct eddy_error *err)
@@ -33,7 +28,7 @@ static eddy_status restore_compare_networks(struct lane *l, struct restore_same 
     struct eddy_buffer stored = {0}, planned = {0};
     eddy_status rc = store_get_meta(l->store, "network", &stored, err);
     if (rc >= 0 && plan_fingerprint(l->plan, &planned) < 0)
-        rc = restore_no_memory(l, "the network's description", err);
+        rc = lane_no_memory_for(l, "the network's description", err);
     same->network = rc >= 0 && stored.len == planned.len && memcmp(stored.data, planned.data, planned.len) == 0;
     if (rc >= 0 && !same->network)
         plan_difference(stored.data, stored.len, planned.data, planned.len, same->difference);
@@ -46,7 +41,7 @@ static eddy_status restore_compare(struct lane *l, struct restore_same *same, st
 {
     struct eddy_buffer b = {0};
     eddy_status rc = lane_schema_blob(l->plan, &b);
-    if (rc < 0) rc = restore_no_memory(l, "the names of its values", err);
+    if (rc < 0) rc = lane_no_memory_for(l, "the names of its values", err);
     if (rc >= 0) rc = lane_same_blob(l, "schema", &b, &same->values, err);
     eddy_buffer_free(&b);
     return rc >= 0 ? restore_compare_networks(l, same, err) : rc;
@@ -110,7 +105,7 @@ static eddy_status restore_job(struct lane *l, uint32_t format, struct blob_read
             r->left / (floats * sizeof(float)) >= (size_t)n + held;
     if (!*good) return EDDY_OK;
     float *windows = malloc((n + held) * floats * sizeof(float) + 1); /* train.windows may have been larger then */
-    if (!windows) return restore_no_memory(l, "training windows", err);
+    if (!windows) return lane_no_memory_for(l, "training windows", err);
     (void)blob_get_floats(r, windows, (n + held) * floats);
     eddy_status rc = lane_submit(l, boundary, windows, (int)n, (int)held, err);
     free(windows);

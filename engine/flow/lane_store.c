@@ -182,7 +182,7 @@ static eddy_status lane_train_blob(const struct lane *l, struct eddy_buffer *b)
     return rc;
 }
 
-static eddy_status lane_no_memory(const struct lane *l, const char *what, struct eddy_error *err)
+eddy_status lane_no_memory_for(const struct lane *l, const char *what, struct eddy_error *err)
 {
     return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for %s", l->topic, (int)l->request.partition, what);
 }
@@ -192,7 +192,7 @@ static eddy_status lane_put_blob(struct lane *l, const char *name, eddy_status m
                                  struct eddy_error *err)
 {
     eddy_status rc = made;
-    if (rc == EDDY_ENOMEM) rc = lane_no_memory(l, "a checkpoint", err);
+    if (rc == EDDY_ENOMEM) rc = lane_no_memory_for(l, "a checkpoint", err);
     if (rc >= 0) rc = store_put_meta(l->store, name, b->data, b->len, err);
     b->len = 0;
     return rc;

@@ -128,8 +128,7 @@ eddy_status lane_learn(struct lane *l, struct key_row *r, int channel, int64_t o
     }
     if (!l->in_epochs || learn_spoiled(l, r, channel, p->n_steps)) return EDDY_OK;
     struct lane_window window = {.offset = offset, .channel = channel};
-    window.rank = eddy_random_bits((uint64_t)p->settings->seed ^ 0x77696e646f7773u,
-                                   (uint64_t)offset * (uint64_t)p->n_channels + (uint64_t)channel);
+    window.rank = lane_window_draw(l, &window, 0x77696e646f7773u);
     if (!lane_wants_window(l, window.rank)) return EDDY_OK;
     lane_cut_windows(l, r, channel, l->gathered);
     return lane_keep_window(l, window, l->gathered, err);

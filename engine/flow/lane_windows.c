@@ -69,6 +69,13 @@ eddy_status lane_keep_window(struct lane *l, struct lane_window window, const fl
     return EDDY_OK;
 }
 
+uint64_t lane_window_draw(const struct lane *l, const struct lane_window *w, uint64_t purpose)
+{
+    const struct plan *p = l->plan;
+    return eddy_random_bits((uint64_t)p->settings->seed ^ purpose,
+                            (uint64_t)w->offset * (uint64_t)p->n_channels + (uint64_t)w->channel);
+}
+
 bool lane_wants_window(const struct lane *l, uint64_t rank)
 {
     if (l->windows.n < l->plan->settings->train.windows) return true;

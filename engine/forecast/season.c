@@ -105,8 +105,8 @@ void season_course_of(const struct season_profile *p, int n_bins, double steps, 
     c->steps = steps;
     if (!(steps > 0) || (double)p->n < steps || !p->seen) return;
     c->n_bins = n_bins;
-    c->half_step = .5 / season_steps_per_bin(n_bins, steps);
     const double per_bin = season_steps_per_bin(n_bins, steps);
+    c->half_step = .5 / per_bin;
     for (int b = 0; b < n_bins; b++) mean += (double)p->rate[b]; /* a bin never seen has rate 0 */
     mean /= __builtin_popcountll(p->seen);
     for (int b = 0; b < n_bins; b++) {
