@@ -1,7 +1,8 @@
 # eddy: `make demo` shows it, `make test` proves it; `make help` lists the rest.
 #
 # Each directory becomes an archive of its own, so that a test links the parts it tests and what lies left of them, and
-# nothing else.  Every kind of build has a directory of its own below build/: SAN=asan, SAN=tsan, or BUILD=build/NAME.
+# nothing else.  Every kind of build has a directory of its own below build/: SAN=asan, SAN=tsan, FAILPOINTS=1 (places
+# where tests make the program fail, config/failpoint.h), or BUILD=build/NAME.
 # V=1 shows the commands.
 
 ifeq ($(origin CC),default)
@@ -10,7 +11,8 @@ endif
 SAN    ?=
 WERROR ?=
 V      ?=
-BUILD  ?= build$(if $(SAN),/$(SAN))
+FAILPOINTS ?=
+BUILD  ?= build$(if $(SAN),/$(SAN))$(if $(FAILPOINTS),/fault)
 
 PACKAGES = rdkafka openblas sqlite3 yaml-0.1 jansson zlib libxxhash
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -20,7 +22,8 @@ SAN_asan = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN_tsan = -fsanitize=thread
 SAN_fuzz = $(SAN_asan) -fsanitize=fuzzer-no-link
 CFLAGS_  = -std=c11 -D_GNU_SOURCE -I. -Iconfig -Iengine -Iplugin -fPIC -fvisibility=hidden -ffp-contract=off \
-           -MMD -MP $(WARN) $(OPT) $(HARDEN) $(SAN_$(SAN)) $(PACKAGES_CFLAGS) $(CFLAGS)
+           -MMD -MP $(WARN) $(OPT) $(HARDEN) $(SAN_$(SAN)) $(if $(FAILPOINTS),-DEDDY_FAILPOINTS) \
+           $(PACKAGES_CFLAGS) $(CFLAGS)
 LDLIBS_  = $(PACKAGES_LIBS) -lpthread -ldl -lm
 LDFLAGS_ = $(SAN_$(SAN)) -rdynamic -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(LDFLAGS)
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/failpoint.h"
 #include "connectors/kafka/kafka_client.h"
 
 enum { BATCH_MAX = 1024, ASK_AGAIN_MS = 5000 };
@@ -26,6 +27,7 @@ static void sink_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *
     struct kafka_sink *s = c->owner;
     (void)rk;
     s->n_outstanding--;
+    FAILPOINT("delivered");
     if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
     s->n_failed++;
     if (c->has_failed) return;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/failpoint.h"
 #include "connectors/kafka/kafka_labels.h"
 #include "connectors/kafka/kafka_offsets.h"
 #include "connectors/kafka/kafka_partitions.h"
@@ -91,11 +92,13 @@ static void source_send_commits(struct kafka_source *s)
     }
     kafka_labels_due(s->labels, list);
     if (list->cnt > 0) {
+        FAILPOINT("before_offset_commit");
         rd_kafka_resp_err_t code = rd_kafka_commit(s->client.rk, list, 1);
         if (code)
             log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
         else
             s->n_commits++;
+        FAILPOINT("after_offset_commit");
     }
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -141,6 +144,7 @@ static void source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_
     int64_t n_held;
     (void)rk;
     if (s->n_commits > 0) s->n_commits--;
+    FAILPOINT("offset_confirmed");
     for (int i = 0; list && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *e = &list->elems[i];
         struct kafka_partition *p = kafka_partitions_find(&s->partitions, e->topic, e->partition);
@@ -191,6 +195,7 @@ static eddy_status source_place_pending(struct kafka_source *s, struct eddy_erro
         places[i] = (struct kafka_place){s->pending->elems[i].topic, s->pending->elems[i].partition, 0, 0, 0};
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(s->pending);
     eddy_status rc = kafka_committed(&s->client, committed, SETTLE_ASK_MS, err);
+    FAILPOINT("assign_asked");
     if (rc == EDDY_OK) rc = kafka_places(&s->client, places, n, &s->start, SETTLE_ASK_MS, err);
     for (int i = 0; i < n && rc == EDDY_OK; i++)
         rc = source_start_one(s, &committed->elems[i], &places[i], &s->pending->elems[i], err);
@@ -376,7 +381,9 @@ static void source_end_membership(struct kafka_source *s)
     bool may_destroy = source_may_destroy(s);
     kafka_partitions_unwatch(s->group_queue);
     rd_kafka_queue_destroy(s->group_queue);
+    FAILPOINT("before_leave");
     source_leave(s);
+    FAILPOINT("after_leave");
     bool quick = s->n_commits == 0 && rd_kafka_consumer_closed(s->client.rk);
     kafka_partitions_free(&s->partitions);
     if (quick && may_destroy) {

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config/failpoint.h"
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
@@ -195,7 +196,9 @@ static eddy_status driver_drain_serving(struct driver *d, struct eddy_error *err
 
 static eddy_status driver_checkpoint_now(struct driver *d, struct eddy_error *err)
 {
+    FAILPOINT("before_drain");
     eddy_status rc = driver_drain_serving(d, err);
+    if (rc >= 0) FAILPOINT("after_drain");
     if (rc >= 0) rc = driver_checkpoint(d, err);
     d->checkpoint_due_ns = driver_clock_ns() + d->settings->state.checkpoint;
     return rc;
@@ -220,6 +223,7 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
     driver_stage(d, &d->stats.cpu_poll, &cpu);
     if (rc < 0) return rc;
     d->n_batches = rc;
+    if (rc > 0) FAILPOINT("after_poll");
     for (int i = 0; i < d->n_batches && rc >= 0; i++) rc = driver_feed(d, &d->batches[i], err);
     d->n_batches = 0;
     bool given_up = rc == EDDY_EAGAIN && driver_stopping(d); /* the sink is full and we are to stop */
@@ -247,6 +251,7 @@ eddy_status driver_run(struct driver *d, struct eddy_error *err)
     while (rc >= 0 && !driver_stopping(d) && !d->request.source->ended(d->source)) rc = driver_turn(d, err);
 
     /* Whatever ended the loop: what was folded and confirmed is kept. */
+    FAILPOINT("before_last_checkpoint");
     struct eddy_error last = {0};
     eddy_status saved = driver_checkpoint_now(d, &last);
     if (saved == EDDY_EAGAIN) {
@@ -332,8 +337,10 @@ static void driver_remove_scratch(const char *path, int depth)
 void driver_close(struct driver *d)
 {
     if (!d) return;
+    FAILPOINT("before_close");
     const struct eddy_sink *letters = (const struct eddy_sink *)(const void *)d->settings->errors.dead_letter.part;
     if (d->source) d->request.source->close(d->source); /* revokes the lanes */
+    FAILPOINT("after_source_close");
     while (d->n_lanes > 0) driver_free_lane(d, d->lanes[0]);
     if (d->sink) d->request.sink->close(d->sink);
     if (d->dead_letters) letters->close(d->dead_letters);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/failpoint.h"
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
@@ -39,11 +40,13 @@ eddy_status driver_send(struct driver *d, const struct eddy_sink *type, void *si
     int sent = 0, stalls = 0;
     eddy_status rc = EDDY_OK;
     while (sent < n && !d->in_hand->gone) {
-        rc = type->send(sink, messages + sent, n - sent, err);
+        const int some = FAILPOINT_ARMED("half_sent") && sent == 0 ? (n + 1) / 2 : n - sent;
+        rc = type->send(sink, messages + sent, some, err);
         if (rc < 0 && rc != EDDY_EAGAIN) break;
         sent += rc > 0 ? rc : 0;
         rc = EDDY_OK;
         if (sent == n) break;
+        FAILPOINT("half_sent");
         rc = type->service(sink, STALL_MS, err);
         if (rc >= 0) rc = feed_stall(d, &stalls, err);
         if (rc >= 0 && driver_stopping(d)) rc = EDDY_EAGAIN;
@@ -93,6 +96,7 @@ static eddy_status feed_bad(struct driver *d, const struct eddy_record *r, const
     d->stats.bad++;
     if (r->offset < d->in_hand->emit_from) return EDDY_OK;
     eddy_status rc = EDDY_OK;
+    FAILPOINT("before_dead_letter");
     if (d->dead_letters)
         rc = feed_dead_letter(d, r, why, err);
     else
@@ -192,6 +196,7 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
         if (events[i].kind != LANE_EVENT) continue;
         if (events[i].offset < dl->emit_from) {
             d->stats.silent++;
+            FAILPOINT("silent_replay");
             continue;
         }
         const struct eddy_result *r = &d->results[i];
@@ -239,8 +244,10 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
     int done = 0, n_messages;
     while (done < n && !dl->gone) {
         struct lane_event *events = d->events + done;
+        FAILPOINT("before_turn");
         eddy_status taken = lane_turn(dl->lane, events, n - done, d->results, err);
         if (taken < 0) return taken;
+        FAILPOINT("after_turn");
         driver_stage(d, &d->stats.cpu_lane, cpu);
         if (taken == 0) {
             eddy_status rc = feed_wait(d, dl, err);
@@ -249,11 +256,14 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
         }
         eddy_status rc = feed_encode(d, dl, events, taken, &n_messages, err);
         driver_stage(d, &d->stats.cpu_encode, cpu);
+        FAILPOINT("before_send");
         if (rc >= 0 && d->sink) rc = driver_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
+        FAILPOINT("after_send");
         if (rc >= 0) rc = driver_send_incidents(d, dl, events, taken, err);
         if (rc >= 0 && d->request.flush_each && d->sink) rc = d->request.sink->service(d->sink, 0, err);
         driver_stage(d, &d->stats.cpu_send, cpu);
         if (rc < 0) return rc;
+        FAILPOINT("before_lane_commit");
         if (!dl->gone) lane_commit(dl->lane);
         driver_stage(d, &d->stats.cpu_lane, cpu);
         done += taken;
@@ -278,6 +288,7 @@ static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const st
             dl->next = b->records[i].offset + 1;
     }
     driver_stage(d, &d->stats.cpu_decode, &cpu);
+    FAILPOINT("after_decode");
     return feed_fold(d, dl, n, &cpu, err);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/failpoint.h"
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 #include "engine/flow/initial_model.h"
@@ -173,7 +174,9 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
     if (!dl->topic || !dl->path)
         return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
 
+    FAILPOINT("assign_before_store");
     eddy_status rc = store_open(dl->path, &id, d->scratch_path ? STORE_SCRATCH : STORE_WRITE, &dl->store, err);
+    FAILPOINT("assign_after_store");
     if (rc >= 0) rc = assign_start(d, dl, p, err);
     if (rc < 0) return rc;
     if (d->request.schema) return driver_open_lane(d, dl, d->request.schema, err);
@@ -218,6 +221,7 @@ int64_t driver_assign(void *context, const struct source_partition *p, void **ta
     }
     dl->started = driver_next(dl);
     *tag = dl;
+    FAILPOINT("assigned");
     log_info("assigned", "%s[%d] from offset %" PRId64 "%s", p->topic, (int)p->partition, driver_next(dl),
              dl->emit_from > driver_next(dl) ? ", silent at first" : "");
     return driver_next(dl);
@@ -245,7 +249,9 @@ static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *
 {
     bool untouched = !dl->lane && dl->skipped < 0 && dl->next == dl->started;
     if (untouched || driver_saved(dl) == driver_next(dl)) return EDDY_OK;
+    FAILPOINT("before_checkpoint");
     eddy_status rc = dl->lane ? lane_checkpoint(dl->lane, err) : checkpoint_skipped(dl, err);
+    FAILPOINT("after_checkpoint");
     if (rc == EDDY_EFULL) { /* the last checkpoint stands; results go on, and the next try may find room */
         d->checkpoint_error = err ? *err : (struct eddy_error){.code = rc};
         log_error("checkpoint_failed", "%s", d->checkpoint_error.message);
@@ -317,6 +323,7 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
     eddy_status rc = EDDY_OK;
     log_info("revoked", "%s[%d] at offset %" PRId64 "%s", dl->topic, (int)dl->partition, driver_next(dl),
              lost ? ", lost" : "");
+    FAILPOINT("before_revoke");
     if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
     if (!lost && driver_saved(dl) != driver_next(dl)) {
         rc = driver_drain(d, revoke_patience_ms(d), err);
@@ -328,6 +335,7 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
             rc = EDDY_OK;
         }
     }
+    FAILPOINT("after_revoke");
     if (dl == d->in_hand)
         dl->gone = true;
     else

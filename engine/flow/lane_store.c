@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/failpoint.h"
 #include "config/little_endian.h"
 #include "engine/detect/silence.h"
 #include "engine/flow/blob.h"
@@ -195,6 +196,7 @@ static eddy_status lane_put_blob(struct lane *l, const char *name, eddy_status m
     if (rc == EDDY_ENOMEM) rc = lane_no_memory_for(l, "a checkpoint", err);
     if (rc >= 0) rc = store_put_meta(l->store, name, b->data, b->len, err);
     b->len = 0;
+    FAILPOINT("after_meta");
     return rc;
 }
 
@@ -249,7 +251,9 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
     struct eddy_buffer b = {0};
     struct lane_position at = lane_position(l);
 
+    FAILPOINT("before_flush");
     eddy_status rc = keyspace_flush(l->keys, err);
+    FAILPOINT("after_flush");
     if (rc >= 0) rc = lane_sweep(l, err);
     if (rc >= 0) rc = lane_put_blob(l, "lane", lane_position_blob(&at, &b), &b, err);
     if (rc >= 0) rc = lane_put_blob(l, "schema", lane_schema_blob(l->plan, &b), &b, err);
@@ -263,7 +267,9 @@ eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
     if (rc >= 0 && l->plan->settings->train.champion > 0)
         rc = lane_put_blob(l, "held", lane_held_blob(l, &b), &b, err);
     if (rc >= 0) rc = lane_put_model(l, &b, err);
+    FAILPOINT("before_store_commit");
     if (rc >= 0) rc = store_commit(l->store, err);
+    FAILPOINT("after_store_commit");
     eddy_buffer_free(&b);
     if (rc < 0) return rc;
     l->checkpointed = l->next;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/failpoint.h"
 #include "engine/state/store_private.h"
 
 enum {
@@ -185,7 +186,9 @@ void store_checkpoint_log(struct store *s)
     /* The commit stands already: a full disk or a reader in the way only leaves the log longer until the next time. */
     if (s->mode != STORE_WRITE) return;
     sqlite3_busy_timeout(s->db, 0);
+    FAILPOINT("before_log_truncation");
     sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    FAILPOINT("after_log_truncation");
     sqlite3_busy_timeout(s->db, READER_WAIT_MS);
 }
 
