@@ -346,7 +346,9 @@ static const struct eddy_option state_options[] = {
      "When the configuration no longer fits the stored state: refuse to start, or reset only what changed.", NULL, 0,
      false},
     {"missing", EDDY_OPT_ENUM, AT(state, missing), "rebuild", 0, 0, "rebuild|refuse",
-     "When a partition's stored state is gone: rebuild it from the topic, or refuse to start.", NULL, 0, false},
+     "When a partition's stored state is gone or damaged: rebuild it from the topic, keeping a damaged file as "
+     "<file>.corrupt-<time>, or refuse to start.",
+     NULL, 0, false},
     {0},
 };
 

@@ -52,6 +52,11 @@ static int run_pipeline(struct command_context *c, const struct config *config)
     log_info("end", "%lld events, %lld bad, %lld keys, %lld alerts, %lld incidents, %lld updates, %.1f s",
              (long long)s.events, (long long)s.bad, (long long)s.keys, (long long)s.alerts, (long long)s.incidents,
              (long long)s.updates, s.seconds);
+    if (s.set_aside > 0)
+        log_warn("state_corrupt",
+                 "%lld state files failed their checks and were made anew; they are kept as "
+                 "*.corrupt-<time>",
+                 (long long)s.set_aside);
     return COMMAND_DONE;
 }
 

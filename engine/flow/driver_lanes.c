@@ -164,16 +164,11 @@ static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const 
     return EDDY_OK;
 }
 
-static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
-                               struct eddy_error *err)
+static eddy_status assign_store(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
+                                struct eddy_error *err)
 {
     const struct store_identity id = {d->settings->name, p->topic, p->partition};
     int n_values;
-    dl->topic = strdup(p->topic);
-    dl->path = store_path(d->state_path, &id);
-    if (!dl->topic || !dl->path)
-        return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
-
     FAILPOINT("assign_before_store");
     eddy_status rc = store_open(dl->path, &id, d->scratch_path ? STORE_SCRATCH : STORE_WRITE, &dl->store, err);
     FAILPOINT("assign_after_store");
@@ -191,6 +186,46 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
     rc = driver_open_lane(d, dl, &(struct eddy_schema){.n_values = n_values, .names = names}, err);
     free((void *)names);
     return rc;
+}
+
+/* State is only what the topic was folded into: a file that fails its checks is kept for people to look at, and the state
+ * made anew. */
+static eddy_status assign_set_aside(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    const struct eddy_error why = err ? *err : (struct eddy_error){.code = EDDY_ECORRUPT};
+    char *moved = NULL;
+    lane_close(dl->lane);
+    plan_close(dl->plan);
+    store_close(dl->store);
+    dl->lane = NULL;
+    dl->plan = NULL;
+    dl->store = NULL;
+    eddy_status rc = store_set_aside(dl->path, &moved, err);
+    if (rc < 0) return rc;
+    d->stats.set_aside++;
+    log_error("state_corrupt", "%s[%d]: %s; the file is now %s and the state is made anew", dl->topic,
+              (int)dl->partition, why.message, moved);
+    free(moved);
+    return EDDY_OK;
+}
+
+static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
+                               struct eddy_error *err)
+{
+    const struct store_identity id = {d->settings->name, p->topic, p->partition};
+    dl->topic = strdup(p->topic);
+    dl->path = store_path(d->state_path, &id);
+    if (!dl->topic || !dl->path)
+        return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
+
+    eddy_status rc = assign_store(d, dl, p, err);
+    if (rc != EDDY_ECORRUPT) return rc;
+    if (d->settings->state.missing == MISSING_STATE_REFUSE) {
+        const struct eddy_error why = err ? *err : (struct eddy_error){0};
+        return eddy_fail(err, rc, "%.800s (state.missing: rebuild makes it anew from the topic)", why.message);
+    }
+    rc = assign_set_aside(d, dl, err);
+    return rc < 0 ? rc : assign_store(d, dl, p, err);
 }
 
 static int assign_order(const struct driver_lane *a, const struct source_partition *b)

@@ -22,21 +22,22 @@ static const char *const statement_sql[STORE_STATEMENTS] = {
     [STORE_ROW_GET] = "SELECT key, next_off, time_ns, count, flags, sum, row FROM rows WHERE key = ?1",
     [STORE_ROW_PUT] = "INSERT INTO rows (key, next_off, time_ns, count, flags, sum, row) "
                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (key) DO UPDATE SET next_off = ?2, "
-                      "time_ns = ?3, count = ?4, flags = ?5, sum = ?6, row = ?7",
-    [STORE_ROW_DELETE] = "DELETE FROM rows WHERE key = ?1",
+                      "time_ns = ?3, count = ?4, flags = ?5, sum = eddy_replaced(1, sum, ?6), row = ?7",
+    [STORE_ROW_DELETE] = "DELETE FROM rows WHERE key = ?1 RETURNING sum",
     [STORE_ROW_AFTER] = "SELECT id, key, next_off, time_ns, count, flags, sum, row FROM rows WHERE id > ?1 "
                         "ORDER BY id LIMIT 1",
     [STORE_ROW_COUNT] = "SELECT count(*) FROM rows",
     [STORE_ROW_EXPIRED] = "SELECT id FROM rows WHERE id > ?1 AND time_ns < ?2 ORDER BY id LIMIT 1",
-    [STORE_ROW_DELETE_ID] = "DELETE FROM rows WHERE id = ?1",
+    [STORE_ROW_DELETE_ID] = "DELETE FROM rows WHERE id = ?1 RETURNING sum",
     [STORE_META_GET] = "SELECT value, sum FROM meta WHERE name = ?1",
     [STORE_META_PUT] = "INSERT INTO meta (name, value, sum) VALUES (?1, ?2, ?3) "
-                       "ON CONFLICT (name) DO UPDATE SET value = ?2, sum = ?3",
+                       "ON CONFLICT (name) DO UPDATE SET value = ?2, sum = eddy_replaced(2, sum, ?3)",
     [STORE_MODEL_GET] = "SELECT bytes, wall_time_s, sum FROM model WHERE version = ?1",
     [STORE_MODEL_PUT] = "INSERT INTO model (version, bytes, wall_time_s, sum) VALUES (?1, ?2, ?3, ?4) "
-                        "ON CONFLICT (version) DO UPDATE SET bytes = ?2, wall_time_s = ?3, sum = ?4",
+                        "ON CONFLICT (version) DO UPDATE SET bytes = ?2, wall_time_s = ?3, "
+                        "sum = eddy_replaced(3, sum, ?4)",
     [STORE_MODEL_PRUNE] = "DELETE FROM model WHERE version NOT IN "
-                          "(SELECT version FROM model ORDER BY version DESC LIMIT ?1)",
+                          "(SELECT version FROM model ORDER BY version DESC LIMIT ?1) RETURNING sum",
 };
 
 static eddy_status status_of(int sqlite_code, int system_code)
@@ -147,23 +148,14 @@ eddy_status store_begin(struct store *s, size_t bytes, struct eddy_error *err)
     return store_reserve(s, (int64_t)(pages * STORE_FRAME_BYTES), err);
 }
 
-/* Goes with the first changes of this session, so that a crash before them leaves a clean file.  It is the last of them:
- * a page that went to the log early in a long transaction and changes again at its end makes SQLite read the whole log
- * once more and write new checksums into every frame. */
-static eddy_status mark_open(struct store *s, struct eddy_error *err)
-{
-    eddy_status rc = s->marked_open ? EDDY_OK : store_begin(s, 1, err);
-    if (rc < 0 || s->marked_open) return rc;
-    if ((rc = store_write_meta(s, ".closed", "0", 1, err)) == EDDY_OK) s->marked_open = true;
-    return rc;
-}
-
+/* The sum over everything is written last: a page that went to the log early in a long transaction and changes again at
+ * its end makes SQLite read the whole log once more and write new checksums into every frame. */
 eddy_status store_commit(struct store *s, struct eddy_error *err)
 {
     sqlite3_stmt *commit;
     eddy_status rc = store_statement(s, STORE_COMMIT, &commit, err);
     if (rc < 0 || !s->writing) return rc;
-    if ((rc = mark_open(s, err)) < 0 || (rc = store_reserve(s, 0, err)) < 0) return rc;
+    if ((rc = store_contents_write(s, err)) < 0 || (rc = store_reserve(s, 0, err)) < 0) return rc;
     if ((rc = store_run(s, commit, "writing a checkpoint", err)) < 0) return rc;
 
     s->writing = false;

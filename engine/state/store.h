@@ -4,7 +4,8 @@
  * a crash takes them back to the checkpoint.  Reads see them.
  *
  * Checks   every row carries a 64-bit XXH3 over all of its columns; the file carries eddy's application_id, a schema
- *          version, the identity (name, topic, partition) and the row directory.
+ *          version, the identity (name, topic, partition), the row directory and a sum over all that it holds.
+ *          Opening for writing reads the whole file and compares.
  * Errors   each names the file.  EDDY_EFULL disk full (nothing lost: the last checkpoint stands, the open changes stay
  *          open, commit may be tried again), EDDY_EIO, EDDY_ECORRUPT, EDDY_EVERSION newer or not eddy's, EDDY_EMISMATCH
  *          other identity or directory, EDDY_EBUSY held by another process.  Where a process may meet RLIMIT_FSIZE it
@@ -55,6 +56,9 @@ eddy_status store_list(const char *state_path, const char *name,
 /* Without an identity (NULL) any partition's file will do, but it must be there. */
 eddy_status store_open(const char *path, const struct store_identity *, enum store_mode, struct store **,
                        struct eddy_error *);
+/* Moves a file that nobody has open to <path>.corrupt-<unix time>, with what SQLite keeps beside it; *moved is malloc'ed.
+ * EDDY_EIO, EDDY_ENOMEM. */
+eddy_status store_set_aside(const char *path, char **moved, struct eddy_error *);
 bool store_is_new(const struct store *);      /* it has never been committed */
 const char *store_file(const struct store *); /* its path, for messages */
 /* Whose state it is; the names point into `text`. */

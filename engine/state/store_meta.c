@@ -61,8 +61,10 @@ eddy_status store_write_meta(struct store *s, const char *name, const void *byte
 
     sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_blob64(put, 2, n ? bytes : "", n, SQLITE_STATIC);
-    sqlite3_bind_int64(put, 3, (int64_t)meta_sum(name, bytes, n));
-    return store_run(s, put, "writing its facts", err);
+    const uint64_t sum = meta_sum(name, bytes, n);
+    sqlite3_bind_int64(put, 3, (int64_t)sum);
+    const int kind = strcmp(name, STORE_CONTENTS_META) == 0 ? STORE_UNCOUNTED : STORE_META;
+    return store_run_put(s, put, kind, sum, "writing its facts", err);
 }
 
 static eddy_status check_name(struct store *s, const char *name, struct eddy_error *err)
@@ -130,8 +132,9 @@ eddy_status store_put_dated_model(struct store *s, uint64_t version, int64_t wal
     sqlite3_bind_int64(put, 1, (int64_t)version);
     sqlite3_bind_blob64(put, 2, n ? bytes : "", n, SQLITE_STATIC);
     sqlite3_bind_int64(put, 3, wall_time_s);
-    sqlite3_bind_int64(put, 4, (int64_t)model_sum(version, wall_time_s, bytes, n));
-    return store_run(s, put, "writing a model", err);
+    const uint64_t sum = model_sum(version, wall_time_s, bytes, n);
+    sqlite3_bind_int64(put, 4, (int64_t)sum);
+    return store_run_put(s, put, STORE_MODELS, sum, "writing a model", err);
 }
 
 eddy_status store_put_model(struct store *s, uint64_t version, const void *bytes, size_t n, struct eddy_error *err)
@@ -193,5 +196,5 @@ eddy_status store_prune_models(struct store *s, int keep, struct eddy_error *err
     eddy_status rc = store_begin(s, 64 * STORE_PAGE_BYTES, err); /* a page of the free list per 1,000 pages freed */
     if (rc < 0 || (rc = store_statement(s, STORE_MODEL_PRUNE, &prune, err)) < 0) return rc;
     sqlite3_bind_int(prune, 1, keep > 0 ? keep : 0);
-    return store_run(s, prune, "removing old models", err);
+    return store_run_delete(s, prune, STORE_MODELS, "removing old models", err);
 }

@@ -82,6 +82,8 @@ static eddy_status harden(struct store *s, struct eddy_error *err)
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
         sqlite3_limit(s->db, limits[i].what, limits[i].value);
     sqlite3_busy_timeout(s->db, READER_WAIT_MS);
+    eddy_status rc = store_contents_open(s, err);
+    if (rc < 0) return rc;
     return store_exec(s,
                       "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;"
                       "PRAGMA cache_size = -8192",
@@ -222,31 +224,29 @@ static eddy_status check_identity(struct store *s, const struct store_identity *
     return rc;
 }
 
-/* A torn log may have left a mix of old and new pages, each of them good by itself. */
+/* The structure: pages that are used twice or not at all, cells out of order. */
 static eddy_status check_pages(struct store *s, struct eddy_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     eddy_status rc = EDDY_OK;
     if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK ||
         sqlite3_step(stmt) != SQLITE_ROW) {
-        rc = store_fail(s, "checking it after a crash", err);
+        rc = store_fail(s, "checking it", err);
     } else {
         const char *said = (const char *)sqlite3_column_text(stmt, 0);
         if (!said || strcmp(said, "ok") != 0)
-            rc = eddy_fail(err, EDDY_ECORRUPT, "state file %s: is damaged after a crash: %.300s", s->path,
-                           said ? said : "");
+            rc = eddy_fail(err, EDDY_ECORRUPT, "state file %s: is damaged: %.300s", s->path, said ? said : "");
     }
     sqlite3_finalize(stmt);
     return rc;
 }
 
-static eddy_status check_after_crash(struct store *s, struct eddy_error *err)
+/* A file without a number of its format has no tables either, or the number was lost. */
+static eddy_status check_empty(struct store *s, struct eddy_error *err)
 {
-    struct eddy_buffer closed = {0};
-    eddy_status rc = store_read_meta(s, ".closed", &closed, err);
-    bool was_closed = rc == EDDY_OK && closed.len == 1 && closed.data[0] == '1';
-    eddy_buffer_free(&closed);
-    return rc < 0 || was_closed ? rc : check_pages(s, err);
+    int64_t n;
+    eddy_status rc = store_query_int(s, "SELECT count(*) FROM sqlite_schema", &n, err);
+    return rc < 0 || n == 0 ? rc : eddy_fail(err, EDDY_ECORRUPT, "state file %s: has tables, but no format", s->path);
 }
 
 static eddy_status check_contents(struct store *s, const struct store_identity *id, struct eddy_error *err)
@@ -256,6 +256,7 @@ static eddy_status check_contents(struct store *s, const struct store_identity *
     int64_t version;
     eddy_status rc = store_query_int(s, "PRAGMA user_version", &version, err);
     if (rc < 0) return rc;
+    if (version == 0 && (rc = check_empty(s, err)) < 0) return rc;
     if (version == 0) return create_contents(s, id, err);
 
     /* Pages first: rewriting a torn file would spread what is wrong with it. */
@@ -263,8 +264,9 @@ static eddy_status check_contents(struct store *s, const struct store_identity *
     if (is_old && (rc = check_pages(s, err)) < 0) return rc;
     if ((rc = store_adopt_format(s, formats, n_formats, version, err)) < 0) return rc;
     if ((rc = check_identity(s, id, err)) < 0) return rc;
-    if (is_old) return store_commit(s, err);
-    return s->mode == STORE_WRITE ? check_after_crash(s, err) : EDDY_OK;
+    if (s->mode != STORE_WRITE) return EDDY_OK;
+    if (is_old) return (rc = store_contents_count(s, &s->contents, err)) < 0 ? rc : store_commit(s, err);
+    return (rc = check_pages(s, err)) < 0 ? rc : store_contents_check(s, err);
 }
 
 eddy_status store_open(const char *path, const struct store_identity *id, enum store_mode mode, struct store **out,
@@ -313,10 +315,7 @@ void store_close(struct store *s)
         store_take_back(s);
         if (s->writing) store_exec(s, "ROLLBACK", NULL);
         s->writing = false;
-        /* When this fails the file only counts as not closed, and is checked at the next start. */
-        if (s->changed && !s->lost && store_begin(s, 1, NULL) == EDDY_OK &&
-            store_write_meta(s, ".closed", "1", 1, NULL) == EDDY_OK && store_commit(s, NULL) == EDDY_OK)
-            store_checkpoint_log(s);
+        if (s->changed && !s->lost) store_checkpoint_log(s);
         for (int i = 0; i < STORE_STATEMENTS; i++) sqlite3_finalize(s->statements[i]);
         sqlite3_close(s->db);
     }

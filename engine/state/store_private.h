@@ -2,6 +2,7 @@
  *   store_open.c  opens, checks and closes a file      store_format.c  tables of every format, upgrades
  *   store_room.c  disk space before it is needed       store_rows.c    rows of keys
  *   store_meta.c  named blobs and model versions       store_verify.c  every check that can be made
+ *   store_contents.c  what it should hold in all     store_aside.c   out of the way with a damaged file
  *   store.c       statements, transactions, errors
  *
  * Formats        Everything that is written down has a number of its own, raised when its bytes change their meaning:
@@ -10,6 +11,7 @@
  *                  a section of the row     each   flow/plan.c and eddy_detector.state_version, in the directory
  *                  named blob "lane"        1      flow/lane_store.c          schema, network: text without a number
  *                  named blob "train"       1      flow/lane_store.c
+ *                  named blob ".contents"   1      store_contents.c
  *                  weights                  1      train/weights_bytes.c
  *                  export                   1      export_record.h
  *                All numbers in them are little-endian, but for the sections: a row is stored as it lies in memory.
@@ -51,21 +53,27 @@ enum store_statement {
     STORE_STATEMENTS
 };
 
+/* What a file holds in all (store_contents.c). */
+struct store_contents {
+    uint64_t n, sum;
+};
+enum { STORE_UNCOUNTED, STORE_ROWS, STORE_META, STORE_MODELS }; /* kinds of things in it */
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STORE_STATEMENTS]; /* prepared at first use */
     sqlite3_stmt *lent;                         /* its columns are with the caller until the next call */
     char *path;
-    int mode;            /* enum store_mode */
-    bool is_new;         /* nothing has ever been committed */
-    bool writing;        /* a transaction with writes is open */
-    bool lost;           /* SQLite took the open transaction back */
-    bool marked_open;    /* the open or a committed transaction holds "not closed cleanly" */
-    bool changed;        /* something was committed since opening */
-    int log_fd;          /* of <path>-wal, for reserving; -1 before the first write */
-    int64_t room_bytes;  /* reserved and not yet asked for */
-    int64_t oldest_ns;   /* no row has an earlier time_ns; INT64_MIN = nobody has looked */
-    int64_t dirty_bytes; /* upper bound of the log that the open transaction may still write */
+    int mode;                       /* enum store_mode */
+    bool is_new;                    /* nothing has ever been committed */
+    bool writing;                   /* a transaction with writes is open */
+    bool lost;                      /* SQLite took the open transaction back */
+    bool changed;                   /* something was committed since opening */
+    struct store_contents contents; /* with the open changes */
+    int log_fd;                     /* of <path>-wal, for reserving; -1 before the first write */
+    int64_t room_bytes;             /* reserved and not yet asked for */
+    int64_t oldest_ns;              /* no row has an earlier time_ns; INT64_MIN = nobody has looked */
+    int64_t dirty_bytes;            /* upper bound of the log that the open transaction may still write */
 };
 
 /* store.c */
@@ -99,6 +107,18 @@ eddy_status store_check_tables(struct store *, const struct store_format *, stru
  * commit. A reader changes nothing, so it refuses older formats, too. */
 eddy_status store_adopt_format(struct store *, const struct store_format *formats, int n, int64_t version,
                                struct eddy_error *);
+
+/* store_contents.c */
+#define STORE_CONTENTS_META ".contents"
+eddy_status store_contents_open(struct store *, struct eddy_error *); /* before the first statement */
+/* Run an upsert of a thing with this sum, or a DELETE that is RETURNING sum, as store_run does. */
+eddy_status store_run_put(struct store *, sqlite3_stmt *, int kind, uint64_t sum, const char *doing,
+                          struct eddy_error *);
+eddy_status store_run_delete(struct store *, sqlite3_stmt *, int kind, const char *doing, struct eddy_error *);
+eddy_status store_contents_write(struct store *, struct eddy_error *); /* into the open transaction, at its end */
+/* Reads everything: EDDY_ECORRUPT when a checksum, the index of the keys or (check) the sum over all is wrong. */
+eddy_status store_contents_count(struct store *, struct store_contents *, struct eddy_error *);
+eddy_status store_contents_check(struct store *, struct eddy_error *);
 
 /* store_room.c */
 eddy_status store_reserve(struct store *, int64_t bytes, struct eddy_error *);

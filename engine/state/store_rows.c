@@ -88,10 +88,11 @@ eddy_status store_put_row(struct store *s, const struct stored_row *r, struct ed
     sqlite3_bind_int64(put, 3, r->time_ns);
     sqlite3_bind_int64(put, 4, r->count);
     sqlite3_bind_int64(put, 5, r->flags);
-    sqlite3_bind_int64(put, 6, (int64_t)row_sum(r));
+    const uint64_t sum = row_sum(r);
+    sqlite3_bind_int64(put, 6, (int64_t)sum);
     bind_bytes(put, 7, r->row, r->row_bytes);
     if (r->time_ns < s->oldest_ns) s->oldest_ns = r->time_ns;
-    return store_run(s, put, "writing a row", err);
+    return store_run_put(s, put, STORE_ROWS, sum, "writing a row", err);
 }
 
 eddy_status store_delete_row(struct store *s, const char *key, size_t key_len, struct eddy_error *err)
@@ -101,7 +102,7 @@ eddy_status store_delete_row(struct store *s, const char *key, size_t key_len, s
     if (rc < 0 || (rc = store_statement(s, STORE_ROW_DELETE, &del, err)) < 0) return rc;
 
     bind_bytes(del, 1, key, key_len);
-    return store_run(s, del, "deleting a row", err);
+    return store_run_delete(s, del, STORE_ROWS, "deleting a row", err);
 }
 
 eddy_status store_scan(struct store *s,
@@ -156,7 +157,7 @@ int64_t store_sweep(struct store *s, int64_t before, struct eddy_error *err)
 
         if ((rc = store_begin(s, 0, err)) < 0 || (rc = store_statement(s, STORE_ROW_DELETE_ID, &del, err)) < 0) break;
         sqlite3_bind_int64(del, 1, id);
-        if ((rc = store_run(s, del, "deleting an expired row", err)) < 0) break;
+        if ((rc = store_run_delete(s, del, STORE_ROWS, "deleting an expired row", err)) < 0) break;
         n++;
     }
     if (rc < 0) return rc;

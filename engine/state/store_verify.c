@@ -7,7 +7,6 @@
 struct verification {
     struct store *store;
     const struct row_layout *layout;
-    struct eddy_buffer model;
     int64_t n_rows;
 };
 
@@ -51,20 +50,6 @@ static eddy_status verify_row(void *context, const struct stored_row *r, struct 
     return EDDY_OK;
 }
 
-static eddy_status verify_meta(void *context, const char *name, const void *bytes, size_t n, struct eddy_error *err)
-{
-    (void)context, (void)name, (void)bytes, (void)n, (void)err; /* its sum was checked by the listing */
-    return EDDY_OK;
-}
-
-static eddy_status verify_model(void *context, uint64_t version, size_t bytes, int64_t wall_time_s,
-                                struct eddy_error *err)
-{
-    struct verification *v = context;
-    (void)bytes, (void)wall_time_s;
-    return store_get_model(v->store, version, &v->model, err);
-}
-
 static eddy_status verify_pages(struct store *s, struct eddy_error *err)
 {
     sqlite3_stmt *stmt = NULL;
@@ -89,9 +74,7 @@ int64_t store_verify(struct store *s, const struct row_layout *layout, struct ed
     eddy_status rc = store_ready(s, err);
     if (rc == EDDY_OK) rc = verify_pages(s, err);
     if (rc == EDDY_OK) rc = store_check_tables(s, &formats[n_formats - 1], err);
-    if (rc == EDDY_OK) rc = store_list_meta(s, verify_meta, &v, err);
-    if (rc == EDDY_OK) rc = store_list_models(s, verify_model, &v, err);
     if (rc == EDDY_OK) rc = store_scan(s, verify_row, &v, err);
-    eddy_buffer_free(&v.model);
+    if (rc == EDDY_OK) rc = store_contents_check(s, err);
     return rc < 0 ? rc : v.n_rows;
 }
