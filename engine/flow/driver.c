@@ -13,7 +13,7 @@
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-enum { CHUNK = 1024, MAX_BATCHES = 64, POLL_MS = 100, STALL_MS = 50, STOP_DRAIN_MS = 5000 };
+enum { CHUNK = 1024, MAX_BATCHES = 64, POLL_MS = 100, SAVING_POLL_MS = 2, STALL_MS = 50, STOP_DRAIN_MS = 5000 };
 static const int64_t TICK_NS = 250 * 1000000LL, MS_NS = 1000000;
 
 int64_t driver_clock_ns(void)
@@ -62,7 +62,8 @@ static eddy_status driver_open_state(struct driver *d, struct eddy_error *err)
         }
         d->state_path = d->scratch_path;
     }
-    return store_lock_open(d->state_path, d->settings->name, &d->lock, err);
+    eddy_status rc = store_lock_open(d->state_path, d->settings->name, &d->lock, err);
+    return rc >= 0 && !d->scratch_path ? storage_open(&d->storage, err) : rc;
 }
 
 static eddy_status driver_open_codecs(struct driver *d, struct eddy_error *err)
@@ -194,12 +195,12 @@ static eddy_status driver_drain_serving(struct driver *d, struct eddy_error *err
     }
 }
 
-static eddy_status driver_checkpoint_now(struct driver *d, struct eddy_error *err)
+static eddy_status driver_checkpoint_now(struct driver *d, bool wait, struct eddy_error *err)
 {
     FAILPOINT("before_drain");
     eddy_status rc = driver_drain_serving(d, err);
     if (rc >= 0) FAILPOINT("after_drain");
-    if (rc >= 0) rc = driver_checkpoint(d, err);
+    if (rc >= 0) rc = wait ? driver_checkpoint(d, err) : driver_checkpoint_begin(d, err);
     d->checkpoint_due_ns = driver_clock_ns() + d->settings->state.checkpoint;
     return rc;
 }
@@ -219,7 +220,8 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
 {
     double cpu = 0;
     driver_stage(d, NULL, &cpu);
-    eddy_status rc = d->request.source->poll(d->source, POLL_MS, d->chunk, d->batches, MAX_BATCHES, err);
+    eddy_status rc = d->request.source->poll(d->source, driver_saving(d) ? SAVING_POLL_MS : POLL_MS, d->chunk,
+                                             d->batches, MAX_BATCHES, err);
     driver_stage(d, &d->stats.cpu_poll, &cpu);
     if (rc < 0) return rc;
     d->n_batches = rc;
@@ -235,7 +237,10 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
     if (rc < 0 || given_up) return rc;
 
     int64_t now = driver_clock_ns();
-    if (now >= d->checkpoint_due_ns) rc = driver_checkpoint_now(d, err);
+    if (driver_saving(d))
+        rc = driver_checkpoint_go_on(d, err);
+    else if (now >= d->checkpoint_due_ns)
+        rc = driver_checkpoint_now(d, false, err);
     driver_stage(d, &d->stats.cpu_checkpoint, &cpu);
     driver_tick(d, now);
     if (d->revoke_error.code < 0) {
@@ -253,8 +258,9 @@ eddy_status driver_run(struct driver *d, struct eddy_error *err)
     /* Whatever ended the loop: what was folded and confirmed is kept. */
     FAILPOINT("before_last_checkpoint");
     struct eddy_error last = {0};
-    eddy_status saved = driver_checkpoint_now(d, &last);
+    eddy_status saved = driver_checkpoint_now(d, true, &last);
     if (saved == EDDY_EAGAIN) {
+        (void)driver_checkpoint_end(d, NULL);
         log_warn("stop", "%lld results are not confirmed; they will be written again at the next start",
                  (long long)driver_outstanding(d));
     } else if (saved < 0 && rc >= 0) {
@@ -349,6 +355,7 @@ void driver_close(struct driver *d)
     if (d->sink_codec) d->sink_codec_type->close(d->sink_codec);
     if (d->context_codec) d->request.context_codec->close(d->context_codec);
     trainer_close(d->trainer);
+    storage_close(d->storage);
     store_lock_close(d->lock);
     if (d->scratch_path) driver_remove_scratch(d->scratch_path, 2);
     eddy_arena_free(&d->arena);

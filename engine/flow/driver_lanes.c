@@ -10,6 +10,7 @@
 #include "engine/flow/lane_store.h"
 
 enum { REVOKE_DRAIN_MS = 5000, REVOKE_AGAIN_MS = 2000, TYPICAL_KEY_BYTES = 16 };
+enum { SLICE_ROWS = 512 /* that a checkpoint copies at once: a fraction of a millisecond */ };
 static const int64_t MS_NS = 1000000;
 #define SKIPPED_META "skipped"     /* next offset of a partition without a lane, as text */
 #define START_MARK   "eddy start=" /* in the metadata of a commit: the first offset that was ever folded */
@@ -74,7 +75,8 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
                                          .store = dl->store,
                                          .trainer = d->trainer,
                                          .max_resident = 1,
-                                         .initial = initial};
+                                         .initial = initial,
+                                         .storage = d->storage};
     rc = lane_open(&request, &dl->lane, err);
     weights_unref(initial);
     if (rc >= 0) rc = driver_initial_shared(d, dl, err);
@@ -280,13 +282,14 @@ static int64_t driver_saved(const struct driver_lane *dl)
     return dl->lane ? lane_checkpointed(dl->lane) : dl->skipped;
 }
 
-static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+static bool checkpoint_is_due(const struct driver_lane *dl)
 {
     bool untouched = !dl->lane && dl->skipped < 0 && dl->next == dl->started;
-    if (untouched || driver_saved(dl) == driver_next(dl)) return EDDY_OK;
-    FAILPOINT("before_checkpoint");
-    eddy_status rc = dl->lane ? lane_checkpoint(dl->lane, err) : checkpoint_skipped(dl, err);
-    FAILPOINT("after_checkpoint");
+    return !untouched && driver_saved(dl) != driver_next(dl);
+}
+
+static eddy_status checkpoint_ended(struct driver *d, eddy_status rc, const struct eddy_error *err)
+{
     if (rc == EDDY_EFULL) { /* the last checkpoint stands; results go on, and the next try may find room */
         d->checkpoint_error = err ? *err : (struct eddy_error){.code = rc};
         log_error("checkpoint_failed", "%s", d->checkpoint_error.message);
@@ -294,6 +297,16 @@ static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *
     }
     if (rc >= 0) d->stats.checkpoints++;
     return rc;
+}
+
+static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    if (!checkpoint_is_due(dl)) return EDDY_OK;
+    FAILPOINT("before_checkpoint");
+    eddy_status rc = dl->lane ? lane_checkpoint(dl->lane, err) : checkpoint_skipped(dl, err);
+    FAILPOINT("after_checkpoint");
+    dl->saving = false;
+    return checkpoint_ended(d, rc, err);
 }
 
 static eddy_status driver_commit_positions(struct driver *d, struct driver_lane *only, struct eddy_error *err)
@@ -322,6 +335,66 @@ eddy_status driver_checkpoint(struct driver *d, struct eddy_error *err)
         if (rc < 0) return rc;
     }
     return driver_commit_positions(d, NULL, err);
+}
+
+/* ---- checkpoints that the loop does not wait for ---- */
+
+bool driver_saving(const struct driver *d)
+{
+    for (int i = 0; i < d->n_lanes; i++)
+        if (d->lanes[i]->saving) return true;
+    return false;
+}
+
+/* A lane's checkpoint begins; one that there is no room for is reported, and the next turn tries again. */
+static eddy_status saving_begin(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    if (!dl->lane) return driver_checkpoint_lane(d, dl, err);
+    if (!checkpoint_is_due(dl)) return EDDY_OK;
+    FAILPOINT("before_checkpoint");
+    const eddy_status rc = lane_save_begin(dl->lane, err);
+    dl->saving = rc >= 0;
+    return rc < 0 ? checkpoint_ended(d, rc, err) : EDDY_OK;
+}
+
+eddy_status driver_checkpoint_begin(struct driver *d, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    d->checkpoint_error.code = EDDY_OK;
+    for (int i = 0; i < d->n_lanes && rc >= 0; i++) rc = saving_begin(d, d->lanes[i], err);
+    if (rc >= 0) rc = driver_checkpoint_go_on(d, err);
+    return rc < 0 ? rc : driver_commit_positions(d, NULL, err);
+}
+
+/* `rc` of a step or a wait: when the checkpoint is durable, its position may be committed. */
+static eddy_status saving_ended(struct driver *d, struct driver_lane *dl, eddy_status rc, struct eddy_error *err)
+{
+    FAILPOINT("after_checkpoint");
+    dl->saving = false;
+    rc = checkpoint_ended(d, rc, err);
+    return rc < 0 ? rc : driver_commit_positions(d, dl, err);
+}
+
+eddy_status driver_checkpoint_go_on(struct driver *d, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < d->n_lanes && rc >= 0; i++) {
+        struct driver_lane *dl = d->lanes[i];
+        if (!dl->saving) continue;
+        rc = lane_save_step(dl->lane, SLICE_ROWS, err);
+        if (rc != 0) rc = saving_ended(d, dl, rc, err);
+    }
+    return rc < 0 ? rc : EDDY_OK;
+}
+
+eddy_status driver_checkpoint_end(struct driver *d, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < d->n_lanes && rc >= 0; i++) {
+        struct driver_lane *dl = d->lanes[i];
+        if (dl->saving) rc = saving_ended(d, dl, lane_save_wait(dl->lane, err), err);
+    }
+    return rc < 0 ? rc : EDDY_OK;
 }
 
 /* ---- revoke ---- */

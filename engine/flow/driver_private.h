@@ -19,6 +19,7 @@ struct driver_lane {
     int64_t started;   /* where it began when it was assigned */
     int64_t emit_from; /* results before this are silent: they were written before the state was rebuilt */
     int64_t committed; /* last position handed to the source; -1 = none */
+    bool saving;       /* a checkpoint is being written; its position has not been committed */
     bool gone;         /* revoked; freed when no batch of it is in hand */
 };
 
@@ -29,6 +30,7 @@ struct driver {
     void *source, *sink, *dead_letters, *incidents, *codec, *sink_codec, *context_codec;
     const struct eddy_codec *codec_type, *sink_codec_type;
     struct trainer *trainer;
+    struct storage *storage; /* NULL: state that nobody keeps is written on the loop's thread */
     struct store_lock *lock;
     char *scratch_path;
     const char *state_path;
@@ -76,6 +78,12 @@ eddy_status driver_open_lane(struct driver *, struct driver_lane *, const struct
 void driver_free_lane(struct driver *, struct driver_lane *);
 /* Writes checkpoints of all lanes whose results are confirmed (drain first) and commits their positions. */
 eddy_status driver_checkpoint(struct driver *, struct eddy_error *);
+/* The same without standing still: begin, at the same point, then go_on every now and then until driver_saving() is false;
+ * each lane's position is committed when its checkpoint is durable. */
+eddy_status driver_checkpoint_begin(struct driver *, struct eddy_error *);
+eddy_status driver_checkpoint_go_on(struct driver *, struct eddy_error *);
+bool driver_saving(const struct driver *);
+eddy_status driver_checkpoint_end(struct driver *, struct eddy_error *); /* waits for those that have begun */
 int64_t driver_next(const struct driver_lane *);
 
 /* driver_feed.c */

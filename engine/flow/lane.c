@@ -145,6 +145,8 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
         lane_close(l);
         return rc;
     }
+    /* Rows that were migrated are not committed yet; the first checkpoint does that at once. */
+    if (l->request.storage && store_can_follow(l->store)) keyspace_go_background(l->keys, l->request.storage);
     *out = l;
     return EDDY_OK;
 }
@@ -156,6 +158,7 @@ void lane_close(struct lane *l)
     lane_silence_close(l);
     lane_share_close(l);
     keyspace_close(l->keys);
+    lane_save_close(l);
     store_close(l->own_store);
     lane_free_scratch(l);
     lane_close_scratch(l);

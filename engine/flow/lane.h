@@ -7,7 +7,7 @@
  * Order    lane_turn() any number of times; then lane_commit() or lane_abort() for all turns since the last one;
  *          lane_checkpoint() only right after a commit.
  * Memory   results are borrowed until the lane's next call.
- * Threads  one thread per lane (its trainer may be another). */
+ * Threads  one thread per lane; trainer and storage have threads of their own. */
 #ifndef ENGINE_FLOW_LANE_H
 #define ENGINE_FLOW_LANE_H
 
@@ -37,6 +37,7 @@ struct lane_request {
     struct trainer *trainer; /* NULL when training is off */
     int64_t max_resident;    /* keys */
     struct weights *initial; /* what a lane without a checkpoint starts from; NULL: drawn from the seed */
+    struct storage *storage; /* writes checkpoints (lane_save_begin); NULL: that is done on this thread */
 };
 
 struct lane;
@@ -76,7 +77,15 @@ void lane_abort(struct lane *);
 /* Writes rows, position, model and windows in training to the store and commits it.  EDDY_EFULL: nothing changed on
  * disk, go on and try again later. */
 eddy_status lane_checkpoint(struct lane *, struct eddy_error *);
-int64_t lane_checkpointed(const struct lane *); /* next offset of the last checkpoint; -1 = none */
+/* The same without standing still, when the request names a storage thread (else begin does all of it): begin notes what
+ * there is to write, right after a commit; step copies at most `rows` rows for the storage thread, which writes and commits
+ * them.  A checkpoint that has begun and not ended goes on instead of a new one.
+ * step: 1 it is durable, 0 call again, EDDY_EFULL nothing is lost and the next call tries again, other errors are final. */
+eddy_status lane_save_begin(struct lane *, struct eddy_error *);
+eddy_status lane_save_step(struct lane *, int rows, struct eddy_error *);
+bool lane_saving(const struct lane *);
+eddy_status lane_save_wait(struct lane *, struct eddy_error *); /* until it is durable, or fails */
+int64_t lane_checkpointed(const struct lane *);                 /* next offset of the last checkpoint; -1 = none */
 
 /* Adds rows and model to a state hash; flushes rows to the store first (memory lanes keep a private one). */
 eddy_status lane_hash(struct lane *, bool positions, struct state_hash *, struct eddy_error *);

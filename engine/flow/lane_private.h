@@ -84,9 +84,10 @@ struct lane {
 
     int64_t next, start, epoch, checkpointed;
     struct lane_clock clock;
-    int64_t swept;         /* keys idle since before this event time have left the store; INT64_MIN = not yet */
-    uint64_t model_stored; /* version that the store holds; UINT64_MAX = none */
-    struct lane_job *jobs; /* [cap_jobs] the first n_adopted were adopted in this batch */
+    int64_t swept;          /* keys idle since before this event time have left the store; INT64_MIN = not yet */
+    struct lane_save *save; /* lane_save.c: a checkpoint in the making; NULL until the first one */
+    uint64_t model_stored;  /* version that the store holds; UINT64_MAX = none */
+    struct lane_job *jobs;  /* [cap_jobs] the first n_adopted were adopted in this batch */
     int n_jobs, n_adopted, cap_jobs;
     struct lane_windows windows;
     struct lane_pool replay, held; /* to draw from again; never trained on */
@@ -301,6 +302,12 @@ eddy_status lane_submit(struct lane *, int64_t boundary, const float *windows, i
 eddy_status lane_no_memory_for(const struct lane *, const char *what, struct eddy_error *);
 /* The names of the values as they are stored. */
 eddy_status lane_schema_blob(const struct plan *, struct eddy_buffer *);
+
+struct lane_position lane_position(const struct lane *);
+eddy_status lane_position_blob(const struct lane_position *, struct eddy_buffer *);
+
+/* lane_save.c */
+void lane_save_close(struct lane *); /* after the keyspace, which ends what the storage thread does with it */
 
 /* lane_restore.c */
 eddy_status lane_restore(struct lane *, struct eddy_error *);

@@ -1,18 +1,15 @@
-/* Checkpoints: what a lane writes into its store, and how it goes on from there. */
+/* What a lane finds in its store, and the hash of it; lane_save.c writes it. */
 #include "engine/flow/lane_store.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/failpoint.h"
 #include "config/little_endian.h"
 #include "engine/detect/silence.h"
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 #include "engine/flow/lane_versions.h"
-
-enum { SWEEPS_PER_TTL = 64 };
 
 /* ---- reading ---- */
 
@@ -121,7 +118,7 @@ eddy_status lane_stored_hash(struct store *store, const struct store_identity *i
     return rc;
 }
 
-static struct lane_position lane_position(const struct lane *l)
+struct lane_position lane_position(const struct lane *l)
 {
     const struct train_settings *t = &l->plan->settings->train;
     return (struct lane_position){l->next, l->start, l->clock, l->epoch, t->epoch, l->weights->version};
@@ -145,7 +142,7 @@ eddy_status lane_hash(struct lane *l, bool positions, struct state_hash *h, stru
 
 /* ---- writing ---- */
 
-static eddy_status lane_position_blob(const struct lane_position *at, struct eddy_buffer *b)
+eddy_status lane_position_blob(const struct lane_position *at, struct eddy_buffer *b)
 {
     eddy_status rc = blob_u32(b, LANE_FORMAT, EDDY_OK);
     rc = blob_i64(b, at->next, rc);
@@ -158,59 +155,9 @@ static eddy_status lane_position_blob(const struct lane_position *at, struct edd
     return blob_u64(b, at->model, rc);
 }
 
-/* Windows in training: those of candidates not adopted yet, and the sample of the current epoch. */
-static eddy_status lane_train_blob(const struct lane *l, struct eddy_buffer *b)
-{
-    size_t floats = lane_window_floats(l->plan);
-    eddy_status rc = blob_u32(b, TRAIN_FORMAT, EDDY_OK);
-    rc = blob_u64(b, floats, rc);
-    rc = blob_u32(b, (uint32_t)l->n_jobs, rc);
-    for (int i = 0; i < l->n_jobs; i++) {
-        const struct train_windows windows = train_job_windows(l->jobs[i].job);
-        rc = blob_i64(b, l->jobs[i].boundary, rc);
-        rc = blob_u32(b, (uint32_t)windows.n, rc);
-        rc = blob_u32(b, (uint32_t)windows.n_held, rc);
-        rc = blob_floats(b, windows.data, ((size_t)windows.n + (size_t)windows.n_held) * floats, rc);
-    }
-    rc = blob_u32(b, (uint32_t)l->windows.n, rc);
-    for (int i = 0; i < l->windows.n; i++) {
-        const struct lane_window *w = &l->windows.item[i];
-        rc = blob_u64(b, w->rank, rc);
-        rc = blob_i64(b, w->offset, rc);
-        rc = blob_u32(b, (uint32_t)w->channel, rc);
-        rc = blob_floats(b, w->block, floats, rc);
-    }
-    return rc;
-}
-
 eddy_status lane_no_memory_for(const struct lane *l, const char *what, struct eddy_error *err)
 {
     return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for %s", l->topic, (int)l->request.partition, what);
-}
-
-/* Stores `b` under `name` when it was `made`, and empties it for the next one. */
-static eddy_status lane_put_blob(struct lane *l, const char *name, eddy_status made, struct eddy_buffer *b,
-                                 struct eddy_error *err)
-{
-    eddy_status rc = made;
-    if (rc == EDDY_ENOMEM) rc = lane_no_memory_for(l, "a checkpoint", err);
-    if (rc >= 0) rc = store_put_meta(l->store, name, b->data, b->len, err);
-    b->len = 0;
-    FAILPOINT("after_meta");
-    return rc;
-}
-
-static eddy_status lane_put_model(struct lane *l, struct eddy_buffer *b, struct eddy_error *err)
-{
-    if (l->model_stored == l->weights->version) return EDDY_OK;
-    eddy_status rc = weights_encode(l->weights, b, err);
-    if (rc >= 0) rc = store_put_model(l->store, l->weights->version, b->data, b->len, err);
-    const int64_t keep = l->plan->settings->train.keep_versions;
-    const struct lane_version note = {l->weights->version, l->next, UINT64_MAX};
-    if (rc >= 0) rc = store_prune_models(l->store, (int)keep, err);
-    if (rc >= 0) rc = lane_versions_note(l->store, &note, keep, err);
-    b->len = 0;
-    return rc;
 }
 
 eddy_status lane_stored_adopt(struct store *store, int64_t keep, const struct weights *weights, uint64_t origin,
@@ -231,53 +178,4 @@ eddy_status lane_stored_adopt(struct store *store, int64_t keep, const struct we
     eddy_buffer_free(&model);
     eddy_buffer_free(&position);
     return rc;
-}
-
-/* A sweep may read the whole file, so the next one waits until a part of the ttl has gone by.  A key that expired in
- * between counts as unknown all the same: its turn, the hash and this look at its time. */
-static eddy_status lane_sweep(struct lane *l, struct eddy_error *err)
-{
-    int64_t ttl = l->plan->settings->state.ttl, expired = lane_expired_before(&l->clock, ttl);
-    if (expired == INT64_MIN || (l->swept != INT64_MIN && expired < l->swept + ttl / SWEEPS_PER_TTL)) return EDDY_OK;
-    int64_t n = keyspace_sweep(l->keys, expired, err);
-    if (n >= 0) l->swept = expired;
-    return n < 0 ? (eddy_status)n : EDDY_OK;
-}
-
-eddy_status lane_checkpoint(struct lane *l, struct eddy_error *err)
-{
-    if (l->mark.set)
-        return eddy_fail(err, EDDY_EINVAL, "%s[%d]: checkpoint inside a batch", l->topic, (int)l->request.partition);
-    struct eddy_buffer b = {0};
-    struct lane_position at = lane_position(l);
-
-    FAILPOINT("before_flush");
-    eddy_status rc = keyspace_flush(l->keys, err);
-    FAILPOINT("after_flush");
-    if (rc >= 0) rc = lane_sweep(l, err);
-    if (rc >= 0) rc = lane_put_blob(l, "lane", lane_position_blob(&at, &b), &b, err);
-    if (rc >= 0) rc = lane_put_blob(l, "schema", lane_schema_blob(l->plan, &b), &b, err);
-    if (rc >= 0) rc = lane_put_blob(l, "layout", row_layout_encode(&l->plan->layout, &b, err), &b, err);
-    if (rc >= 0) rc = lane_put_blob(l, "network", plan_fingerprint(l->plan, &b), &b, err);
-    if (rc >= 0) rc = lane_put_blob(l, "train", lane_train_blob(l, &b), &b, err);
-    if (rc >= 0 && l->plan->shared_bytes > 0) rc = lane_put_blob(l, "shared", lane_share_blob(l, &b), &b, err);
-    if (rc >= 0 && l->silence) rc = lane_put_blob(l, "silence", silence_encode(l->silence, &b), &b, err);
-    if (rc >= 0 && l->plan->settings->train.replay > 0)
-        rc = lane_put_blob(l, "replay", lane_replay_blob(l, &b), &b, err);
-    if (rc >= 0 && l->plan->settings->train.champion > 0)
-        rc = lane_put_blob(l, "held", lane_held_blob(l, &b), &b, err);
-    if (rc >= 0) rc = lane_put_model(l, &b, err);
-    FAILPOINT("before_store_commit");
-    if (rc >= 0) rc = store_commit(l->store, err);
-    FAILPOINT("after_store_commit");
-    eddy_buffer_free(&b);
-    if (rc < 0) return rc;
-    l->checkpointed = l->next;
-    l->model_stored = l->weights->version;
-    return EDDY_OK;
-}
-
-int64_t lane_checkpointed(const struct lane *l)
-{
-    return l->checkpointed;
 }

@@ -4,8 +4,6 @@
  *
  * The keys are linked by last use, newest first; a touch moves a key to the front.  As a touch also makes it dirty, the
  * dirty keys stand in front but for rare failures, and a flush walks from there until it has met them all. */
-#include "engine/state/keyspace.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,43 +11,7 @@
 #include <xxhash.h>
 
 #include "eddy_codec.h"
-#include "engine/state/keytable.h"
-#include "engine/state/slab.h"
-#include "engine/state/undo.h"
-
-enum { KEY_INLINE_BYTES = 40, SLOT_HEAD_BYTES = 128 };
-
-enum row_state {
-    ROW_TOUCHED = 1, /* in this batch, so it is in the undo log and pinned */
-    ROW_DIRTY = 2,   /* differs from the store, or is not there */
-    ROW_STORED = 4,  /* the store has a row for this key */
-    ROW_GONE = 8,    /* forgotten; kept until the store has forgotten it, too */
-    ROW_LONG_KEY = 16
-};
-
-struct slot {
-    struct key_row row;
-    char key[KEY_INLINE_BYTES];
-};
-_Static_assert(sizeof(struct slot) == SLOT_HEAD_BYTES, "the row behind it must stay aligned");
-
-struct keyspace {
-    const struct row_layout *layout;
-    struct store *store;
-    void (*prepare)(void *context, unsigned char *row);
-    void *context;
-    int64_t max_resident;
-    bool shrink; /* max_resident was lowered so far that memory should be given back */
-
-    struct keytable table;
-    struct slab_pool slots;
-    struct undo_log undo;
-    struct key_row *newest, *oldest;
-    size_t long_key_bytes;
-    int64_t n_dirty, n_gone;               /* now */
-    int64_t n_dirty_before, n_gone_before; /* the batch: what an abort goes back to */
-    struct keyspace_stats stats;
-};
+#include "engine/state/keyspace_private.h"
 
 eddy_status keyspace_open(const struct keyspace_request *q, struct keyspace **out, struct eddy_error *err)
 {
@@ -62,6 +24,7 @@ eddy_status keyspace_open(const struct keyspace_request *q, struct keyspace **ou
     ks->max_resident = q->max_resident;
     ks->undo.row_bytes = q->layout->row_bytes;
     slab_open(&ks->slots, SLOT_HEAD_BYTES + q->layout->row_bytes);
+
     *out = ks;
     return EDDY_OK;
 }
@@ -69,6 +32,7 @@ eddy_status keyspace_open(const struct keyspace_request *q, struct keyspace **ou
 void keyspace_close(struct keyspace *ks)
 {
     if (!ks) return;
+    save_close(ks);
     for (struct key_row *r = ks->newest; r; r = r->older)
         if (r->state & ROW_LONG_KEY) free((void *)(uintptr_t)r->key);
     keytable_free(&ks->table);
@@ -118,6 +82,10 @@ static struct key_row *row_take(struct keyspace *ks, uint64_t hash, const char *
     if (key_len > UINT32_MAX || keytable_reserve(&ks->table) < 0) return NULL;
     if (key_len > KEY_INLINE_BYTES && !(long_key = malloc(key_len))) return NULL;
     uint32_t number = slab_take(&ks->slots);
+    if (number != SLAB_NONE && ks->storage && save_room(ks, number) < 0) {
+        slab_give(&ks->slots, number);
+        number = SLAB_NONE;
+    }
     if (number == SLAB_NONE) {
         free(long_key);
         return NULL;
@@ -129,7 +97,7 @@ static struct key_row *row_take(struct keyspace *ks, uint64_t hash, const char *
     slot->row = (struct key_row){.key = place,
                                  .key_len = (uint32_t)key_len,
                                  .row = (unsigned char *)slot + SLOT_HEAD_BYTES,
-                                 .state = long_key ? ROW_LONG_KEY : 0,
+                                 .state = ROW_USED | (long_key ? ROW_LONG_KEY : 0),
                                  .slot = number,
                                  .hash = hash};
     return &slot->row;
@@ -141,6 +109,7 @@ static void row_give(struct keyspace *ks, struct key_row *r)
         ks->long_key_bytes -= r->key_len;
         free((void *)(uintptr_t)r->key);
     }
+    r->state = 0; /* whoever walks over the slots sees that it is free */
     slab_give(&ks->slots, r->slot);
 }
 
@@ -167,7 +136,7 @@ static void row_init(struct keyspace *ks, struct key_row *r)
     if (ks->prepare) ks->prepare(ks->context, r->row);
 }
 
-static eddy_status out_of_memory(struct eddy_error *err)
+eddy_status keyspace_no_memory(struct eddy_error *err)
 {
     return eddy_fail(err, EDDY_ENOMEM, "keys in memory: out of memory");
 }
@@ -176,10 +145,13 @@ static eddy_status out_of_memory(struct eddy_error *err)
 static eddy_status row_touch(struct keyspace *ks, struct key_row *r, struct eddy_error *err)
 {
     if (r->state & ROW_TOUCHED) return EDDY_OK;
-    if (undo_note(&ks->undo, r, false) < 0) return out_of_memory(err);
+    eddy_status rc = ks->storage ? save_before_change(ks, r, err) : EDDY_OK;
+    if (rc < 0) return rc;
+    if (undo_note(&ks->undo, r, false) < 0) return keyspace_no_memory(err);
     if (!(r->state & ROW_DIRTY)) ks->n_dirty++;
     r->state |= ROW_TOUCHED | ROW_DIRTY;
     r->work = 0;
+    if (ks->storage) save_note_dirty(ks, r);
     use_unlink(ks, r);
     use_link(ks, r);
     return EDDY_OK;
@@ -190,19 +162,24 @@ static eddy_status row_load(struct keyspace *ks, uint64_t hash, const char *key,
                             struct eddy_error *err)
 {
     struct stored_row stored;
-    eddy_status rc = ks->store ? store_get_row(ks->store, key, key_len, &stored, err) : EDDY_ENOTFOUND;
+    eddy_status rc = EDDY_ENOTFOUND;
+    if (ks->storage)
+        rc = save_find(ks, hash, key, key_len, &stored, err);
+    else if (ks->store)
+        rc = store_get_row(ks->store, key, key_len, &stored, err);
     if (rc < 0) return rc;
     if (stored.row_bytes != ks->layout->row_bytes)
         return eddy_fail(err, EDDY_EMISMATCH, "state file %s: rows have %zu bytes, the configuration asks for %zu",
                          store_file(ks->store), stored.row_bytes, ks->layout->row_bytes);
     struct key_row *r = row_take(ks, hash, key, key_len);
-    if (!r) return out_of_memory(err);
+    if (!r) return keyspace_no_memory(err);
     r->next_off = stored.next_off;
     r->time_ns = stored.time_ns;
     r->count = stored.count;
     r->flags = stored.flags;
     r->state |= ROW_STORED;
     if (stored.row_bytes) memcpy(r->row, stored.row, stored.row_bytes);
+    if (ks->reader) store_done(ks->reader); /* a row that is lent keeps the log from being emptied */
     row_enter(ks, r);
     ks->stats.restored++;
     *out = r;
@@ -213,13 +190,14 @@ static eddy_status row_create(struct keyspace *ks, uint64_t hash, const char *ke
                               struct key_row **out, struct eddy_error *err)
 {
     struct key_row *r = row_take(ks, hash, key, key_len);
-    if (!r) return out_of_memory(err);
+    if (!r) return keyspace_no_memory(err);
     if (undo_note(&ks->undo, r, true) < 0) {
         row_give(ks, r);
-        return out_of_memory(err);
+        return keyspace_no_memory(err);
     }
     row_init(ks, r);
     r->state |= ROW_TOUCHED | ROW_DIRTY;
+    if (ks->storage) save_note_dirty(ks, r);
     ks->n_dirty++;
     ks->stats.created++;
     row_enter(ks, r);
@@ -270,8 +248,7 @@ eddy_status keyspace_forget(struct keyspace *ks, const char *key, size_t key_len
     return 1;
 }
 
-/* The key leaves memory; the counts of dirty and gone keys follow. */
-static void row_retire(struct keyspace *ks, struct key_row *r)
+void row_retire(struct keyspace *ks, struct key_row *r)
 {
     if (r->state & ROW_DIRTY) ks->n_dirty--;
     if (r->state & ROW_GONE) ks->n_gone--;
@@ -340,7 +317,11 @@ eddy_status keyspace_evict(struct keyspace *ks, struct eddy_error *err)
 
     while (ks->oldest && ks->slots.n_used > keep && !(ks->oldest->state & ROW_TOUCHED)) {
         struct key_row *r = ks->oldest;
-        if (r->state & ROW_DIRTY && (rc = row_save(ks, r, err)) < 0) break;
+        if (ks->storage)
+            rc = save_before_leaving(ks, r, err);
+        else if (r->state & ROW_DIRTY)
+            rc = row_save(ks, r, err);
+        if (rc < 0) break;
         if (!(r->state & ROW_GONE)) ks->stats.evicted++;
         row_retire(ks, r);
     }
@@ -365,6 +346,7 @@ eddy_status keyspace_flush(struct keyspace *ks, struct eddy_error *err)
     eddy_status rc = EDDY_OK;
     assert(!ks->undo.entries.len); /* in the middle of a batch it would write what may yet be taken back */
     if (!ks->store) return EDDY_OK;
+    if (ks->storage) return save_flush(ks, err);
     for (struct key_row *r = ks->newest, *next; r && ks->n_dirty && rc == EDDY_OK; r = next) {
         next = r->older;
         if (!(r->state & ROW_DIRTY)) continue;
@@ -379,7 +361,7 @@ int64_t keyspace_sweep(struct keyspace *ks, int64_t before, struct eddy_error *e
 {
     int64_t n = 0, stored = 0;
     eddy_status rc = EDDY_OK;
-    assert(!ks->undo.entries.len);
+    assert(!ks->undo.entries.len && !ks->storage);
 
     for (struct key_row *r = ks->newest, *next; r && rc == EDDY_OK; r = next) {
         next = r->older;
@@ -405,7 +387,7 @@ int64_t keyspace_resident(const struct keyspace *ks)
 int64_t keyspace_resident_bytes(const struct keyspace *ks)
 {
     return (int64_t)(sizeof(*ks) + slab_bytes(&ks->slots) + keytable_bytes(&ks->table) + ks->long_key_bytes +
-                     ks->undo.entries.cap);
+                     ks->undo.entries.cap + save_memory(ks));
 }
 
 size_t keyspace_bytes_per_key(const struct row_layout *layout, size_t key_len)

@@ -8,10 +8,12 @@
  *          next eviction writes out and drops all keys, which gives the slabs back; they return as they are used.
  * Errors   those of the store, and EDDY_ENOMEM.  A failed get changes nothing.  A failed eviction or flush (EDDY_EFULL)
  *          leaves every key that was not written resident and dirty: go on, and try again later.
- * Threads  one thread. */
+ * Threads  one thread; with a storage thread that one has the store while a checkpoint is written (keyspace_save_*), and
+ *          nobody else may use it then. */
 #ifndef ENGINE_STATE_KEYSPACE_H
 #define ENGINE_STATE_KEYSPACE_H
 
+#include "engine/state/storage.h"
 #include "engine/state/store.h"
 
 /* One resident key.  The fields up to `flags` and the row belong to the lane, which changes them in place after keyspace_get(); the rest is private. */
@@ -59,10 +61,32 @@ eddy_status keyspace_evict(struct keyspace *, struct eddy_error *); /* called be
 void keyspace_abort(struct keyspace *); /* every row, header and new key as before the batch */
 void keyspace_set_max_resident(struct keyspace *, int64_t keys);
 
-/* Between batches: writes all dirty rows into the store's open transaction (the caller commits the store). */
+/* Between batches: writes all dirty rows into the store's open transaction (the caller commits the store).  Waits for a
+ * checkpoint in the making. */
 eddy_status keyspace_flush(struct keyspace *, struct eddy_error *);
-/* Between batches: forgets resident and stored keys with time_ns < before. Returns how many. */
+/* Between batches, without a storage thread: forgets resident and stored keys with time_ns < before. Returns how many. */
 int64_t keyspace_sweep(struct keyspace *, int64_t before, struct eddy_error *);
+
+/* ---- checkpoints that the loop does not wait for ----
+ * From go_background() on rows are written by a storage thread; between batches, with no key in memory that is dirty and a
+ * store that store_can_follow().
+ * begin: the cut, at once whatever the number of keys.  step: copies at most `rows` rows of the cut into a side log; when
+ * all are there the storage thread writes them in one transaction, with what finish() adds, and commits.  Batches,
+ * evictions and gets go on meanwhile. */
+struct keyspace_save {
+    int64_t before; /* keys last seen before this are forgotten; INT64_MIN = none */
+    eddy_status (*finish)(void *context, struct store *,
+                          struct eddy_error *); /* on the storage thread; may be NULL */
+    void *context;
+};
+void keyspace_go_background(struct keyspace *, struct storage *);
+bool keyspace_in_background(const struct keyspace *);
+bool keyspace_saving(const struct keyspace *); /* one has begun, and its rows are not yet committed */
+eddy_status keyspace_save_begin(struct keyspace *,
+                                const struct keyspace_save *); /* between batches; none is going on */
+/* 1: it is durable.  0: call again.  EDDY_EFULL: nothing is lost, and the next call tries again.  Other errors are final. */
+eddy_status keyspace_save_step(struct keyspace *, int rows, struct eddy_error *);
+eddy_status keyspace_save_wait(struct keyspace *, struct eddy_error *); /* steps until it is durable or fails */
 
 int64_t keyspace_resident(const struct keyspace *);
 int64_t keyspace_resident_bytes(const struct keyspace *); /* what it holds in all: rows, table, undo log */

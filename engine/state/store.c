@@ -137,7 +137,7 @@ eddy_status store_begin(struct store *s, size_t bytes, struct eddy_error *err)
     sqlite3_stmt *begin;
     eddy_status rc;
 
-    if (s->mode == STORE_READ_ONLY)
+    if (s->mode == STORE_READ_ONLY || s->mode == STORE_LATEST)
         return eddy_fail(err, EDDY_EINVAL, "state file %s was opened for reading only", s->path);
     if (!s->writing) {
         if ((rc = store_statement(s, STORE_BEGIN, &begin, err)) < 0) return rc;

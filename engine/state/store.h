@@ -11,7 +11,7 @@
  *          other identity or directory, EDDY_EBUSY held by another process.  Where a process may meet RLIMIT_FSIZE it
  *          ignores SIGXFSZ.
  * Files    0600 inside 0700 directories; one flock on <dir>/lock per process and pipeline (store_lock).
- * Threads  one thread per store. */
+ * Threads  one at a time per store; which one may change, as long as their calls are ordered. */
 #ifndef ENGINE_STATE_STORE_H
 #define ENGINE_STATE_STORE_H
 
@@ -27,8 +27,9 @@ struct store_identity {
 enum store_mode {
     STORE_WRITE,     /* create or open */
     STORE_READ_ONLY, /* ENOTFOUND when absent; never locks out a running pipeline; sees one checkpoint throughout */
-    STORE_MEMORY,    /* nothing on disk */
-    STORE_SCRATCH    /* create or open a file that nobody needs after a crash: no log, nothing is synced */
+    STORE_LATEST, /* beside one in mode STORE_WRITE in this process: each call sees the last commit; changes nothing */
+    STORE_MEMORY, /* nothing on disk */
+    STORE_SCRATCH /* create or open a file that nobody needs after a crash: no log, nothing is synced */
 };
 
 /* The fixed part of a key's row as stored. */
@@ -63,6 +64,9 @@ bool store_is_new(const struct store *);      /* it has never been committed */
 const char *store_file(const struct store *); /* its path, for messages */
 /* Whose state it is; the names point into `text`. */
 eddy_status store_identity(struct store *, struct eddy_buffer *text, struct store_identity *, struct eddy_error *);
+/* Another connection (STORE_LATEST) would see all that this one sees; what a new file lacks counts as nothing. */
+bool store_can_follow(const struct store *);
+void store_done(struct store *);  /* gives back what a call has lent */
 void store_close(struct store *); /* drops what is not committed; NULL is fine */
 
 /* Small named blobs ("position", "schema", "layout", "train", ..).  ENOTFOUND when absent.  Names that begin with '.' are

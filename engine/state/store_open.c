@@ -136,6 +136,14 @@ static eddy_status open_reader(struct store *s, struct eddy_error *err)
     return store_exec(s, "BEGIN", err);
 }
 
+/* The file was looked at by the writer of this process, and doing so again would end with a close() that drops the
+ * writer's locks. */
+static eddy_status open_latest(struct store *s, struct eddy_error *err)
+{
+    if (open_database(s, s->path, SQLITE_OPEN_READONLY) != SQLITE_OK) return store_fail(s, "opening", err);
+    return harden(s, err);
+}
+
 /* The id goes into the header before anything else, so that whatever a crash leaves behind is known as ours.  A crash in
  * the middle of that leaves a journal, with which SQLite makes the file empty again: only SQLite knows whether it is. */
 static eddy_status sign_if_empty(struct store *s, struct eddy_error *err)
@@ -283,6 +291,12 @@ eddy_status store_open(const char *path, const struct store_identity *id, enum s
         rc = eddy_fail(err, EDDY_ENOMEM, "state file %s: out of memory", path);
         goto fail;
     }
+    if (mode == STORE_LATEST) {
+        rc = open_latest(s, err);
+        if (rc < 0) goto fail;
+        *out = s;
+        return EDDY_OK;
+    }
     if (mode == STORE_MEMORY) {
         rc = open_database(s, s->path, SQLITE_OPEN_READWRITE) == SQLITE_OK ? harden(s, err)
                                                                            : store_fail(s, "opening", err);
@@ -301,6 +315,16 @@ fail:
 bool store_is_new(const struct store *s)
 {
     return s->is_new;
+}
+
+bool store_can_follow(const struct store *s)
+{
+    return s->mode == STORE_WRITE && (s->is_new || !s->writing);
+}
+
+void store_done(struct store *s)
+{
+    store_take_back(s);
 }
 
 const char *store_file(const struct store *s)

@@ -150,7 +150,7 @@ void fixture_open(struct fixture_lane *f, const char *yaml, int n_values, const 
     if (s->train.mode != TRAIN_OFF)
         cr_assert_geq(trainer_open(s->train.mode, &f->trainer, &err), 0, "%s", err.message);
     if (store_path) cr_assert_geq(store_open(store_path, &id, STORE_WRITE, &f->store, &err), 0, "%s", err.message);
-    const struct lane_request request = {f->plan, "topic", 0, f->store, f->trainer, max_resident, NULL};
+    const struct lane_request request = {f->plan, "topic", 0, f->store, f->trainer, max_resident, NULL, NULL};
     cr_assert_geq(lane_open(&request, &f->lane, &err), 0, "%s", err.message);
     for (int k = 0; k < 64; k++) f->last[k] = NAN;
 }

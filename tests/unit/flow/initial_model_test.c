@@ -73,7 +73,7 @@ Test(initial_model, a_lane_without_a_checkpoint_starts_from_it_and_one_with_a_ch
     cr_assert_geq(weights_given(w.f.plan->model, w.params, 0, &given, &err), 0, "%s", err.message);
 
     cr_assert_geq(store_open(":memory:", &id, STORE_MEMORY, &store, &err), 0, "%s", err.message);
-    struct lane_request request = {w.f.plan, "topic", 0, store, w.f.trainer, 100, given};
+    struct lane_request request = {w.f.plan, "topic", 0, store, w.f.trainer, 100, given, NULL};
     cr_assert_geq(lane_open(&request, &lane, &err), 0, "%s", err.message);
     cr_assert_geq(lane_checkpoint(lane, &err), 0, "%s", err.message);
     there = stored_weights(&w, store);
@@ -106,7 +106,7 @@ Test(initial_model, adopted_it_is_the_next_version_from_which_the_lane_goes_on)
     cr_assert_geq(store_commit(w.f.store, &err), 0, "%s", err.message);
     cr_assert_eq(version, before.model + 1);
 
-    const struct lane_request request = {w.f.plan, "topic", 0, w.f.store, w.f.trainer, 100, NULL};
+    const struct lane_request request = {w.f.plan, "topic", 0, w.f.store, w.f.trainer, 100, NULL, NULL};
     lane_close(w.f.lane);
     cr_assert_geq(lane_open(&request, &w.f.lane, &err), 0, "%s", err.message);
     lane_stats(w.f.lane, &after);

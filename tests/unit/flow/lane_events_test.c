@@ -303,7 +303,7 @@ static void reopen(const char *first, const char *second, eddy_status expected, 
     cr_assert_geq(plan_open(config_settings(config), &schema, &plan, &err), 0);
     cr_assert_geq(trainer_open(TRAIN_INLINE, &trainer, &err), 0);
     cr_assert_geq(store_open(path, &id, STORE_WRITE, &store, &err), 0, "%s", err.message);
-    const struct lane_request request = {plan, "topic", 0, store, trainer, 100, NULL};
+    const struct lane_request request = {plan, "topic", 0, store, trainer, 100, NULL, NULL};
     cr_assert_eq(lane_open(&request, &lane, &err), expected, "%s", err.message);
     if (text) cr_assert(strstr(err.message, text), "%s", err.message);
     if (lane) cr_assert_eq(lane_next(lane), 50);

@@ -241,7 +241,7 @@ Test(lane_share, damaged_and_newer_bytes_are_refused)
     for (int i = 0; i < 100; i++) (void)fixture_feed(&f, i, "a", i * 60000000000, (double[]){3 * i});
     cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
     cr_assert_geq(store_get_meta(f.store, "shared", &b, &err), 0, "%s", err.message);
-    const struct lane_request request = {f.plan, "topic", 0, f.store, NULL, 10, NULL};
+    const struct lane_request request = {f.plan, "topic", 0, f.store, NULL, 10, NULL, NULL};
 
     cr_assert_geq(store_put_meta(f.store, "shared", b.data, b.len - 1, &err), 0);
     cr_assert_eq(lane_open(&request, &again, &err), EDDY_ECORRUPT);

@@ -121,7 +121,7 @@ static eddy_status reopen_with(struct world *w, const void *bytes, size_t n, str
 {
     struct lane *lane = NULL;
     cr_assert_geq(store_put_meta(w->f.store, "train", bytes, n, err), 0, "%s", err->message);
-    const struct lane_request request = {w->f.plan, "topic", 0, w->f.store, w->f.trainer, 100, NULL};
+    const struct lane_request request = {w->f.plan, "topic", 0, w->f.store, w->f.trainer, 100, NULL, NULL};
     eddy_status rc = lane_open(&request, &lane, err);
     lane_close(lane);
     return rc;
