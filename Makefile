@@ -176,6 +176,13 @@ $(BUILD)/test-gradient: $(patsubst %.c,$(BUILD)/double/%.o,$(DOUBLE)) $(call lib
 unit-gradient: $(BUILD)/test-gradient
 	$<
 
+# State on a disk that fails, fills up and loses power (FAULT_FULL=1: every trial; FAULT_TABLE=FILE: what came of them).
+FAULT_STORE = $(wildcard tests/fault/store/*.c) $(addprefix tests/unit/flow/,fixture.c fixture_script.c)
+$(BUILD)/test-fault-store: $(patsubst %.c,$(BUILD)/%.o,$(FAULT_STORE)) $(foreach d,$(NEEDS_flow),$(call lib,$(d)))
+	$(link) -lcriterion
+unit-fault-store: $(BUILD)/test-fault-store
+	$<
+
 # Each of these files is a program of its own, with a plain main(); what the benchmarks share is an archive.
 PROGRAMS = $(wildcard tests/race/*.c tests/bench/bench_*.c tests/kafka/*.c tests/accuracy/*.c)
 program  = $(BUILD)/$(notdir $(1:.c=))
@@ -196,7 +203,7 @@ $(foreach p,$(FUZZERS),$(eval $(call fuzz_program,$(p))))
 
 # ---- Goals: each `setup` comes first, the rest runs in a make of its own that sees what was installed ----------------
 
-UNIT  = $(addprefix $(BUILD)/test-,$(GROUPS) gradient)
+UNIT  = $(addprefix $(BUILD)/test-,$(GROUPS) gradient fault-store)
 RACE  = $(foreach p,$(wildcard tests/race/*.c),$(call program,$(p)))
 BENCH = $(foreach p,$(wildcard tests/bench/bench_*.c),$(call program,$(p)))
 CHECK = $(foreach p,$(wildcard tests/kafka/*.c),$(call program,$(p)))
@@ -277,4 +284,4 @@ help: ## this list
 
 -include $(shell find $(addprefix $(BUILD)/,config engine connectors plugin tests double) -name '*.d' 2>/dev/null)
 .PHONY: all setup demo test test-unit test-flow test-kafka test-asan test-race fuzz bench accuracy lint strict everything \
-        layers format clean help $(addprefix unit-,$(GROUPS) gradient)
+        layers format clean help $(addprefix unit-,$(GROUPS) gradient fault-store)
