@@ -11,7 +11,16 @@
 #include "engine/state/paths.h"
 #include "engine/state/store_private.h"
 
+#define SQLITE_MARK "SQLite format 3" /* 16 bytes with its NUL */
 enum { HEADER_BYTES = 100, APPLICATION_ID_AT = 68, MAX_BLOB_BYTES = 512 << 20, READER_WAIT_MS = 200 };
+
+/* Nobody's file begins with so many zeros, and nobody else's as a database that ends at once. */
+static bool is_torn(const unsigned char *head, size_t n)
+{
+    static const unsigned char zeros[HEADER_BYTES];
+    return memcmp(head, zeros, n) == 0 ||
+           (n < HEADER_BYTES && memcmp(head, SQLITE_MARK, n < sizeof(SQLITE_MARK) ? n : sizeof(SQLITE_MARK)) == 0);
+}
 
 /* Looks at the file before SQLite does: SQLite would follow links, and would take a foreign database as its own.
  * Returns 1 when the file holds something, 0 when it is absent or empty. */
@@ -29,7 +38,9 @@ static eddy_status file_look(const char *path, struct eddy_error *err)
     if (fd < 0) return eddy_fail(err, EDDY_EIO, "state file %s: %s", path, strerror(errno));
     ssize_t n = read(fd, head, sizeof(head));
     close(fd); /* before SQLite opens it: closing later would drop SQLite's locks */
-    if (n < HEADER_BYTES || memcmp(head, "SQLite format 3", 16) != 0)
+    if (n > 0 && is_torn(head, (size_t)n))
+        return eddy_fail(err, EDDY_ECORRUPT, "state file %s: its header was cut off or never reached the disk", path);
+    if (n < HEADER_BYTES || memcmp(head, SQLITE_MARK, sizeof(SQLITE_MARK)) != 0)
         return eddy_fail(err, EDDY_EVERSION,
                          "state file %s: is not an eddy state file: it begins with %02x %02x %02x %02x, not as a "
                          "SQLite database",
@@ -152,6 +163,9 @@ static eddy_status sign_if_empty(struct store *s, struct eddy_error *err)
     char sql[64];
     eddy_status rc = store_query_int(s, "PRAGMA page_count", &n_pages, err);
     if (rc < 0 || n_pages > 0) return rc;
+    /* The first transactions have a journal, and its deletion ends them: should a power loss undo it when the log has
+     * gone into the file already, SQLite would roll the file back to its first page. */
+    if (s->mode != STORE_SCRATCH && (rc = store_exec(s, "PRAGMA synchronous = EXTRA", err)) < 0) return rc;
     snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
     return store_exec(s, sql, err);
 }
@@ -206,6 +220,8 @@ eddy_status store_identity(struct store *s, struct eddy_buffer *text, struct sto
                            struct eddy_error *err)
 {
     eddy_status rc = store_read_meta(s, ".identity", text, err);
+    if (rc == EDDY_ENOTFOUND)
+        rc = eddy_fail(err, EDDY_ECORRUPT, "state file %s: lost the name of its owner", s->path);
     if (rc < 0) return rc;
     size_t name_len = strnlen(text->data, text->len);
     size_t topic_len = name_len < text->len ? strnlen(text->data + name_len + 1, text->len - name_len - 1) : 0;

@@ -39,14 +39,15 @@ static void trial(struct world *w, const struct fault_kind *k, int64_t at, bool 
     *ended += two_lives(w) > 0;
     if (!shim_fired()) world_violation(w, "the call never came");
     shim_arm(NULL);
-    eddy_status rc = world_inspect(w, w->acknowledged);
-    if (rc < 0) world_violation(w, "not to be opened with a whole disk: %d", rc);
+    struct eddy_error err;
+    if (world_inspect(w, w->acknowledged, &err) < 0) world_violation(w, "with a whole disk: %s", err.message);
     world_finish(w);
 }
 
 static void all_of_a_kind(const struct fault_kind *k)
 {
     struct world w;
+    struct eddy_error err;
     int trials = 0, ended = 0;
     world_open(&w);
     world_begin(&w, "undisturbed");
@@ -54,7 +55,7 @@ static void all_of_a_kind(const struct fault_kind *k)
     cr_assert_eq(two_lives(&w), 0);
     int64_t calls = shim_count(k->op);
     cr_assert_gt(calls, 0, "there is no such call");
-    cr_assert_eq(world_inspect(&w, WORLD_EVENTS), EDDY_OK);
+    cr_assert_eq(world_inspect(&w, WORLD_EVENTS, &err), EDDY_OK);
 
     int64_t step = world_full() ? 1 : calls / QUICK_TRIALS + 1;
     for (int64_t at = 1; at <= calls; at += step)

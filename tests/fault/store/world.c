@@ -239,13 +239,13 @@ static void inspect(struct world *w, struct store *s, int64_t oldest)
         inspect_hash(w, s, at.next);
 }
 
-eddy_status world_inspect(struct world *w, int64_t oldest)
+eddy_status world_inspect(struct world *w, int64_t oldest, struct eddy_error *err)
 {
-    struct eddy_error err = {0};
+    *err = (struct eddy_error){0};
     struct store *s = NULL;
     char *moved = NULL;
-    eddy_status rc = store_open(w->path, &identity, STORE_WRITE, &s, &err);
-    world_named(w, rc, &err);
+    eddy_status rc = store_open(w->path, &identity, STORE_WRITE, &s, err);
+    world_named(w, rc, err);
     if (rc >= 0) {
         inspect(w, s, oldest);
     } else if (rc == EDDY_ECORRUPT) {
@@ -269,7 +269,7 @@ void world_finish(struct world *w)
         return;
     }
     int64_t before = w->set_aside;
-    (void)world_inspect(w, WORLD_EVENTS);
+    (void)world_inspect(w, WORLD_EVENTS, &err);
     if (w->set_aside != before) world_violation(w, "damaged by a life on a whole disk");
 }
 

@@ -42,7 +42,7 @@ eddy_status world_life(struct world *, int64_t until, int log_every, struct eddy
 void world_named(struct world *, eddy_status, const struct eddy_error *);
 /* Looks at the file with a disk that is whole again: a checkpoint that was begun, not older than `oldest`, with exactly
  * the reference's hash; else it must be refused by name or is set aside.  Returns what opening said. */
-eddy_status world_inspect(struct world *, int64_t oldest);
+eddy_status world_inspect(struct world *, int64_t oldest, struct eddy_error *);
 /* What is left of the events, on a whole disk; to the very end. */
 void world_finish(struct world *);
 
