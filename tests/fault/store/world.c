@@ -20,7 +20,6 @@
     "forecast: {network: {layers: [{gru: {units: 4}}]}}\n"                                                           \
     "train: {mode: inline, every: 4, window: 8, epoch: 64, windows: 8, batch: 4}\n"
 static const struct fixture_stream stream = {16, 1, true};
-static const struct store_identity identity = {"test", "topic", 0};
 
 /* ---- one life ---- */
 
@@ -33,6 +32,7 @@ struct life {
 static eddy_status life_open(struct world *w, const char *path, int64_t resident, struct life *l,
                              struct eddy_error *err)
 {
+    const struct store_identity identity = {"test", "topic", w->partition};
     *l = (struct life){0};
     eddy_status rc = path ? store_open(path, &identity, STORE_WRITE, &l->store, err) : EDDY_OK;
     if (rc >= 0) rc = trainer_open(config_settings(w->config)->train.mode, &l->trainer, err);
@@ -111,6 +111,7 @@ eddy_status world_life(struct world *w, int64_t until, int log_every, struct edd
         at = to;
         if (rc >= 0 && at % WORLD_STEP == 0) rc = life_checkpoint(w, &l, at, log_every, err);
     }
+    w->steps_folded = shim_power_steps();
     life_close(&l);
     return rc < 0 ? rc : EDDY_OK;
 }
@@ -213,6 +214,7 @@ void world_named(struct world *w, eddy_status rc, const struct eddy_error *err)
 
 static void inspect_hash(struct world *w, struct store *s, int64_t at)
 {
+    const struct store_identity identity = {"test", "topic", w->partition};
     struct eddy_error err = {0};
     struct state_hash *h = state_hash_open();
     char hex[33];
@@ -241,6 +243,7 @@ static void inspect(struct world *w, struct store *s, int64_t oldest)
 
 eddy_status world_inspect(struct world *w, int64_t oldest, struct eddy_error *err)
 {
+    const struct store_identity identity = {"test", "topic", w->partition};
     *err = (struct eddy_error){0};
     struct store *s = NULL;
     char *moved = NULL;

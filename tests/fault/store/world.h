@@ -21,12 +21,14 @@ struct world {
     char *dir, *path; /* the state file of partition 0 */
     struct config *config;
     struct plan *plan;
+    int32_t partition;               /* who the file belongs to; 0 */
     uint64_t result[WORLD_EVENTS];   /* the reference: a digest of each result, */
     char hash[WORLD_CUTS + 1][33];   /* and the state hash with positions at each checkpoint; [0] unused */
     int64_t acknowledged, attempted; /* of all lives of this trial: newest checkpoints confirmed, and begun */
-    int64_t set_aside;               /* files that were quarantined in this trial */
-    int violations;                  /* of this test */
-    char what[200];                  /* the trial, for messages */
+    int64_t steps_folded; /* shim_power_steps() when the last life had folded everything and was about to close */
+    int64_t set_aside;    /* files that were quarantined in this trial */
+    int violations;       /* of this test */
+    char what[200];       /* the trial, for messages */
 };
 
 void world_open(struct world *);
