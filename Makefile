@@ -45,7 +45,7 @@ say = $(if $(V),,@echo "  $(1) $(2)"; )
 DIRS = plugin/demo plugin connectors/kafka connectors/files connectors/codec engine/flow engine/train engine/detect \
        engine/forecast engine/model engine/state engine/math config
 lib      = $(BUILD)/$(subst /,_,$(1)).a
-objects  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out plugin/main.c tests/bench/bench_%.c,$(wildcard $(1)/*.c)))
+objects  = $(patsubst %.c,$(BUILD)/%.o,$(filter-out plugin/main.c tests/bench/bench_%.c tests/fault/fault_%.c,$(wildcard $(1)/*.c)))
 LIBS     = $(foreach d,$(DIRS),$(call lib,$(d)))
 link     = $(call say,link,$@)$(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS_)
 
@@ -184,13 +184,14 @@ unit-fault-store: $(BUILD)/test-fault-store
 	$<
 
 # Each of these files is a program of its own, with a plain main(); what the benchmarks share is an archive.
-PROGRAMS = $(wildcard tests/race/*.c tests/bench/bench_*.c tests/kafka/*.c tests/accuracy/*.c)
+PROGRAMS = $(wildcard tests/race/*.c tests/bench/bench_*.c tests/kafka/*.c tests/fault/fault_*.c tests/accuracy/*.c)
 program  = $(BUILD)/$(notdir $(1:.c=))
 define plain_program
-$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(if $(filter tests/bench/%,$(1)),$(call lib,tests/bench)) $(LIBS)
+$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(if $(filter tests/bench/% tests/fault/%,$(1)),$(call lib,$(patsubst %/,%,$(dir $(1))))) $(LIBS)
 	$$(link)
 endef
 $(eval $(call archive,tests/bench))
+$(eval $(call archive,tests/fault))
 $(foreach p,$(PROGRAMS),$(eval $(call plain_program,$(p))))
 
 # A fuzz target is a program that replays its corpus, or with SAN=fuzz and clang one for libFuzzer.
@@ -207,9 +208,11 @@ UNIT  = $(addprefix $(BUILD)/test-,$(GROUPS) gradient fault-store)
 RACE  = $(foreach p,$(wildcard tests/race/*.c),$(call program,$(p)))
 BENCH = $(foreach p,$(wildcard tests/bench/bench_*.c),$(call program,$(p)))
 CHECK = $(foreach p,$(wildcard tests/kafka/*.c),$(call program,$(p)))
+LAB   = $(foreach p,$(wildcard tests/fault/fault_*.c),$(call program,$(p)))
 FUZZ  = $(foreach p,$(FUZZERS),$(call program,$(p)))
 FLOW  = $(sort $(wildcard tests/flow/[0-9]*.sh))
 KAFKA = $(sort $(wildcard tests/kafka/[0-9]*.sh))
+FAULT = $(sort $(wildcard tests/fault/[0-9]*.sh))
 SELF  = @$(MAKE) --no-print-directory $(JOBS)
 RUN   = @BUILD=$(BUILD) tests/run.sh
 
@@ -222,7 +225,9 @@ demo: setup ## the main job without a broker: a simulated plant, scored over the
 
 test: setup ## everything that a contributor needs to trust a change
 	$(SELF) all examples $(UNIT) $(FUZZ) $(CHECK)
+	$(fault_all)
 	$(RUN) $(UNIT) $(FUZZ) $(FLOW) $(KAFKA)
+	$(fault_run)
 
 test-unit: setup ## the Criterion groups and the fuzz targets' corpus; one group: make unit-config
 	$(SELF) $(UNIT) $(FUZZ)
@@ -235,6 +240,14 @@ test-flow: setup ## the program's commands, without Kafka
 test-kafka: setup ## the program against a real Apache Kafka, which is fetched and started
 	$(SELF) all $(CHECK)
 	$(RUN) $(KAFKA)
+
+# Suites that need a build with failpoints; the table is printed at the end.
+fault_run = @BUILD=$(BUILD)/fault FAULT_TABLE=$(BUILD)/fault/table tests/fault/run.sh $(1) $(FAULT)
+fault_all = $(SELF) FAILPOINTS=1 BUILD=$(BUILD)/fault all $(subst $(BUILD)/,$(BUILD)/fault/,$(CHECK) $(LAB))
+
+test-fault: setup ## crashes, broken brokers and networks, a full disk; FAULT_FULL=1 for the whole (up to 90 minutes)
+	$(fault_all) $(BUILD)/fault/test-fault-store
+	$(call fault_run,$(BUILD)/fault/test-fault-store)
 
 test-asan: setup ## unit and flow tests under address and undefined-behaviour sanitizers
 	$(SELF) SAN=asan BUILD=$(BUILD)/asan all examples $(subst $(BUILD)/,$(BUILD)/asan/,$(UNIT) $(FUZZ))
@@ -283,5 +296,5 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 -include $(shell find $(addprefix $(BUILD)/,config engine connectors plugin tests double) -name '*.d' 2>/dev/null)
-.PHONY: all setup demo test test-unit test-flow test-kafka test-asan test-race fuzz bench accuracy lint strict everything \
-        layers format clean help $(addprefix unit-,$(GROUPS) gradient fault-store)
+.PHONY: all setup demo test test-unit test-flow test-kafka test-fault test-asan test-race fuzz bench accuracy lint strict \
+        everything layers format clean help $(addprefix unit-,$(GROUPS) gradient fault-store)

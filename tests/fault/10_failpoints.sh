@@ -1,0 +1,84 @@
+#!/bin/bash
+# kill -9 at every named step of the recovery protocol, then a restart: outputs, dead letters, incidents, state and the
+# group's offset must be what an undisturbed run gives.
+#   short       every step once, six to a trial
+#   FAULT_FULL  every step at its 1st, 2nd and 3rd pass, at once and 30 ms later, each step a trial of its own
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+. tests/kafka/broker.sh
+. tests/kafka/lib.sh
+. tests/kafka/pipeline.sh
+. tests/fault/lib.sh
+pipeline_start
+lab_input events 12000
+lab_reference events || failed "the reference"
+missed=()
+
+# In the order in which a chain of kills can reach them: those that need input left, those that need a large log, those
+# of the end.
+in_order() {
+    tests/fault/failpoints.sh | awk '
+        { rank = 0 }
+        /log_truncation/ { rank = 1 }
+        /leave|close|revoke|last_checkpoint/ { rank = 2 }
+        /silent_replay/ { rank = 3 }
+        { print rank, $0 }' | sort | cut -d ' ' -f 2
+}
+read -ra points < <(in_order | tr '\n' ' ')
+
+# Only a state that lies behind the group's offset is replayed silently.
+prepare() {
+    [ "$1" = silent_replay ] || return 0
+    lab_start
+    lab_settled && lab_stop && rm -rf "$(lab_state)"
+}
+
+# strike POINT N ACTION: 0 when the program died there.
+strike() {
+    prepare "$1" || return 1
+    lab_start 1 "EDDY_FAILPOINT=$1:$2,$3"
+    lab_died && return 0
+    [ -n "$eddy_pid" ] || return 1
+    kill -TERM "$eddy_pid" # steps of the end
+    wait "$eddy_pid"
+    local rc=$?
+    eddy_pid=
+    [ $rc -eq 137 ]
+} 2>/dev/null
+
+ends_exact() {
+    lab_start
+    lab_settled || { kill_eddy; return 1; }
+    lab_stop && lab_exact
+}
+
+each_alone() {
+    local point n kills
+    for point in "${points[@]}"; do
+        lab_trial "fp.$point" events
+        kills=0
+        for n in 1 2 3; do
+            if strike "$point" $n kill; then kills=$((kills + 1)); elif [ $n -eq 1 ]; then missed+=("$point"); fi
+            strike "$point" $n kill:30 && kills=$((kills + 1))
+        done
+        judge "kill -9 at $point, $kills times" $kills ends_exact
+    done
+}
+
+some_together() {
+    local i k kills chain n=$(((${#points[@]} + 5) / 6))
+    for ((i = 0; i < n; i++)); do
+        lab_trial "fp.$i" events
+        kills=0 chain=()
+        for ((k = i; k < ${#points[@]}; k += n)); do
+            chain+=("${points[k]}")
+            if strike "${points[k]}" 1 kill:5; then kills=$((kills + 1)); else missed+=("${points[k]}"); fi
+        done
+        judge "kill -9 at ${chain[*]}" $kills ends_exact
+    done
+}
+
+if full; then each_alone; else some_together; fi
+check "every step was passed (${missed[*]})" [ ${#missed[@]} -eq 0 ]
+row "each failpoint, kill -9, restart" $trials $violations "${#points[@]} steps, $GUARANTEE"
+suite_end
