@@ -198,7 +198,7 @@ static eddy_status driver_drain_serving(struct driver *d, struct eddy_error *err
 static eddy_status driver_checkpoint_now(struct driver *d, bool wait, struct eddy_error *err)
 {
     FAILPOINT("before_drain");
-    eddy_status rc = driver_drain_serving(d, err);
+    eddy_status rc = FAILPOINT_BREAK("checkpoint_ahead") ? EDDY_OK : driver_drain_serving(d, err);
     if (rc >= 0) FAILPOINT("after_drain");
     if (rc >= 0) rc = wait ? driver_checkpoint(d, err) : driver_checkpoint_begin(d, err);
     d->checkpoint_due_ns = driver_clock_ns() + d->settings->state.checkpoint;

@@ -97,7 +97,7 @@ static eddy_status feed_bad(struct driver *d, const struct eddy_record *r, const
     if (r->offset < d->in_hand->emit_from) return EDDY_OK;
     eddy_status rc = EDDY_OK;
     FAILPOINT("before_dead_letter");
-    if (d->dead_letters)
+    if (d->dead_letters && !FAILPOINT_BREAK("drop_letter"))
         rc = feed_dead_letter(d, r, why, err);
     else
         log_warn("bad_record", "%s[%d] offset %" PRId64 ": %.700s", r->topic, (int)r->partition, r->offset,
@@ -220,6 +220,8 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
         d->messages[i].payload = d->encoded.data + d->starts[i];
         d->messages[i].len = d->starts[i + 1] - d->starts[i];
     }
+    if (FAILPOINT_BREAK("drop_output") || FAILPOINT_BREAK("swap_outputs") || FAILPOINT_BREAK("repeat_output"))
+        *n_messages = driver_break_outputs(d, *n_messages);
     return EDDY_OK;
 }
 
@@ -289,6 +291,7 @@ static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const st
     }
     driver_stage(d, &d->stats.cpu_decode, &cpu);
     FAILPOINT("after_decode");
+    if (FAILPOINT_BREAK("early_offset")) driver_break_commit(d, dl, b->records[b->n - 1].offset + 1);
     return feed_fold(d, dl, n, &cpu, err);
 }
 

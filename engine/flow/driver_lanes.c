@@ -109,7 +109,7 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
         int64_t start = strtoll(p->metadata + strlen(START_MARK), NULL, 10);
         if (start > dl->next) dl->next = start;
     }
-    if (dl->next > p->committed) dl->next = p->committed;
+    if (dl->next > p->committed || FAILPOINT_BREAK("skip_replay")) dl->next = p->committed;
     dl->emit_from = p->committed;
     log_warn("state_missing", "%s[%d]: no state in %s; folding offsets %" PRId64 "..%" PRId64 " again, silently",
              p->topic, (int)p->partition, dl->path, dl->next, p->committed);

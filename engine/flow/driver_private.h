@@ -92,6 +92,10 @@ eddy_status driver_feed(struct driver *, const struct source_batch *, struct edd
 eddy_status driver_send(struct driver *, const struct eddy_sink *, void *sink, const struct sink_message *, int n,
                         struct eddy_error *);
 
+/* driver_break.c */
+int driver_break_outputs(struct driver *, int n); /* spoils the n messages in hand; how many there are then */
+void driver_break_commit(struct driver *, struct driver_lane *, int64_t next); /* an offset whose results are not sent */
+
 /* driver_incidents.c */
 eddy_status driver_open_incidents(struct driver *, struct eddy_error *);
 /* What the results of n events tell of incidents; their records must have been sent: it uses the same scratch. */

@@ -38,7 +38,7 @@ says() {
 caught() {
     trials=$((trials + 1))
     check "caught: $1" says "$2" "$3"
-    violations=$((violations + 1))
+    violations=$n_failed
 }
 
 lab_trial sound events
@@ -54,8 +54,10 @@ lab_trial skip_replay events
 run_wiped skip_replay
 caught "skip_replay: state that was not folded again" "^state" 1
 lab_trial checkpoint_ahead events
-run_killed after_checkpoint:4 checkpoint_ahead
-caught "checkpoint_ahead: state saved before its outputs were confirmed" "no output" 0
+lab_args+=(--set source.kafka.properties.linger.ms=2000) # outputs wait in the program's queue for as long
+run_killed after_store_commit:4 checkpoint_ahead
+unset 'lab_args[-1]' 'lab_args[-1]'
+caught "checkpoint_ahead: state saved before its outputs were confirmed" "no output\|no dead letter" 0
 lab_trial early_offset events
 run_killed before_turn:4,kill:300 early_offset
 caught "early_offset: offset committed before its outputs were sent" "no output" 0

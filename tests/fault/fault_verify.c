@@ -59,8 +59,12 @@ static char *copy(const void *bytes, size_t n)
 
 static void violation(struct verifier *v, const char *what, int partition, int64_t offset, const char *text)
 {
-    if (v->violations++ < SHOWN_MAX)
-        printf("violation: %s at %s [%d] offset %" PRId64 ": %.160s\n", what, v->topic, partition, offset, text);
+    char shown[160];
+    if (v->violations++ >= SHOWN_MAX) return;
+    (void)snprintf(shown, sizeof(shown), "%s", text);
+    for (char *c = shown; *c; c++)
+        if (*c < ' ' || *c > '~') *c = '?';
+    printf("violation: %s at %s [%d] offset %" PRId64 ": %s\n", what, v->topic, partition, offset, shown);
 }
 
 static struct input *find(struct verifier *v, int partition, int64_t offset)

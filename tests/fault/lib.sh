@@ -64,7 +64,7 @@ lab_same_state() { [ "$(lab_hash "${1:-1}")" = "$(cat "$scratch/$input.hash")" ]
 # The group has come to the end, and so has what INSTANCE folds silently behind it.
 lab_settled() {
     lab_drained "${2:-60}" || { echo "not drained within ${2:-60} s"; return 1; }
-    wait_for 20 lab_same_state "${1:-1}" || echo "the state is not the reference's after 20 s"
+    wait_for "${SETTLE_S:-20}" lab_same_state "${1:-1}" || echo "the state did not become the reference's"
 }
 
 # Waits until the process has ended or its work is done, whichever is first; 0 when it was killed.
@@ -85,7 +85,7 @@ lab_stop() { stop_eddy; }
 
 # Prints what is wrong; 0 when nothing is.
 lab_exact() {
-    local once=0
+    local once=${ONCE:-0}
     [ "$GUARANTEE" = exactly_once ] && once=1
     tool fault_verify "input=$input" "output=$trial.scored" "letters=$trial.dlq" "incidents=$trial.incidents" \
         "reference=$scratch/$input.reference" "incidents_reference=$scratch/$input.incidents" "group=$trial" \
