@@ -94,7 +94,8 @@ eddy_status driver_send(struct driver *, const struct eddy_sink *, void *sink, c
 
 /* driver_break.c */
 int driver_break_outputs(struct driver *, int n); /* spoils the n messages in hand; how many there are then */
-void driver_break_commit(struct driver *, struct driver_lane *, int64_t next); /* an offset whose results are not sent */
+void driver_break_commit(struct driver *, struct driver_lane *,
+                         int64_t next); /* an offset whose results are not sent */
 
 /* driver_incidents.c */
 eddy_status driver_open_incidents(struct driver *, struct eddy_error *);
