@@ -5,7 +5,7 @@
 
 #include "world.h"
 
-enum { QUICK_TRIALS = 24, LIVES = 2 };
+enum { QUICK_TRIALS = 12, LIVES = 2 };
 
 static const struct fault_kind {
     const char *name;
@@ -32,35 +32,55 @@ static int two_lives(struct world *w)
     return ended;
 }
 
-static void trial(struct world *w, const struct fault_kind *k, int64_t at, bool lasting, int *ended)
+struct outcome {
+    int trials, ended;
+    int64_t calls;
+};
+
+/* With a storage thread the order of calls, and with it their number, is not the same every time: a call that does not
+ * come is no trial. */
+static void trial(struct world *w, const struct fault_kind *k, int64_t at, bool lasting, struct outcome *o)
 {
-    world_begin(w, "%s at call %" PRId64 "%s", k->name, at, lasting ? " and all later ones" : "");
-    shim_arm(&(struct shim_fault){.op = k->op, .how = k->how, .at = at, .lasting = lasting});
-    *ended += two_lives(w) > 0;
-    if (!shim_fired()) world_violation(w, "the call never came");
-    shim_arm(NULL);
     struct eddy_error err;
+    world_begin(w, "%s at call %" PRId64 "%s%s", k->name, at, lasting ? " and all later ones" : "",
+                w->background ? ", storage thread" : "");
+    shim_arm(&(struct shim_fault){.op = k->op, .how = k->how, .at = at, .lasting = lasting});
+    o->ended += two_lives(w) > 0;
+    if (!shim_fired() && !w->background) world_violation(w, "the call never came");
+    o->trials += shim_fired();
+    shim_arm(NULL);
     if (world_inspect(w, w->acknowledged, &err) < 0) world_violation(w, "with a whole disk: %s", err.message);
     world_finish(w);
+}
+
+static void all_calls(struct world *w, const struct fault_kind *k, struct outcome *o)
+{
+    struct eddy_error err;
+    world_begin(w, "undisturbed");
+    shim_arm(NULL);
+    cr_assert_eq(two_lives(w), 0);
+    const int64_t calls = shim_count(k->op);
+    cr_assert_gt(calls, 0, "there is no such call");
+    cr_assert_eq(world_inspect(w, WORLD_EVENTS, &err), EDDY_OK, "%s", err.message);
+
+    const int64_t step = world_full() ? 1 : calls / QUICK_TRIALS + 1;
+    for (int64_t at = 1; at <= calls; at += step)
+        for (int lasting = 0; lasting < 2; lasting++) trial(w, k, at, lasting, o);
+    o->calls += calls;
 }
 
 static void all_of_a_kind(const struct fault_kind *k)
 {
     struct world w;
-    struct eddy_error err;
-    int trials = 0, ended = 0;
+    struct outcome o = {0};
     world_open(&w);
-    world_begin(&w, "undisturbed");
-    shim_arm(NULL);
-    cr_assert_eq(two_lives(&w), 0);
-    int64_t calls = shim_count(k->op);
-    cr_assert_gt(calls, 0, "there is no such call");
-    cr_assert_eq(world_inspect(&w, WORLD_EVENTS, &err), EDDY_OK);
-
-    int64_t step = world_full() ? 1 : calls / QUICK_TRIALS + 1;
-    for (int64_t at = 1; at <= calls; at += step)
-        for (int lasting = 0; lasting < 2; lasting++, trials++) trial(&w, k, at, lasting, &ended);
-    world_row(k->name, trials, w.violations, "%" PRId64 " calls in a run; %d runs ended with an error", calls, ended);
+    for (int i = 0; i < 2; i++) {
+        w.background = i > 0;
+        all_calls(&w, k, &o);
+    }
+    world_row(k->name, o.trials, w.violations,
+              "%" PRId64 " calls in two runs, with and without a storage thread; %d runs ended with an error",
+              o.calls, o.ended);
     int violations = w.violations;
     world_close(&w);
     cr_assert_eq(violations, 0);

@@ -37,6 +37,7 @@ static void trial(struct world *w, uint64_t seed, int64_t steps, bool lies, stru
     world_begin(w, "power loss, seed %" PRIu64, seed);
     int cuts = 1 + (int)(draw(&x) % ONE_LIFE_CUTS);
     for (int i = 0; i < cuts; i++) {
+        w->background = draw(&x) % 2;
         cut_life(w, draw(&x), 1 + (int64_t)(draw(&x) % (uint64_t)steps), (int)(draw(&x) % 3), lies);
         int64_t acknowledged = w->acknowledged;
         struct eddy_error err;

@@ -21,6 +21,7 @@ struct world {
     char *dir, *path; /* the state file of partition 0 */
     struct config *config;
     struct plan *plan;
+    bool background;                 /* checkpoints by a storage thread, while the events go on */
     int32_t partition;               /* who the file belongs to; 0 */
     uint64_t result[WORLD_EVENTS];   /* the reference: a digest of each result, */
     char hash[WORLD_CUTS + 1][33];   /* and the state hash with positions at each checkpoint; [0] unused */
