@@ -26,7 +26,8 @@ struct kafka_client_request {
     enum kafka_role role;
     const char *name, *instance_id; /* instance_id may be NULL */
     const struct eddy_map *properties;
-    int n_partitions; /* 0 = unknown */
+    int n_partitions;    /* 0 = unknown */
+    int worker, workers; /* several in one process: their names end in -0, -1, .. */
     void *owner;
     void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);
     void (*on_commit)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);

@@ -20,6 +20,8 @@ struct kafka_range {
     struct kafka_place *places; /* ascending by topic, then partition */
     int64_t *ends;              /* [n_places] first offset not wanted */
     int n_places, connect_timeout_ms;
+    int worker, workers; /* of `n_listed` partitions every workers-th is ours */
+    int n_listed;
     bool asked, started;
 };
 
@@ -36,7 +38,8 @@ static eddy_status range_add_topic(struct kafka_range *s, const char *topic, str
     struct kafka_place *places = realloc(s->places, (size_t)(s->n_places + n) * sizeof(*places));
     if (!places) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for %d partitions", n);
     s->places = places;
-    for (int i = 0; i < n; i++) places[s->n_places++] = (struct kafka_place){topic, i, 0, 0, 0};
+    for (int i = 0; i < n; i++)
+        if (s->n_listed++ % s->workers == s->worker) places[s->n_places++] = (struct kafka_place){topic, i, 0, 0, 0};
     return EDDY_OK;
 }
 
@@ -58,6 +61,10 @@ static eddy_status range_list(struct kafka_range *s, const struct eddy_strings *
 static eddy_status range_ask(struct kafka_range *s, struct eddy_error *err)
 {
     if (s->asked) return EDDY_OK;
+    if (s->n_places == 0) { /* more workers than partitions */
+        s->asked = true;
+        return EDDY_OK;
+    }
     eddy_status rc = kafka_places(&s->client, s->places, s->n_places, &s->to, RANGE_ASK_MS, err);
     if (rc < 0) return rc;
     for (int i = 0; i < s->n_places; i++) {
@@ -210,6 +217,8 @@ static eddy_status kafka_range_open(const void *settings, const struct source_re
     struct kafka_range *s = calloc(1, sizeof(*s));
     if (!s) return eddy_fail(err, EDDY_ENOMEM, "kafka range: out of memory");
     s->listener = r->listener;
+    s->worker = r->worker;
+    s->workers = r->workers > 1 ? r->workers : 1;
     s->connect_timeout_ms = set->connect_timeout ? (int)(set->connect_timeout / 1000000) : RANGE_CONNECT_MS;
     kafka_properties_warn(&set->properties);
 
@@ -219,8 +228,12 @@ static eddy_status kafka_range_open(const void *settings, const struct source_re
     if (rc == EDDY_OK && s->to.kind == KAFKA_EARLIEST)
         rc = eddy_fail(err, EDDY_EINVAL, "--to: earliest leaves nothing to read");
     if (rc < 0) goto fail;
-    struct kafka_client_request request = {
-        .role = KAFKA_READER, .name = r->name, .properties = &set->properties, .owner = s};
+    struct kafka_client_request request = {.role = KAFKA_READER,
+                                           .name = r->name,
+                                           .properties = &set->properties,
+                                           .worker = r->worker,
+                                           .workers = r->workers,
+                                           .owner = s};
     rc = kafka_client_open(&s->client, &request, err);
     if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, &s->client, err);
     if (rc == EDDY_OK) rc = range_list(s, &set->topics, err);
@@ -239,6 +252,7 @@ const struct eddy_source source_kafka_range = {
              .name = "kafka_range",
              .summary = "A fixed range of Kafka topics, read outside of any group.",
              .settings_size = sizeof(struct kafka_range_settings)},
+    .divides = true,
     .open = kafka_range_open,
     .poll = kafka_range_poll,
     .release = kafka_range_release,

@@ -309,6 +309,20 @@ eddy_status kafka_conf(enum kafka_role role, const char *name, const char *insta
     return EDDY_OK;
 }
 
+eddy_status kafka_conf_worker(rd_kafka_conf_t *conf, int worker, struct eddy_error *err)
+{
+    static const char *const names[] = {"client.id", "group.instance.id", "transactional.id"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char value[512], text[540];
+        size_t size = sizeof(value);
+        if (rd_kafka_conf_get(conf, names[i], value, &size) != RD_KAFKA_CONF_OK || !*value) continue;
+        (void)snprintf(text, sizeof(text), "%s-%d", value, worker);
+        eddy_status rc = settings_set(conf, names[i], text, err);
+        if (rc < 0) return rc;
+    }
+    return EDDY_OK;
+}
+
 static eddy_status settings_topic(const char *topic, struct eddy_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";

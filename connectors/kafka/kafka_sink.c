@@ -221,6 +221,8 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
     struct kafka_client_request request = {.role = KAFKA_PRODUCER,
                                            .name = r->name,
                                            .properties = properties,
+                                           .worker = r->worker,
+                                           .workers = r->workers,
                                            .owner = s,
                                            .on_delivery = sink_on_delivery};
     if (!shared) kafka_properties_warn(properties);
@@ -258,6 +260,7 @@ const struct eddy_sink sink_kafka = {
              .options = kafka_sink_options,
              .settings_size = sizeof(struct kafka_sink_settings),
              .check = kafka_sink_check},
+    .shares = true,
     .open = kafka_sink_open,
     .send = kafka_sink_send,
     .service = kafka_sink_service,

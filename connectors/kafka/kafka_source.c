@@ -457,6 +457,8 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
                                            .instance_id = set->instance_id,
                                            .properties = &set->properties,
                                            .n_partitions = n_partitions,
+                                           .worker = r->worker,
+                                           .workers = r->workers,
                                            .owner = s,
                                            .on_rebalance = source_on_rebalance,
                                            .on_commit = source_on_commit};
@@ -492,6 +494,7 @@ const struct eddy_source source_kafka = {
              .options = kafka_source_options,
              .settings_size = sizeof(struct kafka_source_settings),
              .check = kafka_source_check},
+    .divides = true,
     .open = kafka_source_open,
     .poll = kafka_source_poll,
     .release = kafka_source_release,

@@ -88,15 +88,21 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
     eddy_status rc = EDDY_OK;
     struct sink_request results = q->sink_request;
     results.co_partitioned = 1;
+    results.worker = q->worker;
+    results.workers = q->workers;
     if (q->sink) rc = q->sink->open(q->sink_settings, &results, &d->sink, err);
     if (rc >= 0 && dead->part) {
-        const struct sink_request letters = {.name = d->settings->name, .source = q->sink_request.source};
+        const struct sink_request letters = {
+            .name = d->settings->name, .source = q->sink_request.source, .worker = q->worker, .workers = q->workers};
         rc = ((const struct eddy_sink *)(const void *)dead->part)
                  ->open(dead->settings, &letters, &d->dead_letters, err);
     }
     if (rc >= 0) rc = driver_open_incidents(d, err);
-    const struct source_request source = {
-        .name = d->settings->name, .limits = &d->limits, .listener = {d, driver_assign, driver_revoke}};
+    const struct source_request source = {.name = d->settings->name,
+                                          .limits = &d->limits,
+                                          .listener = {d, driver_assign, driver_revoke},
+                                          .worker = q->worker,
+                                          .workers = q->workers};
     if (rc >= 0) rc = q->source->open(q->source_settings, &source, &d->source, err);
     return rc;
 }

@@ -33,6 +33,7 @@ struct driver_stats {
 
 struct driver_request {
     const struct settings *settings;
+    int worker, workers;              /* which of how many drivers of this process; 0 of 0 is one alone (workers.h) */
     const struct eddy_source *source; /* settings->source's part, or what the command brings */
     const void *source_settings;
     const struct eddy_sink *sink; /* NULL: results go to `on_result` only */

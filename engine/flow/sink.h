@@ -28,11 +28,13 @@ struct sink_request {
     const char *name;                 /* settings.name */
     const struct eddy_choice *source; /* a Kafka sink without properties of its own takes the source's */
     int co_partitioned;               /* results keep their input's partition (dead letters do not): checked early */
+    int worker, workers;              /* which of how many side by side in this process; workers 0 or 1: one alone */
     int columns;                      /* a file that ends in .csv is written as columns by the CSV codec */
 };
 
 struct eddy_sink {
     struct eddy_part part; /* kind EDDY_PART_SINK */
+    bool shares;           /* several may write to one place side by side */
     eddy_status (*open)(const void *settings, const struct sink_request *, void **sink, struct eddy_error *);
     /* Copies and queues messages in order; returns how many it took (fewer than n = full now: service() and repeat). */
     eddy_status (*send)(void *sink, const struct sink_message *, int n, struct eddy_error *);

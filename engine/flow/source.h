@@ -48,10 +48,12 @@ struct source_request {
     const char *name; /* settings.name: group.id and client.id derive from it */
     const struct eddy_limits *limits;
     struct source_listener listener;
+    int worker, workers; /* which of how many sources side by side in this process; workers 0 or 1: one alone */
 };
 
 struct eddy_source {
     struct eddy_part part; /* kind EDDY_PART_SOURCE */
+    bool divides;          /* several may be open side by side: each delivers other partitions */
     eddy_status (*open)(const void *settings, const struct source_request *, void **source, struct eddy_error *);
     /* Waits up to timeout_ms for records, serves the group, and gives at most max_batches runs with at most
      * max_records records in all.  Returns the number of runs (0 = nothing now). */

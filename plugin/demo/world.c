@@ -84,7 +84,8 @@ static eddy_status reader_open(struct world *w, const char *servers, const struc
     if (rc < 0) return rc;
     const struct settings *s = config_settings(w->config);
     const struct eddy_limits limits = {s->limits.record, s->limits.key, s->limits.depth, s->limits.fields};
-    const struct source_request request = {s->name, &limits, {w, world_assign, world_revoke}};
+    const struct source_request request = {
+        .name = s->name, .limits = &limits, .listener = {w, world_assign, world_revoke}};
     w->type = (const struct eddy_source *)(const void *)s->source.part;
     return w->type->open(s->source.settings, &request, &w->source, err);
 }

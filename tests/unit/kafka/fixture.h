@@ -39,6 +39,7 @@ struct reader {
     void *source;
     struct positions *at;
     int number;                   /* 1, 2, .. */
+    int worker, workers;          /* as the source is told */
     int64_t forced;               /* >= 0: assign() returns this */
     bool from_start;              /* assign() returns `start`, or the committed offset when there is one */
     struct source_partition last; /* as the last assign() saw it; texts are not kept */

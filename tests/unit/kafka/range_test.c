@@ -80,6 +80,25 @@ Test(kafka_range, pauses_without_loss, .timeout = 30)
     cluster_close(&c);
 }
 
+Test(kafka_range, workers_divide_the_partitions_in_turn, .timeout = 30)
+{
+    struct cluster c;
+    cluster_open(&c);
+    cluster_topic(&c, "events", 3);
+    for (int i = 0; i < 3; i++) cluster_produce(&c, "events", i, 0, 100 + i);
+    struct kafka_range_settings set = {.topics = topics, .properties = c.properties};
+    for (int i = 0; i < 4; i++) {
+        struct positions at = {0};
+        struct reader r = {.at = &at, .number = 1, .worker = i, .workers = 4};
+        cr_assert_eq(reader_open(&r, &source_kafka_range, &set), EDDY_OK, "%s", r.err.message);
+        read_all(&r, 10000);
+        for (int k = 0; k < 3; k++) cr_expect_eq(at.next[k], k == i ? 100 + k : 0, "worker %d, partition %d", i, k);
+        cr_expect_eq(at.n_assigned, i < 3, "the fourth has none and ends at once");
+        reader_close(&r);
+    }
+    cluster_close(&c);
+}
+
 Test(kafka_range, bad_ranges_and_topics_are_named, .timeout = 30)
 {
     struct cluster c;

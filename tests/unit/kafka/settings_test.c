@@ -126,6 +126,13 @@ Test(kafka_settings, defaults_lie_beneath_the_users_and_owned_ones_above)
     cr_expect(!rd_kafka_conf_get(conf, "group.id", value, &size) && strcmp(value, "plant-7") == 0);
     size = sizeof(value);
     cr_expect(!rd_kafka_conf_get(conf, "group.instance.id", value, &size) && strcmp(value, "a") == 0);
+    cr_assert_eq(kafka_conf_worker(conf, 12, &err), EDDY_OK, "%s", err.message);
+    size = sizeof(value);
+    cr_expect(!rd_kafka_conf_get(conf, "group.instance.id", value, &size) && strcmp(value, "a-12") == 0, "%s", value);
+    size = sizeof(value);
+    cr_expect(!rd_kafka_conf_get(conf, "client.id", value, &size) && strcmp(value, "plant-7-12") == 0, "%s", value);
+    size = sizeof(value);
+    cr_expect(!rd_kafka_conf_get(conf, "group.id", value, &size) && strcmp(value, "plant-7") == 0, "%s", value);
     size = sizeof(value);
     cr_expect(!rd_kafka_conf_get(conf, "partition.assignment.strategy", value, &size) &&
               strcmp(value, "cooperative-sticky") == 0);
