@@ -121,7 +121,8 @@ void reading_set(struct reading *r, const struct folder *f, const char *a, const
 
 eddy_status reading_open(struct reading *r)
 {
-    const struct source_request request = {"test", &r->limits, {r, on_assign, on_revoke}};
+    const struct source_request request = {
+        .name = "test", .limits = &r->limits, .listener = {r, on_assign, on_revoke}};
     if (r->type == &source_file) {
         eddy_status rc = file_inputs_open(&r->settings, &r->limits, &r->inputs, &r->err);
         if (rc < 0) return rc;
