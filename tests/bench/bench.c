@@ -91,7 +91,7 @@ static struct bench_run run_config(const char *yaml, const char *const *override
     }
     request.sink_request.name = request.settings->name;
     request.sink_request.source = &request.settings->source;
-    request.state = DRIVER_STATE_SCRATCH;
+    if (!request.state_path) request.state = DRIVER_STATE_SCRATCH;
     if (driver_open(&request, &driver, &err) < 0) bench_die("driver_open", &err);
 
     double wall = bench_clock(CLOCK_MONOTONIC), process = bench_clock(CLOCK_PROCESS_CPUTIME_ID),
@@ -104,6 +104,7 @@ static struct bench_run run_config(const char *yaml, const char *const *override
     driver_stats(driver, &stats);
     run.events = (double)stats.events;
     run.updates = (double)stats.updates;
+    run.checkpoints = (double)stats.checkpoints;
     run.poll = stats.cpu_poll;
     run.decode = stats.cpu_decode;
     run.lane = stats.cpu_lane;

@@ -19,13 +19,14 @@ struct bench_run {
     double cpu_process, cpu_loop;                        /* CPU seconds: all threads, and the thread of the loop */
     double poll, decode, lane, encode, send, checkpoint; /* CPU seconds of the loop by stage */
     double rss_bytes;                                    /* resident memory gained since before driver_open() */
-    double updates, output_bytes;
+    double updates, output_bytes, checkpoints;
 };
 
 /* Runs work(argument) in a child process and returns what it returns. */
 struct bench_run bench_in_child(struct bench_run (*work)(const void *argument), const void *argument);
 
-/* Runs the pipeline of `yaml` (state in a scratch directory) until the source has ended or `stop` is set.  The request
+/* Runs the pipeline of `yaml` (state in a scratch directory, unless the request names a
+ * path) until the source has ended or `stop` is set.  The request
  * may hold source, sink, callbacks; settings come from the YAML. */
 struct bench_run bench_pipeline(const char *yaml, struct driver_request request);
 

@@ -110,6 +110,7 @@ static eddy_status source_commit(void *source, const struct source_position *p, 
     struct script *s = source;
     (void)err;
     for (int i = 0; i < n; i++) {
+        if (s->on_commit) s->on_commit(s, p[i].next);
         s->committed = p[i].next;
         (void)snprintf(s->metadata, sizeof(s->metadata), "%s", p[i].metadata);
     }
