@@ -105,7 +105,7 @@ static void image_load(struct disk_file *f)
     (void)fseek(in, 0, SEEK_END);
     image_resize(f, ftell(in));
     rewind(in);
-    if (fread(f->durable, 1, (size_t)f->n_durable, in) != (size_t)f->n_durable) abort();
+    if (f->n_durable > 0 && fread(f->durable, 1, (size_t)f->n_durable, in) != (size_t)f->n_durable) abort();
     (void)fclose(in);
     f->size = f->n_durable;
 }
@@ -577,7 +577,8 @@ static void put_on_disk(struct disk_file *f, uint64_t *x, double keep)
     }
     lose_some(f, x, keep);
     FILE *out = fopen(f->path, "wb");
-    if (!out || fwrite(f->durable, 1, (size_t)f->n_durable, out) != (size_t)f->n_durable) abort();
+    if (!out) abort();
+    if (f->n_durable > 0 && fwrite(f->durable, 1, (size_t)f->n_durable, out) != (size_t)f->n_durable) abort();
     (void)fclose(out);
 }
 
