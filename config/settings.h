@@ -201,9 +201,11 @@ struct settings {
     struct limits_settings limits;
     int late;                    /* enum late_policy */
     int guarantee;               /* enum guarantee */
+    int kernel;                  /* of settings_kernels */
     struct eddy_strings plugins; /* paths of shared libraries to load; read before anything else is validated */
 };
 
+extern const char *const settings_kernels[];        /* the names of struct settings.kernel */
 extern const struct eddy_option settings_options[]; /* the root table */
 
 #endif
