@@ -115,3 +115,32 @@ judge() {
 row() {
     printf '| %s | %d | %d | %s |\n' "$1" "$2" "$3" "${4:-}" | tee -a "${FAULT_TABLE:-/dev/null}"
 }
+
+# ---- live trials: the input grows while things happen -------------------------------------------------------------------
+
+# lab_live NAME EVENTS RATE: a trial with an input of its own, which a generator in the background fills.
+lab_live() {
+    create_topic "$1.in" $partitions_n
+    lab_trial "$1" "$1.in"
+    tool fault_generate "topic=$1.in" from=0 "to=$2" "rate=$3" "seed=${EDDY_SEED:-1}" 2>>"$scratch/generate.log" &
+    generator=$!
+}
+generating() { kill -0 "$generator" 2>/dev/null; }
+
+# lab_last: one instance on state 1 comes to the end of the whole input, leaves, and everything is right.
+lab_last() {
+    wait "$generator" || { echo "the generator failed"; tail -2 "$scratch/generate.log"; return 1; }
+    lab_reference "$input" || return 1
+    lab_start 1 "$@"
+    lab_settled 1 120 || { kill_eddy; return 1; }
+    lab_stop && lab_exact
+}
+
+# random_s MAX_MS: a time in seconds.
+random_s() { printf '%d.%03d' $((RANDOM * $1 / 32768 / 1000)) $((RANDOM * $1 / 32768 % 1000)); }
+# A signal to a process that may be gone already, and its end.
+end_with() { kill "-$1" "$2" && wait "$2"; } 2>/dev/null
+started() { [ "$(grep -c event=start "$scratch/$trial.log" 2>/dev/null)" -gt "$1" ]; }
+n_started() { grep -c event=start "$scratch/$trial.log" 2>/dev/null; }
+# of MS...: the median and the greatest.
+spread() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { if (NR) printf "median %d ms, greatest %d ms", v[int((NR + 1) / 2)], v[NR] }'; }
