@@ -31,17 +31,17 @@ random_kills() {
 
 # ---- three members, one of them killed or told to stop at a time ----
 random_kills_of_three() {
-    local before=$violations i k member=()
+    local before=$violations DYNAMIC=1 i k member=()
     lab_live three $((kills_three * 5000)) 3000
     for k in 1 2 3; do
-        lab_start $k LAB_INSTANCE=
+        lab_start $k
         member[k]=$eddy_pid
     done
     for ((i = 0; i < kills_three; i++)); do
         sleep "$(random_s 2500)"
         k=$((1 + RANDOM % 3))
         if [ $((i % 4)) -eq 3 ]; then end_with TERM "${member[k]}"; else end_with KILL "${member[k]}"; fi
-        lab_start $k LAB_INSTANCE=
+        lab_start $k
         member[k]=$eddy_pid
     done
     sleep 1
@@ -72,11 +72,11 @@ random_stops() {
 
 # ---- a member that stands still for longer than its session ----
 zombie() {
-    local before=$violations i other first
+    local before=$violations DYNAMIC=1 i other first
     lab_live zombie $((stops * 40000)) 2500
-    lab_start 2 LAB_INSTANCE=
+    lab_start 2
     other=$eddy_pid
-    lab_start 1 LAB_INSTANCE=
+    lab_start 1
     first=$eddy_pid
     for ((i = 0; i < stops; i++)); do
         sleep 2
@@ -94,22 +94,23 @@ zombie() {
 
 # ---- a turn that lasts longer than max.poll.interval.ms ----
 slow_poll() {
-    local before=$violations
+    local before=$violations DYNAMIC=1
     lab_live slow 20000 3000
     lab_args+=(--set source.kafka.properties.max.poll.interval.ms=6000)
-    lab_start 1 LAB_INSTANCE= EDDY_FAILPOINT=after_turn:10,sleep:8000
+    lab_start 1 EDDY_FAILPOINT=after_turn:10,sleep:8000
     wait_for 30 grep -q 'event=failpoint' "$scratch/slow.log"
     sleep 11
     check "it lives on after max.poll.interval.ms" kill -0 "$eddy_pid"
+    check "and has lost its partitions for a while" grep -q 'event=revoked.*lost' "$scratch/slow.log"
     end_with TERM "$eddy_pid"
-    judge "max.poll.interval.ms exceeded" 1 lab_last LAB_INSTANCE=
+    judge "max.poll.interval.ms exceeded" 1 lab_last
     unset 'lab_args[-1]' 'lab_args[-1]'
     row "max.poll.interval.ms exceeded" 1 $((violations - before))
 }
 
 # ---- members come and go all the time ----
 storm() {
-    local before=$violations until k turns=0 member=()
+    local before=$violations DYNAMIC=1 until k turns=0 member=()
     lab_live storm $((storm_s * 2500)) 2500
     until=$((SECONDS + storm_s))
     while [ $SECONDS -lt $until ]; do
@@ -118,14 +119,14 @@ storm() {
             if [ $((RANDOM % 3)) -eq 0 ]; then end_with KILL "${member[k]}"; else end_with TERM "${member[k]}"; fi
             member[k]=''
         else
-            lab_start $k LAB_INSTANCE=
+            lab_start $k
             member[k]=$eddy_pid
         fi
         turns=$((turns + 1))
         sleep "$(random_s 1500)"
     done
     for k in 1 2 3 4; do [ -z "${member[k]:-}" ] || end_with KILL "${member[k]}"; done
-    judge "rebalance storm of $storm_s s" $turns lab_last LAB_INSTANCE=
+    judge "rebalance storm of $storm_s s" $turns lab_last
     row "rebalance storm" $turns $((violations - before)) "up to four members for $storm_s s"
 }
 

@@ -7,7 +7,8 @@
 #   lab_input TOPIC EVENTS [generate options]   a topic of 3 partitions with seeded events
 #   lab_reference TOPIC                         what a replay makes of it: outputs, incidents, state hash
 #   lab_trial NAME TOPIC                        output topics of a new trial; sets `trial` and `input`
-#   lab_start [INSTANCE] [VAR=VALUE...]         the pipeline in the background; its pid in eddy_pid
+#   lab_start [INSTANCE] [VAR=VALUE...]         the pipeline in the background; its pid in eddy_pid.  A static member,
+#                                               unless DYNAMIC is set
 #   lab_drained [SECONDS]                       the group has come to the end of the input
 #   lab_settled [INSTANCE [SECONDS]]            and the state of INSTANCE is the reference's
 #   lab_died [SECONDS]                          0: it was killed; 1: it has settled, or ended by itself (eddy_pid is empty)
@@ -48,10 +49,11 @@ lab_trial() {
 lab_state() { echo "$scratch/state.$trial.${1:-1}"; }
 
 lab_start() {
-    local instance=${1:-1}
+    local instance=${1:-1} member=(--set "source.kafka.instance_id=lab-${1:-1}")
     [ $# -eq 0 ] || shift
-    env EDDY_STATE="$(lab_state "$instance")" LAB_INSTANCE="lab-$instance" "$@" \
-        "$EDDY" run "${lab_args[@]}" >>"$scratch/$trial.out" 2>>"$scratch/$trial.log" </dev/null &
+    [ -z "${DYNAMIC:-}" ] || member=()
+    env EDDY_STATE="$(lab_state "$instance")" "$@" \
+        "$EDDY" run "${lab_args[@]}" "${member[@]}" >>"$scratch/$trial.out" 2>>"$scratch/$trial.log" </dev/null &
     eddy_pid=$!
 }
 
@@ -132,7 +134,7 @@ lab_last() {
     wait "$generator" || { echo "the generator failed"; tail -2 "$scratch/generate.log"; return 1; }
     lab_reference "$input" || return 1
     lab_start 1 "$@"
-    lab_settled 1 120 || { kill_eddy; return 1; }
+    lab_settled 1 45 || { kill_eddy; return 1; }
     lab_stop && lab_exact
 }
 
