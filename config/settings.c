@@ -349,6 +349,10 @@ static const struct eddy_option state_options[] = {
      "When a partition's stored state is gone or damaged: rebuild it from the topic, keeping a damaged file as "
      "<file>.corrupt-<time>, or refuse to start.",
      NULL, 0, false},
+    {"gap", EDDY_OPT_ENUM, AT(state, gap), "refuse", 0, 0, "refuse|accept",
+     "When the topic no longer keeps what a partition's state goes on with or is made anew from: refuse to start, or "
+     "accept that the state lacks it.",
+     NULL, 0, false},
     {0},
 };
 

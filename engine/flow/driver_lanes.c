@@ -90,6 +90,22 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
 
 /* ---- assign ---- */
 
+/* The topic has dropped records that the state needs, from `wanted` on. */
+static eddy_status assign_gap(const struct driver *d, const struct driver_lane *dl, const struct source_partition *p,
+                              int64_t wanted, struct eddy_error *err)
+{
+    if (d->settings->state.gap == STATE_GAP_REFUSE)
+        return eddy_fail(err, EDDY_EMISMATCH,
+                         "%s[%d]: the state in %s needs offset %" PRId64
+                         " and later, but the topic keeps only %" PRId64
+                         " and later (state.gap: accept goes on without them; or eddy reset, or another state.path)",
+                         p->topic, (int)p->partition, dl->path, wanted, p->low);
+    log_error("state_gap",
+              "%s[%d]: offsets %" PRId64 "..%" PRId64 " are gone from the topic, and the state lacks them", p->topic,
+              (int)p->partition, wanted, p->low);
+    return EDDY_OK;
+}
+
 /* No local state, but the group has been here: fold everything since the first offset again, silently. */
 static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                                   struct eddy_error *err)
@@ -108,6 +124,8 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
     if (strncmp(p->metadata, START_MARK, strlen(START_MARK)) == 0) {
         int64_t start = strtoll(p->metadata + strlen(START_MARK), NULL, 10);
         if (start > dl->next) dl->next = start;
+        eddy_status rc = start < p->low ? assign_gap(d, dl, p, start, err) : EDDY_OK;
+        if (rc < 0) return rc;
     }
     if (dl->next > p->committed || FAILPOINT_BREAK("skip_replay")) dl->next = p->committed;
     dl->emit_from = p->committed;
@@ -116,19 +134,16 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
     return EDDY_OK;
 }
 
-static eddy_status assign_continue(struct driver_lane *dl, const struct source_partition *p, int64_t next,
-                                   struct eddy_error *err)
+static eddy_status assign_continue(const struct driver *d, struct driver_lane *dl, const struct source_partition *p,
+                                   int64_t next, struct eddy_error *err)
 {
     if (p->high >= 0 && next > p->high)
         return eddy_fail(err, EDDY_EMISMATCH,
                          "%s[%d]: the state in %s goes on at offset %" PRId64 ", but the topic ends at %" PRId64
                          ": was it created anew? (eddy reset, or another state.path)",
                          p->topic, (int)p->partition, dl->path, next, p->high);
-    if (next < p->low)
-        return eddy_fail(err, EDDY_EMISMATCH,
-                         "%s[%d]: the state in %s goes on at offset %" PRId64 ", but the topic keeps only %" PRId64
-                         " and later (eddy reset, or another state.path)",
-                         p->topic, (int)p->partition, dl->path, next, p->low);
+    eddy_status rc = next < p->low ? assign_gap(d, dl, p, next, err) : EDDY_OK;
+    if (rc < 0) return rc;
     if (p->committed >= 0 && p->committed < next)
         log_warn("position",
                  "%s[%d]: the group's offset %" PRId64 " lies before the state's %" PRId64 "; the state's counts",
@@ -154,12 +169,12 @@ static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const 
 {
     struct lane_position at;
     eddy_status rc = store_is_new(dl->store) ? EDDY_ENOTFOUND : lane_stored_position(dl->store, &at, err);
-    if (rc >= 0) return assign_continue(dl, p, at.next, err);
+    if (rc >= 0) return assign_continue(d, dl, p, at.next, err);
     if (rc != EDDY_ENOTFOUND) return rc;
     if (!store_is_new(dl->store)) {
         rc = assign_skipped(dl, err);
         if (rc < 0 && rc != EDDY_ENOTFOUND) return rc;
-        if (rc >= 0) return assign_continue(dl, p, dl->skipped, err);
+        if (rc >= 0) return assign_continue(d, dl, p, dl->skipped, err);
     }
     if (p->committed >= 0 && p->committed > p->low) return assign_rebuild(d, dl, p, err);
     dl->next = dl->emit_from = p->committed >= 0 ? p->low : p->start;
@@ -257,11 +272,12 @@ int64_t driver_assign(void *context, const struct source_partition *p, void **ta
         return rc;
     }
     dl->started = driver_next(dl);
+    const int64_t from = dl->started > p->low ? dl->started : p->low; /* not the same where a gap was accepted */
     *tag = dl;
     FAILPOINT("assigned");
-    log_info("assigned", "%s[%d] from offset %" PRId64 "%s", p->topic, (int)p->partition, driver_next(dl),
-             dl->emit_from > driver_next(dl) ? ", silent at first" : "");
-    return driver_next(dl);
+    log_info("assigned", "%s[%d] from offset %" PRId64 "%s", p->topic, (int)p->partition, from,
+             dl->emit_from > from ? ", silent at first" : "");
+    return from;
 }
 
 /* ---- checkpoint ---- */

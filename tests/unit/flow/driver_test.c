@@ -189,8 +189,36 @@ Test(driver, state_older_than_what_the_topic_keeps_is_refused, .fini = script_cl
     struct script_run run = script_live(LEARNING, dir);
     cr_assert_eq(run.ran, EDDY_EMISMATCH);
     cr_assert(strstr(run.err.message, "keeps only 200"), "%s", run.err.message);
+    cr_assert_eq(s->sent, 100);
+
+    run = script_live(LEARNING "state: {gap: accept}\n", dir);
+    cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
+    cr_assert_eq(s->sent, 400);
+    cr_assert_eq(offset_of(s->out[100]), 200);
     script_remove(dir);
     free(dir);
+}
+
+Test(driver, state_that_would_be_made_anew_from_less_than_it_was_made_of_is_refused, .fini = script_close_all)
+{
+    char *dir = script_dir(), *other = script_dir();
+    struct script *s = script_open(500);
+    s->end_at = 300;
+    cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
+    s->end_at = 0;
+    s->low = 200;
+    struct script_run run = script_live(LEARNING, other);
+    cr_assert_eq(run.ran, EDDY_EMISMATCH);
+    cr_assert(strstr(run.err.message, "needs offset 0 and later, but the topic keeps only 200"), "%s",
+              run.err.message);
+    cr_assert_eq(s->sent, 300);
+
+    run = script_live(LEARNING "state: {gap: accept}\n", other);
+    cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
+    cr_assert_eq(run.stats.silent, 100);
+    cr_assert_eq(offset_of(s->out[300]), 300);
+    script_remove(dir), script_remove(other);
+    free(dir), free(other);
 }
 
 Test(driver, two_of_them_on_one_state_directory_are_refused, .fini = script_close_all)
