@@ -376,8 +376,6 @@ static const struct eddy_option limits_options[] = {
     {0},
 };
 
-const char *const settings_kernels[] = {"auto", "portable", "avx2", "avx512"};
-
 const struct eddy_option settings_options[] = {
     {"name", EDDY_OPT_STRING, offsetof(struct settings, name), NULL, 0, 0, "",
      "The pipeline's name: consumer group and state files derive from it. Letters, digits, dot, dash and underscore, "
@@ -408,13 +406,15 @@ const struct eddy_option settings_options[] = {
      "of "
      "0, drop leaves them out of the state. There is always an output record.",
      NULL, 0, false},
-    {"guarantee", EDDY_OPT_ENUM, offsetof(struct settings, guarantee), "at_least_once", 0, 0, "at_least_once",
-     "What holds for outputs after a crash; states are exact in any case.", NULL, 0, false},
-    {"kernel", EDDY_OPT_ENUM, offsetof(struct settings, kernel), "auto", 0, 0, "auto|portable|avx2|avx512",
-     "Instruction set of the networks' arithmetic, for the whole process. auto: what the environment's EDDY_KERNEL "
-     "names, or else the fastest that the processor has. avx2 and avx512 give the same bits, portable differs from "
-     "them in the last digits.",
+    {"guarantee", EDDY_OPT_ENUM, offsetof(struct settings, guarantee), "at_least_once", 0, 0,
+     "at_least_once|exactly_once",
+     "What holds for outputs after a crash; states are exact in any case. at_least_once may repeat outputs, byte for "
+     "byte. exactly_once writes results, dead letters, incidents and positions in one Kafka transaction (source and "
+     "sinks on one cluster): readers with isolation.level=read_committed see each once. Files and pipes know no "
+     "transactions; replay and filter start from nothing anyway.",
      NULL, 0, false},
+    {"commit_interval", EDDY_OPT_DURATION, offsetof(struct settings, commit_interval), "1s", 10e6, 5e9, "",
+     "Time between two transactions of exactly_once: what readers wait for at most.", NULL, 0, false},
     {"plugins", EDDY_OPT_STRINGS, offsetof(struct settings, plugins), "", 0, 0, "paths",
      "Shared libraries that add parts. They are loaded before anything else is read.", NULL, 0, false},
     {0},

@@ -39,7 +39,7 @@ enum missing_state { MISSING_STATE_REBUILD, MISSING_STATE_REFUSE };
 enum state_gap { STATE_GAP_REFUSE, STATE_GAP_ACCEPT };
 enum tolerance { TOLERANCE_ALL, TOLERANCE_NONE };
 enum late_policy { LATE_FOLD, LATE_DROP };
-enum guarantee { GUARANTEE_AT_LEAST_ONCE };
+enum guarantee { GUARANTEE_AT_LEAST_ONCE, GUARANTEE_EXACTLY_ONCE };
 /* What stands in for a missing value. */
 enum missing_policy {
     MISSING_LAST,     /* the last known value stands in, its difference is 0 */
@@ -203,11 +203,10 @@ struct settings {
     struct limits_settings limits;
     int late;                    /* enum late_policy */
     int guarantee;               /* enum guarantee */
-    int kernel;                  /* of settings_kernels */
+    int64_t commit_interval;     /* ns between two transactions of exactly_once */
     struct eddy_strings plugins; /* paths of shared libraries to load; read before anything else is validated */
 };
 
-extern const char *const settings_kernels[];        /* the names of struct settings.kernel */
 extern const struct eddy_option settings_options[]; /* the root table */
 
 #endif

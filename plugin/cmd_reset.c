@@ -22,7 +22,7 @@ struct args {
     bool to_earliest, execute;
 };
 
-enum { NO_SHIFT = 0, ASK_MS = 15000 };
+enum { NO_SHIFT = 0, ASK_MS = 15000, SESSION_S = 60 };
 
 static const struct command_option options[] = {
     {"to-earliest", COMMAND_FLAG, offsetof(struct args, to_earliest), NULL,
@@ -81,16 +81,36 @@ static eddy_status reset_paths(struct reset *r, struct eddy_error *err)
     return r->aside ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "reset: out of memory");
 }
 
-/* Members that are alive, or a pipeline that holds the state, would go on from where they are. */
+static eddy_status reset_members(struct reset *r, struct eddy_error *err)
+{
+    eddy_status n = kafka_admin_members(r->admin, r->settings->name, err);
+    if (n <= 0) return n;
+    return eddy_fail(err, EDDY_EBUSY, "group %s has %d member%s: stop eddy before its offsets are moved",
+                     r->settings->name, n, n == 1 ? "" : "s");
+}
+
+/* Members that are alive, or a pipeline that holds the state, would go on from where they are.  A process that was
+ * stopped stays a member until its session ends (source.kafka.instance_id); when nobody holds the state that is waited
+ * for. */
 static eddy_status reset_alone(struct reset *r, struct store_lock **lock, struct eddy_error *err)
 {
-    eddy_status rc = kafka_admin_members(r->admin, r->settings->name, err);
-    if (rc < 0) return rc;
-    if (rc > 0)
-        return eddy_fail(err, EDDY_EBUSY, "group %s has %d member%s: stop eddy before its offsets are moved",
-                         r->settings->name, rc, rc == 1 ? "" : "s");
-    if (access(r->state, F_OK) != 0) return EDDY_OK; /* no state, nothing to hold */
-    return store_lock_open(r->settings->state.path, r->settings->name, lock, err);
+    const bool held_here = access(r->state, F_OK) == 0;
+    struct eddy_error busy;
+    eddy_status rc = reset_members(r, err);
+    if (rc < 0 && rc != EDDY_EBUSY) return rc;
+    if (!held_here) return rc; /* no state, nothing to hold */
+    if (store_lock_open(r->settings->state.path, r->settings->name, lock, &busy) < 0) {
+        if (rc >= 0 && err) *err = busy;
+        return rc < 0 ? rc : busy.code;
+    }
+    if (!r->args->execute) return EDDY_OK;
+    if (rc == EDDY_EBUSY)
+        fprintf(stderr, "waiting up to %d s for the session of a stopped process to end\n", SESSION_S);
+    for (int s = 0; rc == EDDY_EBUSY && s < SESSION_S; s++) {
+        (void)sleep(1);
+        rc = reset_members(r, err);
+    }
+    return rc;
 }
 
 static eddy_status reset_execute(struct reset *r, struct eddy_error *err)
@@ -157,7 +177,8 @@ const struct command command_reset = {
     1,
     1,
     "moves the group's offsets and the local state together",
-    "Prints the plan; only --execute changes anything.  Refuses while the group has members or the state is in use.\n"
+    "Prints the plan; only --execute changes anything.  Refuses while the group has members or the state is in use;\n"
+    "waits for the session of a process that was stopped a moment ago.\n"
     "The old state is renamed, not deleted.  The next start builds the state anew from what the topics keep, "
     "silently up\n"
     "to the new offset; from there on results are written (again).",

@@ -36,6 +36,7 @@ static int run_pipeline(struct command_context *c, const struct config *config)
     pipeline.request.on_tick = run_tick;
     pipeline.request.context = &progress;
     if (rc >= 0) rc = pipeline_spare_inputs(&pipeline, &err);
+    if (rc >= 0) rc = pipeline_guarantee(&pipeline, &err);
     if (rc >= 0) rc = driver_open(&pipeline.request, &driver, &err);
     if (rc >= 0) {
         log_info("start", "%s: source %s, sink %s, state %s", config_settings(config)->name,

@@ -71,6 +71,41 @@ eddy_status pipeline_configured(struct pipeline *p, const struct settings *setti
     return EDDY_OK;
 }
 
+static eddy_status guarantee_sink(const struct eddy_choice *sink, const char *option, struct eddy_error *err)
+{
+    if (!sink->part) return EDDY_OK;
+    if (sink->part != &sink_kafka.part)
+        return eddy_fail(err, EDDY_ECONFIG,
+                         "%s: guarantee: exactly_once needs a Kafka topic here, %s knows no transactions", option,
+                         sink->part->name);
+    if (((const struct kafka_sink_settings *)sink->settings)->properties.n > 0)
+        return eddy_fail(err, EDDY_ECONFIG,
+                         "%s.kafka.properties: guarantee: exactly_once has one producer for all "
+                         "sinks, on the source's cluster: say what it needs in source.kafka.properties",
+                         option);
+    return EDDY_OK;
+}
+
+eddy_status pipeline_can_guarantee(const struct settings *s, struct eddy_error *err)
+{
+    if (s->guarantee != GUARANTEE_EXACTLY_ONCE) return EDDY_OK;
+    if (s->source.part != &source_kafka.part)
+        return eddy_fail(err, EDDY_ECONFIG,
+                         "guarantee: exactly_once needs source.kafka: %s has no positions that a "
+                         "transaction could carry",
+                         s->source.part ? s->source.part->name : "nothing");
+    eddy_status rc = guarantee_sink(&s->sink, "sink", err);
+    if (rc >= 0) rc = guarantee_sink(&s->errors.dead_letter, "errors.dead_letter", err);
+    return rc >= 0 ? guarantee_sink(&s->detect.incidents.sink, "detect.incidents.sink", err) : rc;
+}
+
+eddy_status pipeline_guarantee(struct pipeline *p, struct eddy_error *err)
+{
+    eddy_status rc = pipeline_can_guarantee(&p->settings, err);
+    if (rc >= 0 && p->settings.guarantee == GUARANTEE_EXACTLY_ONCE) p->request.transactor = &transactor_kafka;
+    return rc;
+}
+
 static bool ends_in(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);

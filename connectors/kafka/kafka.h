@@ -14,6 +14,7 @@
 
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
+#include "engine/flow/transaction.h"
 
 enum tombstones { TOMBSTONES_SKIP, TOMBSTONES_FORGET };
 
@@ -48,6 +49,8 @@ eddy_status kafka_labels_match(const char *labels, int n_labels, const char *eve
 
 extern const struct eddy_source source_kafka; /* settings: struct kafka_source_settings */
 extern const struct eddy_sink sink_kafka;     /* settings: struct kafka_sink_settings */
+/* For pipelines whose source and sinks are the above, on one cluster. */
+extern const struct eddy_transactor transactor_kafka;
 
 /* The same calls over a fixed range; settings: struct kafka_range_settings, filled by the command. */
 extern const struct eddy_source source_kafka_range;

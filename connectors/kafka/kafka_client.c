@@ -82,6 +82,8 @@ static void client_error(rd_kafka_t *rk, int code, const char *reason, void *opa
     char text[512];
     rd_kafka_resp_err_t kind = (rd_kafka_resp_err_t)code;
 
+    c->n_troubles++;
+    if (c->role == KAFKA_TRANSACTOR && kind == RD_KAFKA_RESP_ERR__FATAL) return; /* kafka_transaction.c replaces it */
     if (kind == RD_KAFKA_RESP_ERR__FATAL) {
         kind = rd_kafka_fatal_error(rk, text, sizeof(text));
     } else {
@@ -118,13 +120,15 @@ eddy_status kafka_client_open(struct kafka_client *c, const struct kafka_client_
 
     memset(c, 0, sizeof(*c));
     c->properties = r->properties;
+    c->role = r->role;
     c->owner = r->owner;
     if (pthread_mutex_init(&c->lock, NULL) != 0) {
         rd_kafka_conf_destroy(conf);
         return eddy_fail(err, EDDY_ENOMEM, "kafka: cannot make a lock");
     }
     client_callbacks(conf, c, r);
-    c->rk = rd_kafka_new(r->role == KAFKA_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    bool writes = r->role == KAFKA_PRODUCER || r->role == KAFKA_TRANSACTOR;
+    c->rk = rd_kafka_new(writes ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!c->rk) {
         rd_kafka_conf_destroy(conf);
         (void)pthread_mutex_destroy(&c->lock);

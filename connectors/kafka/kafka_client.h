@@ -13,9 +13,11 @@
 
 struct kafka_client {
     rd_kafka_t *rk;
+    enum kafka_role role;
     const struct eddy_map *properties; /* borrowed: secrets in texts are masked by it; logs look under `lock` */
     void *owner;                       /* for the callbacks below */
     struct log_limit away, other;      /* logs that repeat */
+    int64_t n_troubles;                /* error events so far: connections lost, questions timed out */
     bool has_failed;
     struct eddy_error failed; /* what an error callback found to be final */
     pthread_mutex_t lock;
@@ -24,7 +26,7 @@ struct kafka_client {
 
 struct kafka_client_request {
     enum kafka_role role;
-    const char *name, *instance_id; /* instance_id may be NULL */
+    const char *name, *instance_id; /* instance_id: of a member, may be NULL; of a transactor its transactional.id */
     const struct eddy_map *properties;
     int n_partitions;    /* 0 = unknown */
     int worker, workers; /* several in one process: their names end in -0, -1, .. */

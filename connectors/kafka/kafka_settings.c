@@ -25,9 +25,12 @@ const struct eddy_option kafka_source_options[] = {
      "Handed to librdkafka as they are; bootstrap.servers is required. What eddy owns and what loads code is "
      "refused.",
      NULL, 0, false},
-    {"instance_id", EDDY_OPT_STRING, offsetof(struct kafka_source_settings, instance_id), "", 0, 0, "",
-     "Static membership: a name that stays the same over restarts, one per process of the group; empty is off.", NULL,
-     0, false},
+    {"instance_id", EDDY_OPT_STRING, offsetof(struct kafka_source_settings, instance_id), "auto", 0, 0, "",
+     "Static membership: a name that stays the same over restarts, one per process of the group, so that a process "
+     "that "
+     "comes back within session.timeout.ms has its partitions at once. auto: made once and kept beside the state; "
+     "empty is off: a process that ends leaves the group at once.",
+     NULL, 0, false},
     {"tombstones", EDDY_OPT_ENUM, offsetof(struct kafka_source_settings, tombstones), "skip", 0, 0, "skip|forget",
      "A record without a value: skip it, or forget its key.", NULL, 0, false},
     {"connect_timeout", EDDY_OPT_DURATION, offsetof(struct kafka_source_settings, connect_timeout), "30s",
@@ -121,6 +124,9 @@ static const struct kafka_default defaults[] = {
     {KAFKA_PRODUCER, "linger.ms", "5"},
     {KAFKA_PRODUCER, "queue.buffering.max.messages", "20000"},
     {KAFKA_PRODUCER, "queue.buffering.max.kbytes", "65536"},
+    {KAFKA_TRANSACTOR, "linger.ms", "5"},
+    {KAFKA_TRANSACTOR, "queue.buffering.max.messages", "20000"},
+    {KAFKA_TRANSACTOR, "queue.buffering.max.kbytes", "65536"},
 };
 
 /* Above the user's properties. */
@@ -139,6 +145,9 @@ static const struct kafka_default fixed[] = {
     {KAFKA_PRODUCER, "enable.idempotence", "true"},
     {KAFKA_PRODUCER, "acks", "all"},
     {KAFKA_PRODUCER, "message.timeout.ms", "0"},
+    /* A dead process blocks its partitions' readers no longer than this; a transaction that waits longer is begun anew. */
+    {KAFKA_TRANSACTOR, "transaction.timeout.ms", "15000"},
+    {KAFKA_TRANSACTOR, "message.timeout.ms", "15000"},
 };
 
 /* What all assigned partitions together may hold ready.  Measured with 4 partitions of 80-byte records: 16 MB of queues
@@ -287,6 +296,7 @@ static eddy_status settings_owned(rd_kafka_conf_t *conf, enum kafka_role role, c
         rc = settings_set(conf, "group.id", name, err);
     if (rc == EDDY_OK && role == KAFKA_MEMBER && instance_id && *instance_id)
         rc = settings_set(conf, "group.instance.id", instance_id, err);
+    if (rc == EDDY_OK && role == KAFKA_TRANSACTOR) rc = settings_set(conf, "transactional.id", instance_id, err);
     return rc;
 }
 

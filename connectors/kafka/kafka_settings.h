@@ -11,10 +11,11 @@
 #include "connectors/kafka/kafka.h"
 
 enum kafka_role {
-    KAFKA_MEMBER,   /* consumer in a group */
-    KAFKA_READER,   /* consumer of fixed ranges: joins no group, commits nothing, is told of partition ends */
-    KAFKA_PRODUCER, /* idempotent producer */
-    KAFKA_ASKER     /* metadata, offsets, group administration */
+    KAFKA_MEMBER,     /* consumer in a group */
+    KAFKA_READER,     /* consumer of fixed ranges: joins no group, commits nothing, is told of partition ends */
+    KAFKA_PRODUCER,   /* idempotent producer */
+    KAFKA_TRANSACTOR, /* producer with a transactional.id */
+    KAFKA_ASKER       /* metadata, offsets, group administration */
 };
 
 extern const struct eddy_option kafka_source_options[];

@@ -1,6 +1,7 @@
-/* The producer.  Runs of messages for one partition go out by one rd_kafka_produce_batch(); only messages with headers
+/* Results, dead letters and incidents on their way to a topic, by a producer of the sink's own or by the one of the
+ * transaction that it was opened with (kafka_transaction.h).  Runs of messages for one partition go out by one rd_kafka_produce_batch(); only messages with headers
  * or a time of their own take the dearer rd_kafka_producev().  Every message is counted from the moment librdkafka takes
- * it to its delivery report; a report of failure ends the pipeline. */
+ * it to its delivery report; a report of failure ends the pipeline, or breaks the transaction. */
 #include "connectors/kafka/kafka.h"
 
 #include <stdint.h>
@@ -8,13 +9,16 @@
 #include <string.h>
 
 #include "config/failpoint.h"
-#include "connectors/kafka/kafka_client.h"
+#include "connectors/kafka/kafka_transaction.h"
 
 enum { BATCH_MAX = 1024, ASK_AGAIN_MS = 5000 };
 
 struct kafka_sink {
-    struct kafka_client client;
-    const char *topic; /* borrowed from the settings */
+    struct kafka_client own;               /* unused within a transaction */
+    struct kafka_client *client;           /* `own`, or the transaction's */
+    struct kafka_transaction *transaction; /* NULL = none */
+    int generation;                        /* of the transaction's producer that `rkt` belongs to */
+    const char *topic;                     /* borrowed from the settings */
     rd_kafka_topic_t *rkt;
     int n_partitions;
     int64_t n_outstanding, n_failed;
@@ -39,16 +43,51 @@ static void sink_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *
 
 static eddy_status sink_failure(struct kafka_sink *s, struct eddy_error *err)
 {
-    if (!s->client.has_failed) return EDDY_OK;
-    if (err) *err = s->client.failed;
-    return s->client.failed.code;
+    if (!s->client->has_failed) return EDDY_OK;
+    if (err) *err = s->client->failed;
+    return s->client->failed.code;
+}
+
+/* Within a transaction: the handle of the topic belongs to the producer, which may be another than last time. */
+static eddy_status sink_ready(struct kafka_sink *s, struct eddy_error *err)
+{
+    struct kafka_transaction *t = s->transaction;
+    if (!t) return sink_failure(s, err);
+    if (s->rkt && s->generation == t->generation) return EDDY_OK;
+    s->rkt = kafka_transaction_topic(t, s->topic); /* the old one went with its producer */
+    s->generation = t->generation;
+    if (s->rkt) return EDDY_OK;
+    return eddy_fail(err, EDDY_EIO, "kafka: topic %s: %s", s->topic, rd_kafka_err2str(rd_kafka_last_error()));
+}
+
+static void sink_count(struct kafka_sink *s, int n)
+{
+    if (s->transaction)
+        s->transaction->n_queued += n;
+    else
+        s->n_outstanding += n;
+}
+
+/* librdkafka refused a message for another reason than a full queue.  In a transaction that is past mending it counts as
+ * taken: what was written before it will not be seen either. */
+static eddy_status sink_refused(struct kafka_sink *s, const struct sink_message *m, rd_kafka_resp_err_t code,
+                                const char *text, int taken, struct eddy_error *err)
+{
+    bool own_fault = kafka_error_is_final(code) && code != RD_KAFKA_RESP_ERR__FATAL &&
+                     code != RD_KAFKA_RESP_ERR__FENCED;
+    if (s->transaction && !own_fault) {
+        kafka_transaction_break(s->transaction, text);
+        return taken;
+    }
+    return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: a message of %zu bytes was refused: %s", s->topic,
+                     (int)m->partition, m->len, text);
 }
 
 /* The output topic needs the input's partition numbers.  It may have grown since the last look. */
 static eddy_status sink_has_partition(struct kafka_sink *s, int32_t partition, struct eddy_error *err)
 {
     if (partition < s->n_partitions) return EDDY_OK;
-    eddy_status rc = kafka_client_topic(&s->client, s->topic, ASK_AGAIN_MS, &s->n_partitions, err);
+    eddy_status rc = kafka_client_topic(s->client, s->topic, ASK_AGAIN_MS, &s->n_partitions, err);
     if (rc < 0) return rc;
     if (partition < s->n_partitions) return EDDY_OK;
     return eddy_fail(err, EDDY_ECONFIG,
@@ -86,17 +125,15 @@ static eddy_status sink_send_one(struct kafka_sink *s, const struct sink_message
         args[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = m->time_ns / 1000000};
     if (headers) args[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
 
-    rd_kafka_error_t *error = rd_kafka_produceva(s->client.rk, args, n);
+    rd_kafka_error_t *error = rd_kafka_produceva(s->client->rk, args, n);
     if (!error) {
-        s->n_outstanding++;
+        sink_count(s, 1);
         return 1;
     }
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     if (headers) rd_kafka_headers_destroy(headers); /* only a taken message owns them */
     eddy_status rc = 0;
-    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: a message of %zu bytes was refused: %s", s->topic,
-                       (int)m->partition, m->len, rd_kafka_error_string(error));
+    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) rc = sink_refused(s, m, code, rd_kafka_error_string(error), 1, err);
     rd_kafka_error_destroy(error);
     return rc;
 }
@@ -111,13 +148,12 @@ static eddy_status sink_send_run(struct kafka_sink *s, const struct sink_message
                                            .key = (void *)(uintptr_t)m[i].key,
                                            .key_len = m[i].key_len};
     int taken = rd_kafka_produce_batch(s->rkt, m->partition, RD_KAFKA_MSG_F_COPY, s->batch, n);
-    s->n_outstanding += taken;
+    sink_count(s, taken);
     if (taken == n) return taken;
     for (int i = 0; i < n; i++) {
         if (!s->batch[i].err) continue;
         if (s->batch[i].err == RD_KAFKA_RESP_ERR__QUEUE_FULL) return i;
-        return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: a message of %zu bytes was refused: %s", s->topic,
-                         (int)m->partition, m[i].len, rd_kafka_err2str(s->batch[i].err));
+        return sink_refused(s, &m[i], s->batch[i].err, rd_kafka_err2str(s->batch[i].err), n, err);
     }
     return taken;
 }
@@ -133,7 +169,7 @@ static eddy_status kafka_sink_send(void *sink, const struct sink_message *messag
 {
     struct kafka_sink *s = sink;
     int sent = 0;
-    eddy_status rc = sink_failure(s, err);
+    eddy_status rc = sink_ready(s, err);
     if (rc < 0) return rc;
     while (sent < n) {
         const struct sink_message *m = &messages[sent];
@@ -151,10 +187,12 @@ static eddy_status kafka_sink_service(void *sink, int timeout_ms, struct eddy_er
 {
     struct kafka_sink *s = sink;
     char text[300];
-    (void)rd_kafka_poll(s->client.rk, timeout_ms);
+    if (s->transaction && !s->client->rk) return EDDY_OK;
+    (void)rd_kafka_poll(s->client->rk, timeout_ms);
+    if (s->transaction) return EDDY_OK; /* its failures come to light when it is committed */
     eddy_status rc = sink_failure(s, err);
     if (rc < 0) return rc;
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->client.rk, text, sizeof(text));
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->client->rk, text, sizeof(text));
     if (!code) return EDDY_OK;
     return eddy_fail(err, EDDY_EIO, "kafka: %s: %s: %s", s->topic, rd_kafka_err2name(code), text);
 }
@@ -168,14 +206,15 @@ static void kafka_sink_close(void *sink)
 {
     struct kafka_sink *s = sink;
     if (!s) return;
-    if (s->client.rk && s->n_outstanding > 0) {
+    if (s->transaction) s->rkt = NULL; /* is the transaction's */
+    if (s->own.rk && s->n_outstanding > 0) {
         log_warn("results_given_up", "%lld messages for %s were not confirmed", (long long)s->n_outstanding,
                  s->topic);
-        (void)rd_kafka_purge(s->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        (void)rd_kafka_poll(s->client.rk, 0);
+        (void)rd_kafka_purge(s->own.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        (void)rd_kafka_poll(s->own.rk, 0);
     }
     if (s->rkt) rd_kafka_topic_destroy(s->rkt);
-    kafka_client_close(&s->client);
+    kafka_client_close(&s->own);
     free(s);
 }
 
@@ -218,6 +257,8 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
     struct kafka_sink *s = calloc(1, sizeof(*s));
     if (!s) return eddy_fail(err, EDDY_ENOMEM, "kafka sink: out of memory");
     s->topic = set->topic;
+    s->transaction = r->transaction;
+    s->client = s->transaction ? &s->transaction->client : &s->own;
     struct kafka_client_request request = {.role = KAFKA_PRODUCER,
                                            .name = r->name,
                                            .properties = properties,
@@ -230,9 +271,10 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
     /* A consumer asks first: a producer's question would make a missing topic on brokers that allow it. */
     eddy_status rc = kafka_count_partitions(&topic, r->name, properties, timeout_ms, &s->n_partitions, err);
     if (rc == EDDY_OK && shared && r->co_partitioned) rc = sink_check_partitions(s, source, timeout_ms, r->name, err);
-    if (rc == EDDY_OK) rc = kafka_client_open(&s->client, &request, err);
+    if (rc == EDDY_OK && s->transaction) rc = sink_ready(s, err);
+    if (rc == EDDY_OK && !s->transaction) rc = kafka_client_open(&s->own, &request, err);
     if (rc < 0) goto fail;
-    s->rkt = rd_kafka_topic_new(s->client.rk, s->topic, NULL);
+    if (!s->rkt) s->rkt = rd_kafka_topic_new(s->client->rk, s->topic, NULL);
     if (!s->rkt) {
         rc = eddy_fail(err, EDDY_EIO, "kafka: topic %s: %s", s->topic, rd_kafka_err2str(rd_kafka_last_error()));
         goto fail;

@@ -13,10 +13,12 @@
 #include "connectors/kafka/kafka_labels.h"
 #include "connectors/kafka/kafka_offsets.h"
 #include "connectors/kafka/kafka_partitions.h"
+#include "connectors/kafka/kafka_transaction.h"
 
 enum {
     SETTLE_ASK_MS = 4000,   /* one question to the brokers */
     SETTLE_RETRY_MS = 500,  /* between two rounds of questions */
+    SEEK_MS = 10000,        /* for librdkafka to turn to another offset */
     WAIT_SLICE_MS = 100,    /* the group is served at least so often */
     CLOSE_COMMIT_MS = 1000, /* for commits on their way */
     CLOSE_JOIN_MS = 4000,   /* see source_may_destroy() */
@@ -34,6 +36,7 @@ struct kafka_source {
     struct kafka_when start;
     rd_kafka_queue_t *group_queue;
     rd_kafka_topic_partition_list_t *pending; /* assigned by the group, not yet settled */
+    rd_kafka_topic_partition_list_t *again;   /* restarted, not yet placed: librdkafka has them assigned already */
     int64_t settle_at_ms;
     int n_commits; /* on their way */
     bool was_assigned, closing;
@@ -76,6 +79,16 @@ static void source_forget_pending(struct kafka_source *s)
 {
     if (s->pending) rd_kafka_topic_partition_list_destroy(s->pending);
     s->pending = NULL;
+}
+
+/* What is revoked need not be placed again. */
+static void source_forget_again(struct kafka_source *s, const rd_kafka_topic_partition_list_t *revoked)
+{
+    for (int i = 0; s->again && i < revoked->cnt; i++)
+        (void)rd_kafka_topic_partition_list_del(s->again, revoked->elems[i].topic, revoked->elems[i].partition);
+    if (!s->again || s->again->cnt > 0) return;
+    rd_kafka_topic_partition_list_destroy(s->again);
+    s->again = NULL;
 }
 
 /* Everything that is due, also what failed before. */
@@ -127,6 +140,7 @@ static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kaf
                 s, kafka_partitions_find(&s->partitions, list->elems[i].topic, list->elems[i].partition), lost);
         if (s->labels) source_send_commits(s);
         source_forget_pending(s);
+        source_forget_again(s, list);
         source_log_error(rd_kafka_incremental_unassign(rk, list), "unassign");
         return;
     }
@@ -184,45 +198,112 @@ static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic
     return rc == EDDY_OK && s->labels ? kafka_labels_start(s->labels, out->partition, err) : rc;
 }
 
-/* Asks and tells the listener; fills the offsets of s->pending. */
-static eddy_status source_place_pending(struct kafka_source *s, struct eddy_error *err)
+/* Asks and tells the listener; fills the offsets of the list. */
+static eddy_status source_place(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, struct eddy_error *err)
 {
-    int n = s->pending->cnt;
+    int n = list->cnt;
     struct kafka_place *places = calloc((size_t)n + 1, sizeof(*places));
     if (!places) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for %d partitions", n);
 
     for (int i = 0; i < n; i++)
-        places[i] = (struct kafka_place){s->pending->elems[i].topic, s->pending->elems[i].partition, 0, 0, 0};
-    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(s->pending);
+        places[i] = (struct kafka_place){list->elems[i].topic, list->elems[i].partition, 0, 0, 0};
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
     eddy_status rc = kafka_committed(&s->client, committed, SETTLE_ASK_MS, err);
     FAILPOINT("assign_asked");
     if (rc == EDDY_OK) rc = kafka_places(&s->client, places, n, &s->start, SETTLE_ASK_MS, err);
     for (int i = 0; i < n && rc == EDDY_OK; i++)
-        rc = source_start_one(s, &committed->elems[i], &places[i], &s->pending->elems[i], err);
+        rc = source_start_one(s, &committed->elems[i], &places[i], &list->elems[i], err);
     rd_kafka_topic_partition_list_destroy(committed);
     free(places);
     return rc;
 }
 
-static eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
+/* Places a list with the listener; EDDY_EAGAIN when the brokers do not answer for now. */
+static eddy_status source_try(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, struct eddy_error *err)
 {
     int64_t n_held;
     struct eddy_error why = {0};
-    if (!s->pending || kafka_now_ms() < s->settle_at_ms) return EDDY_OK;
-
-    eddy_status rc = source_place_pending(s, &why);
+    eddy_status rc = source_place(s, list, &why);
     if (rc == EDDY_EAGAIN) {
         if (log_allowed(&s->client.away, 5000, &n_held)) log_warn("broker_away", "%s; asking again", why.message);
         s->settle_at_ms = kafka_now_ms() + SETTLE_RETRY_MS;
-        return EDDY_OK;
+        return EDDY_EAGAIN;
     }
     if (rc < 0) {
         source_fail(s, &why);
         return source_failure(s, err);
     }
-    source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign");
-    source_forget_pending(s);
     return EDDY_OK;
+}
+
+/* Restarted partitions are read on from where the listener wants them. */
+static eddy_status source_seek(struct kafka_source *s, struct eddy_error *err)
+{
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(s->client.rk, s->again, SEEK_MS);
+    eddy_status rc = EDDY_OK;
+    if (error) {
+        rc = eddy_fail(err, EDDY_EIO, "kafka: seeking: %s", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    }
+    for (int i = 0; i < s->again->cnt && rc == EDDY_OK; i++)
+        if (s->again->elems[i].err)
+            rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: seeking to offset %lld: %s", s->again->elems[i].topic,
+                           (int)s->again->elems[i].partition, (long long)s->again->elems[i].offset,
+                           rd_kafka_err2str(s->again->elems[i].err));
+    rd_kafka_topic_partition_list_destroy(s->again);
+    s->again = NULL;
+    return rc;
+}
+
+static eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
+{
+    if ((!s->pending && !s->again) || kafka_now_ms() < s->settle_at_ms) return EDDY_OK;
+    eddy_status rc = EDDY_OK;
+    if (s->again) {
+        rc = source_try(s, s->again, err);
+        if (rc == EDDY_OK) rc = source_seek(s, err);
+    }
+    if (s->pending && rc == EDDY_OK) {
+        rc = source_try(s, s->pending, err);
+        if (rc == EDDY_OK) {
+            source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign");
+            source_forget_pending(s);
+        }
+    }
+    return rc == EDDY_EAGAIN ? EDDY_OK : rc;
+}
+
+static eddy_status kafka_source_restart(void *source, struct eddy_error *err)
+{
+    struct kafka_source *s = source;
+    if (!s->again) s->again = rd_kafka_topic_partition_list_new(s->partitions.n_live);
+    for (int i = 0; i < s->partitions.n; i++) {
+        struct kafka_partition *p = s->partitions.item[i];
+        if (!p->live) continue;
+        rd_kafka_topic_partition_list_add(s->again, p->topic, p->partition);
+        source_revoke_one(s, p, true);
+    }
+    kafka_labels_stop(s->labels, s->again, true);
+    s->settle_at_ms = 0;
+    if (s->again->cnt == 0) {
+        rd_kafka_topic_partition_list_destroy(s->again);
+        s->again = NULL;
+    }
+    return source_failure(s, err);
+}
+
+/* Nothing while the membership is lost: a position committed in its name could overwrite the next owner's.  librdkafka
+ * joins the group again only after the revoke callback was served, which happens on this thread. */
+rd_kafka_consumer_group_metadata_t *kafka_source_group(void *source)
+{
+    struct kafka_source *s = source;
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(s->client.rk);
+    char *member = rd_kafka_memberid(s->client.rk);
+    bool in = member && *member && !rd_kafka_assignment_lost(s->client.rk);
+    if (member) rd_kafka_mem_free(s->client.rk, member);
+    if (in) return group;
+    if (group) rd_kafka_consumer_group_metadata_destroy(group);
+    return NULL;
 }
 
 static eddy_status kafka_source_serve(void *source, struct eddy_error *err)
@@ -384,6 +465,8 @@ static void source_end_membership(struct kafka_source *s)
     FAILPOINT("before_leave");
     source_leave(s);
     FAILPOINT("after_leave");
+    if (s->again) rd_kafka_topic_partition_list_destroy(s->again);
+    s->again = NULL;
     bool quick = s->n_commits == 0 && rd_kafka_consumer_closed(s->client.rk);
     kafka_partitions_free(&s->partitions);
     if (quick && may_destroy) {
@@ -452,9 +535,10 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
         rc = kafka_count_partitions(&set->topics, r->name, &set->properties, (int)(set->connect_timeout / 1000000),
                                     &n_partitions, err);
     if (rc < 0) goto fail;
+    const char *own_id = set->instance_id ? set->instance_id : "";
     struct kafka_client_request request = {.role = KAFKA_MEMBER,
                                            .name = r->name,
-                                           .instance_id = set->instance_id,
+                                           .instance_id = strcmp(own_id, "auto") == 0 ? r->instance : own_id,
                                            .properties = &set->properties,
                                            .n_partitions = n_partitions,
                                            .worker = r->worker,
@@ -502,6 +586,7 @@ const struct eddy_source source_kafka = {
     .pause = kafka_source_pause,
     .resume = kafka_source_resume,
     .commit = kafka_source_commit,
+    .restart = kafka_source_restart,
     .ended = kafka_source_ended,
     .close = kafka_source_close,
 };

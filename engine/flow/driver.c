@@ -45,6 +45,17 @@ static eddy_status driver_no_memory(struct eddy_error *err)
     return eddy_fail(err, EDDY_ENOMEM, "out of memory while opening the pipeline");
 }
 
+/* Workers of one process are instances of their own. */
+static eddy_status driver_instance(struct driver *d, struct eddy_error *err)
+{
+    char digits[STORE_INSTANCE_DIGITS + 1];
+    eddy_status rc = store_instance(d->state_path, d->settings->name, digits, err);
+    if (rc >= 0)
+        (void)snprintf(d->instance, sizeof(d->instance), d->request.workers > 1 ? "%s-%d" : "%s", digits,
+                       d->request.worker);
+    return rc;
+}
+
 static eddy_status driver_open_state(struct driver *d, struct eddy_error *err)
 {
     d->state_path = d->request.state_path ? d->request.state_path : d->settings->state.path;
@@ -63,6 +74,7 @@ static eddy_status driver_open_state(struct driver *d, struct eddy_error *err)
         d->state_path = d->scratch_path;
     }
     eddy_status rc = store_lock_open(d->state_path, d->settings->name, &d->lock, err);
+    if (rc >= 0 && d->request.commit && !d->scratch_path) rc = driver_instance(d, err);
     return rc >= 0 && !d->scratch_path ? storage_open(&d->storage, err) : rc;
 }
 
@@ -90,15 +102,20 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
     results.co_partitioned = 1;
     results.worker = q->worker;
     results.workers = q->workers;
+    results.transaction = d->transaction;
     if (q->sink) rc = q->sink->open(q->sink_settings, &results, &d->sink, err);
     if (rc >= 0 && dead->part) {
-        const struct sink_request letters = {
-            .name = d->settings->name, .source = q->sink_request.source, .worker = q->worker, .workers = q->workers};
+        const struct sink_request letters = {.name = d->settings->name,
+                                             .source = q->sink_request.source,
+                                             .worker = q->worker,
+                                             .workers = q->workers,
+                                             .transaction = d->transaction};
         rc = ((const struct eddy_sink *)(const void *)dead->part)
                  ->open(dead->settings, &letters, &d->dead_letters, err);
     }
     if (rc >= 0) rc = driver_open_incidents(d, err);
     const struct source_request source = {.name = d->settings->name,
+                                          .instance = *d->instance ? d->instance : NULL,
                                           .limits = &d->limits,
                                           .listener = {d, driver_assign, driver_revoke},
                                           .worker = q->worker,
@@ -137,6 +154,7 @@ eddy_status driver_open(const struct driver_request *request, struct driver **ou
     if (rc >= 0) rc = driver_open_state(d, err);
     if (rc >= 0) rc = driver_open_codecs(d, err);
     if (rc >= 0 && s->train.mode != TRAIN_OFF) rc = trainer_open(s->train.mode, &d->trainer, err);
+    if (rc >= 0) rc = driver_transaction_open(d, err);
     if (rc >= 0) rc = driver_open_ends(d, err);
     if (rc < 0) {
         driver_close(d);
@@ -204,7 +222,9 @@ static eddy_status driver_drain_serving(struct driver *d, struct eddy_error *err
 static eddy_status driver_checkpoint_now(struct driver *d, bool wait, struct eddy_error *err)
 {
     FAILPOINT("before_drain");
-    eddy_status rc = FAILPOINT_BREAK("checkpoint_ahead") ? EDDY_OK : driver_drain_serving(d, err);
+    eddy_status rc = EDDY_OK;
+    if (!FAILPOINT_BREAK("checkpoint_ahead"))
+        rc = d->transaction ? driver_settle(d, err) : driver_drain_serving(d, err);
     if (rc >= 0) FAILPOINT("after_drain");
     if (rc >= 0) rc = wait ? driver_checkpoint(d, err) : driver_checkpoint_begin(d, err);
     d->checkpoint_due_ns = driver_clock_ns() + d->settings->state.checkpoint;
@@ -226,13 +246,13 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
 {
     double cpu = 0;
     driver_stage(d, NULL, &cpu);
-    eddy_status rc = d->request.source->poll(d->source, driver_saving(d) ? SAVING_POLL_MS : POLL_MS, d->chunk,
-                                             d->batches, MAX_BATCHES, err);
+    const int patience_ms = driver_patience_ms(d, driver_saving(d) ? SAVING_POLL_MS : POLL_MS);
+    eddy_status rc = d->request.source->poll(d->source, patience_ms, d->chunk, d->batches, MAX_BATCHES, err);
     driver_stage(d, &d->stats.cpu_poll, &cpu);
     if (rc < 0) return rc;
     d->n_batches = rc;
     if (rc > 0) FAILPOINT("after_poll");
-    for (int i = 0; i < d->n_batches && rc >= 0; i++) rc = driver_feed(d, &d->batches[i], err);
+    for (int i = 0; i < d->n_batches && rc >= 0 && !d->spoilt; i++) rc = driver_feed(d, &d->batches[i], err);
     d->n_batches = 0;
     bool given_up = rc == EDDY_EAGAIN && driver_stopping(d); /* the sink is full and we are to stop */
     if (given_up) rc = EDDY_OK;
@@ -243,10 +263,13 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
     if (rc < 0 || given_up) return rc;
 
     int64_t now = driver_clock_ns();
-    if (driver_saving(d))
+    rc = driver_transaction_tick(d, err);
+    if (rc >= 0 && driver_saving(d))
         rc = driver_checkpoint_go_on(d, err);
-    else if (now >= d->checkpoint_due_ns)
+    else if (rc >= 0 && now >= d->checkpoint_due_ns)
         rc = driver_checkpoint_now(d, false, err);
+    if (d->spoilt && (rc >= 0 || rc == EDDY_EAGAIN)) rc = driver_restart(d, err);
+    if (rc == EDDY_EAGAIN && driver_stopping(d)) rc = EDDY_OK;
     driver_stage(d, &d->stats.cpu_checkpoint, &cpu);
     driver_tick(d, now);
     if (d->revoke_error.code < 0) {
@@ -357,6 +380,7 @@ void driver_close(struct driver *d)
     if (d->sink) d->request.sink->close(d->sink);
     if (d->dead_letters) letters->close(d->dead_letters);
     if (d->incidents) d->request.incidents->close(d->incidents);
+    driver_transaction_close(d);
     if (d->codec) d->codec_type->close(d->codec);
     if (d->sink_codec) d->sink_codec_type->close(d->sink_codec);
     if (d->context_codec) d->request.context_codec->close(d->context_codec);

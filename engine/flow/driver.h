@@ -3,7 +3,9 @@
  *
  * Guarantee at_least_once: a checkpoint is written when all results before it have been confirmed by the sink, and the
  * group's offset is committed after the checkpoint.  After a crash it goes on exactly at the checkpoint; results written
- * since then are written again, byte-equal. */
+ * since then are written again, byte-equal.
+ *
+ * Guarantee exactly_once (a transactor is given): driver_transaction.c. */
 #ifndef ENGINE_FLOW_DRIVER_H
 #define ENGINE_FLOW_DRIVER_H
 
@@ -14,6 +16,7 @@
 #include "engine/flow/lane.h"
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
+#include "engine/flow/transaction.h"
 
 enum driver_state {
     DRIVER_STATE_KEPT,   /* the pipeline's own state directory, locked */
@@ -25,6 +28,8 @@ struct driver_stats {
     int64_t set_aside; /* state files that failed their checks when they were opened */
     int64_t late, duplicates, updates, refused, waits; /* waits: turns that stood still for a candidate */
     int64_t partitions;
+    int64_t transactions, transactions_failed,
+        restarts; /* exactly_once: committed; given up; partitions begun anew */
     double seconds, grad_norm, loss;
     uint64_t model;
     /* CPU seconds of this thread by stage, when EDDY_STAGES is set in the environment; else 0 */
@@ -50,8 +55,10 @@ struct driver_request {
     struct window_set *gather;        /* training windows are copied there (lane.h); NULL = no */
     const struct eddy_sink *incidents; /* where incidents go as records of their own; NULL = nowhere */
     const void *incidents_settings;
-    bool incidents_apart;              /* results do not tell of incidents in full */
-    bool commit;                       /* commit positions to the source */
+    bool incidents_apart; /* results do not tell of incidents in full */
+    bool commit;          /* commit positions to the source */
+    const struct eddy_transactor
+        *transactor;                   /* exactly_once: sinks and positions go through it; NULL = at_least_once */
     bool forget_tombstones;            /* payload NULL: forget the key; else skip and count */
     int chunk;                         /* most records per poll; 0 = 1024 */
     bool experts;                      /* results tell of every expert (lane.h) */

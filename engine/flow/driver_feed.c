@@ -38,8 +38,8 @@ eddy_status driver_send(struct driver *d, const struct eddy_sink *type, void *si
                         const struct sink_message *messages, int n, struct eddy_error *err)
 {
     int sent = 0, stalls = 0;
-    eddy_status rc = EDDY_OK;
-    while (sent < n && !d->in_hand->gone) {
+    eddy_status rc = n > 0 ? driver_begin(d, err) : EDDY_OK;
+    while (rc >= 0 && sent < n && !d->in_hand->gone && !d->spoilt) {
         const int some = FAILPOINT_ARMED("half_sent") && sent == 0 ? (n + 1) / 2 : n - sent;
         rc = type->send(sink, messages + sent, some, err);
         if (rc < 0 && rc != EDDY_EAGAIN) break;
@@ -84,6 +84,7 @@ static eddy_status feed_dead_letter(struct driver *d, const struct eddy_record *
                                          .headers = headers,
                                          .n_headers = sizeof(headers) / sizeof(headers[0])};
     const struct eddy_sink *type = (const struct eddy_sink *)(const void *)d->settings->errors.dead_letter.part;
+    d->letters_ahead = true;
     return driver_send(d, type, d->dead_letters, &message, 1, err);
 }
 
@@ -231,20 +232,22 @@ static eddy_status feed_wait(struct driver *d, struct driver_lane *dl, struct ed
     int stalls = 0;
     d->stats.waits++;
     eddy_status rc = lane_wait(dl->lane, STALL_MS), served = EDDY_OK;
-    while (rc == EDDY_EAGAIN && served >= 0 && !dl->gone && !driver_stopping(d)) {
+    while (rc == EDDY_EAGAIN && served >= 0 && !dl->gone && !d->spoilt && !driver_stopping(d)) {
         served = feed_stall(d, &stalls, err);
+        if (served >= 0 && !d->letters_ahead) served = driver_transaction_tick(d, err);
         if (served >= 0 && !dl->gone) rc = lane_wait(dl->lane, STALL_MS);
     }
     eddy_status resumed = feed_go_on(d, stalls, err);
     if (served < 0) return served;
     if (resumed < 0) return resumed;
-    return dl->gone ? EDDY_OK : rc; /* EDDY_EAGAIN: told to stop; the windows are saved and trained again */
+    return dl->gone || d->spoilt ? EDDY_OK
+                                 : rc; /* EDDY_EAGAIN: told to stop; the windows are saved and trained again */
 }
 
 static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, double *cpu, struct eddy_error *err)
 {
     int done = 0, n_messages;
-    while (done < n && !dl->gone) {
+    while (done < n && !dl->gone && !d->spoilt) {
         struct lane_event *events = d->events + done;
         FAILPOINT("before_turn");
         eddy_status taken = lane_turn(dl->lane, events, n - done, d->results, err);
@@ -259,6 +262,7 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
         eddy_status rc = feed_encode(d, dl, events, taken, &n_messages, err);
         driver_stage(d, &d->stats.cpu_encode, cpu);
         FAILPOINT("before_send");
+        d->sending = true;
         if (rc >= 0 && d->sink) rc = driver_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
         FAILPOINT("after_send");
         if (rc >= 0) rc = driver_send_incidents(d, dl, events, taken, err);
@@ -267,6 +271,7 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
         if (rc < 0) return rc;
         FAILPOINT("before_lane_commit");
         if (!dl->gone) lane_commit(dl->lane);
+        if (!d->spoilt) d->sending = false;
         driver_stage(d, &d->stats.cpu_lane, cpu);
         done += taken;
     }
@@ -279,7 +284,7 @@ static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const st
     double cpu = 0;
     int n = 0;
     driver_stage(d, NULL, &cpu);
-    for (int i = 0; i < b->n && !dl->gone; i++) {
+    for (int i = 0; i < b->n && !dl->gone && !d->spoilt; i++) {
         if (b->records[i].offset < driver_next(dl)) continue; /* read again after a seek */
         d->stats.records++;
         eddy_status rc = feed_decode(d, dl, &b->records[i], n, &d->events[n], err);
@@ -302,11 +307,12 @@ eddy_status driver_feed(struct driver *d, const struct source_batch *batch, stru
 
     d->in_hand = dl;
     eddy_status rc = EDDY_OK;
-    for (int first = 0; first < batch->n && rc >= 0 && !dl->gone; first += d->chunk) {
+    for (int first = 0; first < batch->n && rc >= 0 && !dl->gone && !d->spoilt; first += d->chunk) {
         struct source_batch part = {dl, batch->n - first < d->chunk ? batch->n - first : d->chunk,
                                     batch->records + first};
         eddy_arena_reset(&d->arena);
         rc = feed_batch(d, dl, &part, err);
+        if (rc >= 0 && !d->spoilt) d->letters_ahead = false;
     }
     if (rc < 0 && dl->lane) lane_abort(dl->lane);
     d->in_hand = NULL;

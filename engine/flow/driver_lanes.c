@@ -12,8 +12,7 @@
 enum { REVOKE_DRAIN_MS = 5000, REVOKE_AGAIN_MS = 2000, TYPICAL_KEY_BYTES = 16 };
 enum { SLICE_ROWS = 512 /* that a checkpoint copies at once: a fraction of a millisecond */ };
 static const int64_t MS_NS = 1000000;
-#define SKIPPED_META "skipped"     /* next offset of a partition without a lane, as text */
-#define START_MARK   "eddy start=" /* in the metadata of a commit: the first offset that was ever folded */
+#define SKIPPED_META "skipped" /* next offset of a partition without a lane, as text */
 
 int64_t driver_next(const struct driver_lane *dl)
 {
@@ -121,8 +120,8 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
                          "(state.missing: rebuild makes it anew from the topic)",
                          p->topic, (int)p->partition, p->committed, dl->path);
     dl->next = p->low;
-    if (strncmp(p->metadata, START_MARK, strlen(START_MARK)) == 0) {
-        int64_t start = strtoll(p->metadata + strlen(START_MARK), NULL, 10);
+    if (strncmp(p->metadata, DRIVER_START_MARK, strlen(DRIVER_START_MARK)) == 0) {
+        int64_t start = strtoll(p->metadata + strlen(DRIVER_START_MARK), NULL, 10);
         if (start > dl->next) dl->next = start;
         eddy_status rc = start < p->low ? assign_gap(d, dl, p, start, err) : EDDY_OK;
         if (rc < 0) return rc;
@@ -264,7 +263,8 @@ int64_t driver_assign(void *context, const struct source_partition *p, void **ta
     int place = d->n_lanes++;
     for (; place > 0 && assign_order(d->lanes[place - 1], p) > 0; place--) d->lanes[place] = d->lanes[place - 1];
     d->lanes[place] = dl;
-    *dl = (struct driver_lane){.partition = p->partition, .committed = -1, .skipped = -1};
+    *dl = (struct driver_lane){
+        .partition = p->partition, .committed = d->transaction ? p->committed : -1, .skipped = -1};
 
     eddy_status rc = assign_open(d, dl, p, err);
     if (rc < 0) {
@@ -328,15 +328,16 @@ static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *
 static eddy_status driver_commit_positions(struct driver *d, struct driver_lane *only, struct eddy_error *err)
 {
     if (!d->request.commit || !d->request.source->commit || !d->source) return EDDY_OK;
+    if (d->transaction)
+        return d->request.source->commit(d->source, NULL, 0, err); /* what the source itself has due */
     eddy_status rc = EDDY_OK;
     for (int i = 0; i < d->n_lanes && rc >= 0; i++) {
         struct driver_lane *dl = d->lanes[i];
         int64_t next = driver_saved(dl);
         if ((only && dl != only) || next < 0 || next == dl->committed || next < dl->emit_from) continue;
-        char metadata[64];
-        (void)snprintf(metadata, sizeof(metadata), START_MARK "%" PRId64,
+        (void)snprintf(dl->metadata, sizeof(dl->metadata), DRIVER_START_MARK "%" PRId64,
                        dl->lane ? lane_start(dl->lane) : dl->started);
-        const struct source_position at = {dl, dl->topic, dl->partition, next, metadata};
+        const struct source_position at = {dl, dl->topic, dl->partition, next, dl->metadata};
         rc = d->request.source->commit(d->source, &at, 1, err);
         if (rc >= 0) dl->committed = next;
     }
@@ -449,8 +450,9 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
              lost ? ", lost" : "");
     FAILPOINT("before_revoke");
     if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
-    if (!lost && driver_saved(dl) != driver_next(dl)) {
-        rc = driver_drain(d, revoke_patience_ms(d), err);
+    if (lost && d->began) driver_spoil(d, "the group has taken partitions away");
+    if (!lost && !d->spoilt && driver_saved(dl) != driver_next(dl)) {
+        rc = d->transaction ? driver_settle(d, err) : driver_drain(d, revoke_patience_ms(d), err);
         if (rc >= 0) rc = driver_checkpoint_lane(d, dl, err);
         if (rc >= 0) rc = driver_commit_positions(d, dl, err);
         if (rc == EDDY_EAGAIN) {

@@ -18,7 +18,8 @@ struct driver_lane {
     int64_t skipped;   /* while there is no lane: the next offset that was saved; -1 = none */
     int64_t started;   /* where it began when it was assigned */
     int64_t emit_from; /* results before this are silent: they were written before the state was rebuilt */
-    int64_t committed; /* last position handed to the source; -1 = none */
+    int64_t committed; /* last position handed to the source, or committed in a transaction; -1 = none */
+    char metadata[64]; /* of that position */
     bool saving;       /* a checkpoint is being written; its position has not been committed */
     bool gone;         /* revoked; freed when no batch of it is in hand */
 };
@@ -33,6 +34,15 @@ struct driver {
     struct storage *storage; /* NULL: state that nobody keeps is written on the loop's thread */
     struct store_lock *lock;
     char *scratch_path;
+    char instance[STORE_INSTANCE_DIGITS + 16]; /* the name of this process and worker; "" = none */
+
+    void *transaction;  /* of request.transactor; NULL = at_least_once */
+    bool began;         /* it is open */
+    bool sending;       /* results of a turn that is not over may be in it, or with the sink */
+    bool letters_ahead; /* the same of dead letters of the batch in hand */
+    bool spoilt;        /* it cannot be committed, and the lanes are ahead of it: driver_restart() */
+    int failures;       /* transactions in a row that came to nothing */
+    int64_t failed_ns, commit_due_ns;
     const char *state_path;
 
     struct driver_lane **lanes; /* in order of topic and partition */
@@ -61,6 +71,9 @@ struct driver {
     bool stages;
     struct driver_stats stats; /* totals; of lanes that left as well */
 };
+
+/* In the metadata of a commit: the first offset that was ever folded. */
+#define DRIVER_START_MARK "eddy start="
 
 /* driver.c */
 int64_t driver_clock_ns(void); /* monotonic */
@@ -96,6 +109,17 @@ eddy_status driver_send(struct driver *, const struct eddy_sink *, void *sink, c
 int driver_break_outputs(struct driver *, int n); /* spoils the n messages in hand; how many there are then */
 void driver_break_commit(struct driver *, struct driver_lane *,
                          int64_t next); /* an offset whose results are not sent */
+/* driver_transaction.c: nothing without a transactor */
+eddy_status driver_transaction_open(struct driver *, struct eddy_error *);
+void driver_transaction_close(struct driver *);
+eddy_status driver_begin(struct driver *, struct eddy_error *); /* before anything is sent */
+/* Commits what is open, with the positions of all lanes.  EDDY_EAGAIN: it is spoilt. */
+eddy_status driver_settle(struct driver *, struct eddy_error *);
+eddy_status driver_transaction_tick(struct driver *, struct eddy_error *);
+void driver_spoil(struct driver *, const char *why);
+/* After it was spoilt, between turns; EDDY_EAGAIN when told to stop meanwhile. */
+eddy_status driver_restart(struct driver *, struct eddy_error *);
+int driver_patience_ms(const struct driver *, int most_ms);
 
 /* driver_incidents.c */
 eddy_status driver_open_incidents(struct driver *, struct eddy_error *);

@@ -29,7 +29,8 @@ struct sink_request {
     const struct eddy_choice *source; /* a Kafka sink without properties of its own takes the source's */
     int co_partitioned;               /* results keep their input's partition (dead letters do not): checked early */
     int worker, workers;              /* which of how many side by side in this process; workers 0 or 1: one alone */
-    int columns;                      /* a file that ends in .csv is written as columns by the CSV codec */
+    void *transaction; /* what eddy_transactor.open() gave (transaction.h): write inside it; NULL = none */
+    int columns;       /* a file that ends in .csv is written as columns by the CSV codec */
 };
 
 struct eddy_sink {

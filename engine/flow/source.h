@@ -45,7 +45,8 @@ struct source_position {
 };
 
 struct source_request {
-    const char *name; /* settings.name: group.id and client.id derive from it */
+    const char *name;     /* settings.name: group.id and client.id derive from it */
+    const char *instance; /* a name of this process and worker that outlives restarts; NULL = none */
     const struct eddy_limits *limits;
     struct source_listener listener;
     int worker, workers; /* which of how many sources side by side in this process; workers 0 or 1: one alone */
@@ -66,6 +67,9 @@ struct eddy_source {
     eddy_status (*resume)(void *source, void *tag, struct eddy_error *);
     /* Asynchronous; failures are logged and repeated with the next commit.  NULL = positions are not kept outside. */
     eddy_status (*commit)(void *source, const struct source_position *, int n, struct eddy_error *);
+    /* Revokes all partitions through the listener as lost and assigns them again, now or from a later poll() or serve(),
+     * with the position that the group knows by then.  NULL = cannot. */
+    eddy_status (*restart)(void *source, struct eddy_error *);
     bool (*ended)(void *source); /* files and bounded replays: everything has been delivered */
     /* Revokes everything through the listener, then frees.  NULL is fine. */
     void (*close)(void *source);

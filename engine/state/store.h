@@ -46,6 +46,12 @@ struct stored_row {
 struct store_lock;
 eddy_status store_lock_open(const char *state_path, const char *name, struct store_lock **, struct eddy_error *);
 void store_lock_close(struct store_lock *);
+
+/* A name of this pipeline's instance, drawn at the first call and kept in <state_path>/<name>/instance, so that brokers
+ * know the process again.  The caller holds the lock. */
+enum { STORE_INSTANCE_DIGITS = 16 };
+eddy_status store_instance(const char *state_path, const char *name, char out[STORE_INSTANCE_DIGITS + 1],
+                           struct eddy_error *);
 /* The file of a partition: <state.path>/<name>/<topic>-<partition>.db, topic escaped for the file system.  malloc'ed. */
 char *store_path(const char *state_path, const struct store_identity *);
 /* Calls back for every state file of a pipeline, in order of path. */

@@ -95,7 +95,7 @@ Test(options, several_errors_come_in_one_go_with_their_lines)
             "or "
             "1GiB",
             "configuration:13: workers: unknown option; known: name, seed, source, codec, forecast, detect, train, "
-            "state, sink, errors, limits, late, guarantee, kernel, plugins"));
+            "state, sink, errors, limits, late, guarantee, commit_interval, plugins"));
 }
 
 Test(options, missing_required_options_are_named_with_their_meaning)

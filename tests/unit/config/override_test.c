@@ -121,7 +121,7 @@ Test(override, errors_name_the_override_in_place_of_a_line)
         SET("train.evry=5", "workers=2", "train.window=1", "forecast.network.layers.0.gru.unit=4",
             "state.path=", "codec={json: {key: ts}}"),
         ERRORS("--set workers=...: workers: unknown option; known: name, seed, source, codec, forecast, detect, "
-               "train, state, sink, errors, limits, late, guarantee, kernel, plugins",
+               "train, state, sink, errors, limits, late, guarantee, commit_interval, plugins",
                "--set codec=...: codec.json: key and time are the same field \"ts\"",
                "--set forecast.network.layers.0.gru.unit=...: forecast.network.layers.0.gru.unit: unknown "
                "option (did you mean \"units\"?)",
