@@ -28,7 +28,8 @@ create_topic sensors.scored 2
 create_topic sensors.dlq 1
 check "and an output with too few partitions" says 78 "sensors.scored has 2 partitions" check $config --connect
 create_topic wide.scored 3
-args=("$config" --set sink.kafka.topic=wide.scored --set state.checkpoint=300ms)
+args=("$config" --set sink.kafka.topic=wide.scored --set state.checkpoint=300ms
+    --set source.kafka.properties.session.timeout.ms=6000) # reset waits for the session of a stopped process
 check "and explains what is right" says 0 "sensors (source): 3 partitions" check "${args[@]}" --connect
 check "and the group" grep -q "group      sensors: 0 members" "$scratch/out"
 check "and tells programs" says 0 '"topics":\[{"topic":"sensors","role":"source","partitions":3},.*"group_members":0}' check "${args[@]}" --connect --json
