@@ -110,7 +110,7 @@ struct eddy_driver {
 
 struct eddy_incident {
     char id[EDDY_INCIDENT_ID]; /* 16 hexadecimal digits: of key, kind, and the event that opened it */
-    const char *kind;          /* "anomaly", or one of a detector's own */
+    const char *kind;          /* one of a detector's own, or what fault the score saw; "anomaly": nobody knows */
     int state;                 /* enum eddy_incident_state */
     bool new_normal;           /* closed because it has lasted too long to be a fault */
     int repeats;               /* alerts that opened it again soon after it had closed */
@@ -157,6 +157,7 @@ struct eddy_result {
     size_t label_len;
     bool label_only; /* a late label, not an event: numbers are NaN or 0, and only the classes mean something */
     struct eddy_experts experts;
+    const char *fault;    /* what kind of fault the score speaks of; NULL = none, or nobody knows */
     const char *incident; /* id of the incident that is open for the key after this event; NULL = none */
     int n_incidents;
     const struct eddy_incident *incidents; /* [n_incidents] what there is to tell of incidents at this event */

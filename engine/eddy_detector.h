@@ -39,8 +39,9 @@ struct eddy_verdict {
     float *attribution; /* [n_values] parts of the evidence, >= 0, any scale; all 0 on entry */
     double support;     /* how near its alarm this detector is without any refractory period, 1 = there; NaN on entry:
                            it does not say */
-    uint32_t holds; /* bit i: kinds[i] holds at this event, so an incident of that kind is open; 0 on entry.  It is
+    uint32_t holds;    /* bit i: kinds[i] holds at this event, so an incident of that kind is open; 0 on entry.  It is
                            the detector that decides when it begins and ends; nothing opens in the warm-up */
+    const char *fault; /* what speaks, one of the detector's `faults`; NULL on entry: it does not say */
 };
 
 struct eddy_detector {
@@ -53,6 +54,9 @@ struct eddy_detector {
     /* Names of incidents of its own, NULL-terminated, at most EDDY_MAX_KINDS; NULL = none.  A kind may hold while score
      * and evidence stay 0: such a detector opens incidents without alarming. */
     const char *const *kinds;
+    /* The kinds of fault that it can tell apart, NULL-terminated, at most EDDY_MAX_KINDS; NULL = none.  An incident that its
+     * score opens is told as one of that kind. */
+    const char *const *faults;
 };
 
 #ifdef __cplusplus

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "engine/flow/lane_store.h"
+#include "engine/flow/plan.h"
 #include "engine/state/export.h"
 #include "plugin/commands.h"
+#include "plugin/schema.h"
 #include "plugin/state_view.h"
 #include "plugin/stored_files.h"
 
@@ -58,6 +60,18 @@ static eddy_status do_list(struct state_work *w, struct eddy_error *err)
     return rc == EDDY_EAGAIN && w->args->limit > 0 && w->found >= w->args->limit ? EDDY_OK : rc;
 }
 
+/* What the configuration makes of this partition's values; NULL when it does not fit them: state can be shown all the same. */
+static struct plan *show_plan(struct state_work *w)
+{
+    struct schema_names names = {0};
+    struct plan *plan = NULL;
+    struct eddy_error why;
+    eddy_status rc = schema_from_store(&names, w->store, &why);
+    if (rc >= 0) rc = plan_open(w->settings, &names.schema, &plan, &why);
+    schema_free(&names);
+    return rc >= 0 ? plan : NULL;
+}
+
 static eddy_status do_show(struct state_work *w, struct eddy_error *err)
 {
     struct stored_row row;
@@ -66,15 +80,17 @@ static eddy_status do_show(struct state_work *w, struct eddy_error *err)
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;
     if (rc < 0) return rc;
     w->found++;
+    struct plan *plan = show_plan(w);
     rc = lane_stored_layout(w->store, &layout, err);
     /* The layout was read with a call of its own, so the row is fetched again. */
     if (rc >= 0) rc = store_get_row(w->store, w->word, strlen(w->word), &row, err);
     if (rc >= 0 && row.row_bytes != layout.row_bytes)
         rc = eddy_fail(err, EDDY_ECORRUPT, "state %s: key %s has %zu bytes, the directory says %zu", w->file->path,
                        w->word, row.row_bytes, layout.row_bytes);
-    if (rc >= 0 && w->args->json) state_view_row_json(&w->file->identity, &layout, &row, &w->json);
-    if (rc >= 0 && !w->args->json) state_view_row(&w->file->identity, &layout, &row, stdout);
+    if (rc >= 0 && w->args->json) state_view_row_json(&w->file->identity, plan, &layout, &row, &w->json);
+    if (rc >= 0 && !w->args->json) state_view_row(&w->file->identity, plan, &layout, &row, stdout);
     row_layout_free(&layout);
+    plan_close(plan);
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "connectors/codec/timestamp.h"
+#include "plugin/state_incidents.h"
 
 enum { NUMBERS_SHOWN = 8 };
 
@@ -106,22 +107,26 @@ static void view_section_json(const struct section *s, const unsigned char *row,
     json_close(j, '}');
 }
 
-void state_view_row(const struct store_identity *id, const struct row_layout *layout, const struct stored_row *row,
-                    FILE *out)
+void state_view_row(const struct store_identity *id, const struct plan *plan, const struct row_layout *layout,
+                    const struct stored_row *row, FILE *out)
 {
     char time[TIMESTAMP_MAX + 1];
     fprintf(out, "topic        %s\npartition    %d\nkey          ", id->topic, id->partition);
     view_key(row->key, row->key_len, out);
     fprintf(out, "\nevents       %lld\nlast event   %s\nnext offset  %lld\nrow          %zu bytes\n",
             (long long)row->count, view_time(row->time_ns, time), (long long)row->next_off, row->row_bytes);
-    for (int i = 0; i < layout->n; i++) view_section(&layout->sections[i], row->row, out);
+    const bool told = state_incidents(plan, layout, row, out);
+    for (int i = 0; i < layout->n; i++)
+        if (!told || strcmp(layout->sections[i].name, "incidents") != 0)
+            view_section(&layout->sections[i], row->row, out);
 }
 
-void state_view_row_json(const struct store_identity *id, const struct row_layout *layout,
+void state_view_row_json(const struct store_identity *id, const struct plan *plan, const struct row_layout *layout,
                          const struct stored_row *row, struct json_out *j)
 {
     json_open(j, NULL, '{');
     view_members_json(id, row, j);
+    (void)state_incidents_json(plan, layout, row, j);
     json_open(j, "sections", '{');
     for (int i = 0; i < layout->n; i++) view_section_json(&layout->sections[i], row->row, j);
     json_close(j, '}');

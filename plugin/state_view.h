@@ -10,9 +10,12 @@
 void state_view_line(const struct store_identity *, const struct stored_row *, FILE *out);
 void state_view_line_json(const struct store_identity *, const struct stored_row *, struct json_out *);
 
-/* All of one row.  The text shows the first numbers of each section, the JSON all of them. */
-void state_view_row(const struct store_identity *, const struct row_layout *, const struct stored_row *, FILE *out);
-void state_view_row_json(const struct store_identity *, const struct row_layout *, const struct stored_row *,
-                         struct json_out *);
+/* All of one row.  The text shows incidents, and the first numbers of each other section; the JSON incidents and all
+ * numbers.  `plan`: of the configuration, says what incidents mean; NULL = not known. */
+struct plan;
+void state_view_row(const struct store_identity *, const struct plan *, const struct row_layout *,
+                    const struct stored_row *, FILE *out);
+void state_view_row_json(const struct store_identity *, const struct plan *, const struct row_layout *,
+                         const struct stored_row *, struct json_out *);
 
 #endif

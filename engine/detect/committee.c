@@ -8,7 +8,10 @@
  *     k         = limit x limits x threshold / .4           so that detect.threshold moves all detectors; stuck and miss: limit
  *     evidence  = threshold x the largest strength, at most 1; score: the same, 0 while mute
  *     support   = the largest r / k: how nearly the committee would speak, whatever it has said before
- * low48, lowmax, calm and stuck speak once in an episode, which ends when they have been within their limits for 48 rows.
+ * low48, lowmax, calm and stuck speak once in an episode, which begins with an alarm outside the mute and ends when they have been within
+ * their limits for 48 rows: what is still so when the mute ends is told then.
+ * The fault that is told is the kind of the loudest value's speaker; where stuck or miss speak it is theirs, for a frozen
+ * value is also a quiet one.
  * The key's evidence is that of its most conspicuous value; the values' own evidence is the attribution.
  * A value is silent for its first `warmup` rows.  Missing values count as rows: that they are missing is a fault too. */
 #include "engine/detect/committee.h"
@@ -56,7 +59,10 @@ struct committee_opinion {
     double support, strength; /* see above */
     double loudest;           /* largest r / k of those that speak */
     int speaker;              /* -1: nobody */
+    int counts;               /* who speaks of what can be counted; -1: nobody */
 };
+
+static const struct committee_opinion COMMITTEE_SILENT = {.speaker = -1, .counts = -1};
 
 static bool committee_has(const struct committee_settings *s, const char *name)
 {
@@ -69,15 +75,21 @@ static bool committee_has(const struct committee_settings *s, const char *name)
 static void committee_hear(struct committee_opinion *o, int m, double ratio, double strength)
 {
     o->strength = fmax(o->strength, strength);
-    if (strength < 1 || ratio <= o->loudest) return;
+    if (strength < 1) return;
+    if (!committee_members[m].scalable) o->counts = m;
+    if (ratio <= o->loudest) return;
     o->loudest = ratio;
     o->speaker = m;
 }
 
+/* All of committee_members[].kind. */
+static const char *const faults[] = {"spike",  "variance", "quiet",   "drift", "level_shift",
+                                     "rhythm", "stuck",    "dropout", NULL};
+
 static struct committee_opinion committee_ask(const struct committee_settings *s, struct committee_value *v,
-                                              const struct committee_event *in, double limits)
+                                              const struct committee_event *in, double limits, bool mute)
 {
-    struct committee_opinion o = {.speaker = -1}, quiet = {.speaker = -1};
+    struct committee_opinion o = COMMITTEE_SILENT, quiet = COMMITTEE_SILENT;
     bool over = false;
     for (int m = 0; m < COMMITTEE_MEMBERS; m++) {
         const struct committee_member *member = &committee_members[m];
@@ -92,24 +104,26 @@ static struct committee_opinion committee_ask(const struct committee_settings *s
     v->quiet_for = over ? 0 : v->quiet_for < INT32_MAX ? v->quiet_for + 1 : v->quiet_for;
     if (v->quiet_for > EPISODE_QUIET) v->episode = 0;
     if (v->episode) return o;
-    v->episode = quiet.strength >= 1;
+    v->episode = quiet.strength >= 1 && !mute;
     o.strength = fmax(o.strength, quiet.strength);
     if (o.speaker < 0) o.speaker = quiet.speaker;
+    if (quiet.counts >= 0) o.counts = quiet.counts;
     return o;
 }
 
 static struct committee_opinion committee_value(const struct committee_settings *s, struct committee_value *v,
-                                                const struct eddy_evidence *in, int value)
+                                                const struct eddy_evidence *in, int value, bool mute)
 {
     struct committee_event event;
-    if (!committee_begin(v, in->x[value], &in->season, &event)) return (struct committee_opinion){.speaker = -1};
+    if (!committee_begin(v, in->x[value], &in->season, &event)) return COMMITTEE_SILENT;
     if (!event.missing) committee_foresee(v, &event);
     committee_windows(v, &event);
-    const struct committee_opinion o = committee_ask(s, v, &event, s->limits * in->threshold / USUAL_THRESHOLD);
+    const struct committee_opinion o = committee_ask(s, v, &event, s->limits * in->threshold / USUAL_THRESHOLD, mute);
     committee_learn(v, &event);
     const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;
-    if (v->n < warmup) return (struct committee_opinion){.support = o.support, .speaker = -1};
-    return o;
+    struct committee_opinion young = COMMITTEE_SILENT;
+    young.support = o.support;
+    return v->n < warmup ? young : o;
 }
 
 static void committee_judge(const void *settings, void *state, const struct eddy_evidence *in,
@@ -119,18 +133,22 @@ static void committee_judge(const void *settings, void *state, const struct eddy
     struct committee_key *key = state;
     struct committee_value *values = (struct committee_value *)(void *)(key + 1);
     const bool mute = in->count < key->muted_until;
+    double loudest = 0;
     bool alarm = false;
 
     out->evidence = out->support = 0;
     for (int i = 0; i < in->n_values; i++) {
-        const struct committee_opinion o = committee_value(s, &values[i], in, i);
+        const struct committee_opinion o = committee_value(s, &values[i], in, i, mute);
         const double evidence = fmin(1, fmax(0, in->threshold * o.strength));
         out->attribution[i] = (float)evidence;
         out->evidence = fmax(out->evidence, evidence);
         out->support = fmax(out->support, o.support);
         if (o.speaker < 0 || mute || in->warmup) continue;
         values[i].bump[o.speaker] += 1;
+        if (alarm && evidence <= loudest) continue;
         alarm = true;
+        loudest = evidence;
+        out->fault = committee_members[o.counts >= 0 ? o.counts : o.speaker].kind;
     }
     out->score = mute ? 0 : out->evidence;
     if (alarm) key->muted_until = in->count + 1 + s->mute;
@@ -161,4 +179,5 @@ const struct eddy_detector detector_committee = {
     .state_version = 2,
     .state_bytes = committee_state_bytes,
     .judge = committee_judge,
+    .faults = faults,
 };

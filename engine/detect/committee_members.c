@@ -143,7 +143,7 @@ const struct committee_member committee_members[COMMITTEE_MEMBERS] = {
     {"lowmax", "quiet", 21.2, true, true, 5, member_lowmax},
     {"rough", "variance", 6.737, true, false, 6, member_rough},
     {"cusum", "drift", 4.667, true, false, 7, member_cusum},
-    {"level", "shift", 3.516, true, false, 8, member_level},
+    {"level", "level_shift", 3.516, true, false, 8, member_level},
     {"phase", "rhythm", 3.281, true, false, 9, member_phase},
     {"calm", "quiet", 5.853, true, true, 10, member_calm},
     {"stuck", "stuck", 1.5, false, true, -1, member_stuck},

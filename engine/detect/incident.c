@@ -20,16 +20,24 @@ static bool incident_held(const struct incident *in, const struct incident_setti
 static struct incident_step incident_open(struct incident *in, const struct incident_settings *s,
                                           const struct incident_event *e)
 {
-    const bool again = in->id != 0 && in->since < (uint64_t)s->repeat && !in->accepted;
+    const uint8_t heard = in->heard;
+    const bool other = in->fault != 0 && heard != 0 && in->fault != heard;
+    const bool again = in->id != 0 && in->since < (uint64_t)s->repeat && !in->accepted && !other;
     if (again) {
         in->repeats = incident_count(in->repeats);
         in->events = in->events < UINT32_MAX - in->since ? in->events + in->since : UINT32_MAX;
     } else {
-        *in = (struct incident){.id = e->id, .start_ns = e->time_ns, .last_ns = e->time_ns};
+        *in = (struct incident){
+            .id = e->id,
+            .start_ns = e->time_ns,
+            .last_ns = e->time_ns,
+        };
     }
+    if (in->fault == 0) in->fault = heard;
     in->events = incident_count(in->events);
     in->open = 1;
     in->quiet = in->loud = in->since = 0;
+    in->heard = 0;
     in->alerted = in->accepted = 0;
     in->told_ns = e->time_ns;
     if (e->time_ns > in->last_ns) in->last_ns = e->time_ns;
@@ -71,7 +79,9 @@ struct incident_step incident_judge(struct incident *in, const struct incident_s
                                     const struct incident_event *e)
 {
     const bool belongs = e->alert || e->evidence >= s->hysteresis * e->threshold;
+    const uint8_t fault = e->alert ? e->fault : 0;
     if (in->open) {
+        if (fault != 0 && (in->fault == 0 || e->evidence >= in->peak)) in->fault = fault;
         struct incident_step step = incident_go_on(in, s, e, belongs);
         if (in->quiet >= (uint64_t)s->quiet && !incident_held(in, s, e->time_ns))
             return incident_close(in, INCIDENT_CLOSED);
@@ -90,6 +100,7 @@ struct incident_step incident_judge(struct incident *in, const struct incident_s
     const bool loud = e->alert || e->evidence >= e->threshold;
     in->loud = loud ? incident_count(in->loud) : 0;
     in->alerted = loud && (in->alerted || e->alert);
+    in->heard = !loud ? 0 : in->heard ? in->heard : fault;
     if (in->alerted && in->loud >= (uint64_t)s->min_count) return incident_open(in, s, e);
     return (struct incident_step){INCIDENT_SAME, false, false};
 }

@@ -4,7 +4,9 @@
  *     opens     at an alert, when e >= T for min_count events in a row, the alert among them
  *     belongs   e >= h T: such an event keeps it open
  *     closes    after `quiet` events in a row that do not belong, and no sooner than `hold` after the last that did
- *     repeats   an alert within `repeat` events of the closing opens the same incident again: its id and start stay
+ *     repeats   an alert within `repeat` events of the closing opens the same incident again: its id and start stay;
+ *               one that is known to be of another kind of fault opens another
+ *     fault     of the alert that opened it, then of each that knows and is no less than the peak so far
  *     accepted  open for more than `accept` events it is the new normal: it closes, and nothing opens before `quiet`
  *               events in a row did not belong
  * A kind whose detector decides by itself opens and closes as that says; repeats hold for it too.
@@ -25,10 +27,14 @@ struct incident {
     uint32_t quiet;                              /* events in a row that do not belong */
     uint32_t since;                              /* events since it closed */
     uint32_t loud;                               /* events in a row with e >= T, while closed */
-    uint8_t open, alerted, accepted, n_drivers;
+    /* Kinds of fault by a number of the caller's, 0 = unknown: its own, and of the first alert in the loud row. */
+    uint8_t fault, heard, n_drivers;
+    unsigned open : 1, alerted : 1, accepted : 1;
 };
 
 /* Behind it in the row, [n_drivers]: what drove it at its peak. */
+enum { INCIDENT_FAULTS = 256 };
+
 struct incident_driver {
     int32_t value; /* index in the schema */
     float share;
@@ -41,7 +47,8 @@ struct incident_event {
     int64_t time_ns;
     double evidence, threshold;
     bool alert;
-    uint64_t id; /* what an incident that opens here is called; not 0 */
+    uint8_t fault; /* of the alert; 0 = unknown */
+    uint64_t id;   /* what an incident that opens here is called; not 0 */
 };
 struct incident_step {
     enum incident_change change;

@@ -2,12 +2,14 @@
  *
  * Row      at_incidents: [n_kinds], each a struct incident followed by what drove it at its peak,
  *          [n_drivers] struct incident_driver.
+ * Kinds    what the score opens is told as the fault that it speaks of (incident.h), "anomaly" until it knows.
  * Ids      a hash of key, kind, the count of the key's events and the time: the same live and replayed, and in
  *          whatever topic or file the events lie. */
 #include <math.h>
 #include <string.h>
 
 #include "engine/flow/lane_private.h"
+#include "engine/flow/lane_store.h"
 
 static struct incident *incident_of(const struct plan *p, const struct key_row *r, int kind)
 {
@@ -47,29 +49,49 @@ void lane_incident_id(uint64_t id, char out[EDDY_INCIDENT_ID])
     out[EDDY_INCIDENT_ID - 1] = 0;
 }
 
-/* Adds what there is to tell of a kind to the event's result. */
-static void incident_tell(struct lane *l, const struct incident *in, int kind, const struct incident_step *step,
-                          struct eddy_result *out)
+/* What the row says of an incident of a kind. */
+static void incident_describe(const struct plan *p, const struct incident *in, int kind, struct eddy_incident *to)
 {
-    struct eddy_incident *to = (struct eddy_incident *)(uintptr_t)out->incidents + out->n_incidents++;
     const struct incident_driver *drivers = (const struct incident_driver *)(const void *)(in + 1);
-    const bool opened = step->change == INCIDENT_OPENED || step->change == INCIDENT_REOPENED;
-    *to = (struct eddy_incident){.kind = l->plan->kinds[kind],
-                                 .state = opened     ? EDDY_INCIDENT_OPEN
-                                          : in->open ? EDDY_INCIDENT_ONGOING
-                                                     : EDDY_INCIDENT_CLOSED,
-                                 .new_normal = step->change == INCIDENT_ACCEPTED,
+    const bool named = kind == 0 && in->fault > 0 && (int)in->fault < p->n_faults;
+    *to = (struct eddy_incident){.kind = named ? p->faults[in->fault] : p->kinds[kind],
+                                 .state = in->open ? EDDY_INCIDENT_ONGOING : EDDY_INCIDENT_CLOSED,
                                  .repeats = in->repeats > INT32_MAX ? INT32_MAX : (int)in->repeats,
                                  .start_ns = in->start_ns,
                                  .end_ns = in->last_ns,
                                  .peak_ns = in->peak_ns,
                                  .peak = in->peak > 0 ? in->peak : NAN,
                                  .events = in->events,
-                                 .n_drivers = in->n_drivers};
+                                 .n_drivers = (int)in->n_drivers};
     lane_incident_id(in->id, to->id);
-    for (int i = 0; i < in->n_drivers; i++)
+    for (int i = 0; i < to->n_drivers; i++)
         to->drivers[i] = (struct eddy_driver){drivers[i].value, (double)drivers[i].share, drivers[i].y,
                                               drivers[i].yhat,  drivers[i].yhat_lower,    drivers[i].yhat_upper};
+}
+
+/* Adds what there is to tell of a kind to the event's result. */
+static void incident_tell(struct lane *l, const struct incident *in, int kind, const struct incident_step *step,
+                          struct eddy_result *out)
+{
+    struct eddy_incident *to = (struct eddy_incident *)(uintptr_t)out->incidents + out->n_incidents++;
+    incident_describe(l->plan, in, kind, to);
+    if (step->change == INCIDENT_OPENED || step->change == INCIDENT_REOPENED) to->state = EDDY_INCIDENT_OPEN;
+    to->new_normal = step->change == INCIDENT_ACCEPTED;
+}
+
+bool lane_stored_incident(const struct plan *p, const unsigned char *section, int kind, struct eddy_incident *out)
+{
+    struct {
+        struct incident incident;
+        struct incident_driver drivers[EDDY_INCIDENT_DRIVERS];
+    } in = {0};
+    memcpy(&in, section + (size_t)kind * p->incident_bytes, p->incident_bytes);
+    if (in.incident.id == 0 || (int)in.incident.n_drivers > p->n_drivers) return false;
+    for (int i = 0; i < (int)in.incident.n_drivers; i++)
+        if (in.drivers[i].value < 0 || in.drivers[i].value >= p->n_values) return false;
+    incident_describe(p, &in.incident, kind, out);
+    out->new_normal = in.incident.accepted;
+    return true;
 }
 
 /* What a step of the state machine means for the key's row and for the result. */
@@ -101,6 +123,14 @@ void lane_incident_kinds(struct lane *l, const struct plan_judge *j, const struc
     }
 }
 
+/* Its number in the plan; 0 = unknown. */
+static uint8_t incident_fault(const struct plan *p, const char *name)
+{
+    for (int i = 1; name && i < p->n_faults; i++)
+        if (strcmp(p->faults[i], name) == 0) return (uint8_t)i;
+    return 0;
+}
+
 void lane_incident(struct lane *l, const struct key_row *r, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
@@ -111,6 +141,7 @@ void lane_incident(struct lane *l, const struct key_row *r, struct eddy_result *
                                      .evidence = evidence,
                                      .threshold = threshold,
                                      .alert = out->anomaly,
+                                     .fault = incident_fault(p, out->fault),
                                      .id = may_open ? incident_id(p, r, 0, out->time_ns) : 1};
     incident_take(l, in, 0, incident_judge(in, &p->settings->detect.incidents, &e), out->attribution, out);
 }

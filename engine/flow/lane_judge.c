@@ -4,12 +4,13 @@
 
 #include "engine/flow/lane_private.h"
 
-/* One detector's verdict, taken into the result. */
+/* One detector's verdict, taken into the result.  The first in the list that alarms and knows names the fault. */
 static void judge_count(const struct lane *l, const struct eddy_verdict *verdict, struct eddy_result *out)
 {
     float *attribution = (float *)(uintptr_t)out->attribution;
     const double score = verdict->score > 1 ? 1 : verdict->score;
     const double evidence = verdict->evidence > 1 ? 1 : verdict->evidence;
+    if (!out->fault && score >= l->plan->settings->detect.threshold) out->fault = verdict->fault;
     if (score > out->score) out->score = score;
     if (evidence > out->evidence) out->evidence = evidence;
     if (!(score > 0) && !(evidence > 0)) return; /* it opens incidents of its own at most */

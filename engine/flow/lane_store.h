@@ -34,6 +34,11 @@ eddy_status lane_stored_layout(struct store *, struct row_layout *, struct eddy_
 struct weights;
 eddy_status lane_stored_adopt(struct store *, int64_t keep, const struct weights *, uint64_t origin,
                               struct eddy_error *);
+/* The incident of a kind out of the section "incidents" of a stored row, which must be that of the plan: its version and
+ * bytes; false when there has been none yet.  The last one stays there after it has closed. */
+struct plan;
+struct eddy_incident;
+bool lane_stored_incident(const struct plan *, const unsigned char *section, int kind, struct eddy_incident *out);
 /* Adds the checkpoint to a hash: rows, then the model's bytes; with `positions` topic, partition and offsets. */
 eddy_status lane_stored_hash(struct store *, const struct store_identity *, const struct settings *, bool positions,
                              struct state_hash *, struct eddy_error *);

@@ -106,7 +106,8 @@ struct plan {
     struct plan_expert *experts;                   /* [n_experts]; with one expert alone nothing is mixed */
     struct plan_judge *judges;                     /* [n_judges] */
     const char **kinds;                            /* [n_kinds] of incidents; the first is the score's, "anomaly" */
-    int n_kinds, n_drivers;                        /* of incidents; values that an incident names at most */
+    const char **faults;                           /* [n_faults] that the score can speak of; the first is unknown */
+    int n_kinds, n_faults, n_drivers;              /* n_drivers: values that an incident names at most */
     size_t incident_bytes;                         /* of one in a row: lane_incident.c */
     struct model *model;                           /* all networks */
     struct window_shape shared[EDDY_MAX_NETWORKS]; /* windows of those that learn with shared weights; the others have

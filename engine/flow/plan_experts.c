@@ -295,13 +295,30 @@ static eddy_status judge_places(struct plan *p, int i, struct eddy_error *err)
     return judge_add(p, choice, i, (struct plan_judge){.expert = expert, .network = -1}, err);
 }
 
+/* The faults that detectors of the score can name, each once; what looks back names none. */
+static eddy_status judge_faults(struct plan *p, struct eddy_error *err)
+{
+    p->faults = (const char **)calloc((size_t)p->n_judges * EDDY_MAX_KINDS + 1, sizeof(*p->faults));
+    if (!p->faults) return plan_no_memory(err);
+    p->faults[p->n_faults++] = p->kinds[0];
+    for (int i = 0; i < p->n_judges; i++) {
+        const struct plan_judge *j = &p->judges[i];
+        for (int k = 0; j->part->faults && j->network < 0 && k < EDDY_MAX_KINDS && j->part->faults[k]; k++) {
+            int at = 1;
+            while (at < p->n_faults && strcmp(p->faults[at], j->part->faults[k]) != 0) at++;
+            if (at == p->n_faults && at < INCIDENT_FAULTS) p->faults[p->n_faults++] = j->part->faults[k];
+        }
+    }
+    return EDDY_OK;
+}
+
 /* The kinds of incidents: the score's, then those of the detectors in their order.  What looks back opens none. */
 static eddy_status judge_kinds(struct plan *p, struct eddy_error *err)
 {
     p->kinds = (const char **)calloc((size_t)p->n_judges * EDDY_MAX_KINDS + 1, sizeof(*p->kinds));
     if (!p->kinds) return plan_no_memory(err);
     p->kinds[p->n_kinds++] = "anomaly";
-    uint32_t version = 1;
+    uint32_t version = 2;
     for (int i = 0; i < p->n_judges; i++) {
         struct plan_judge *j = &p->judges[i];
         j->first_kind = p->n_kinds;
@@ -312,6 +329,9 @@ static eddy_status judge_kinds(struct plan *p, struct eddy_error *err)
         }
         j->n_kinds = p->n_kinds - j->first_kind;
     }
+    const eddy_status rc = judge_faults(p, err);
+    if (rc < 0) return rc;
+    for (int i = 1; i < p->n_faults; i++) version = plan_meaning(version, p->faults[i], strlen(p->faults[i]));
     p->n_drivers = p->n_values < EDDY_INCIDENT_DRIVERS ? p->n_values : EDDY_INCIDENT_DRIVERS;
     p->incident_bytes = sizeof(struct incident) + (size_t)p->n_drivers * sizeof(struct incident_driver);
     const struct planned_section section = {&p->at_incidents, "incidents", SECTION_BYTES, version,
@@ -334,5 +354,6 @@ void plan_experts_close(struct plan *p)
     free(p->experts);
     free(p->judges);
     free((void *)p->kinds);
+    free((void *)p->faults);
     free(p->tails);
 }

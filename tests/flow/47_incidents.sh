@@ -51,6 +51,19 @@ inline = [dict(i, key=r["key"], src=r["src"]) for r in map(json.loads, open(sys.
 assert inline == told and told
 PY
 
+# ---- what kind of fault ----
+sed 's|detect: .*|detect: {detectors: [{committee: {}}]}|' "$conf" >"$scratch/kinds.yml"
+run replay "$scratch/kinds.yml" --input "$scratch/in.jsonl" --output "$scratch/kinds.jsonl"
+expect 0 "a committee alone opens incidents"
+check "an incident is told as the fault that the committee's member knows, so that a value which jumps and stays is stuck in the end" python3 - "$scratch" <<'PY'
+import json, sys
+rows = [(r["key"], i) for r in map(json.loads, open(sys.argv[1] + "/kinds.jsonl")) for i in r.get("incidents", [])]
+def kinds(key):
+    return [i["kind"] for k, i in rows if k == key][:2]
+assert kinds("k0") == ["spike", "spike"] and kinds("k1") == ["spike", "stuck"] and kinds("k2") == ["dropout"] * 2, rows
+assert "anomaly" not in {i["kind"] for k, i in rows}, rows
+PY
+
 # ---- live, killed now and then ----
 append="--set sink.file.append=true --set detect.incidents.sink.file.append=true"
 for delay in 0.05 0.1 0.15; do
@@ -71,4 +84,20 @@ def rows(name):
     return {(r["src"]["offset"], r["id"]): r for r in map(json.loads, open(sys.argv[1] + "/" + name))}
 assert rows("incidents.jsonl") == rows("told.jsonl") and len(rows("told.jsonl")) >= 6
 PY
+
+run state "$conf" show k1
+expect 0 "state show says which incidents there were" "stuck        closed 2023-11-1" "events; peak 2023-11-1" ": v 7.25 for"
+check "and not as raw bytes" test "$(grep -c '^  incidents' "$scratch/out")" -eq 0
+run state "$conf" show k1 --json
+check "as JSON it tells what was told when the incident closed" python3 - "$scratch" <<'PY'
+import json, sys
+shown = [i for i in json.load(open(sys.argv[1] + "/out"))["incidents"] if i["kind"] == "stuck"]
+told = [i for i in map(json.loads, open(sys.argv[1] + "/told.jsonl")) if i["key"] == "k1" and i["kind"] == "stuck"]
+assert len(shown) == 1 and shown[0]["state"] == "closed", shown
+for name in ("id", "kind", "start", "end", "events"):
+    assert shown[0][name] == told[-1][name], (name, shown, told)
+PY
+sed 's|detectors: \[exceedance|detectors: [committee, exceedance|' "$conf" >"$scratch/other.yml"
+run state "$scratch/other.yml" show k1
+expect 0 "where the configuration keeps incidents in another way they are raw bytes" "  incidents  "
 finish

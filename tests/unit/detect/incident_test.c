@@ -127,3 +127,57 @@ Test(incident, one_clock_that_ran_ahead_holds_nothing_open)
     for (int t = 2; t < 4; t++) cr_expect_eq(see(&in, &rules, t, 0, false).change, INCIDENT_SAME);
     cr_expect_eq(see(&in, &rules, 4, 0, false).change, INCIDENT_CLOSED);
 }
+
+static struct incident_step hear(struct incident *in, const struct incident_settings *s, int64_t t, double evidence,
+                                 bool alert, uint8_t fault)
+{
+    const struct incident_event e = {.time_ns = 100 * t,
+                                     .evidence = evidence,
+                                     .threshold = .4,
+                                     .alert = alert,
+                                     .fault = fault,
+                                     .id = 1000 + (uint64_t)t};
+    return incident_judge(in, s, &e);
+}
+
+Test(incident, is_of_the_kind_that_its_alerts_know_and_of_a_louder_one_s_later)
+{
+    struct incident in = {0};
+    hear(&in, &rules, 1, .5, true, 0);
+    cr_expect_eq(in.fault, 0, "nobody knows");
+    hear(&in, &rules, 2, .5, true, 3);
+    cr_expect_eq(in.fault, 3);
+    hear(&in, &rules, 3, .6, false, 0);
+    hear(&in, &rules, 4, .55, true, 7);
+    cr_expect_eq(in.fault, 3, "not as loud as the peak");
+    hear(&in, &rules, 5, .6, true, 7);
+    cr_expect_eq(in.fault, 7);
+    hear(&in, &rules, 6, .9, true, 0);
+    cr_expect_eq(in.fault, 7, "who does not know takes no name away");
+}
+
+Test(incident, the_alert_among_the_events_of_a_minimum_count_gives_the_kind)
+{
+    struct incident_settings three = rules;
+    three.min_count = 3;
+    struct incident in = {0};
+    hear(&in, &three, 1, .5, true, 4);
+    hear(&in, &three, 2, .1, false, 0);
+    hear(&in, &three, 3, .5, true, 2);
+    hear(&in, &three, 4, .5, false, 0);
+    cr_expect_eq(hear(&in, &three, 5, .5, false, 0).change, INCIDENT_OPENED);
+    cr_expect_eq(in.fault, 2, "4 was of a row that broke");
+}
+
+Test(incident, an_alert_of_another_kind_soon_after_the_closing_opens_another)
+{
+    for (uint8_t fault = 0; fault < 3; fault++) {
+        struct incident in = {0};
+        hear(&in, &rules, 1, .6, true, 1);
+        for (int t = 2; t <= 4; t++) hear(&in, &rules, t, 0, false, 0);
+        cr_assert_not(in.open);
+        const struct incident_step step = hear(&in, &rules, 5, .7, true, fault);
+        cr_expect_eq(step.change, fault == 2 ? INCIDENT_OPENED : INCIDENT_REOPENED, "%d", fault);
+        cr_expect_eq(in.fault, fault == 2 ? 2 : 1);
+    }
+}
