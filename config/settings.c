@@ -383,6 +383,13 @@ const struct eddy_option settings_options[] = {
      NULL, 0, false},
     {"seed", EDDY_OPT_INT, offsetof(struct settings, seed), "1", 0, 0, "",
      "Seed of all random numbers: equal seed and input give equal output.", NULL, 0, false},
+    {"workers", EDDY_OPT_INT, offsetof(struct settings, workers), "1", 1, 256, "threads",
+     "How many members of the consumer group `eddy run` is, each with a thread, partitions and training of its own; "
+     "a "
+     "replay of topics divides the partitions likewise. Results and states are those of one worker. More than there "
+     "are "
+     "partitions stand idle. Several need a source and sinks that are topics.",
+     NULL, 0, false},
     {"source", EDDY_OPT_PART, offsetof(struct settings, source), NULL, 0, 0, "", "Where events come from.", NULL,
      EDDY_PART_SOURCE, false},
     {"codec", EDDY_OPT_PART, offsetof(struct settings, codec), "json", 0, 0, "",

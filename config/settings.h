@@ -194,6 +194,7 @@ struct limits_settings {
 struct settings {
     const char *name; /* required: group.id and state files derive from it; [A-Za-z0-9._-]{1,100} */
     int64_t seed;
+    int64_t workers; /* drivers side by side in one process, each with a share of the partitions */
     struct eddy_choice source, codec, sink;
     struct forecast_settings forecast;
     struct detect_settings detect;

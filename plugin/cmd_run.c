@@ -1,5 +1,6 @@
 /* eddy run CONFIG: the daemon. */
 #include "config/log.h"
+#include "engine/flow/workers.h"
 #include "plugin/commands.h"
 #include "plugin/pipeline.h"
 #include "plugin/progress.h"
@@ -26,7 +27,7 @@ static int run_pipeline(struct command_context *c, const struct config *config)
     struct eddy_error err = {0};
     struct pipeline pipeline = {0};
     struct progress progress;
-    struct driver *driver = NULL;
+    struct workers *workers = NULL;
     progress_begin(&progress, "run", LOG_EVERY_S);
 
     eddy_status rc = pipeline_configured(&pipeline, config_settings(config), &err);
@@ -37,17 +38,19 @@ static int run_pipeline(struct command_context *c, const struct config *config)
     pipeline.request.context = &progress;
     if (rc >= 0) rc = pipeline_spare_inputs(&pipeline, &err);
     if (rc >= 0) rc = pipeline_guarantee(&pipeline, &err);
-    if (rc >= 0) rc = driver_open(&pipeline.request, &driver, &err);
+    if (rc >= 0) rc = workers_wanted(&pipeline.request, &err);
+    const int n_workers = rc;
+    if (rc >= 0) rc = workers_open(&pipeline.request, n_workers, NULL, &workers, &err);
     if (rc >= 0) {
-        log_info("start", "%s: source %s, sink %s, state %s", config_settings(config)->name,
+        log_info("start", "%s: source %s, sink %s, state %s, workers %d", config_settings(config)->name,
                  pipeline.request.source->part.name, pipeline.request.sink->part.name,
-                 config_settings(config)->state.path);
-        rc = driver_run(driver, &err);
+                 config_settings(config)->state.path, n_workers);
+        rc = workers_run(workers, &err);
     }
     progress_end(&progress);
     struct driver_stats s = {0};
-    if (driver) driver_stats(driver, &s);
-    driver_close(driver);
+    if (workers) workers_stats(workers, &s);
+    workers_close(workers);
     pipeline_free(&pipeline);
     if (rc < 0) return command_fail(c, &err);
     log_info("end", "%lld events, %lld bad, %lld keys, %lld alerts, %lld incidents, %lld updates, %.1f s",

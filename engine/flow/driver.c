@@ -35,7 +35,7 @@ void driver_stage(const struct driver *d, double *stage, double *since)
 
 bool driver_stopping(const struct driver *d)
 {
-    return d->request.stop && *d->request.stop;
+    return d->request.stop && __atomic_load_n(d->request.stop, __ATOMIC_RELAXED);
 }
 
 /* ---- open ---- */
@@ -73,7 +73,9 @@ static eddy_status driver_open_state(struct driver *d, struct eddy_error *err)
         }
         d->state_path = d->scratch_path;
     }
-    eddy_status rc = store_lock_open(d->state_path, d->settings->name, &d->lock, err);
+    eddy_status rc = EDDY_OK;
+    if (d->scratch_path || !d->request.state_lock)
+        rc = store_lock_open(d->state_path, d->settings->name, &d->lock, err);
     if (rc >= 0 && d->request.commit && !d->scratch_path) rc = driver_instance(d, err);
     return rc >= 0 && !d->scratch_path ? storage_open(&d->storage, err) : rc;
 }

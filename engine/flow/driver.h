@@ -13,6 +13,7 @@
 
 #include "config/settings.h"
 #include "eddy_codec.h"
+#include "engine/flow/claims.h"
 #include "engine/flow/lane.h"
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
@@ -39,6 +40,8 @@ struct driver_stats {
 struct driver_request {
     const struct settings *settings;
     int worker, workers;              /* which of how many drivers of this process; 0 of 0 is one alone (workers.h) */
+    struct claims *claims;            /* partitions that drivers of this process have open; NULL = alone */
+    struct store_lock *state_lock;    /* the state directory's, held by the caller; NULL = the driver takes it */
     const struct eddy_source *source; /* settings->source's part, or what the command brings */
     const void *source_settings;
     const struct eddy_sink *sink; /* NULL: results go to `on_result` only */

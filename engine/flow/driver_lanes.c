@@ -19,16 +19,17 @@ int64_t driver_next(const struct driver_lane *dl)
     return dl->lane ? lane_next(dl->lane) : dl->next;
 }
 
-/* state.memory and max_keys are the process's: every lane gets an equal share. */
+/* state.memory and max_keys are the process's: every worker gets an equal share, and of it every lane. */
 static void driver_share_memory(struct driver *d)
 {
     const struct state_settings *s = &d->settings->state;
+    const int workers = d->request.workers > 1 ? d->request.workers : 1;
     for (int i = 0; i < d->n_lanes; i++) {
         if (!d->lanes[i]->lane) continue;
         int64_t each = (int64_t)keyspace_bytes_per_key(&d->lanes[i]->plan->layout, TYPICAL_KEY_BYTES);
         int64_t keys = s->memory / each;
         if (s->max_keys > 0 && s->max_keys < keys) keys = s->max_keys;
-        keys /= d->n_lanes;
+        keys = keys / workers / d->n_lanes;
         lane_set_max_resident(d->lanes[i]->lane, keys > 0 ? keys : 1);
     }
 }
@@ -234,7 +235,11 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
     if (!dl->topic || !dl->path)
         return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
 
-    eddy_status rc = assign_store(d, dl, p, err);
+    eddy_status rc = EDDY_OK;
+    if (d->request.claims) rc = claims_take(d->request.claims, p->topic, p->partition, d->request.stop, err);
+    if (rc < 0) return rc;
+    dl->claimed = d->request.claims != NULL;
+    rc = assign_store(d, dl, p, err);
     if (rc != EDDY_ECORRUPT) return rc;
     if (d->settings->state.missing == MISSING_STATE_REFUSE) {
         const struct eddy_error why = err ? *err : (struct eddy_error){0};
@@ -427,6 +432,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     lane_close(dl->lane);
     plan_close(dl->plan);
     store_close(dl->store);
+    if (dl->claimed) claims_give(d->request.claims, dl->topic, dl->partition);
     free(dl->topic), free(dl->path);
     free(dl);
     driver_share_memory(d);

@@ -21,6 +21,7 @@ struct driver_lane {
     int64_t committed; /* last position handed to the source, or committed in a transaction; -1 = none */
     char metadata[64]; /* of that position */
     bool saving;       /* a checkpoint is being written; its position has not been committed */
+    bool claimed;      /* no other driver of the process opens it before it is closed here */
     bool gone;         /* revoked; freed when no batch of it is in hand */
 };
 

@@ -1,0 +1,25 @@
+/* Which partitions are open in this process, when several drivers share it.  A partition that moves from one driver to
+ * another is opened by the new one only after the old one has closed its state file: the group may hand it over while the
+ * old owner still has a batch of it in hand, or does not know yet that it has lost it.
+ *
+ * Threads  all calls from any thread; only partitions that come and go are counted here, nothing of an event. */
+#ifndef ENGINE_FLOW_CLAIMS_H
+#define ENGINE_FLOW_CLAIMS_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "eddy_error.h"
+
+struct claims;
+
+struct claims *claims_open(void);   /* NULL: out of memory */
+void claims_close(struct claims *); /* NULL is fine */
+
+/* Waits while another driver has the partition, for CLAIMS_WAIT_MS or until *stop (may be NULL): EDDY_EBUSY then. */
+enum { CLAIMS_WAIT_MS = 60000 };
+eddy_status claims_take(struct claims *, const char *topic, int32_t partition, const volatile sig_atomic_t *stop,
+                        struct eddy_error *);
+void claims_give(struct claims *, const char *topic, int32_t partition);
+
+#endif
