@@ -80,6 +80,10 @@ static void print_topology(const struct settings *s)
     if (s->detect.incidents.sink.part) print_sink("\nincidents  ", &s->detect.incidents.sink);
     print_sink("\nbad        ", &s->errors.dead_letter);
     printf("%s\n", s->errors.tolerance == TOLERANCE_NONE ? ", and the first one stops the pipeline" : "");
+    if (s->workers > 1)
+        printf("workers    %lld%s\n", (long long)s->workers,
+               source_topics(s)->n ? ", each with a share of the partitions, of state.memory and of state.max_keys"
+                                   : " wanted, but this source comes in one piece, for one");
 }
 
 /* Who forecasts, where that was not left to the one network. */
@@ -159,6 +163,7 @@ static void write_topology(struct json_out *j, const struct settings *s)
     for (int i = 0; i < topics->n; i++) json_text(j, NULL, topics->item[i]);
     if (topics->n) json_close(j, ']');
     json_close(j, '}');
+    json_int(j, "workers", source_topics(s)->n ? s->workers : 1);
     json_text(j, "codec", s->codec.part->name);
     write_sink(j, "sink", &s->sink);
     if (s->detect.incidents.sink.part) write_sink(j, "incidents", &s->detect.incidents.sink);
@@ -212,8 +217,9 @@ static void write_sizes(const struct check *c)
 static eddy_status check_explain(struct check *c, struct eddy_error *err)
 {
     struct schema_names names = {0};
-    eddy_status rc = c->values ? schema_from_text(&names, c->values, err)
-                               : schema_from_codec(&names, c->settings, err);
+    eddy_status rc = pipeline_workers(c->settings, err);
+    if (rc < 0) return rc;
+    rc = c->values ? schema_from_text(&names, c->values, err) : schema_from_codec(&names, c->settings, err);
     c->values_known = rc >= 0;
     if (rc == EDDY_ENOTFOUND) rc = schema_unknown(&names, err);
     if (!c->json) print_topology(c->settings), print_work(c->settings);
@@ -266,11 +272,15 @@ static eddy_status check_source(const struct check *c, int *n_partitions, int *n
     const struct settings *s = c->settings;
     const struct kafka_source_settings *source = s->source.settings;
     struct kafka_admin *admin = NULL;
+    int64_t n_all = 0;
     eddy_status rc = kafka_admin_open(s->name, &source->properties, ASK_MS, &admin, err);
     for (int i = 0; rc >= 0 && i < source->topics.n; i++) {
         rc = check_topic(c, admin, source->topics.item[i], "source", err);
         if (rc > *n_partitions) *n_partitions = rc;
+        if (rc > 0) n_all += rc;
     }
+    if (rc >= 0 && s->workers > n_all && !c->json)
+        printf("workers    %lld for %lld partitions: some stand idle\n", (long long)s->workers, (long long)n_all);
     if (rc >= 0 && source->labels && *source->labels) rc = check_labels(c, admin, source, rc, err);
     if (rc >= 0) rc = *n_members = kafka_admin_members(admin, s->name, err);
     kafka_admin_close(admin);

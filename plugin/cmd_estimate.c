@@ -36,6 +36,7 @@ static void estimate_json(const struct plan *plan, const struct args *args)
     json_int(&j, "keys", args->keys);
     json_int(&j, "key_bytes", args->key_bytes);
     json_int(&j, "values", plan->n_values);
+    json_int(&j, "workers", s->workers);
     json_int(&j, "resident_bytes_per_key", (int64_t)e.resident_bytes);
     json_int(&j, "disk_bytes_per_key", (int64_t)e.disk_bytes);
     json_int(&j, "model_bytes", (int64_t)e.model_bytes);
@@ -72,6 +73,9 @@ static int cmd_estimate(struct command_context *c, int argc, char **argv)
     eddy_status done = schema_for_plan(&names, args.values, config_settings(config), &err);
     if (done >= 0) done = plan_open(config_settings(config), &names.schema, &plan, &err);
     if (done >= 0 && args.json) estimate_json(plan, &args);
+    if (done >= 0 && !args.json && config_settings(config)->workers > 1)
+        printf("workers    %lld in one process, whose memory this is: each takes an equal share of state.memory\n",
+               (long long)config_settings(config)->workers);
     if (done >= 0 && !args.json) plan_print_estimate(plan, (size_t)args.key_bytes, args.keys, stdout);
     rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
     plan_close(plan);

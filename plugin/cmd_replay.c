@@ -1,10 +1,12 @@
 /* eddy replay CONFIG: the same engine over files or a topic's past. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config/log.h"
 #include "eddy.h"
+#include "engine/flow/workers.h"
 #include "plugin/backtest.h"
 #include "plugin/commands.h"
 #include "plugin/history.h"
@@ -45,16 +47,25 @@ static const struct command_option options[] = {
     {0},
 };
 
+/* What one worker's results go into. */
+struct replay_part {
+    const struct replay *replay;
+    struct metrics *metrics;
+};
+
 struct replay {
     struct command_context *command;
     const struct args *args;
     const struct config *config;
     struct pipeline pipeline;
     struct progress progress;
-    struct metrics *metrics;
+    int n_workers;
+    struct replay_part *parts; /* [n_workers] */
+    void **contexts;           /* [n_workers] the parts */
+    struct metrics *metrics;   /* of the first part, and of all after the run */
     struct windows *labels;
-    struct backtest *report; /* NULL = none wanted */
-    struct driver *driver;
+    struct backtest *report; /* NULL = none wanted; else there is one worker */
+    struct workers *workers;
     struct metrics_request wanted;
     struct history_names names;
     bool misused; /* the error is one of the command line */
@@ -62,13 +73,14 @@ struct replay {
 
 static void replay_result(void *context, const struct eddy_result *result)
 {
-    struct replay *r = context;
-    int64_t number = metrics_add(r->metrics, result);
+    const struct replay_part *part = context;
+    const struct replay *r = part->replay;
+    int64_t number = metrics_add(part->metrics, result);
     if (!r->report) return;
     backtest_add(r->report, number, result);
     if (!backtest_wants_train(r->report)) return;
     struct driver_stats stats;
-    driver_stats(r->driver, &stats);
+    workers_stats(r->workers, &stats);
     backtest_train(r->report, &stats);
 }
 
@@ -80,7 +92,7 @@ static void replay_tick(void *context, const struct driver_stats *stats)
 /* A bad line is always named; with a dead-letter file its bytes are kept as well. */
 static void replay_bad(void *context, const struct eddy_record *record, const struct eddy_error *why)
 {
-    const struct replay *r = context;
+    const struct replay *r = ((const struct replay_part *)context)->replay;
     if (!r->pipeline.settings.errors.dead_letter.part) return; /* then the driver has logged it */
     log_warn("bad_record", "%s:%lld: %s", record->topic, (long long)(record->line ? record->line : record->offset),
              why->message);
@@ -99,6 +111,32 @@ static const char *replay_scoring(const struct args *a, struct metrics_request *
 }
 
 /* ---- the run ---- */
+
+/* Whatever is one file, in one order, takes one worker: it says so and goes on with that. */
+static void replay_count_workers(struct replay *r)
+{
+    struct eddy_error why = {0};
+    eddy_status n = workers_wanted(&r->pipeline.request, &why);
+    if (n > 1 && r->args->report) n = eddy_fail(&why, EDDY_ECONFIG, "workers: --report is drawn by one");
+    if (n < 0) log_info("workers", "one worker for this replay: %s", why.message);
+    r->n_workers = n > 0 ? n : 1;
+}
+
+static eddy_status replay_open_metrics(struct replay *r, struct eddy_error *err)
+{
+    r->parts = calloc((size_t)r->n_workers, sizeof(*r->parts));
+    r->contexts = calloc((size_t)r->n_workers, sizeof(*r->contexts));
+    if (!r->parts || !r->contexts) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the figures");
+    r->wanted.max_bytes = METRICS_BYTES / r->n_workers;
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < r->n_workers && rc >= 0; i++) {
+        r->parts[i].replay = r;
+        r->contexts[i] = &r->parts[i];
+        rc = metrics_open(&r->wanted, &r->parts[i].metrics, err);
+    }
+    r->metrics = r->parts[0].metrics;
+    return rc;
+}
 
 static eddy_status replay_open(struct replay *r, struct eddy_error *err)
 {
@@ -135,7 +173,8 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     r->wanted.labels = r->labels;
     r->wanted.settings = &p->settings;
     r->wanted.by_partition = !a->history.inputs.n;
-    return metrics_open(&r->wanted, &r->metrics, err);
+    replay_count_workers(r);
+    return replay_open_metrics(r, err);
 }
 
 /* A replay starts at its first row; on top of an older state it would leave out the rows that the state knows. */
@@ -178,12 +217,12 @@ static eddy_status replay_page(const struct replay *r, const struct metrics_run 
     return backtest_write(r->report, &about, r->args->report, err);
 }
 
-static eddy_status replay_report(const struct replay *r, struct driver *driver, struct eddy_error *err)
+static eddy_status replay_report(const struct replay *r, struct eddy_error *err)
 {
     char hash[33], sha[65];
     struct driver_stats stats;
-    driver_stats(driver, &stats);
-    eddy_status rc = driver_hash(driver, false, hash, err);
+    workers_stats(r->workers, &stats);
+    eddy_status rc = workers_hash(r->workers, false, hash, err);
     if (rc < 0) return rc;
     config_sha256(r->config, sha);
     const struct metrics_run run = {&stats, hash, sha};
@@ -204,16 +243,15 @@ static eddy_status replay_report(const struct replay *r, struct driver *driver, 
 
 static eddy_status replay_run(struct replay *r, struct eddy_error *err)
 {
-    struct driver *driver = NULL;
     eddy_status rc = replay_fresh_state(r, err);
-    if (rc >= 0) rc = driver_open(&r->pipeline.request, &driver, err);
-    r->driver = driver;
+    if (rc >= 0) rc = workers_open(&r->pipeline.request, r->n_workers, r->contexts, &r->workers, err);
     progress_begin(&r->progress, "replay", 0);
-    if (rc >= 0) rc = driver_run(driver, err);
+    if (rc >= 0) rc = workers_run(r->workers, err);
     progress_end(&r->progress);
-    if (rc >= 0) rc = replay_report(r, driver, err);
+    for (int i = 1; i < r->n_workers; i++) metrics_merge(r->metrics, r->parts[i].metrics);
+    if (rc >= 0) rc = replay_report(r, err);
     if (rc >= 0 && *r->pipeline.request.stop) rc = eddy_fail(err, EDDY_EAGAIN, "stopped before the end of the input");
-    driver_close(driver);
+    workers_close(r->workers);
     return rc;
 }
 
@@ -241,7 +279,8 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     else
         rc = done < 0 ? command_fail(c, &err) : COMMAND_DONE;
     pipeline_free(&replay.pipeline);
-    metrics_close(replay.metrics);
+    for (int i = 0; replay.parts && i < replay.n_workers; i++) metrics_close(replay.parts[i].metrics);
+    free(replay.parts), free((void *)replay.contexts);
     backtest_close(replay.report);
     windows_close(replay.labels);
     history_close(&replay.names);
@@ -255,6 +294,9 @@ const struct command command_replay = {
     1,
     1,
     "backtest: the same engine over files or a topic's past",
+    "`workers: N` divides a topic's partitions among N threads; --output, --incidents, --dead-letter and --report "
+    "are\n"
+    "one file each, in one order, and take one.\n"
     "With its own state, which is thrown away unless --state says otherwise; it joins no group, commits nothing and\n"
     "writes into no topic.  Without --output only the figures are printed.  CSV columns are found by their names: "
     "the\n"

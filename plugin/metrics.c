@@ -9,8 +9,6 @@
 #include "engine/state/keyspace.h"
 #include "plugin/metrics_private.h"
 
-static const int64_t MAX_BYTES = 256LL << 20;
-
 static bool rows_number(const char **at, int64_t *out)
 {
     char *end;
@@ -41,7 +39,7 @@ eddy_status metrics_open(const struct metrics_request *request, struct metrics *
     if (!(*out)->score.to) (*out)->score.to = INT64_MAX;
     const char *season = request->settings->forecast.season;
     if (season) (void)parse_season(season, &(*out)->season); /* its faults were found with the configuration's */
-    (*out)->max_bytes = request->max_bytes ? request->max_bytes : MAX_BYTES;
+    (*out)->max_bytes = request->max_bytes ? request->max_bytes : METRICS_BYTES;
     return EDDY_OK;
 }
 
@@ -118,6 +116,13 @@ static bool metrics_grow(struct metrics *m)
     return true;
 }
 
+bool metrics_room(struct metrics *m, size_t more)
+{
+    while (4 * (m->n_keys + more) > 3 * m->cap)
+        if (!metrics_grow(m)) return false;
+    return true;
+}
+
 /* The name under which a result's key is known; borrowed from the scratch buffer. */
 static bool metrics_name(struct metrics *m, const struct eddy_result *r)
 {
@@ -144,7 +149,7 @@ static int64_t metrics_key_bytes(const struct metrics *m, size_t name_len)
 static eddy_status metrics_find(struct metrics *m, const struct eddy_result *r, struct metrics_key **out)
 {
     if (!metrics_name(m, r)) return EDDY_ENOMEM;
-    if (4 * (m->n_keys + 1) > 3 * m->cap && !metrics_grow(m)) return EDDY_ENOMEM;
+    if (!metrics_room(m, 1)) return EDDY_ENOMEM;
     uint64_t hash = keyspace_hash(m->scratch.data, m->scratch.len);
     size_t at = hash & (m->cap - 1);
     for (; m->table[at]; at = (at + 1) & (m->cap - 1)) {
@@ -173,6 +178,10 @@ int64_t metrics_add(struct metrics *m, const struct eddy_result *r)
     if (!metrics_classes_add(&m->classes, r)) goto fail;
     if (r->label_only) return -1;
     if (!m->horizons && (!metrics_shape(m, r) || !metrics_experts_shape(m, r))) goto fail;
+    if (r->schema->n_values != m->n_values) { /* of a partition whose records have other values */
+        m->unmeasured++;
+        return -1;
+    }
     metrics_smoothed_add(&m->smoothed, r);
     metrics_incidents_add(m, r);
     struct metrics_key *k;

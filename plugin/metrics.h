@@ -55,13 +55,15 @@ struct metrics_rows {
 /* "A:B", or "A:" for all from A on; false when it is neither, or no row. */
 bool metrics_rows_parse(const char *text, struct metrics_rows *);
 
+enum { METRICS_BYTES = 256 << 20 };
+
 struct metrics_request {
     const struct settings *settings;
     struct metrics_rows score, scale;
     const struct windows *labels; /* known anomalies, plugin/windows.h, borrowed; NULL = none */
     bool by_partition; /* a key belongs to its topic and partition (Kafka); files are one partition, a key goes on
                           from file to file */
-    int64_t max_bytes; /* 0 = 256 MiB */
+    int64_t max_bytes; /* 0 = METRICS_BYTES */
 };
 
 eddy_status metrics_open(const struct metrics_request *, struct metrics **, struct eddy_error *);
@@ -70,6 +72,10 @@ void metrics_close(struct metrics *); /* NULL is fine */
 /* Takes one result in (the driver's on_result); returns the number of its key, by first appearance, or -1 when it is not
  * measured.  Out of memory: the metrics stop and metrics_write() fails. */
 int64_t metrics_add(struct metrics *, const struct eddy_result *);
+
+/* Moves all that `from` has collected, of other partitions and for the same request, to `into`; `from` is only good for
+ * closing then. */
+void metrics_merge(struct metrics *into, struct metrics *from);
 
 /* What the metrics cannot know by themselves. */
 struct metrics_run {

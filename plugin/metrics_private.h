@@ -136,6 +136,9 @@ void metrics_pairs_clear(const struct metrics *, struct metrics_key *);
 void metrics_pairs_add(const struct metrics *, struct metrics_key *, const struct eddy_result *);
 struct metrics_band *metrics_bands(const struct metrics *, const struct metrics_key *, int horizon, int value);
 
+/* metrics.c: places for so many more keys; false: out of memory. */
+bool metrics_room(struct metrics *, size_t more);
+
 bool metrics_rows_have(const struct metrics_rows *, int64_t row);
 
 /* metrics_experts.c.  It writes and prints nothing while results do not tell of experts. */

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "connectors/codec/codecs.h"
 #include "connectors/files/file_clash.h"
+#include "engine/flow/workers.h"
 
 eddy_status pipeline_bare(struct pipeline *p, const struct settings *settings, struct eddy_error *err)
 {
@@ -194,6 +195,16 @@ eddy_status pipeline_spare_inputs(const struct pipeline *p, struct eddy_error *e
         rc = pipeline_spare_from(&files, "incidents", &q->incidents->part, q->incidents_settings, err);
     if (rc >= 0 && dead->part) rc = pipeline_spare_from(&files, dead->where, dead->part, dead->settings, err);
     return rc;
+}
+
+eddy_status pipeline_workers(const struct settings *settings, struct eddy_error *err)
+{
+    const struct driver_request ends = {
+        .settings = settings,
+        .source = (const struct eddy_source *)(const void *)settings->source.part,
+        .sink = (const struct eddy_sink *)(const void *)settings->sink.part,
+        .incidents = (const struct eddy_sink *)(const void *)settings->detect.incidents.sink.part};
+    return workers_wanted(&ends, err);
 }
 
 void pipeline_free(struct pipeline *p)

@@ -40,6 +40,8 @@ void pipeline_incidents(struct pipeline *, const char *path);
  * what a command itself writes to `path` (NULL = nothing), would go into a file that is read. */
 eddy_status pipeline_spare_inputs(const struct pipeline *, struct eddy_error *);
 eddy_status pipeline_spare_output(const struct pipeline *, const char *option, const char *path, struct eddy_error *);
+/* How many workers `run` has with these settings: as workers_wanted(). */
+eddy_status pipeline_workers(const struct settings *, struct eddy_error *);
 void pipeline_free(struct pipeline *); /* {0} is fine */
 
 #endif

@@ -241,7 +241,10 @@ static eddy_status workers_open_shared(struct workers *w, struct eddy_error *err
     if (w->n == 1) return EDDY_OK;
     w->claims = claims_open();
     if (!w->claims) return workers_no_memory(err);
-    return q->state == DRIVER_STATE_KEPT ? store_lock_open(path, q->settings->name, &w->state_lock, err) : EDDY_OK;
+    if (q->state != DRIVER_STATE_KEPT) return EDDY_OK;
+    char digits[STORE_INSTANCE_DIGITS + 1]; /* drawn before many ask for it at once */
+    eddy_status rc = store_lock_open(path, q->settings->name, &w->state_lock, err);
+    return rc >= 0 && q->commit ? store_instance(path, q->settings->name, digits, err) : rc;
 }
 
 eddy_status workers_open(const struct driver_request *request, int n, void *const *contexts, struct workers **out,

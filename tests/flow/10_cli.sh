@@ -67,8 +67,8 @@ wrong "an empty file is refused" "name" </dev/null
 head -c 300 /dev/urandom >"$scratch/garbage.yml"
 run check "$scratch/garbage.yml"
 expect 78 "binary garbage is refused" garbage.yml
-wrong "an option that is not built is unknown" "workers" <<<"$head
-workers: 4"
+wrong "an option that is not built is unknown" "threads" <<<"$head
+threads: 4"
 wrong "several errors come in one go" "wrong.yml:4" "wrong.yml:5" "wrong.yml:6" <<<"$head
 lat: fold
 train: {every: x}

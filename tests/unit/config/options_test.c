@@ -75,7 +75,7 @@ Test(options, several_errors_come_in_one_go_with_their_lines)
                        "state:\n"
                        "  checkpoint: 10\n"
                        "  memory: 512MB2\n"
-                       "workers: 4\n";
+                       "threads: 4\n";
     expect_errors(
         text, NULL,
         ERRORS(
@@ -94,7 +94,8 @@ Test(options, several_errors_come_in_one_go_with_their_lines)
             "configuration:12: state.memory: \"512MB2\" has an unknown unit; expected a size such as 64KiB, 512MiB "
             "or "
             "1GiB",
-            "configuration:13: workers: unknown option; known: name, seed, source, codec, forecast, detect, train, "
+            "configuration:13: threads: unknown option; known: name, seed, workers, source, codec, forecast, detect, "
+            "train, "
             "state, sink, errors, limits, late, guarantee, commit_interval, plugins"));
 }
 

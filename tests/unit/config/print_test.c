@@ -22,8 +22,8 @@ Test(print, defaults_are_written_out)
 {
     struct config *c = open_good(MINIMAL "forecast: {horizons: [1-48, 60, 70, 71]}\n", NULL);
     char *text = printed(c);
-    expect_in(text,
-              "name: plant\nseed: 1\nsource:\n  kafka:\n    topics: [a]\n    start: earliest\n    properties: {}\n");
+    expect_in(text, "name: plant\nseed: 1\nworkers: 1\nsource:\n  kafka:\n    topics: [a]\n    start: earliest\n    "
+                    "properties: {}\n");
     expect_in(text, "codec:\n  json:\n    key: \"$key\"\n    time: ts\n    time_unit: iso8601\n    values: []\n");
     expect_in(text, "forecast:\n  horizons: [1-48, 60, 70, 71]\n  channels: independent\n");
     expect_in(text, "  network:\n    layers:\n      - gru:\n          units: 32\n    residual: false\n");

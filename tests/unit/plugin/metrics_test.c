@@ -509,3 +509,76 @@ Test(json_out, hostile_text_stays_json)
     cr_assert_str_eq(
         text, "[\"a\\\"\\\\\\u000a\\u0001\",\"\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\",null]");
 }
+
+Test(metrics, what_workers_collected_apart_is_what_one_collects)
+{
+    struct metrics *one = opened(true), *parts[] = {opened(true), opened(true), opened(true)};
+    struct metrics_horizon is, wanted;
+    struct metrics_summary first[3], last[3];
+    struct eddy_error err;
+    for (int i = 0; i < 40; i++)
+        for (int p = 0; p < 3; p++) {
+            const double y = (p + 1) * (i % 7), f = y + (i % 3);
+            add(one, "t", p, "same key", y, f, f + 1);
+            add(parts[(p + 1) % 3], "t", p, "same key", y, f, f + 1); /* part 0 has partition 2, ... */
+        }
+    metrics_merge(parts[0], parts[1]);
+    metrics_merge(parts[0], parts[2]);
+    cr_assert_eq(metrics_keys(parts[0]), 3);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(metrics_horizon(one, i, &wanted) && metrics_horizon(parts[0], i, &is));
+        cr_expect_eq(is.n, wanted.n);
+        cr_expect_eq(is.n_series, wanted.n_series);
+        NEAR(is.mse, wanted.mse);
+        NEAR(is.mae, wanted.mae);
+        NEAR(is.coverage, wanted.coverage);
+        NEAR(is.relative_mse, wanted.relative_mse);
+    }
+    cr_assert_eq(metrics_summaries(one, first, &err), EDDY_OK);
+    cr_assert_eq(metrics_summaries(parts[0], last, &err), EDDY_OK);
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(last[i].number, i);
+        cr_expect_eq(last[i].rows, 40);
+        NEAR(last[i].relative_mse, first[(i + 2) % 3].relative_mse);
+    }
+    for (int i = 0; i < 3; i++) metrics_close(parts[i]);
+    metrics_close(one);
+}
+
+Test(metrics, a_worker_that_saw_nothing_takes_nothing_away)
+{
+    struct metrics *idle = opened(true), *busy = opened(true), *none = opened(true);
+    struct metrics_horizon h;
+    for (int i = 0; i < 5; i++) add(busy, "t", 1, "a", i, i + 1, i + 2);
+    metrics_merge(idle, busy);
+    metrics_merge(idle, none);
+    cr_assert(metrics_horizon(idle, 0, &h));
+    cr_expect_eq(h.n, 4);
+    cr_expect_eq(metrics_keys(idle), 1);
+    metrics_close(idle), metrics_close(busy), metrics_close(none);
+}
+
+Test(metrics, a_result_of_other_values_is_counted_and_not_judged)
+{
+    static const char *const names[] = {"v", "w", "x"};
+    static const struct eddy_schema wide = {.n_values = 3, .names = names};
+    static const int horizons[] = {1, 2};
+    const double y[] = {1, 2, 3}, forecast[6] = {0};
+    const struct eddy_result r = {.key = "b",
+                                  .key_len = 1,
+                                  .topic = "t",
+                                  .schema = &wide,
+                                  .y = y,
+                                  .n_horizons = 2,
+                                  .horizons = horizons,
+                                  .forecast = forecast};
+    struct metrics *m = opened(true), *other = opened(true);
+    add(m, "t", 1, "a", 1, 2, 3);
+    cr_expect_eq(metrics_add(m, &r), -1);
+    cr_expect_eq(metrics_unmeasured(m), 1);
+    (void)metrics_add(other, &r);
+    metrics_merge(m, other);
+    cr_expect_eq(metrics_unmeasured(m), 2);
+    cr_expect_eq(metrics_keys(m), 1);
+    metrics_close(m), metrics_close(other);
+}
