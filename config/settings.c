@@ -313,6 +313,12 @@ static const struct eddy_option train_options[] = {
      "rare "
      "faults that come back; where most alarms are ordinary events it costs accuracy.",
      NULL, 0, false},
+    {"exclude", EDDY_OPT_STRINGS, AT(train, exclude), "", 0, 0, "labels",
+     "Networks learn from no window that holds an event with one of these labels (codec.json.label, "
+     "codec.csv.label), "
+     "such as [maintenance]. A label that comes later, in the topic or from source.kafka.labels, counts for windows "
+     "that have not been taken by then.",
+     NULL, 0, false},
     {"champion", EDDY_OPT_REAL, AT(train, champion), "0", 0, 100, "standard deviations",
      "New weights are adopted only when they are not worse than the live ones, by more than this many spreads of "
      "their "

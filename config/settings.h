@@ -146,26 +146,27 @@ struct train_settings {
     int64_t window; /* steps of a window; stretched to reach the largest horizon */
     int optimiser;  /* enum optimiser */
     double learning_rate;
-    int schedule;           /* enum schedule: engine/train/schedule.h */
-    int64_t schedule_steps; /* optimiser steps: warmup, first period, or what counts as standing still */
-    double schedule_floor;  /* least share of learning_rate */
-    double beta1, beta2;    /* adam */
-    double alpha;           /* rmsprop: decay of the mean of squared gradients */
-    double momentum;        /* sgd */
-    double weight_decay;    /* decoupled; biases and the like are spared */
-    double clip_value;      /* each number of the gradient, before clip_norm; 0 = off */
-    double clip_norm;       /* global gradient norm */
-    double ema;             /* decay of the averaged weights that serve; 0 = serve the live weights */
-    int64_t batch;          /* windows per optimiser step */
-    int64_t windows;        /* windows kept per epoch, chosen evenly by reservoir */
-    double replay;          /* past windows trained on again per fresh one */
-    int64_t replay_windows; /* past windows kept to draw from */
-    int64_t replay_span;    /* fresh windows over which these are spread evenly */
-    int incidents;          /* enum train_incidents */
-    double champion;        /* how much worse a candidate may be on windows held out, in spreads; 0 = not judged */
-    int64_t keep_versions;  /* of the shared weights, at checkpoints */
-    int64_t epoch;          /* offsets between two boundaries at which shared weights may change */
-    int64_t lag;            /* epochs between the end of a candidate's data and its adoption */
+    int schedule;                /* enum schedule: engine/train/schedule.h */
+    int64_t schedule_steps;      /* optimiser steps: warmup, first period, or what counts as standing still */
+    double schedule_floor;       /* least share of learning_rate */
+    double beta1, beta2;         /* adam */
+    double alpha;                /* rmsprop: decay of the mean of squared gradients */
+    double momentum;             /* sgd */
+    double weight_decay;         /* decoupled; biases and the like are spared */
+    double clip_value;           /* each number of the gradient, before clip_norm; 0 = off */
+    double clip_norm;            /* global gradient norm */
+    double ema;                  /* decay of the averaged weights that serve; 0 = serve the live weights */
+    int64_t batch;               /* windows per optimiser step */
+    int64_t windows;             /* windows kept per epoch, chosen evenly by reservoir */
+    double replay;               /* past windows trained on again per fresh one */
+    int64_t replay_windows;      /* past windows kept to draw from */
+    int64_t replay_span;         /* fresh windows over which these are spread evenly */
+    int incidents;               /* enum train_incidents */
+    struct eddy_strings exclude; /* labels of events that networks do not learn from */
+    double champion;       /* how much worse a candidate may be on windows held out, in spreads; 0 = not judged */
+    int64_t keep_versions; /* of the shared weights, at checkpoints */
+    int64_t epoch;         /* offsets between two boundaries at which shared weights may change */
+    int64_t lag;           /* epochs between the end of a candidate's data and its adoption */
 };
 
 struct state_settings {

@@ -290,6 +290,13 @@ static eddy_status lane_wave(struct lane *l, const struct lane_event *events, co
     return EDDY_OK;
 }
 
+/* Whether nobody is to learn from the event. */
+static bool lane_leaves_out(const struct lane *l, const struct eddy_event *event, const struct eddy_result *told)
+{
+    const bool skip = l->plan->settings->train.incidents == TRAIN_INCIDENTS_SKIP;
+    return (skip && (told->anomaly || told->incident)) || lane_label_excluded(l->plan, event);
+}
+
 /* Hands windows to training while the rows are as they were at the event.  Which ones are kept does not depend on the
  * order of the waves (lane_train.c). */
 static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *events, const int *order, int n,
@@ -299,8 +306,8 @@ static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *even
         struct lane_item *item = &l->items[order[k]];
         for (int c = 0; item->stepped && c < l->plan->n_channels; c++) {
             if (!l->steps[order[k] * l->plan->n_channels + c]) continue;
-            const struct eddy_result *told = &results[order[k]];
-            if (told->anomaly || told->incident) lane_learn_not(l, item->row, c);
+            if (lane_leaves_out(l, &events[order[k]].event, &results[order[k]]))
+                lane_learn_not(l, item->row, c, lane_steps(l, item->row)[c] - 1);
             eddy_status rc = lane_learn(l, item->row, c, events[order[k]].offset, err);
             if (rc < 0) return rc;
         }

@@ -36,17 +36,36 @@ void lane_classify(struct lane *l, const struct lane_item *item, int i, struct e
     out->classes.label = out->classes.names[best];
 }
 
+bool lane_label_excluded(const struct plan *p, const struct eddy_event *event)
+{
+    const struct eddy_strings *out = &p->settings->train.exclude;
+    for (int i = 0; event->label && i < out->n; i++)
+        if (strlen(out->item[i]) == event->label_len && memcmp(out->item[i], event->label, event->label_len) == 0)
+            return true;
+    return false;
+}
+
+/* The event of that time among the steps that are kept for training; -1: there is none. */
+static int64_t label_step(const struct lane *l, const struct key_row *r, int channel, int64_t time_ns)
+{
+    const int64_t end = lane_steps(l, r)[channel], first = end > l->plan->n_steps ? end - l->plan->n_steps : 0;
+    for (int64_t step = end - 1; step >= first; step--)
+        if (lane_point(l, r, channel, step)->time_ns == time_ns) return step;
+    return -1;
+}
+
 /* A late label finds its event among the steps that are kept for training; one that has left them comes too late. */
 void lane_label(struct lane *l, struct key_row *r, const struct eddy_event *event)
 {
     const struct plan *p = l->plan;
     const float class = lane_class(p, event->label, event->label_len);
-    const int64_t end = lane_steps(l, r)[0], first = end > p->n_steps ? end - p->n_steps : 0;
-    if (isnan(class) || !p->training) return;
-    for (int64_t step = end - 1; step >= first; step--) {
-        struct point_head *head = lane_point(l, r, 0, step);
-        if (head->time_ns != event->time_ns) continue;
-        *(float *)(void *)((struct point *)(void *)(head + 1) + p->n_dims) = class; /* the first of the extras */
-        return;
+    const bool excluded = lane_label_excluded(p, event);
+    for (int c = 0; c < p->n_channels && p->training && (excluded || !isnan(class)); c++) {
+        const int64_t step = label_step(l, r, c, event->time_ns);
+        if (step < 0) continue;
+        if (excluded) lane_learn_not(l, r, c, step);
+        struct point_head *head = lane_point(l, r, c, step);
+        if (!isnan(class))
+            *(float *)(void *)((struct point *)(void *)(head + 1) + p->n_dims) = class; /* first extra */
     }
 }

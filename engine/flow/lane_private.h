@@ -285,8 +285,9 @@ eddy_status lane_replay_restore(struct lane *, struct eddy_error *);
 bool lane_enter_epoch(struct lane *, int64_t epoch, eddy_status *rc,
                       struct eddy_error *); /* false: waiting, or rc < 0 */
 eddy_status lane_learn(struct lane *, struct key_row *, int channel, int64_t offset, struct eddy_error *);
-/* The event that the series has just taken is one that train.incidents leaves out. */
-void lane_learn_not(const struct lane *, struct key_row *, int channel);
+/* Step `step` of the series is one that train.incidents or train.exclude leaves out. */
+void lane_learn_not(const struct lane *, struct key_row *, int channel, int64_t step);
+bool lane_label_excluded(const struct plan *, const struct eddy_event *);
 const float *lane_own_weights(struct lane *, const struct plan_network *, struct key_row *); /* packed for a step */
 void lane_train_mark(struct lane *);
 void lane_train_commit(struct lane *);

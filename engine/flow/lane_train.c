@@ -103,10 +103,11 @@ static eddy_status train_own(struct lane *l, const struct plan_network *network,
     return rc;
 }
 
-void lane_learn_not(const struct lane *l, struct key_row *r, int channel)
+void lane_learn_not(const struct lane *l, struct key_row *r, int channel, int64_t step)
 {
-    const int64_t at = l->plan->at_unlearnt;
-    if (at >= 0) ((int64_t *)(void *)(r->row + at))[channel] = lane_steps(l, r)[channel];
+    if (l->plan->at_unlearnt < 0) return;
+    int64_t *after = (int64_t *)(void *)(r->row + l->plan->at_unlearnt) + channel;
+    if (step + 1 > *after) *after = step + 1;
 }
 
 /* Whether one of the last n_steps events of the series is to be left out. */

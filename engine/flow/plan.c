@@ -228,7 +228,9 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_unlearnt, "train.unlearnt", SECTION_I64, 1,
-         p->training && p->settings->train.incidents == TRAIN_INCIDENTS_SKIP ? channels * sizeof(int64_t) : 0},
+         p->training && (p->settings->train.incidents == TRAIN_INCIDENTS_SKIP || p->settings->train.exclude.n > 0)
+             ? channels * sizeof(int64_t)
+             : 0},
         {&p->at_points, "train.points", SECTION_BYTES, domain, channels * steps * p->point_bytes},
     };
     p->at_mix = p->at_edges = -1;

@@ -141,8 +141,9 @@ struct plan {
     int64_t at_trackers;  /* [n_values, n_horizons, tracker_floats] float */
     int64_t at_edges;     /* [n_values, 2] float: the widest band of the last forecast for h = 1; head_bands only */
     int64_t at_incidents; /* [n_kinds, incident_bytes] */
-    int64_t at_unlearnt;  /* [n_channels] step after the last one that nobody learns from; incidents: skip only */
-    int64_t at_points;    /* [n_channels, n_steps, point_bytes]   training only */
+    int64_t
+        at_unlearnt; /* [n_channels] step after the last one that nobody learns from; train.incidents: skip or train.exclude only */
+    int64_t at_points; /* [n_channels, n_steps, point_bytes]   training only */
 };
 
 eddy_status plan_open(const struct settings *, const struct eddy_schema *, struct plan **, struct eddy_error *);

@@ -220,12 +220,26 @@ void fixture_hash(struct fixture_lane *f, char out[33])
 const struct eddy_result *fixture_feed(struct fixture_lane *f, int64_t offset, const char *key, int64_t time_ns,
                                        const double *x)
 {
+    return fixture_feed_label(f, offset, key, time_ns, x, NULL, false);
+}
+
+const struct eddy_result *fixture_feed_label(struct fixture_lane *f, int64_t offset, const char *key, int64_t time_ns,
+                                             const double *x, const char *label, bool late)
+{
     static struct eddy_result result; /* a test runs in a process of its own */
     struct eddy_error err = {0};
     double copy[4];
     memcpy(copy, x, (size_t)f->plan->n_values * sizeof(double));
-    const struct lane_event event = {
-        LANE_EVENT, offset, {.key = key, .key_len = strlen(key), .time_ns = time_ns, .x = copy}, NULL};
+    const struct lane_event event = {LANE_EVENT,
+                                     offset,
+                                     {.key = key,
+                                      .key_len = strlen(key),
+                                      .time_ns = time_ns,
+                                      .x = copy,
+                                      .label = label,
+                                      .label_len = label ? strlen(label) : 0,
+                                      .label_only = late},
+                                     NULL};
     eddy_status taken;
     while ((taken = lane_turn(f->lane, &event, 1, &result, &err)) == 0) (void)lane_wait(f->lane, 1000);
     cr_assert_eq(taken, 1, "%s", err.message);

@@ -41,5 +41,8 @@ void fixture_hash(struct fixture_lane *, char out[33]);
 /* Folds one event made by hand and returns its result (borrowed until the next call). */
 const struct eddy_result *fixture_feed(struct fixture_lane *, int64_t offset, const char *key, int64_t time_ns,
                                        const double *x);
+/* The same with a label (NULL: none) that comes with the event, or `late` without it. */
+const struct eddy_result *fixture_feed_label(struct fixture_lane *, int64_t offset, const char *key, int64_t time_ns,
+                                             const double *x, const char *label, bool late);
 
 #endif

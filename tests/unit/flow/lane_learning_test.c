@@ -151,3 +151,43 @@ Test(learning, windows_with_an_anomaly_in_them_are_left_out_when_told_to)
     cr_assert_leq(left, calm - 2);
     cr_assert_gt(left, all * 3 / 4);
 }
+
+/* One key; events 800..802 have the label `label`, with them or `later` events later.  Returns the optimiser's steps. */
+static int64_t steps_with_labels(const char *more, const char *label, int later)
+{
+    char yaml[256];
+    struct fixture_lane f;
+    struct lane_stats stats;
+    int64_t offset = 0;
+    (void)snprintf(yaml, sizeof(yaml),
+                   "forecast: {network: {layers: [{gru: {units: 4}}]}}\n"
+                   "train: {mode: inline, every: 8, window: 16, epoch: 8, batch: 1%s}\n",
+                   more);
+    fixture_open(&f, yaml, 1, NULL, 100);
+    for (int64_t i = 0; i < 1200; i++) {
+        const double x = 5 * sin((double)i * .2618), none = NAN;
+        const bool now = later == 0 && i >= 800 && i<803, then = later> 0 && i >= 800 + later && i < 803 + later;
+        (void)fixture_feed_label(&f, offset++, "key", START + i * STEP, &x, now ? label : NULL, false);
+        if (then) (void)fixture_feed_label(&f, offset++, "key", START + (i - later) * STEP, &none, label, true);
+    }
+    lane_stats(f.lane, &stats);
+    fixture_close(&f);
+    return stats.updates;
+}
+
+Test(learning, windows_with_an_excluded_label_in_them_are_left_out)
+{
+    const char *const exclude = ", exclude: [repair, test]";
+    const int64_t all = steps_with_labels("", "repair", 0);
+    cr_expect_eq(steps_with_labels(exclude, "usual", 0), all);
+    const int64_t left = steps_with_labels(exclude, "repair", 0);
+    cr_expect(left <= all - 2 && left >= all - 4, "%lld of %lld", (long long)left, (long long)all);
+}
+
+Test(learning, an_excluded_label_that_comes_later_counts_while_its_event_is_kept)
+{
+    const char *const exclude = ", exclude: [repair, test]";
+    const int64_t all = steps_with_labels(exclude, "usual", 4), soon = steps_with_labels(exclude, "test", 4);
+    cr_expect(soon < all && soon >= all - 4, "%lld of %lld", (long long)soon, (long long)all);
+    cr_expect_eq(steps_with_labels(exclude, "test", 300), steps_with_labels(exclude, "usual", 300), "too late");
+}
