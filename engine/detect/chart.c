@@ -56,14 +56,16 @@ static double chart_limit(const struct chart_settings *s, int n_values)
     return s->limit * n_values * root * root * root;
 }
 
-/* Moves the averages; what is missing keeps its place, and is left out of what is learned. */
+/* Moves the averages into `at`; what is missing keeps its place, and is left out of what is learned, x. */
 static void chart_average(const struct chart_settings *s, const struct chart_key *key, double *x, float *averages,
-                          int n)
+                          double *at, int n)
 {
     for (int i = 0; i < n; i++) {
-        if (isnan(x[i])) continue;
-        averages[i] += (float)(fmax(s->rate, 1 / (double)key->n) * (x[i] - (double)averages[i]));
-        x[i] = (double)averages[i];
+        if (!isnan(x[i])) {
+            averages[i] += (float)(fmax(s->rate, 1 / (double)key->n) * (x[i] - (double)averages[i]));
+            x[i] = (double)averages[i];
+        }
+        at[i] = (double)averages[i];
     }
 }
 
@@ -92,14 +94,14 @@ static void chart_judge(const void *settings, void *state, const struct eddy_evi
     const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;
     const struct moments m = moments_at(key + 1, in->n_values);
     float *averages = (float *)(void *)((unsigned char *)(key + 1) + moments_bytes(in->n_values));
-    double x[MOMENTS_MAX], e[MOMENTS_MAX];
+    double x[MOMENTS_MAX], at[MOMENTS_MAX], e[MOMENTS_MAX];
 
     key->n++;
     moments_centre(&m, in->x, x);
-    chart_average(s, key, x, averages, in->n_values);
+    chart_average(s, key, x, averages, at, in->n_values);
     out->score = out->evidence = 0;
     if (key->n > warmup) {
-        moments_standardise(&m, x, key->learned + 1, e);
+        moments_standardise(&m, at, key->learned + 1, e);
         for (int i = 0; i < in->n_values; i++) out->attribution[i] = (float)(e[i] * e[i]);
         chart_conclude(key, moments_distance(&m, e) / chart_limit(s, in->n_values), in->threshold, out);
     }

@@ -17,9 +17,20 @@ static void fault_turn(struct fault *f, double score)
     f->plateau = score;
 }
 
+/* Once it has been open for long enough. */
+static enum fault_change fault_accept(struct fault *f, const struct fault_settings *s)
+{
+    if (f->age <= s->accept_rows) return FAULT_SAME;
+    fault_turn(f, 0);
+    f->excess = 0;
+    f->settling = (int32_t)s->settle_rows;
+    return FAULT_ACCEPTED;
+}
+
 static enum fault_change fault_judge_open(struct fault *f, const struct fault_settings *s, double score)
 {
     f->age++;
+    if (isnan(score)) return fault_accept(f, s);
     f->plateau += fmax(1 / (double)f->age, s->plateau_rate) * (score - f->plateau);
     const double low = fmax(s->close_ratio * s->limit * f->price, s->close_share * f->plateau);
     f->in_a_row = score < low ? f->in_a_row + 1 : 0;
@@ -28,16 +39,13 @@ static enum fault_change fault_judge_open(struct fault *f, const struct fault_se
         fault_turn(f, score);
         return FAULT_CLOSED;
     }
-    if (f->age <= s->accept_rows) return FAULT_SAME;
-    fault_turn(f, 0);
-    f->excess = 0;
-    f->settling = (int32_t)s->settle_rows;
-    return FAULT_ACCEPTED;
+    return fault_accept(f, s);
 }
 
 static enum fault_change fault_judge_closed(struct fault *f, const struct fault_settings *s, double score,
                                             double price, double limit)
 {
+    if (isnan(score)) return FAULT_SAME;
     f->in_a_row = score > limit ? f->in_a_row + 1 : 0;
     if (f->in_a_row < s->open_rows) return FAULT_SAME;
     f->price = price;

@@ -8,6 +8,7 @@
  *               plateau += max(1/age, plateau_rate) (S - plateau)
  *     after it  e = max(e, S - limit) at the closing row, e falls by reopen_decay of itself a row
  *     accepted  open for more than accept_rows rows; then nothing opens for settle_rows rows
+ * A row in which nothing was seen (S is NaN) neither opens nor closes; an open fault grows older by it.
  * Memory   plain data; all 0 when new. */
 #ifndef ENGINE_DETECT_FAULT_H
 #define ENGINE_DETECT_FAULT_H

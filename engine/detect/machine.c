@@ -191,12 +191,14 @@ static double channel_follow(struct machine_channel *c, const struct machine_set
     return ((double)c->fast - (double)c->reference) / channel_tolerance(c, s);
 }
 
+/* S; NaN when no value is there. */
 static double machine_follow(struct machine *m)
 {
-    double score = 0;
+    double score = NAN;
     for (int i = 0; i < 2 * m->n_values; i++) {
         struct machine_channel *c = &m->channels[i];
         m->q[i] = 0;
+        if (!isnan(m->x[i])) score = fmax(score, 0);
         if (!isnan(m->x[i]) && channel_skips(c, m->s, m->x[i])) m->x[i] = NAN;
         if (isnan(m->x[i])) continue;
         m->q[i] = channel_follow(c, m->s, m->x[i], m->key->fault.open);
@@ -299,7 +301,7 @@ static void machine_judge(const void *settings, void *state, const struct eddy_e
         const struct fault_step step = fault_judge(fault, &m.s->fault, score, young);
         if (step.change == FAULT_CLOSED) machine_restart(&m);
         if (step.change == FAULT_ACCEPTED) machine_accept(&m);
-        machine_conclude(&m, score, step, in, out);
+        if (!isnan(score)) machine_conclude(&m, score, step, in, out);
     }
     out->holds = fault->open ? 1 : 0;
     machine_learn(&m);

@@ -264,6 +264,49 @@ Test(machine, missing_values_are_skipped_and_the_others_still_judged)
     plant_close(&p);
 }
 
+/* A fault goes on behind values that are missing: its incident stays open, and ends with the first rows that are well. */
+static void stays_open_while_nothing_is_seen(const struct eddy_detector *detector)
+{
+    struct plant p;
+    plant_open(&p, detector, 3);
+    plant_run(&p, 1500);
+    const int quiet = p.alarms;
+    plant_shift(&p, 2, 8, 60);
+    cr_assert_eq(p.alarms, quiet + 1);
+    cr_assert_eq(p.verdict.holds, 1);
+    for (int i = 0; i < 100; i++) {
+        plant_add(&p, (const double[]){NAN, NAN, NAN});
+        cr_assert_eq(p.verdict.holds, 1, "row %d", i);
+    }
+    plant_shift(&p, 2, 8, 20);
+    cr_expect_eq(p.alarms, quiet + 1, "the same fault");
+    plant_run(&p, 200);
+    cr_expect_eq(p.verdict.holds, 0);
+    plant_close(&p);
+}
+
+Test(machine, a_fault_stays_open_while_nothing_is_seen)
+{
+    stays_open_while_nothing_is_seen(&detector_machine);
+}
+
+Test(chart, a_fault_stays_open_while_nothing_is_seen)
+{
+    stays_open_while_nothing_is_seen(&detector_chart);
+}
+
+Test(machine, a_fault_is_accepted_although_nothing_is_seen)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    plant_run(&p, 1500);
+    plant_shift(&p, 2, 5, 100);
+    cr_assert_eq(p.verdict.holds, 1);
+    for (int i = 0; i < 2000; i++) plant_add(&p, (const double[]){NAN, NAN, NAN});
+    cr_expect_eq(p.verdict.holds, 0);
+    plant_close(&p);
+}
+
 /* Nothing that is no number may be written to state: all floats of it are looked at. */
 static void plant_must_be_finite(const struct plant *p, const char *series)
 {
