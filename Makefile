@@ -196,8 +196,9 @@ $(foreach p,$(PROGRAMS),$(eval $(call plain_program,$(p))))
 
 # A fuzz target is a program that replays its corpus, or with SAN=fuzz and clang one for libFuzzer.
 FUZZERS = $(wildcard tests/fuzz/*_fuzz.c)
+FUZZ_SHARED = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_fuzz.c tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 define fuzz_program
-$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(if $(filter fuzz,$(SAN)),,$(BUILD)/tests/fuzz/replay.o) $(LIBS)
+$(call program,$(1)): $(BUILD)/$(1:.c=.o) $(FUZZ_SHARED) $(if $(filter fuzz,$(SAN)),,$(BUILD)/tests/fuzz/replay.o) $(LIBS)
 	$$(link) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer)
 endef
 $(foreach p,$(FUZZERS),$(eval $(call fuzz_program,$(p))))
@@ -262,7 +263,7 @@ fuzz: setup ## each fuzz target under libFuzzer for SECONDS=60 (clang and libcla
 	$(SELF) SAN=fuzz CC=clang BUILD=$(BUILD)/fuzz $(subst $(BUILD)/,$(BUILD)/fuzz/,$(FUZZ))
 	@for p in $(patsubst %_fuzz,%,$(notdir $(FUZZ))); do \
 	    mkdir -p $(BUILD)/fuzz/corpus/$$p && \
-	    $(BUILD)/fuzz/$${p}_fuzz -max_total_time=$(SECONDS) -artifact_prefix=$(BUILD)/fuzz/$$p- -print_final_stats=1 \
+	    $(BUILD)/fuzz/$${p}_fuzz -max_total_time=$(SECONDS) -timeout=20 -artifact_prefix=$(BUILD)/fuzz/$$p- -print_final_stats=1 \
 	        $(BUILD)/fuzz/corpus/$$p tests/fuzz/corpus/$$p || exit 1; \
 	done
 

@@ -255,7 +255,8 @@ static void take_categories(const struct csv_codec *c, const struct csv_columns 
 }
 
 /* A label comes late when all cells of values are empty, or when there is none of them. */
-static void take_label(const struct csv_codec *c, const struct csv_columns *columns, struct eddy_event *out)
+static eddy_status take_label(const struct csv_codec *c, const struct csv_columns *columns, struct eddy_event *out,
+                              struct eddy_error *err)
 {
     bool empty = true;
     out->label = NULL;
@@ -265,6 +266,9 @@ static void take_label(const struct csv_codec *c, const struct csv_columns *colu
         if (columns->role[i] >= 0) empty = empty && csv_is_empty(&c->cells[i]);
     }
     out->label_only = out->label && empty;
+    return !out->label || utf8_valid(out->label, out->label_len)
+               ? EDDY_OK
+               : eddy_fail_record(err, "not_utf8", "the label is not UTF-8");
 }
 
 static eddy_status csv_decode(void *codec, const struct eddy_schema *schema, const struct eddy_record *r,
@@ -280,8 +284,7 @@ static eddy_status csv_decode(void *codec, const struct eddy_schema *schema, con
     if (rc >= 0) rc = take_values(c, columns, schema, out->x, err);
     if (rc < 0) return rc;
     take_categories(c, columns, schema, out->category);
-    take_label(c, columns, out);
-    return EDDY_OK;
+    return take_label(c, columns, out, err);
 }
 
 static eddy_status append_names(const char *const *item, int n, struct eddy_buffer *names, struct eddy_error *err)

@@ -28,7 +28,7 @@ eddy_status lane_pool_push(struct lane *l, struct lane_pool *pool, const float *
 const float *const *lane_pool_last(const struct lane_pool *pool, int64_t most, int *n)
 {
     *n = pool->n < most ? pool->n : (int)most;
-    return (const float *const *)pool->item + (pool->n - *n);
+    return *n > 0 ? (const float *const *)pool->item + (pool->n - *n) : NULL;
 }
 
 void lane_pool_commit(struct lane *l, struct lane_pool *pool, int64_t most)

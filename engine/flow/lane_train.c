@@ -231,8 +231,9 @@ static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct ed
 /* Adopts the oldest candidate when `boundary` is its time; false: it is not done yet. */
 static bool train_adopt(struct lane *l, int64_t boundary)
 {
+    if (l->n_adopted == l->n_jobs) return true;
     const struct lane_job *job = &l->jobs[l->n_adopted];
-    if (l->n_adopted == l->n_jobs || job->boundary + l->plan->settings->train.lag > boundary) return true;
+    if (job->boundary + l->plan->settings->train.lag > boundary) return true;
     if (!train_job_done(job->job)) return false;
     struct weights *candidate = weights_ref(train_job_result(job->job));
     weights_unref(l->weights);

@@ -28,6 +28,6 @@ void panels_pack(const struct panels_source *s, float *panels)
         float *column = panels + (size_t)(j / PANEL) * panel_floats + j % PANEL;
         *column = (s->bias ? s->bias[j] : 0) + (s->bias_h ? s->bias_h[j] : 0);
         column = panels_column(column + PANEL, s->w + (size_t)j * (size_t)s->n_x, s->n_x);
-        (void)panels_column(column, s->u + (size_t)j * (size_t)s->n_h, s->n_h);
+        if (s->n_h > 0) (void)panels_column(column, s->u + (size_t)j * (size_t)s->n_h, s->n_h);
     }
 }

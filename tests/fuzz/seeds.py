@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Writes the small corpora of the fuzz targets, beside which it lies: python3 tests/fuzz/seeds.py
+
+Each seed is a place to start from: one form that a parser knows, or a defect that was found."""
+import pathlib
+import struct
+
+corpus = pathlib.Path(__file__).parent / "corpus"
+
+
+def seed(target, name, data):
+    path = corpus / target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+for name, text in {
+    "zero": "-0", "plain": "21.5", "tie": "9007199254740993", "long": "0.1234567890123456789012345",
+    "smallest": "4.9406564584124654e-324", "largest": "1.7976931348623157e308", "too_large": "1e400",
+    "exponent": "12E+0003", "person": " +.5", "leading": "007",
+}.items():
+    seed("number", name, text)
+
+for name, text in {
+    "rfc": "2026-03-01T08:00:00.123456789Z", "zone": "2026-03-01 08:00:00+05:30", "date": "2024-02-29",
+    "leap": "1990-12-31T23:59:60Z", "first": "1677-09-21T00:12:43.145224193Z",
+    "last": "2262-04-11T23:47:16.854775807Z", "seconds": "1700000000.25", "millis": "1.7e12", "before": "-1.5",
+}.items():
+    seed("timestamp", name, text)
+
+seed("json", "plain", '{"id":"p1","ts":"2026-03-01T08:00:00Z","temp":21.5,"load":null,"label":"ok","kind":"M"}')
+seed("json", "escapes", r'{"id":"\u00e4\ud83d\ude00\n","ts":"2026-03-01","te\u006dp":-1e3,"x":[{"y":[]}],"load":0}')
+seed("json", "paths", '{"meta":{"id":7,"ts":1700000000000,"label":true},"payload":{"temp":1},"list":[2],"kind":3}')
+seed("json", "deep", '{"id":1,"a":[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}')
+seed("json", "late_label", '{"id":"p1","ts":"2026-03-01","label":"broken"}')
+seed("json", "twice", '{"id":"a","id":"b","ts":"2026-03-01","temp":1}')
+
+seed("csv", "plain", "p1,2026-03-01T08:00:00Z,21.5,-3,ok,M")
+seed("csv", "quotes", '"a,""b""", 2026-03-01 ,"+1e3",.5,"",NA\r\n')
+seed("csv", "broken", '"a,2026-03-01,1,2,,')
+seed("csv", "label_not_utf8", b"p1,2027-03-01T08:00:00Z,21.5,,&-\xc4ok,M.5")
+seed("csv", "label", "p1,2026-03-01,,,fault,")
+
+seed("config", "small", "name: a\nsource: {stdin: {}}\nsink: {stdout: {}}\n")
+seed("config", "network", "name: a\nsource: {file: {paths: [x.csv]}}\nsink: {file: {path: y}}\n"
+     "codec: {csv: {key: id, time: ts, values: [a, b]}}\n"
+     "forecast: {horizons: [1, 4], network: {layers: [{lstm: {units: 2}}]}}\ndetect: {detectors: [exceedance]}\n")
+seed("config", "kafka", "name: a\nsource: {kafka: {topics: [t], properties: {bootstrap.servers: h, acks: all}}}\n"
+     "sink: {kafka: {topic: o}}\n")
+seed("config", "alias", "a: &a [1, *a]\nb: {<<: *a}\n? x\n: |\n  y\n...\n--- !!str 5\n")
+seed("config", "wrong", "name: [\nsource: {nothing: {}}\nstate: {memory: 9999999EiB, ttl: -1d}\n")
+
+# state_fuzz.c: which blob | how | where | bytes
+for which in range(12):
+    for how, at in ((0, 0), (1, 4), (2, 8)):
+        seed("state", f"blob_{which}_{'overwrite cut insert'.split()[how]}",
+             struct.pack("<BBH", which, how, at) + b"\xff\xff\xff\x7f\x00\x00")
+
+# import_fuzz.c
+record = lambda kind, payload: struct.pack("<cH", kind, len(payload)) + payload
+meta = lambda name, value: record(b"M", struct.pack("<I", len(name)) + name + value)
+row = lambda key, body: record(b"R", struct.pack("<IIqqq", len(key), 5, 7, 1000, 3) + key + body)
+end = lambda n: record(b"E", struct.pack("<Q", n))
+seed("import", "whole", b"S" + meta(b"position", b"\x01\x02") + record(b"W", struct.pack("<Qq", 3, 99) + b"weights")
+     + row(b"p1", bytes(64)) + row(b"", b"") + end(4))
+seed("import", "own_name", b"S" + meta(b".identity", b"x\0y\0" + b"4\0") + end(1))
+seed("import", "nul_name", b"S" + meta(b"a\0b", b"") + end(1))
+seed("import", "model_version", b"S" + record(b"W", struct.pack("<Qq", 2**64 - 1, 0)) + end(1))
+seed("import", "twice", b"S" + row(b"k", bytes(8)) + row(b"k", bytes(8)) + end(2))
+seed("import", "raw", b"eddy-state 1 plant topic 3 0000000000000000\nM")
