@@ -21,6 +21,7 @@ eddy_status kafka_admin_open(const char *name, const struct eddy_map *properties
     if (!a) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory");
     struct kafka_client_request request = {.role = KAFKA_ASKER, .name = name, .properties = properties};
     a->timeout_ms = timeout_ms;
+    kafka_properties_warn(properties);
     eddy_status rc = kafka_client_open(&a->client, &request, err);
     if (rc < 0) {
         free(a);

@@ -154,6 +154,9 @@ static const struct kafka_default fixed[] = {
  * are read as fast as 48 MB, with a quarter of the memory. */
 enum { PREFETCH_MESSAGES = 64000, PREFETCH_KBYTES = 16384, PREFETCH_MIN_MESSAGES = 2000, PREFETCH_MIN_KBYTES = 512 };
 
+/* librdkafka 2.6.1; before, the client's nonce went into the proof twice. */
+enum { SCRAM_MENDED = 0x020601ff };
+
 static bool settings_is_secret(const char *name)
 {
     const char *ending = strrchr(name, '.');
@@ -381,6 +384,12 @@ void kafka_properties_warn(const struct eddy_map *map)
             log_warn("insecure",
                      "%s=%s: the broker's identity is not checked; anybody in between can read and change", p->name,
                      p->value);
+        if (strncmp(p->name, "sasl.mechanism", 14) == 0 && strncasecmp(p->value, "SCRAM-", 6) == 0 &&
+            rd_kafka_version() < SCRAM_MENDED)
+            log_warn("scram",
+                     "%s=%s: librdkafka %s sends a SCRAM proof that Kafka 4 refuses as invalid "
+                     "credentials; librdkafka 2.6.1 mends it, PLAIN over TLS works with this one",
+                     p->name, p->value, rd_kafka_version_str());
     }
 }
 

@@ -266,7 +266,7 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
                                            .workers = r->workers,
                                            .owner = s,
                                            .on_delivery = sink_on_delivery};
-    if (!shared) kafka_properties_warn(properties);
+    kafka_properties_warn(properties);
 
     /* A consumer asks first: a producer's question would make a missing topic on brokers that allow it. */
     eddy_status rc = kafka_count_partitions(&topic, r->name, properties, timeout_ms, &s->n_partitions, err);

@@ -7,6 +7,8 @@
 #   broker_kill         kill -9, the data stays
 #   broker_stop         for good: the data goes
 #   broker_log [LINES]  the end of its log, for a suite that failed
+# BROKER_SECURE=DIR, when a suite sets it: two listeners more, with TLS by DIR/server.pem (key and certificates):
+# BROKERS_SSL, and with SASL PLAIN and SCRAM-SHA-256 (user eddy, password BROKER_PASSWORD) BROKERS_SASL.
 # It ends with the shell that started it, however that ends; a suite that sets an EXIT trap of its own calls broker_stop
 # there, others get one from broker_start.
 #
@@ -107,6 +109,22 @@ controller.quorum.fetch.timeout.ms=500
 PROPERTIES
 }
 
+broker_secure() {
+    local ssl sasl
+    ssl=$(broker_free_port) && sasl=$(broker_free_port) || return 1
+    export BROKERS_SSL=127.0.0.1:$ssl BROKERS_SASL=127.0.0.1:$sasl
+    local both="SSL://$BROKERS_SSL,SASL_SSL://$BROKERS_SASL"
+    sed -i -e "s|^listeners=.*|&,$both|" -e "s|^advertised.listeners=.*|&,$both|" \
+        -e "s|^listener.security.protocol.map=.*|&,SSL:SSL,SASL_SSL:SASL_SSL|" "$KAFKA_DIR/server.properties"
+    cat >>"$KAFKA_DIR/server.properties" <<PROPERTIES
+ssl.keystore.type=PEM
+ssl.keystore.location=$BROKER_SECURE/server.pem
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_eddy="$BROKER_PASSWORD";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+PROPERTIES
+}
+
 broker_log_settings() {
     cat <<SETTINGS
 status=error
@@ -147,9 +165,14 @@ broker_format() {
     client=$(broker_free_port) && controller=$(broker_free_port) || return 1
     export BROKERS=127.0.0.1:$client
     broker_properties "$client" "$controller" >"$KAFKA_DIR/server.properties"
+    local scram=()
+    if [ -n "${BROKER_SECURE:-}" ]; then
+        broker_secure || return 1
+        scram=(--add-scram "SCRAM-SHA-256=[name=eddy,password=$BROKER_PASSWORD]")
+    fi
     broker_log_settings >"$KAFKA_DIR/log4j2.properties"
     id=$(broker_java kafka.tools.StorageTool random-uuid 2>/dev/null) &&
-        broker_java kafka.tools.StorageTool format -t "$id" -c "$KAFKA_DIR/server.properties" \
+        broker_java kafka.tools.StorageTool format -t "$id" -c "$KAFKA_DIR/server.properties" "${scram[@]}" \
             >"$KAFKA_DIR/broker.log" 2>&1
 }
 
