@@ -193,6 +193,7 @@ endef
 $(eval $(call archive,tests/bench))
 $(eval $(call archive,tests/fault))
 $(foreach p,$(PROGRAMS),$(eval $(call plain_program,$(p))))
+$(BUILD)/workers_race: $(BUILD)/tests/unit/flow/fixture_shards.o
 
 # A fuzz target is a program that replays its corpus, or with SAN=fuzz and clang one for libFuzzer.
 FUZZERS = $(wildcard tests/fuzz/*_fuzz.c)

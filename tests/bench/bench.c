@@ -8,6 +8,7 @@
 
 #include "config/log.h"
 #include "engine/flow/plan.h"
+#include "engine/flow/workers.h"
 #include "plugin/registry.h"
 
 double bench_clock(int clock_id)
@@ -72,7 +73,7 @@ static struct config *open_config(const char *yaml, const char *const *overrides
 static struct bench_run run_config(const char *yaml, const char *const *overrides, struct driver_request request)
 {
     struct registry *registry;
-    struct driver *driver;
+    struct workers *workers;
     struct driver_stats stats;
     struct eddy_error err;
     setenv("EDDY_STAGES", "1", 1);
@@ -92,16 +93,17 @@ static struct bench_run run_config(const char *yaml, const char *const *override
     request.sink_request.name = request.settings->name;
     request.sink_request.source = &request.settings->source;
     if (!request.state_path) request.state = DRIVER_STATE_SCRATCH;
-    if (driver_open(&request, &driver, &err) < 0) bench_die("driver_open", &err);
+    const eddy_status n_workers = workers_wanted(&request, &err);
+    if (n_workers < 0 || workers_open(&request, n_workers, NULL, &workers, &err) < 0) bench_die("workers_open", &err);
 
     double wall = bench_clock(CLOCK_MONOTONIC), process = bench_clock(CLOCK_PROCESS_CPUTIME_ID),
            loop = bench_clock(CLOCK_THREAD_CPUTIME_ID);
-    if (driver_run(driver, &err) < 0) bench_die("driver_run", &err);
+    if (workers_run(workers, &err) < 0) bench_die("workers_run", &err);
     struct bench_run run = {.seconds = bench_clock(CLOCK_MONOTONIC) - wall,
                             .cpu_process = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - process,
                             .cpu_loop = bench_clock(CLOCK_THREAD_CPUTIME_ID) - loop,
                             .rss_bytes = resident_bytes() - rss};
-    driver_stats(driver, &stats);
+    workers_stats(workers, &stats);
     run.events = (double)stats.events;
     run.updates = (double)stats.updates;
     run.checkpoints = (double)stats.checkpoints;
@@ -111,7 +113,9 @@ static struct bench_run run_config(const char *yaml, const char *const *override
     run.encode = stats.cpu_encode;
     run.send = stats.cpu_send;
     run.checkpoint = stats.cpu_checkpoint;
-    driver_close(driver);
+    if (n_workers > 1) /* their loops are not this thread's */
+        run.cpu_loop = run.poll + run.decode + run.lane + run.encode + run.send + run.checkpoint;
+    workers_close(workers);
     config_close(config);
     registry_close(registry);
     return run;

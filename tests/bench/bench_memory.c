@@ -1,5 +1,6 @@
 /* The whole pipeline without Kafka: prepared JSON records through codec, lane and codec to nowhere, from memory.
- * Cases: LSTM-32 and GRU-32, training off and in the background.  EDDY_BENCH_EVENTS (default 400,000) over 10,000 keys. */
+ * Cases: LSTM-32 and GRU-32, training off and in the background; two workers, of which each gets all events, so that
+ * twice the events a second are to be had from two cores.  EDDY_BENCH_EVENTS (default 400,000) over 10,000 keys. */
 #include <stdlib.h>
 
 #include "tests/bench/bench.h"
@@ -21,6 +22,8 @@ static const struct memory_case cases[] = {
     {"gru-32, training off", YAML("gru", "off")},
     {"lstm-32, training in the background", YAML("lstm", "background")},
     {"gru-32, training in the background", YAML("gru", "background")},
+    {"lstm-32, training off, 2 workers", YAML("lstm", "off") "workers: 2\n"},
+    {"lstm-32, training in the background, 2 workers", YAML("lstm", "background") "workers: 2\n"},
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]) };
 

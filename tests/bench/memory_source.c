@@ -5,6 +5,7 @@
 struct memory_source {
     const struct records *records;
     struct source_listener listener;
+    int partition;
     void *tag;
     int next;
     bool assigned, paused;
@@ -17,13 +18,15 @@ static eddy_status memory_open(const void *settings, const struct source_request
     if (!s) return eddy_fail(err, EDDY_ENOMEM, "bench source: out of memory");
     s->records = settings;
     s->listener = request->listener;
+    s->partition = request->worker;
     *out = s;
     return EDDY_OK;
 }
 
 static eddy_status memory_assign(struct memory_source *s, struct eddy_error *err)
 {
-    struct source_partition p = {.topic = "bench", .committed = -1, .metadata = "", .high = s->records->n};
+    struct source_partition p = {
+        .topic = "bench", .partition = s->partition, .committed = -1, .metadata = "", .high = s->records->n};
     int64_t from = s->listener.assign(s->listener.context, &p, &s->tag, err);
     if (from < 0) return (eddy_status)from;
     s->next = (int)from;
@@ -92,6 +95,7 @@ static void memory_close(void *source)
 
 const struct eddy_source source_memory = {
     .part = {sizeof(source_memory), EDDY_PART_SOURCE, "memory", "Prepared records.", NULL, 0, NULL},
+    .divides = true,
     .open = memory_open,
     .poll = memory_poll,
     .release = memory_release,
@@ -141,6 +145,7 @@ static void nowhere_close(void *sink)
 
 const struct eddy_sink sink_nowhere = {
     .part = {sizeof(sink_nowhere), EDDY_PART_SINK, "nowhere", "Drops what it gets.", NULL, 0, NULL},
+    .shares = true,
     .open = nowhere_open,
     .send = nowhere_send,
     .service = nowhere_service,

@@ -1,5 +1,6 @@
 /* A source that hands out prepared records and a sink that drops what it gets: the pipeline without input and output.
- * The source's settings are a `struct records`; the sink has none. */
+ * The source's settings are a `struct records`; the sink has none.  Of several workers each gets all records, as a
+ * partition of its own. */
 #ifndef TESTS_BENCH_MEMORY_SOURCE_H
 #define TESTS_BENCH_MEMORY_SOURCE_H
 

@@ -1,6 +1,5 @@
 #include "fixture_shards.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
