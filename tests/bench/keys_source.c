@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST = 4096, KEY_BYTES = 16, TEXT_BYTES = 64 };
+enum { MOST = 4096, KEY_BYTES = 16, TEXT_BYTES = 64, SETTLE_S = 8 };
 static const double ZIPF = 1.1;
 
 struct keys_source {
@@ -22,6 +22,9 @@ struct keys_source {
     double zipf_high, zipf_low;
     double left_at, waited_at, started, told;
     int schedstat;
+    bool settled;
+    long long bytes;
+    double changed;
     struct eddy_record record[MOST];
     char key[MOST][KEY_BYTES], text[MOST][TEXT_BYTES];
 };
@@ -173,6 +176,21 @@ static void watch_turn(struct keys_source *s)
     }
 }
 
+/* After the last new key, until the state file has been left alone for a while: the checkpoint of all keys is over. */
+static bool settled(struct keys_source *s, int timeout_ms)
+{
+    if (s->plan.draw != KEYS_TENTH || s->settled || s->next != s->plan.keys) return true;
+    const long long bytes = file_bytes(s->plan.state_file, "") + file_bytes(s->plan.state_file, "-wal");
+    const double now = clock_s();
+    if (bytes != s->bytes || s->changed == 0) {
+        s->bytes = bytes;
+        s->changed = now;
+    }
+    s->settled = bytes > 0 && now - s->changed > SETTLE_S;
+    (void)nanosleep(&(struct timespec){0, timeout_ms * 1000000L}, NULL);
+    return s->settled;
+}
+
 /* ---- the source ---- */
 
 static eddy_status keys_open(const void *settings, const struct source_request *request, void **out,
@@ -196,7 +214,6 @@ static eddy_status keys_poll(void *source, int timeout_ms, int max_records, stru
                              int max_batches, struct eddy_error *err)
 {
     struct keys_source *s = source;
-    (void)timeout_ms;
     watch_turn(s);
     if (!s->assigned) {
         struct source_partition p = {.topic = "bench", .committed = -1, .metadata = "", .high = s->total};
@@ -208,7 +225,10 @@ static eddy_status keys_poll(void *source, int timeout_ms, int max_records, stru
     int n = max_records < MOST ? max_records : MOST;
     if (n > s->total - s->next) n = (int)(s->total - s->next);
     if (s->next < s->plan.keys && n > s->plan.keys - s->next) n = (int)(s->plan.keys - s->next);
-    if (s->paused || n == 0 || max_batches < 1) return 0;
+    if (s->paused || n == 0 || max_batches < 1 || !settled(s, timeout_ms)) {
+        s->left_at = 0;
+        return 0;
+    }
     for (int i = 0; i < n; i++) make_record(s, i);
     batches[0] = (struct source_batch){.tag = s->tag, .n = n, .records = s->record};
     s->waited_at = waited_for_cpu(s);

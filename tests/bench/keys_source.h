@@ -13,7 +13,7 @@ enum keys_draw {
     KEYS_IN_TURN, /* key 0, 1, .. */
     KEYS_UNIFORM, /* each as often as any other */
     KEYS_ZIPF,    /* the key of rank r as often as r^-1.1 */
-    KEYS_TENTH    /* a tenth of them, uniform: what a checkpoint finds dirty */
+    KEYS_TENTH    /* a tenth of them, uniform: what a checkpoint finds dirty, once that of all keys is over */
 };
 
 struct keys_watch {
