@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Draws what bench_keys measured as SVG: events per second over the number of keys, and a run with more keys than memory
-over time (throughput, resident memory, state file).
+"""Draws what bench_keys measured as SVG: a run with more keys than memory over time (throughput, resident memory, state
+file) and, when there are any, events per second over the number of keys.
 
     tests/bench/plot_keys.py OUT.svg RATES TIMELINE.csv [TITLE]
 
-RATES holds the JSON lines that bench_keys prints, TIMELINE.csv what EDDY_BENCH_TIMELINE keeps."""
+RATES holds the JSON lines that bench_keys prints (/dev/null: none), TIMELINE.csv what EDDY_BENCH_TIMELINE keeps."""
 import json
 import math
 import sys
@@ -59,13 +59,15 @@ def main():
     body = []
     keys = sorted(rates)
     at = {k: i + 0.5 for i, k in enumerate(keys)}
-    panel(body, 40, "events per second by number of keys", [("events/s", [(at[k], rates[k]) for k in keys])], len(keys),
-          [(at[k], number(k)) for k in keys], "keys")
+    y = 40
+    if len(keys) > 1:
+        panel(body, y, "events per second by number of keys", [("events/s", [(at[k], rates[k]) for k in keys])],
+              len(keys), [(at[k], number(k)) for k in keys], "keys")
+        y += PANEL + GAP + 20
     end = times[-1][0]
     step = 10 * 2 ** max(0, math.ceil(math.log2(end / 100)))
     labels = [(s, f"{s:g}") for s in range(0, int(end) + 1, int(step))]
     speed = [((a[0] + b[0]) / 2, (b[1] - a[1]) / (b[0] - a[0])) for a, b in zip(times, times[5:])]
-    y = 40 + PANEL + GAP + 20
     panel(body, y, f"{title}: events per second", [("events/s", speed)], end, labels, "seconds")
     y += PANEL + GAP + 10
     panel(body, y, "bytes", [("resident", [(t[0], t[2]) for t in times]), ("state file", [(t[0], t[3]) for t in times]),
