@@ -31,7 +31,8 @@ void regressors_learn(const struct regressors_shape *s, struct regressors_state 
     r->spread += (off - r->spread) * regressors_gain(MEAN_STEPS[REGRESSORS_MEANS - 1], r->n);
     for (int i = 0; i < REGRESSORS_MEANS; i++)
         r->mean[i] = r->n > 0 ? r->mean[i] + (x - r->mean[i]) * regressors_gain(MEAN_STEPS[i], r->n) : x;
-    if (r->n < UNIT_STEPS) r->unit = UNIT_SPREADS * r->spread + 1e-6 * fabs(x) + 1e-12;
+    if (r->n > 0 && !(r->spread > 0)) r->still++;
+    if (r->n - r->still < UNIT_STEPS) r->unit = UNIT_SPREADS * r->spread + 1e-6 * fabs(x) + 1e-12;
     r->last[r->n % regressors_span(s)] = x;
     r->n++;
 }

@@ -31,7 +31,8 @@ struct regressors_state {
     int64_t n; /* steps since the first known value */
     double mean[REGRESSORS_MEANS];
     double spread; /* mean distance from the slowest of them */
-    double unit;   /* of `raw`: follows the spread for 200 steps, then stands still */
+    double unit;   /* of `raw`: follows the spread for 200 steps from the first move on, then stands still */
+    int64_t still; /* steps before the value first moved */
     double last[]; /* [span] */
 };
 

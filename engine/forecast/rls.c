@@ -138,11 +138,11 @@ const struct eddy_expert expert_rls = {
              .summary =
                  "A linear forecast from lags, means, the season and a network's hidden outputs, learnt for each "
                  "value by recursive least squares: the smallest errors of one expert, for memory and time. "
-                 "47904 bytes per value of a key at 24 horizons without a network; at 48 with 32 hidden outputs "
+                 "47912 bytes per value of a key at 24 horizons without a network; at 48 with 32 hidden outputs "
                  "150 kB.",
              .options = options,
              .settings_size = sizeof(struct rls_settings)},
-    .state_version = 1,
+    .state_version = 2,
     .seasonal = true,
     .plan = rls_plan,
     .state_bytes = rls_state_bytes,

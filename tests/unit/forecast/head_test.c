@@ -182,3 +182,21 @@ Test(rls, learns_a_process_that_its_inputs_describe)
     cr_expect_lt(scaled, 1.06 * best, "%g against %g", scaled, best);
     cr_expect_lt(raw, 1.06 * best, "%g against %g", raw, best);
 }
+
+/* A sensor that is only switched on after a while must not be measured in the unit of its standstill. */
+Test(regressors, the_raw_unit_is_that_of_a_value_that_moves)
+{
+    static const int lags[] = {1, 3};
+    const struct regressors_shape shape = {.raw = true, .n_lags = 2, .lags = lags};
+    double unit[2];
+    for (int late = 0; late < 2; late++) {
+        struct regressors_state *past = calloc(1, regressors_bytes(&shape));
+        for (int t = 0; t < 1000 * late; t++) regressors_learn(&shape, past, 50);
+        for (int t = 0; t < 400; t++) regressors_learn(&shape, past, 50 + (t % 7 - 3));
+        unit[late] = regressors_unit(&shape, past, 1);
+        regressors_learn(&shape, past, 1e6);
+        cr_expect_eq(regressors_unit(&shape, past, 1), unit[late], "then it stands still");
+        free(past);
+    }
+    cr_expect(unit[1] > .2 * unit[0] && unit[1] < 5 * unit[0], "%g and %g", unit[1], unit[0]);
+}
