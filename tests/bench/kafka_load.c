@@ -1,0 +1,201 @@
+#include "tests/bench/kafka_load.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config/eddy_buffer.h"
+
+enum { MOST_PARTITIONS = 16 };
+
+static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char text[256];
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) != RD_KAFKA_CONF_OK) bench_die(text, NULL);
+}
+
+rd_kafka_t *load_client(rd_kafka_type_t type, const char *servers, const char *const *more)
+{
+    static const char *const consumer[] = {"group.id",
+                                           "floor",
+                                           "enable.auto.commit",
+                                           "false",
+                                           "check.crcs",
+                                           "true",
+                                           "fetch.max.bytes",
+                                           "16777216",
+                                           "queued.min.messages",
+                                           "1000000",
+                                           "queued.max.messages.kbytes",
+                                           "16384",
+                                           NULL};
+    static const char *const producer[] = {
+        "linger.ms", "5", "enable.idempotence", "true", "queue.buffering.max.messages", "20000", NULL};
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", servers);
+    for (const char *const *p = type == RD_KAFKA_PRODUCER ? producer : consumer; *p; p += 2) set(conf, p[0], p[1]);
+    for (const char *const *p = more; p && *p; p += 2) set(conf, p[0], p[1]);
+    rd_kafka_t *rk = rd_kafka_new(type, conf, text, sizeof(text));
+    if (!rk) bench_die(text, NULL);
+    return rk;
+}
+
+void load_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32_t partition, const void *key, size_t key_len,
+                  const void *payload, size_t len)
+{
+    while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)payload, len, key, key_len,
+                            NULL) != 0) {
+        if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            bench_die(rd_kafka_err2str(rd_kafka_last_error()), NULL);
+        rd_kafka_poll(rk, 5);
+    }
+}
+
+void load_finish(rd_kafka_t *rk)
+{
+    if (rd_kafka_flush(rk, 60000) != RD_KAFKA_RESP_ERR_NO_ERROR) bench_die("flush timed out", NULL);
+}
+
+void load_topics(const char *servers, int n_partitions)
+{
+    char text[256];
+    rd_kafka_t *rk = load_client(RD_KAFKA_PRODUCER, servers, NULL);
+    rd_kafka_NewTopic_t *topics[] = {rd_kafka_NewTopic_new(LOAD_INPUT, n_partitions, 1, text, sizeof(text)),
+                                     rd_kafka_NewTopic_new(LOAD_OUTPUT, n_partitions, 1, text, sizeof(text))};
+    (void)rd_kafka_NewTopic_set_config(topics[1], "retention.bytes", "67108864");
+    (void)rd_kafka_NewTopic_set_config(topics[1], "segment.bytes", "33554432");
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_CreateTopics(rk, topics, 2, NULL, queue);
+    rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, 30000);
+    if (!answer || rd_kafka_event_error(answer)) bench_die("the topics could not be made", NULL);
+    size_t n;
+    const rd_kafka_topic_result_t **result = rd_kafka_CreateTopics_result_topics(
+        rd_kafka_event_CreateTopics_result(answer), &n);
+    for (size_t i = 0; i < n; i++)
+        if (rd_kafka_topic_result_error(result[i])) bench_die(rd_kafka_topic_result_error_string(result[i]), NULL);
+    rd_kafka_event_destroy(answer);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy_array(topics, 2);
+    rd_kafka_destroy(rk);
+}
+
+struct bench_run load_fill(const void *argument)
+{
+    const struct kafka_load *w = argument;
+    rd_kafka_t *rk = load_client(RD_KAFKA_PRODUCER, w->servers, NULL);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, LOAD_INPUT, NULL);
+    for (int i = 0; i < w->records->n; i++) {
+        const struct eddy_record *r = &w->records->record[i];
+        int32_t partition = atoi(r->key + sizeof("sensor-") - 1) % w->n_partitions;
+        load_produce(rk, topic, partition, r->key, r->key_len, r->payload, r->payload_len);
+        if (i % LOAD_CHUNK == 0) rd_kafka_poll(rk, 0);
+    }
+    load_finish(rk);
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_destroy(rk);
+    return (struct bench_run){.events = w->records->n};
+}
+
+rd_kafka_t *load_reader(const char *servers, const char *topic, int64_t offset, int n_partitions)
+{
+    rd_kafka_t *rk = load_client(RD_KAFKA_CONSUMER, servers, NULL);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n_partitions);
+    for (int p = 0; p < n_partitions; p++) rd_kafka_topic_partition_list_add(list, topic, p)->offset = offset;
+    if (rd_kafka_assign(rk, list) != RD_KAFKA_RESP_ERR_NO_ERROR) bench_die("assign failed", NULL);
+    rd_kafka_topic_partition_list_destroy(list);
+    return rk;
+}
+
+struct bench_run load_output_size(const void *argument)
+{
+    const struct kafka_load *w = argument;
+    struct bench_run run = {0};
+    rd_kafka_t *rk = load_reader(w->servers, LOAD_OUTPUT, RD_KAFKA_OFFSET_TAIL(LOAD_CHUNK), 1);
+    while (run.events < LOAD_CHUNK) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 10000);
+        if (!m || m->err) bench_die("cannot read the outputs back", NULL);
+        run.output_bytes += (double)m->len / LOAD_CHUNK;
+        run.events++;
+        rd_kafka_message_destroy(m);
+    }
+    rd_kafka_destroy(rk);
+    return run;
+}
+
+/* ---- the floor ---- */
+
+/* Messages in hand, by partition; keys are copied, as a callback's message is gone when it returns. */
+struct floor_batch {
+    rd_kafka_message_t message[LOAD_CHUNK];
+    struct eddy_arena keys;
+    int n;
+};
+
+struct floor_run {
+    rd_kafka_t *in;
+    size_t output_bytes;
+    int n;
+    struct floor_batch of[MOST_PARTITIONS];
+};
+
+static void floor_message(rd_kafka_message_t *m, void *context)
+{
+    static char payload[4096];
+    struct floor_run *f = context;
+    struct floor_batch *b = &f->of[m->partition];
+    if (m->err) bench_die(rd_kafka_message_errstr(m), NULL);
+    char *key = eddy_arena_take(&b->keys, m->key_len);
+    if (!key) bench_die("out of memory", NULL);
+    memcpy(key, m->key, m->key_len);
+    b->message[b->n++] = (rd_kafka_message_t){
+        .payload = payload, .len = f->output_bytes, .key = key, .key_len = m->key_len};
+    if (++f->n >= LOAD_CHUNK) rd_kafka_yield(f->in);
+}
+
+/* All of a batch, however often the queue is full. */
+static void floor_send(rd_kafka_t *out, rd_kafka_topic_t *topic, int32_t partition, struct floor_batch *b)
+{
+    int first = 0;
+    while (first < b->n) {
+        (void)rd_kafka_produce_batch(topic, partition, RD_KAFKA_MSG_F_COPY, b->message + first, b->n - first);
+        while (first < b->n && !b->message[first].err) first++;
+        if (first == b->n) break;
+        if (b->message[first].err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            bench_die(rd_kafka_err2str(b->message[first].err), NULL);
+        rd_kafka_poll(out, 5);
+    }
+    b->n = 0;
+    eddy_arena_reset(&b->keys);
+}
+
+struct bench_run load_floor(const void *argument)
+{
+    const struct kafka_load *w = argument;
+    static struct floor_run f;
+    f.in = load_reader(w->servers, LOAD_INPUT, 0, w->n_partitions);
+    f.output_bytes = w->output_bytes;
+    rd_kafka_t *out = load_client(RD_KAFKA_PRODUCER, w->servers, NULL);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(out, LOAD_OUTPUT, NULL);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(f.in);
+    struct bench_run run = {.cpu_process = -bench_clock(CLOCK_PROCESS_CPUTIME_ID),
+                            .cpu_loop = -bench_clock(CLOCK_THREAD_CPUTIME_ID)};
+    double first = 0;
+    while (run.events < w->records->n) {
+        f.n = 0;
+        (void)rd_kafka_consume_callback_queue(queue, LOAD_POLL_MS, floor_message, &f);
+        if (f.n > 0 && first == 0) first = bench_clock(CLOCK_MONOTONIC);
+        for (int p = 0; p < w->n_partitions; p++) floor_send(out, topic, p, &f.of[p]);
+        run.events += f.n;
+        rd_kafka_poll(out, 0);
+    }
+    load_finish(out);
+    run.seconds = bench_clock(CLOCK_MONOTONIC) - first;
+    run.cpu_process += bench_clock(CLOCK_PROCESS_CPUTIME_ID);
+    run.cpu_loop += bench_clock(CLOCK_THREAD_CPUTIME_ID);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_destroy(out);
+    rd_kafka_destroy(f.in);
+    return run;
+}
