@@ -18,6 +18,7 @@ struct json_codec {
     struct json_scanner scanner;
     struct json_value *values; /* [cap_values] */
     int cap_values;
+    unsigned result_bits; /* which fields of results are written */
 };
 
 static void json_close(void *codec)
@@ -39,7 +40,8 @@ static eddy_status json_open(const void *settings, const struct eddy_limits *lim
     j->settings = settings;
     j->limits = *limits;
     j->fields.settings = settings;
-    eddy_status rc = json_scanner_open(&j->scanner, &j->limits, err);
+    eddy_status rc = json_result_bits(&j->settings->fields, &j->result_bits, err);
+    if (rc >= 0) rc = json_scanner_open(&j->scanner, &j->limits, err);
     if (rc < 0) {
         json_close(j);
         return rc;
@@ -270,7 +272,7 @@ static eddy_status json_encode(void *codec, const struct eddy_result *result, st
         fields = json_fields_get(&j->fields, result->schema);
         if (!fields) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
     }
-    return json_write(result, fields, j->settings->time_format, out, err);
+    return json_write(result, fields, j->result_bits, j->settings->time_format, out, err);
 }
 
 /* ---- the part ---- */
@@ -294,11 +296,13 @@ static eddy_status check_name(const struct json_settings *s, const char *what, c
 static eddy_status json_check(const void *settings, struct eddy_error *err)
 {
     const struct json_settings *s = settings;
+    unsigned bits;
     if (!*s->key || !*s->time) return eddy_fail(err, EDDY_ECONFIG, "key and time must not be empty");
     if (strcmp(s->key, s->time) == 0) return eddy_fail(err, EDDY_ECONFIG, "key and time are both \"%s\"", s->key);
     eddy_status rc = s->label ? check_name(s, "label", s->label, NULL, 0, err) : EDDY_OK;
     for (int i = 0; i < s->categories.n && rc >= 0; i++)
         rc = check_name(s, "categories", s->categories.item[i], s->label, i, err);
+    if (rc >= 0) rc = json_result_bits(&s->fields, &bits, err);
     for (int i = 0; i < s->values.n && rc >= 0; i++) {
         const char *name = s->values.item[i];
         rc = check_name(s, "values", name, s->label, s->categories.n, err);
@@ -360,6 +364,14 @@ static const struct eddy_option json_options[] = {
      .default_text = "rfc3339",
      .unit = TIME_FORMAT_WORDS,
      .help = "How results carry the time: RFC 3339 in UTC, milliseconds since 1970, or as it came in."},
+    {.name = "fields",
+     .type = EDDY_OPT_STRINGS,
+     .offset = offsetof(struct json_settings, fields),
+     .default_text = "",
+     .help =
+         "The fields of results that are written, for lean output: some of key, ts, y, yhat, yhat_lower, yhat_upper, "
+         "score, evidence, score_ratio, anomaly, state, model, incident, attribution, forecast, smoothed, classes "
+         "(with class), incidents, src; their order stays. Unset: all that there are."},
     {0}};
 
 const struct eddy_codec codec_json = {

@@ -25,6 +25,7 @@ struct json_settings {
     struct eddy_strings values; /* empty: every numeric field of the first good record that is nothing else */
     const char *label;          /* NULL = none */
     struct eddy_strings categories;
+    struct eddy_strings fields; /* of results; empty: all */
 };
 
 #endif

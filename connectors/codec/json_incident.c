@@ -100,6 +100,7 @@ eddy_status json_incident_record(const struct eddy_result *r, int i, int time_fo
     *p++ = ',';
     p = incident_members(p, r, &r->incidents[i], time_format);
     p = json_write_origin(p, r);
+    *p++ = '}';
     out->len += (size_t)(p - begin);
     return EDDY_OK;
 }

@@ -6,6 +6,27 @@
 #include "connectors/codec/json_text.h"
 #include "connectors/codec/number.h"
 
+const char *const json_result_words[] = {[JSON_RESULT_KEY] = "key",
+                                         [JSON_RESULT_TS] = "ts",
+                                         [JSON_RESULT_Y] = "y",
+                                         [JSON_RESULT_YHAT] = "yhat",
+                                         [JSON_RESULT_YHAT_LOWER] = "yhat_lower",
+                                         [JSON_RESULT_YHAT_UPPER] = "yhat_upper",
+                                         [JSON_RESULT_SCORE] = "score",
+                                         [JSON_RESULT_EVIDENCE] = "evidence",
+                                         [JSON_RESULT_SCORE_RATIO] = "score_ratio",
+                                         [JSON_RESULT_ANOMALY] = "anomaly",
+                                         [JSON_RESULT_STATE] = "state",
+                                         [JSON_RESULT_MODEL] = "model",
+                                         [JSON_RESULT_INCIDENT] = "incident",
+                                         [JSON_RESULT_ATTRIBUTION] = "attribution",
+                                         [JSON_RESULT_FORECAST] = "forecast",
+                                         [JSON_RESULT_SMOOTHED] = "smoothed",
+                                         [JSON_RESULT_CLASSES] = "classes",
+                                         [JSON_RESULT_INCIDENTS] = "incidents",
+                                         [JSON_RESULT_SRC] = "src",
+                                         NULL};
+
 const char *json_state_text(int state)
 {
     static const char *const text[] = {[EDDY_STATE_WARMUP] = "warmup",
@@ -150,23 +171,33 @@ static char *write_classes(char *p, const struct eddy_classes *c)
     return c->label ? p + json_text_quote(p, c->label, strlen(c->label)) : LITERAL(p, "null");
 }
 
-static char *write_verdict(char *p, const struct eddy_result *r)
+static bool wants(unsigned bits, enum json_result_field field)
 {
-    p = LITERAL(p, ",\"score\":");
-    p += number_write(r->score, p);
-    p = LITERAL(p, ",\"evidence\":");
-    p += number_write(r->evidence, p);
-    p = LITERAL(p, ",\"score_ratio\":");
-    p += number_write(r->score_ratio, p);
-    p = r->anomaly ? LITERAL(p, ",\"anomaly\":true") : LITERAL(p, ",\"anomaly\":false");
-    p = LITERAL(p, ",\"state\":\"");
-    const char *state = json_state_text(r->state);
-    size_t len = strlen(state);
-    memcpy(p, state, len);
-    p = LITERAL(p + len, "\",\"model\":\"v");
-    p += number_write_int((int64_t)r->model, p);
-    *p++ = '"';
-    if (!r->incident) return p;
+    return bits >> field & 1;
+}
+
+static char *write_verdict(char *p, const struct eddy_result *r, unsigned bits)
+{
+    if (wants(bits, JSON_RESULT_SCORE)) p = LITERAL(p, ",\"score\":"), p += number_write(r->score, p);
+    if (wants(bits, JSON_RESULT_EVIDENCE)) p = LITERAL(p, ",\"evidence\":"), p += number_write(r->evidence, p);
+    if (wants(bits, JSON_RESULT_SCORE_RATIO))
+        p = LITERAL(p, ",\"score_ratio\":"), p += number_write(r->score_ratio, p);
+    if (wants(bits, JSON_RESULT_ANOMALY))
+        p = r->anomaly ? LITERAL(p, ",\"anomaly\":true") : LITERAL(p, ",\"anomaly\":false");
+    if (wants(bits, JSON_RESULT_STATE)) {
+        p = LITERAL(p, ",\"state\":\"");
+        const char *state = json_state_text(r->state);
+        size_t len = strlen(state);
+        memcpy(p, state, len);
+        p += len;
+        *p++ = '"';
+    }
+    if (wants(bits, JSON_RESULT_MODEL)) {
+        p = LITERAL(p, ",\"model\":\"v");
+        p += number_write_int((int64_t)r->model, p);
+        *p++ = '"';
+    }
+    if (!r->incident || !wants(bits, JSON_RESULT_INCIDENT)) return p;
     p = LITERAL(p, ",\"incident\":");
     return p + json_text_quote(p, r->incident, strlen(r->incident));
 }
@@ -179,35 +210,59 @@ char *json_write_origin(char *p, const struct eddy_result *r)
     p += number_write_int(r->partition, p);
     p = LITERAL(p, ",\"offset\":");
     p += number_write_int(r->offset, p);
-    return LITERAL(p, "}}");
+    *p++ = '}';
+    return p;
 }
 
-eddy_status json_write(const struct eddy_result *r, const struct json_fields *fields, int time_format,
+/* What every event tells of its values. */
+static char *write_event(char *p, const struct eddy_result *r, const struct json_fields *fields, unsigned bits,
+                         int time_format)
+{
+    const int n = r->schema->n_values;
+    if (wants(bits, JSON_RESULT_KEY)) p = LITERAL(p, ",\"key\":"), p += json_text_quote(p, r->key, r->key_len);
+    if (wants(bits, JSON_RESULT_TS)) p = write_time(LITERAL(p, ",\"ts\":"), r, time_format);
+    if (wants(bits, JSON_RESULT_Y)) p = write_values(LITERAL(p, ",\"y\":"), fields, r->y, n);
+    if (wants(bits, JSON_RESULT_YHAT)) p = write_values(LITERAL(p, ",\"yhat\":"), fields, r->yhat, n);
+    if (wants(bits, JSON_RESULT_YHAT_LOWER))
+        p = write_values(LITERAL(p, ",\"yhat_lower\":"), fields, r->yhat_lower, n);
+    if (wants(bits, JSON_RESULT_YHAT_UPPER))
+        p = write_values(LITERAL(p, ",\"yhat_upper\":"), fields, r->yhat_upper, n);
+    return p;
+}
+
+eddy_status json_result_bits(const struct eddy_strings *words, unsigned *bits, struct eddy_error *err)
+{
+    *bits = words->n > 0 ? 0 : (1u << N_JSON_RESULT_FIELDS) - 1;
+    for (int i = 0; i < words->n; i++) {
+        int field = 0;
+        while (field < N_JSON_RESULT_FIELDS && strcmp(words->item[i], json_result_words[field]) != 0) field++;
+        if (field == N_JSON_RESULT_FIELDS)
+            return eddy_fail(err, EDDY_ECONFIG, "fields: results have no field \"%s\"", words->item[i]);
+        if (wants(*bits, (enum json_result_field)field))
+            return eddy_fail(err, EDDY_ECONFIG, "fields: \"%s\" is given twice", words->item[i]);
+        *bits |= 1u << field;
+    }
+    return EDDY_OK;
+}
+
+eddy_status json_write(const struct eddy_result *r, const struct json_fields *fields, unsigned bits, int time_format,
                        struct eddy_buffer *out, struct eddy_error *err)
 {
-    int n = r->schema->n_values;
     if (eddy_buffer_reserve(out, result_bound(r, fields)) < 0)
         return eddy_fail(err, EDDY_ENOMEM, "json: out of memory for a result");
 
-    char *begin = out->data + out->len, *p = LITERAL(begin, "{\"key\":");
-    p += json_text_quote(p, r->key, r->key_len);
-    p = LITERAL(p, ",\"ts\":");
-    p = write_time(p, r, time_format);
-    p = LITERAL(p, ",\"y\":");
-    p = write_values(p, fields, r->y, n);
-    p = LITERAL(p, ",\"yhat\":");
-    p = write_values(p, fields, r->yhat, n);
-    p = LITERAL(p, ",\"yhat_lower\":");
-    p = write_values(p, fields, r->yhat_lower, n);
-    p = LITERAL(p, ",\"yhat_upper\":");
-    p = write_values(p, fields, r->yhat_upper, n);
-    p = write_verdict(p, r);
-    if (n > 1) p = write_attribution(p, fields, r->attribution, n);
-    p = write_forecast(p, r, fields);
-    p = write_smoothed(p, r, fields, time_format);
-    p = write_classes(p, &r->classes);
-    p = json_incidents_write(p, r, time_format);
-    p = json_write_origin(p, r);
+    char *begin = out->data + out->len, *p = write_event(begin, r, fields, bits, time_format);
+    p = write_verdict(p, r, bits);
+    if (r->schema->n_values > 1 && wants(bits, JSON_RESULT_ATTRIBUTION))
+        p = write_attribution(p, fields, r->attribution, r->schema->n_values);
+    if (wants(bits, JSON_RESULT_FORECAST)) p = write_forecast(p, r, fields);
+    if (wants(bits, JSON_RESULT_SMOOTHED)) p = write_smoothed(p, r, fields, time_format);
+    if (wants(bits, JSON_RESULT_CLASSES)) p = write_classes(p, &r->classes);
+    if (wants(bits, JSON_RESULT_INCIDENTS)) p = json_incidents_write(p, r, time_format);
+    if (wants(bits, JSON_RESULT_SRC)) p = json_write_origin(p, r);
+    if (p == begin) p++;
+    *begin = '{'; /* instead of the first field's comma */
+    *p++ = '}';
     out->len += (size_t)(p - begin);
     return EDDY_OK;
 }

@@ -12,11 +12,39 @@
 
 #include "connectors/codec/json_fields.h"
 
-/* `fields` may be NULL when there is one value only. */
-eddy_status json_write(const struct eddy_result *, const struct json_fields *, int time_format,
+/* The fields of a result at its top, as bits, in the order in which they are written. */
+enum json_result_field {
+    JSON_RESULT_KEY,
+    JSON_RESULT_TS,
+    JSON_RESULT_Y,
+    JSON_RESULT_YHAT,
+    JSON_RESULT_YHAT_LOWER,
+    JSON_RESULT_YHAT_UPPER,
+    JSON_RESULT_SCORE,
+    JSON_RESULT_EVIDENCE,
+    JSON_RESULT_SCORE_RATIO,
+    JSON_RESULT_ANOMALY,
+    JSON_RESULT_STATE,
+    JSON_RESULT_MODEL,
+    JSON_RESULT_INCIDENT,
+    JSON_RESULT_ATTRIBUTION,
+    JSON_RESULT_FORECAST,
+    JSON_RESULT_SMOOTHED,
+    JSON_RESULT_CLASSES, /* and class */
+    JSON_RESULT_INCIDENTS,
+    JSON_RESULT_SRC,
+    N_JSON_RESULT_FIELDS
+};
+extern const char *const json_result_words[]; /* as users write them, by enum json_result_field; NULL-terminated */
+
+/* The bits of some of the words, all for an empty list; an unknown or repeated word is refused by name. */
+eddy_status json_result_bits(const struct eddy_strings *words, unsigned *bits, struct eddy_error *);
+
+/* `fields` may be NULL when there is one value only; `bits` says which fields of the result are written. */
+eddy_status json_write(const struct eddy_result *, const struct json_fields *, unsigned bits, int time_format,
                        struct eddy_buffer *out, struct eddy_error *);
 
-/* A time, in quotes unless it is epoch_ms; and what closes a record: ,"src":{..}}. */
+/* A time, in quotes unless it is epoch_ms; and where a record comes from: ,"src":{..}. */
 char *json_write_instant(char *p, int64_t time_ns, int time_format);
 char *json_write_origin(char *p, const struct eddy_result *);
 

@@ -25,9 +25,9 @@ rd_kafka_t *load_client(rd_kafka_type_t type, const char *servers, const char *c
                                            "fetch.max.bytes",
                                            "16777216",
                                            "queued.min.messages",
-                                           "1000000",
+                                           "16000",
                                            "queued.max.messages.kbytes",
-                                           "16384",
+                                           "4096",
                                            NULL};
     static const char *const producer[] = {
         "linger.ms", "5", "enable.idempotence", "true", "queue.buffering.max.messages", "20000", NULL};

@@ -1,7 +1,7 @@
 /* What the Kafka benchmarks share: topics, the records in them, and the floor.
  *
- * The floor is what librdkafka alone costs: it consumes the same records and produces as many of eddy's output size, in
- * the cheapest way found for either side, with the queue settings that eddy uses, and does nothing else.
+ * The floor is what librdkafka alone costs: it consumes the same records (callback queue) and produces as many of eddy's
+ * output size (batches by partition), with the queue settings that eddy has with 4 partitions, and does nothing else.
  *
  * Errors   a failure is told on stderr and ends the program. */
 #ifndef TESTS_BENCH_KAFKA_LOAD_H

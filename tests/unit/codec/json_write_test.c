@@ -228,3 +228,31 @@ Test(json_write, moves_stand_beside_the_forecast_that_they_follow_from)
         "\"flat\":0.75,\"up\":0.125}}]",
         "%s", text);
 }
+
+Test(json_write, only_the_fields_that_were_asked_for_are_written)
+{
+    static const char *const few[] = {"score", "key", "src"}, *const absent[] = {"incident"};
+    const struct json_settings lean = {.key = "key", .time = "ts", .fields = {3, few}};
+    const struct json_settings none = {.key = "key", .time = "ts", .fields = {1, absent}};
+    char out[256];
+    struct sample s;
+    sample_make(&s, "temp", 0);
+    s.result.key = "a";
+    s.result.key_len = 1;
+    s.result.score = .5;
+    s.result.incident = NULL;
+    cr_expect_str_eq(part_of(&lean, &s, "{", "\"src\"", out, sizeof(out)), "{\"key\":\"a\",\"score\":0.5,");
+    expect_encoded(&none, &s, "{}");
+}
+
+Test(json_write, a_field_that_results_do_not_have_is_refused_by_name)
+{
+    static const char *const wrong[] = {"key", "yhatt"}, *const twice[] = {"key", "key"};
+    struct json_settings s = {.key = "key", .time = "ts", .fields = {2, wrong}};
+    struct eddy_error err = {0};
+    cr_expect_eq(codec_json.part.check(&s, &err), EDDY_ECONFIG);
+    cr_expect(strstr(err.message, "yhatt"), "%s", err.message);
+    s.fields = (struct eddy_strings){2, twice};
+    cr_expect_eq(codec_json.part.check(&s, &err), EDDY_ECONFIG);
+    cr_expect(strstr(err.message, "twice"), "%s", err.message);
+}
