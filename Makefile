@@ -68,7 +68,7 @@ $(BUILD)/engine/math/%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g) -fno-math-errno -fno
 $(BUILD)/engine/forecast/fleet%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g) -fno-math-errno -fno-trapping-math
 # The same loops for wider vectors, chosen at run time (engine/math/kernels.c).
 ifeq ($(shell uname -m),x86_64)
-$(BUILD)/engine/math/kernels_avx2.o: OPT += -mavx2
+$(BUILD)/engine/math/kernels_avx2.o: OPT += -mavx2 -mfma
 $(BUILD)/engine/math/kernels_avx512.o: OPT += -mavx512f -mprefer-vector-width=512
 endif
 

@@ -382,6 +382,8 @@ static const struct eddy_option limits_options[] = {
     {0},
 };
 
+const char *const settings_kernels[] = {"auto", "portable", "avx2", "avx512"};
+
 const struct eddy_option settings_options[] = {
     {"name", EDDY_OPT_STRING, offsetof(struct settings, name), NULL, 0, 0, "",
      "The pipeline's name: consumer group and state files derive from it. Letters, digits, dot, dash and underscore, "
@@ -428,6 +430,11 @@ const struct eddy_option settings_options[] = {
      NULL, 0, false},
     {"commit_interval", EDDY_OPT_DURATION, offsetof(struct settings, commit_interval), "1s", 10e6, 5e9, "",
      "Time between two transactions of exactly_once: what readers wait for at most.", NULL, 0, false},
+    {"kernel", EDDY_OPT_ENUM, offsetof(struct settings, kernel), "auto", 0, 0, "auto|portable|avx2|avx512",
+     "Instruction set of the networks' arithmetic, for the whole process. auto: what the environment's EDDY_KERNEL "
+     "names, or else the fastest that the processor has. avx2 and avx512 give the same bits, portable differs from "
+     "them in the last digits.",
+     NULL, 0, false},
     {"plugins", EDDY_OPT_STRINGS, offsetof(struct settings, plugins), "", 0, 0, "paths",
      "Shared libraries that add parts. They are loaded before anything else is read.", NULL, 0, false},
     {0},

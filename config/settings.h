@@ -206,9 +206,11 @@ struct settings {
     int late;                    /* enum late_policy */
     int guarantee;               /* enum guarantee */
     int64_t commit_interval;     /* ns between two transactions of exactly_once */
+    int kernel;                  /* of settings_kernels */
     struct eddy_strings plugins; /* paths of shared libraries to load; read before anything else is validated */
 };
 
+extern const char *const settings_kernels[];        /* the names of struct settings.kernel */
 extern const struct eddy_option settings_options[]; /* the root table */
 
 #endif

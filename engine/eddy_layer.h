@@ -18,7 +18,7 @@
  *            params  [n_params]               the trained weights, the layout that model files know
  *            packed  [n_packed]               the same weights in serving order
  * Rules    The result for a row does not depend on B, on its place in the batch, or on whether there is a tape, bit for
- *          bit: sums run over k in ascending order, never split, no fused multiply-add.  Random choices (dropout, masks)
+ *          bit: sums run over k in ascending order, never split.  Random choices (dropout, masks)
  *          are made in training alone, from rows->draws.
  * Memory   never allocates and keeps no pointer after returning.
  * Threads  reentrant: the serving and training threads call a layer at once.

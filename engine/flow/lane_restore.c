@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/log.h"
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
+#include "engine/math/kernels.h"
 
 /* True when the stored blob `name` equals `wanted`. */
 static eddy_status lane_same_blob(struct lane *l, const char *name, const struct eddy_buffer *wanted, bool *same,
@@ -37,6 +39,22 @@ static eddy_status restore_compare_networks(struct lane *l, struct restore_same 
     return rc;
 }
 
+/* Networks round differently on another kernel: said, not refused. */
+static eddy_status restore_compare_kernel(struct lane *l, struct eddy_error *err)
+{
+    struct eddy_buffer stored = {0};
+    const char *now = kernels_best()->name;
+    eddy_status rc = store_get_meta(l->store, "kernel", &stored, err);
+    if (rc >= 0 && stored.len > 0 && l->plan->model->n_params > 0 &&
+        (stored.len != strlen(now) || memcmp(stored.data, now, stored.len) != 0))
+        log_warn("kernel",
+                 "%s[%d]: the state was made with kernel %.*s, this process computes with %s: results go on, but may "
+                 "differ from an uninterrupted run's in the last digits (option kernel, EDDY_KERNEL)",
+                 l->topic, (int)l->request.partition, (int)stored.len, (const char *)stored.data, now);
+    eddy_buffer_free(&stored);
+    return rc == EDDY_ENOTFOUND ? EDDY_OK : rc; /* older states do not say */
+}
+
 static eddy_status restore_compare(struct lane *l, struct restore_same *same, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
@@ -44,7 +62,8 @@ static eddy_status restore_compare(struct lane *l, struct restore_same *same, st
     if (rc < 0) rc = lane_no_memory_for(l, "the names of its values", err);
     if (rc >= 0) rc = lane_same_blob(l, "schema", &b, &same->values, err);
     eddy_buffer_free(&b);
-    return rc >= 0 ? restore_compare_networks(l, same, err) : rc;
+    if (rc >= 0) rc = restore_compare_networks(l, same, err);
+    return rc >= 0 ? restore_compare_kernel(l, err) : rc;
 }
 
 static eddy_status restore_refuse(const struct lane *l, const struct eddy_error *why, struct eddy_error *err)

@@ -8,6 +8,7 @@
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 #include "engine/flow/lane_versions.h"
+#include "engine/math/kernels.h"
 
 enum { SWEEPS_PER_TTL = 64, MOST_BLOBS = 12 };
 
@@ -93,6 +94,7 @@ static eddy_status save_take(struct lane *l, struct lane_save *s, struct eddy_er
     if (rc >= 0) rc = lane_schema_blob(l->plan, save_blob(s, "schema"));
     if (rc >= 0) rc = row_layout_encode(&l->plan->layout, save_blob(s, "layout"), err);
     if (rc >= 0) rc = plan_fingerprint(l->plan, save_blob(s, "network"));
+    if (rc >= 0) rc = eddy_buffer_append(save_blob(s, "kernel"), kernels_best()->name, strlen(kernels_best()->name));
     if (rc >= 0) rc = lane_train_blob(l, save_blob(s, "train"));
     if (rc >= 0 && l->plan->shared_bytes > 0) rc = lane_share_blob(l, save_blob(s, "shared"));
     if (rc >= 0 && l->silence) rc = silence_encode(l->silence, save_blob(s, "silence"));

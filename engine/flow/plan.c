@@ -12,6 +12,7 @@
 #include "engine/forecast/bands.h"
 #include "engine/forecast/scale.h"
 #include "engine/forecast/volatility.h"
+#include "engine/math/kernels.h"
 #include "engine/math/quantiles.h"
 #include "engine/state/keyspace.h"
 
@@ -257,6 +258,9 @@ eddy_status plan_open(const struct settings *settings, const struct eddy_schema 
 {
     *out = NULL;
     if (schema->n_values < 1) return eddy_fail(err, EDDY_EINVAL, "a series needs at least one value");
+    if (!kernels_force(settings_kernels[settings->kernel]))
+        return eddy_fail(err, EDDY_ECONFIG, "kernel: this processor does not run %s",
+                         settings_kernels[settings->kernel]);
     struct plan *p = calloc(1, sizeof(*p));
     if (!p) return plan_no_memory(err);
     p->settings = settings;

@@ -1,6 +1,7 @@
 /* exp, log, tanh and the logistic function in single precision, as straight-line code that a compiler can turn into
  * vector instructions of any width with the same result in every lane: only + - * / and bit moves, no branch, no
- * library call, no fused multiply-add.  Private to engine/math; others call activations.h.
+ * library call.  ACT_FMA says whether multiply and add are fused; an instruction set that has it sets it beforehand.
+ * Private to engine/math; others call activations.h.
  *
  * exp(x)      = 2^n e^r,  n = round(x / ln 2),  r = x - n ln 2 in two parts,  e^r = 1 + r + r^2 P(r)
  * tanh(|x|)   = d / (d + 2),  d = e^2|x| - 1 = 2^n (e^r - 1) + (2^n - 1), so small arguments keep all their digits
@@ -14,6 +15,10 @@
 
 #include <stdint.h>
 #include <string.h>
+
+#ifndef ACT_FMA
+#define ACT_FMA(a, b, c) ((a) * (b) + (c))
+#endif
 
 #define ACT_INLINE static inline __attribute__((always_inline, unused))
 
@@ -45,20 +50,20 @@ ACT_INLINE float act_from_bits(uint32_t u)
 ACT_INLINE float act_expm1_reduced(float r)
 {
     float p = 0.0013814539415761828f;
-    p = p * r + 0.00836874544620514f;
-    p = p * r + 0.04166838899254799f;
-    p = p * r + 0.1666652113199234f;
-    p = p * r + 0.4999999403953552f;
-    return p * (r * r) + r;
+    p = ACT_FMA(p, r, 0.00836874544620514f);
+    p = ACT_FMA(p, r, 0.04166838899254799f);
+    p = ACT_FMA(p, r, 0.1666652113199234f);
+    p = ACT_FMA(p, r, 0.4999999403953552f);
+    return ACT_FMA(p, r * r, r);
 }
 
 /* x = n ln 2 + r; returns r, writes 2^n.  -87 <= x <= 88. */
 ACT_INLINE float act_reduce(float x, float *power)
 {
-    float shifted = x * ACT_LOG2_E + ACT_ROUND;
+    float shifted = ACT_FMA(x, ACT_LOG2_E, ACT_ROUND);
     float n = shifted - ACT_ROUND;
     *power = act_from_bits(((act_bits(shifted) - ACT_ROUND_BITS) << 23) + ACT_ONE_BITS);
-    return (x - n * ACT_LN2_HIGH) - n * ACT_LN2_LOW;
+    return ACT_FMA(-n, ACT_LN2_LOW, ACT_FMA(-n, ACT_LN2_HIGH, x));
 }
 
 ACT_INLINE float act_exp(float x)
@@ -67,7 +72,7 @@ ACT_INLINE float act_exp(float x)
     x = x > 88.0f ? 88.0f : x;
     x = x < -87.0f ? -87.0f : x;
     float r = act_reduce(x, &power);
-    return power + power * act_expm1_reduced(r);
+    return ACT_FMA(power, act_expm1_reduced(r), power);
 }
 
 ACT_INLINE float act_sigmoid(float x)
@@ -82,7 +87,7 @@ ACT_INLINE float act_tanh(float x)
     float a = act_from_bits(act_bits(x) & ~ACT_SIGN_BIT);
     a = a > 10.0f ? 10.0f : a; /* tanh is 1 from 9.01 on */
     float r = act_reduce(a + a, &power);
-    float d = power * act_expm1_reduced(r) + (power - 1.0f);
+    float d = ACT_FMA(power, act_expm1_reduced(r), power - 1.0f);
     return act_from_bits(act_bits(d / (d + 2.0f)) | sign);
 }
 

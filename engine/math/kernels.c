@@ -1,7 +1,8 @@
-/* Which instruction set runs.  Chosen by asking the processor at each call (a load and a test), so that there is no
- * state to set up and nothing that a loader or a sanitizer must do before the first call. */
+/* Which instruction set runs: the process's, chosen at the first call. */
 #include "engine/math/kernels.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/math/kernels_tables.h"
@@ -10,7 +11,7 @@
 static bool kernels_runs(const struct kernels *k)
 {
     if (k == &kernels_avx512) return __builtin_cpu_supports("avx512f") != 0;
-    if (k == &kernels_avx2) return __builtin_cpu_supports("avx2") != 0;
+    if (k == &kernels_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     return true;
 }
 static const struct kernels *const kernels_built[] = {&kernels_avx512, &kernels_avx2, &kernels_portable};
@@ -25,11 +26,32 @@ static const struct kernels *const kernels_built[] = {&kernels_portable};
 
 enum { N_BUILT = sizeof(kernels_built) / sizeof(kernels_built[0]) };
 
-const struct kernels *kernels_best(void)
+/* NULL until the first call; every thread that finds it so writes the same. */
+static _Atomic(const struct kernels *) kernels_in_use;
+
+static const struct kernels *kernels_choose(void)
 {
+    const char *name = getenv("EDDY_KERNEL");
+    const struct kernels *asked = name ? kernels_named(name) : NULL;
     int i = 0;
     while (i < N_BUILT - 1 && !kernels_runs(kernels_built[i])) i++;
-    return kernels_built[i];
+    return asked ? asked : kernels_built[i];
+}
+
+const struct kernels *kernels_best(void)
+{
+    const struct kernels *k = atomic_load_explicit(&kernels_in_use, memory_order_relaxed);
+    if (k) return k;
+    k = kernels_choose();
+    atomic_store_explicit(&kernels_in_use, k, memory_order_relaxed);
+    return k;
+}
+
+bool kernels_force(const char *name)
+{
+    const struct kernels *k = strcmp(name, "auto") == 0 ? kernels_best() : kernels_named(name);
+    if (k) atomic_store_explicit(&kernels_in_use, k, memory_order_relaxed);
+    return k;
 }
 
 const struct kernels *kernels_named(const char *name)

@@ -1,7 +1,9 @@
 /* The hot loops of the layers and of the optimiser, compiled once for each instruction set.
  *
- * Every lane of a vector does what one scalar would do: sums run over k in ascending order from the bias on, no sum is
- * split, no multiply and add are fused.  So all sets give the same bits, at every batch size and place in the batch.
+ * Every lane of a vector does what one scalar would do: sums run over k in ascending order from the bias on, and no sum
+ * is split.  So a set gives the same bits at every batch size and place in the batch.  avx2 and avx512 fuse multiply and
+ * add in the products of networks and in their activations, and agree with each other bit for bit; portable rounds twice
+ * and differs from them in the last digits.  Least squares, the optimisers and what is left are the same bits everywhere.
  *
  * Panels   weights of n_out columns are kept as ceil(n_out / 16) panels [1 + n_x + n_h, 16]: the bias row, the rows that
  *          meet x, the rows that meet h.  Missing columns are 0.  A layer of several gates gives each gate panels of its
@@ -125,8 +127,12 @@ struct kernels {
     void (*deflate_f64)(int n, const double *s, double by, double *matrix);
 };
 
-/* The fastest set that this processor runs. */
+/* The set in use: the fastest that this processor runs, unless the environment's EDDY_KERNEL or kernels_force() says
+ * another.  Reads the environment at the first call. */
 const struct kernels *kernels_best(void);
+/* From now on this one, in the whole process; false when it was not built or the processor lacks it.  Before anything
+ * else computes: what follows may differ in the last digits.  "auto" changes nothing. */
+bool kernels_force(const char *name);
 /* For tests and benchmarks: NULL when it was not built or the processor lacks it. */
 const struct kernels *kernels_named(const char *name);
 

@@ -2,10 +2,15 @@
 #include "engine/math/kernels_tables.h"
 
 #ifdef __AVX512F__
-#define KERNELS_NAME  "avx512"
-#define KERNELS_TABLE kernels_avx512
-#define LANES         16
-#define BLOCK_ROWS    6
-#define BLOCK_PANELS  4
+#include <immintrin.h>
+
+#define KERNELS_NAME       "avx512"
+#define KERNELS_TABLE      kernels_avx512
+#define LANES              16
+#define BLOCK_ROWS         6
+#define BLOCK_PANELS       4
+#define LANES_ALL(x)       ((lanes)_mm512_set1_ps(x))
+#define LANES_FMA(a, b, c) ((lanes)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define ACT_FMA(a, b, c)   __builtin_fmaf(a, b, c)
 #include "engine/math/kernels_table.h"
 #endif

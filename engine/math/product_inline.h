@@ -1,5 +1,6 @@
 /* The serving product: blocks of rows x panels whose sums stay in registers.  Included by each kernels_*.c, which sets
- * LANES (floats of a vector), BLOCK_ROWS and BLOCK_PANELS so that the sums fill its registers without spilling. */
+ * LANES (floats of a vector), BLOCK_ROWS and BLOCK_PANELS so that the sums fill its registers without spilling, and
+ * where it has them LANES_ALL(x) (x in every lane) and LANES_FMA(a, b, c) (a b + c, rounded once). */
 #ifndef ENGINE_MATH_PRODUCT_INLINE_H
 #define ENGINE_MATH_PRODUCT_INLINE_H
 
@@ -16,6 +17,11 @@ enum { VECTORS = PANEL / LANES, SINGLE_PANELS = 2 * BLOCK_PANELS };
 
 /* May point anywhere into float arrays. */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+#ifndef LANES_FMA
+#define LANES_ALL(x)       ((x) - (lanes){0})
+#define LANES_FMA(a, b, c) ((a) * (b) + (c))
+#endif
 
 struct product_block {
     const float *panel;    /* its first panel */
@@ -42,8 +48,9 @@ static inline __attribute__((always_inline)) void product_accumulate(const int r
             w[v] = *(const lanes *)(weights + (size_t)(v / VECTORS) * panel_floats + (size_t)(v % VECTORS) * LANES);
         UNROLL
         for (int r = 0; r < rows; r++) {
+            const lanes in_k = LANES_ALL(row[r][k]);
             UNROLL
-            for (int v = 0; v < vectors; v++) sum[r][v] += row[r][k] * w[v];
+            for (int v = 0; v < vectors; v++) sum[r][v] = LANES_FMA(in_k, w[v], sum[r][v]);
         }
     }
 }

@@ -121,7 +121,7 @@ Test(override, errors_name_the_override_in_place_of_a_line)
                       "state.path=", "codec={json: {key: ts}}"),
                   ERRORS("--set threads=...: threads: unknown option; known: name, seed, workers, source, codec, "
                          "forecast, detect, "
-                         "train, state, sink, errors, limits, late, guarantee, commit_interval, plugins",
+                         "train, state, sink, errors, limits, late, guarantee, commit_interval, kernel, plugins",
                          "--set codec=...: codec.json: key and time are the same field \"ts\"",
                          "--set forecast.network.layers.0.gru.unit=...: forecast.network.layers.0.gru.unit: unknown "
                          "option (did you mean \"units\"?)",
