@@ -33,6 +33,21 @@ struct product {
 /* What one GRU step leaves: r | z | n | U_n h + b_hn | h_prev, each [units]. */
 enum { LSTM_TAPE = 7, GRU_TAPE = 5 };
 
+/* A recurrent cell as its step wants it: panels of 16 units, gates side by side (steps_inline.h). */
+struct cell_step {
+    int n_in, units;
+    const float *panels; /* lstm_panels_floats() or gru_panels_floats() */
+};
+struct cell_rows {
+    int n;                 /* any, 0 too */
+    const float *const *x; /* [n] -> [n_in] */
+    const float *const *h; /* [n] -> [units] what meets U: the states themselves, or masked copies */
+    float *const *state;   /* [n] -> h | c [2 units], or h */
+    float *const *y;       /* [n] -> [units] the new h once more; never in a state */
+    float *tape;           /* [n, tape_stride], LSTM_TAPE or GRU_TAPE blocks at the head of each; NULL = none */
+    size_t tape_stride;
+};
+
 /* One step of an optimiser; the equations stand in optimiser_inline.h. */
 struct optimiser_step {
     float gradient_scale;           /* of the norm clip; 1 = not clipped */
@@ -66,6 +81,11 @@ struct kernels {
      * row b of y starts at y + b * stride. */
     void (*product)(const struct product *, int n_rows, const float *const *x, const float *const *h, float *y,
                     size_t stride);
+
+    /* One step of every row, its state moved on in place: products and gates together, bit for bit what `product` and
+     * then `lstm` or `gru` give. */
+    void (*lstm_step)(const struct cell_step *, const struct cell_rows *);
+    void (*gru_step)(const struct cell_step *, const struct cell_rows *);
 
     /* Gate sums `a` [n_rows, stride], gates i, f, g, o `width` apart: state h | c moves on in place, y = h. */
     void (*lstm)(int n_rows, int units, const float *a, size_t stride, float *const *state, float *const *y,
@@ -147,5 +167,14 @@ struct panels_source {
 };
 /* Writes panels_floats(n_out, n_x + n_h) floats. */
 void panels_pack(const struct panels_source *, float *panels);
+/* Writes only the columns that there are: rows of a panel `row_floats` apart, panels `panel_floats`. */
+void panels_pack_apart(const struct panels_source *, size_t row_floats, size_t panel_floats, float *panels);
+
+/* The panels of a cell's step, all gates of `source` (n_out = units of one gate; w and u [gates n_out, ..], bias and bias_h
+ * [gates n_out]); a gru's bias_h of the last gate stays with U h, the others are added up. */
+size_t lstm_panels_floats(int units, int n_in);
+size_t gru_panels_floats(int units, int n_in);
+void lstm_panels_pack(const struct panels_source *, float *panels);
+void gru_panels_pack(const struct panels_source *, float *panels);
 
 #endif

@@ -4,6 +4,8 @@
 #include "engine/math/optimiser_inline.h"
 #include "engine/math/product_inline.h"
 
+#include "engine/math/steps_inline.h"
+
 #include "engine/math/attend_inline.h" /* takes its vectors from product_inline.h */
 
 enum { TIMES_VECTORS = 8 };
@@ -17,6 +19,8 @@ enum { TIMES_VECTORS = 8 };
 const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .product = kernel_product,
+    .lstm_step = kernel_lstm_step,
+    .gru_step = kernel_gru_step,
     .lstm = kernel_lstm,
     .lstm_back = kernel_lstm_back,
     .gru = kernel_gru,

@@ -6,7 +6,7 @@
 
 #include "engine/math/kernels.h"
 
-enum { VECTORS = PANEL / LANES, SINGLE_PANELS = 2 * BLOCK_PANELS };
+enum { VECTORS = PANEL / LANES, SINGLE_PANELS = 2 * BLOCK_PANELS, SUM_ROWS = 8, SUM_VECTORS = 8 };
 
 /* The loops over rows and vectors of a block must vanish, so that the sums become registers. */
 #ifdef __clang__
@@ -32,20 +32,22 @@ struct product_block {
     size_t stride;
 };
 
-/* sum[r] += in[r][k] * weights[k, :] for k in ascending order. */
-static inline __attribute__((always_inline)) void product_accumulate(const int rows, const int vectors, int n_k,
-                                                                     const float *const *in, const float *weights,
-                                                                     size_t panel_floats,
-                                                                     lanes sum[BLOCK_ROWS][SINGLE_PANELS * VECTORS])
+/* sum[r] += in[r][k] * weights[k, :] for k in ascending order.  A row of weights is `row_floats` behind the one before;
+ * its vectors lie in groups of `group`, `group_floats` apart. */
+static inline __attribute__((always_inline)) void product_accumulate(const int rows, const int vectors,
+                                                                     const int group, int n_k, const float *const *in,
+                                                                     const float *weights, size_t group_floats,
+                                                                     const size_t row_floats,
+                                                                     lanes sum[SUM_ROWS][SUM_VECTORS])
 {
-    const float *row[BLOCK_ROWS];
+    const float *row[SUM_ROWS];
     UNROLL
     for (int r = 0; r < rows; r++) row[r] = n_k ? in[r] : NULL;
-    for (int k = 0; k < n_k; k++, weights += PANEL) {
-        lanes w[SINGLE_PANELS * VECTORS];
+    for (int k = 0; k < n_k; k++, weights += row_floats) {
+        lanes w[SUM_VECTORS];
         UNROLL
         for (int v = 0; v < vectors; v++)
-            w[v] = *(const lanes *)(weights + (size_t)(v / VECTORS) * panel_floats + (size_t)(v % VECTORS) * LANES);
+            w[v] = *(const lanes *)(weights + (size_t)(v / group) * group_floats + (size_t)(v % group) * LANES);
         UNROLL
         for (int r = 0; r < rows; r++) {
             const lanes in_k = LANES_ALL(row[r][k]);
@@ -61,7 +63,7 @@ static inline __attribute__((always_inline)) void product_block(const int rows, 
                                                                 const struct product_block *b)
 {
     const int vectors = panels * VECTORS;
-    lanes sum[BLOCK_ROWS][SINGLE_PANELS * VECTORS];
+    lanes sum[SUM_ROWS][SUM_VECTORS];
     UNROLL
     for (int r = 0; r < rows; r++) {
         UNROLL
@@ -69,8 +71,9 @@ static inline __attribute__((always_inline)) void product_block(const int rows, 
             sum[r][v] = *(const lanes *)(b->panel + (size_t)(v / VECTORS) * b->panel_floats +
                                          (size_t)(v % VECTORS) * LANES);
     }
-    product_accumulate(rows, vectors, p->n_x, b->x, b->panel + PANEL, b->panel_floats, sum);
-    product_accumulate(rows, vectors, p->n_h, b->h, b->panel + PANEL + (size_t)p->n_x * PANEL, b->panel_floats, sum);
+    product_accumulate(rows, vectors, VECTORS, p->n_x, b->x, b->panel + PANEL, b->panel_floats, PANEL, sum);
+    product_accumulate(rows, vectors, VECTORS, p->n_h, b->h, b->panel + PANEL + (size_t)p->n_x * PANEL,
+                       b->panel_floats, PANEL, sum);
     UNROLL
     for (int r = 0; r < rows; r++) {
         UNROLL

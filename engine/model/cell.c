@@ -44,20 +44,17 @@ struct cell_params cell_places(const struct cell *c)
     return at;
 }
 
-/* In packed order: panels of the gates that meet x and h together, then those that meet one of them; then, copied as they
- * are, what stands behind the biases in params, with layer_norm the biases as well. */
+/* In packed order: the panels of the cell's step, or with layer_norm those that meet x and those that meet h; then, copied
+ * as they are, biases with layer_norm and all params from norm_ih on. */
 static struct cell_packed cell_panels(const struct cell *c)
 {
-    const size_t gates = (size_t)c->n_gates, apart = c->kind->apart ? 1 : 0;
     struct cell_packed at = {0};
     if (c->settings->layer_norm) {
-        at.of_h = gates * panels_floats(c->units, c->n_in);
-        at.plain = at.of_h + gates * panels_floats(c->units, c->units);
+        at.of_h = (size_t)c->n_gates * panels_floats(c->units, c->n_in);
+        at.plain = at.of_h + (size_t)c->n_gates * panels_floats(c->units, c->units);
         at.biases = 2 * cell_gates(c);
     } else {
-        at.of_x = (gates - apart) * panels_floats(c->units, c->n_in + c->units);
-        at.of_h = at.of_x + apart * panels_floats(c->units, c->n_in);
-        at.plain = at.of_h + apart * panels_floats(c->units, c->units);
+        at.plain = c->kind->panels ? c->kind->panels(c->units, c->n_in) : panels_floats(c->units, c->n_in + c->units);
     }
     const struct cell_params p = cell_places(c);
     at.end = at.plain + at.biases + (p.end - p.norm_ih);
@@ -97,12 +94,13 @@ static bool cell_needs_tape(const struct cell *c)
     return c->kind->extra_tape && c->kind->extra_tape(c) > 0;
 }
 
-/* Floats of scratch for TILE_ROWS rows: sums, with layer_norm those of x and of h, and the h that was masked; and a tape
+/* Floats of scratch for TILE_ROWS rows: sums, unless the cell's step keeps them in registers, with layer_norm those of x and of h, and the h that was masked; and a tape
  * for gates that need one when there is none. */
 static struct cell_work cell_work(const struct cell *c)
 {
     const size_t width = (size_t)panels_count(c->units) * PANEL, gates = (size_t)c->n_gates * width;
-    struct cell_work at = {.width = width, .x = TILE_ROWS * (size_t)c->n_sums * width};
+    const bool sums = c->settings->layer_norm || !c->kind->step;
+    struct cell_work at = {.width = width, .x = sums ? TILE_ROWS * (size_t)c->n_sums * width : 0};
     at.h = at.x + (c->settings->layer_norm ? TILE_ROWS * gates : 0);
     at.dropped = at.h + (c->settings->layer_norm ? TILE_ROWS * gates : 0);
     at.tape = at.dropped + (c->settings->dropout > 0 ? TILE_ROWS * (size_t)c->units : 0);
@@ -150,23 +148,16 @@ void cell_init(const struct cell *c, uint64_t seed, float *params)
     initial_constant(at.end - at.decay_b, DECAY_BIAS, params + at.decay_b);
 }
 
-/* The panels of one gate: with x, with h, or with both. */
-static void cell_pack_gate(const struct cell *c, const float *params, int gate, bool x, bool h, bool biases,
-                           float *to)
+/* The panels of one gate, without biases: with x or with h. */
+static void cell_pack_gate(const struct cell *c, const float *params, int gate, bool h, float *to)
 {
-    const struct cell_params at = cell_places(c);
     const size_t g = (size_t)gate, units = (size_t)c->units;
-    const float *bias = params + at.b + g * units, *bias_h = c->two_biases ? params + at.c + g * units : NULL;
     const struct panels_source source = {
         .n_out = c->units,
-        .n_x = x ? c->n_in : 0,
+        .n_x = h ? 0 : c->n_in,
         .n_h = h ? c->units : 0,
-        .bias = !biases ? NULL
-                : x     ? bias
-                        : bias_h,
-        .bias_h = biases && x && h ? bias_h : NULL,
         .w = params + g * units * (size_t)c->n_in,
-        .u = params + at.u + g * units * units,
+        .u = params + cell_places(c).u + g * units * units,
     };
     panels_pack(&source, to);
 }
@@ -177,9 +168,8 @@ static void cell_pack_normed(const struct cell *c, const float *params, float *p
     const struct cell_packed to = cell_panels(c);
     const size_t gates = cell_gates(c);
     for (int g = 0; g < c->n_gates; g++) {
-        cell_pack_gate(c, params, g, true, false, false, packed + (size_t)g * panels_floats(c->units, c->n_in));
-        cell_pack_gate(c, params, g, false, true, false,
-                       packed + to.of_h + (size_t)g * panels_floats(c->units, c->units));
+        cell_pack_gate(c, params, g, false, packed + (size_t)g * panels_floats(c->units, c->n_in));
+        cell_pack_gate(c, params, g, true, packed + to.of_h + (size_t)g * panels_floats(c->units, c->units));
     }
     float *biases = packed + to.plain;
     memcpy(biases, params + at.b, gates * sizeof(float));
@@ -193,18 +183,17 @@ void cell_pack(const struct cell *c, const float *params, float *packed)
 {
     const struct cell_params at = cell_places(c);
     const struct cell_packed to = cell_panels(c);
-    const int joint = c->n_gates - (c->kind->apart ? 1 : 0);
-    if (c->settings->layer_norm) {
+    const struct panels_source source = {.n_out = c->units,
+                                         .n_x = c->n_in,
+                                         .n_h = c->units,
+                                         .bias = params + at.b,
+                                         .bias_h = c->two_biases ? params + at.c : NULL,
+                                         .w = params,
+                                         .u = params + at.u};
+    if (c->settings->layer_norm)
         cell_pack_normed(c, params, packed);
-    } else {
-        for (int g = 0; g < joint; g++)
-            cell_pack_gate(c, params, g, true, true, true,
-                           packed + (size_t)g * panels_floats(c->units, c->n_in + c->units));
-        if (c->kind->apart) {
-            cell_pack_gate(c, params, joint, true, false, true, packed + to.of_x);
-            cell_pack_gate(c, params, joint, false, true, true, packed + to.of_h);
-        }
-    }
+    else
+        (c->kind->pack ? c->kind->pack : panels_pack)(&source, packed);
     memcpy(packed + to.plain + to.biases, params + at.norm_ih, (at.end - at.norm_ih) * sizeof(float));
 }
 
@@ -313,11 +302,16 @@ static void cell_step_tile(const struct cell *c, const struct eddy_layer_plan *p
         else if (taped)
             memcpy(row_tape + cell_tape(c).dropped, state[b], (size_t)c->units * sizeof(float));
     }
+    if (!c->settings->layer_norm && c->kind->step) {
+        const struct cell_step step = {c->n_in, c->units, packed};
+        const struct cell_rows tile = {n, rows->x + first, h, state, rows->y + first, tape, plan->n_tape};
+        c->kind->step(&step, &tile);
+        return;
+    }
     if (c->settings->layer_norm)
         cell_normed_sums(c, packed, n, rows->x + first, h, work, tape, plan->n_tape);
     else
-        cell_plain_sums(kernels_best(), plan, c->n_gates - (c->kind->apart ? 1 : 0), c->kind->apart, packed, n,
-                        rows->x + first, h, work);
+        cell_plain_sums(kernels_best(), plan, packed, n, rows->x + first, h, work);
     const bool spare = !tape && cell_needs_tape(c);
     c->kind->gates(c, cell_plain(c, packed, cell_places(c).extra), n, work, (size_t)c->n_sums * at.width, state,
                    rows->y + first, spare ? work + at.tape : tape, spare ? 0 : plan->n_tape);

@@ -17,7 +17,7 @@
  *             norm_ih, norm_hh [G H] gains with layer_norm | what the cell adds | initial [S H] | decay_weight,
  *             decay_bias [S H]
  * State       [S H], then with initial_state: learned one float: 1 once the key has started
- * Without options the fused kernels run as they always have, and the tape is theirs alone. */
+ * Without options the tape is that of the kernels alone. */
 #ifndef ENGINE_MODEL_CELL_H
 #define ENGINE_MODEL_CELL_H
 
@@ -93,6 +93,10 @@ struct cell_kind {
     int n_gates, n_states;
     bool apart;      /* the last gate keeps the sums of x and of h apart */
     int tape_blocks; /* [H] blocks of tape that `gates` fills; the last one is the h that entered */
+    /* The step in one kernel and its panels, for all options but layer_norm; NULL = product and `gates` do it. */
+    void (*step)(const struct cell_step *, const struct cell_rows *);
+    size_t (*panels)(int units, int n_in);
+    void (*pack)(const struct panels_source *, float *panels);
     size_t (*n_extra)(const struct cell *);    /* NULL = none */
     size_t (*extra_tape)(const struct cell *); /* floats of tape behind the blocks; NULL = none */
     /* A row's tape starts tape_stride after that of the row before.  A cell with extra_tape always has one, in serving one

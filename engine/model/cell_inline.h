@@ -7,21 +7,13 @@
 
 #define CELL_INLINE static inline __attribute__((always_inline))
 
-/* The sums a [n, stride] of n rows without layer_norm: those of `joint` gates; then, for one whose sums are kept apart,
- * that of x and that of h. */
-CELL_INLINE void cell_plain_sums(const struct kernels *k, const struct eddy_layer_plan *plan, int joint, bool apart,
-                                 const float *packed, int n, const float *const *x, const float *const *h, float *a)
+/* The sums a [n, width] of n rows of a cell of one gate without layer_norm. */
+CELL_INLINE void cell_plain_sums(const struct kernels *k, const struct eddy_layer_plan *plan, const float *packed,
+                                 int n, const float *const *x, const float *const *h, float *a)
 {
-    const int n_in = plan->n_in, units = plan->n_out, panels = panels_count(units);
-    const size_t width = (size_t)panels * PANEL, stride = (size_t)(apart ? joint + 2 : joint) * width;
-    const struct product together = {n_in, units, joint * panels, packed};
-    k->product(&together, n, x, h, a, stride);
-    if (!apart) return;
-    const float *at_x = packed + (size_t)joint * width * (size_t)(1 + n_in + units);
-    const struct product of_x = {n_in, 0, panels, at_x};
-    const struct product of_h = {0, units, panels, at_x + width * (size_t)(1 + n_in)};
-    k->product(&of_x, n, x, NULL, a + (size_t)joint * width, stride);
-    k->product(&of_h, n, NULL, h, a + (size_t)(joint + 1) * width, stride);
+    const int panels = panels_count(plan->n_out);
+    const struct product together = {plan->n_in, plan->n_out, panels, packed};
+    k->product(&together, n, x, h, a, (size_t)panels * PANEL);
 }
 
 CELL_INLINE bool cell_is_plain(const struct eddy_layer_plan *plan)
@@ -34,19 +26,30 @@ CELL_INLINE bool cell_is_plain(const struct eddy_layer_plan *plan)
 typedef void cell_kernel(int n_rows, int units, const float *a, size_t stride, float *const *state, float *const *y,
                          float *tape);
 
-CELL_INLINE void cell_plain_step(const struct eddy_layer_plan *plan, int joint, bool apart, cell_kernel *gates,
-                                 const float *packed, const struct eddy_rows *rows, float *work)
+CELL_INLINE void cell_plain_step(const struct eddy_layer_plan *plan, cell_kernel *gates, const float *packed,
+                                 const struct eddy_rows *rows, float *work)
 {
     const struct kernels *k = kernels_best();
-    const size_t stride = (size_t)(apart ? joint + 2 : joint) * (size_t)panels_count(plan->n_out) * PANEL;
+    const size_t stride = (size_t)panels_count(plan->n_out) * PANEL;
     float *tape = rows->tape;
     for (int first = 0; first < rows->n; first += TILE_ROWS) {
         const int n = rows->n - first < TILE_ROWS ? rows->n - first : TILE_ROWS;
         float *const *state = rows->state + first;
-        cell_plain_sums(k, plan, joint, apart, packed, n, rows->x + first, (const float *const *)state, work);
+        cell_plain_sums(k, plan, packed, n, rows->x + first, (const float *const *)state, work);
         gates(n, plan->n_out, work, stride, state, rows->y + first, tape);
         if (tape) tape += (size_t)n * plan->n_tape;
     }
+}
+
+/* The same for a cell that has a kernel for its whole step. */
+CELL_INLINE void cell_fused_step(const struct eddy_layer_plan *plan,
+                                 void (*step)(const struct cell_step *, const struct cell_rows *),
+                                 const float *packed, const struct eddy_rows *rows)
+{
+    const struct cell_step weights = {plan->n_in, plan->n_out, packed};
+    const struct cell_rows all = {rows->n,    rows->x,     (const float *const *)rows->state, rows->state, rows->y,
+                                  rows->tape, plan->n_tape};
+    step(&weights, &all);
 }
 
 #endif

@@ -10,7 +10,7 @@ struct cell_params {
 };
 /* In packed; the first panels lie at 0. */
 struct cell_packed {
-    size_t of_x, of_h, plain, end;
+    size_t of_h, plain, end;
     size_t biases; /* floats of b and c between the panels and the rest: with layer_norm */
 };
 /* In a row's tape, behind the gates' own blocks: raw sums of x and of h [G H] each, what their normalisation saved, the h

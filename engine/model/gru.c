@@ -54,7 +54,15 @@ static void gru_back(const struct cell *c, const float *extra, int n, const floa
         k->gru_back(1, c->units, tape + b * tape_stride, d_h + b * units, d_a + b * 4 * units);
 }
 
-static const struct cell_kind gru_kind = {.name = "gru",
+static void gru_fused(const struct cell_step *step, const struct cell_rows *rows)
+{
+    kernels_best()->gru_step(step, rows);
+}
+
+static const struct cell_kind gru_kind = {.step = gru_fused,
+                                          .panels = gru_panels_floats,
+                                          .pack = gru_panels_pack,
+                                          .name = "gru",
                                           .n_gates = 3,
                                           .n_states = 1,
                                           .apart = true,
@@ -90,7 +98,7 @@ static void gru_step(const struct eddy_layer_plan *plan, const float *packed, co
                      float *work)
 {
     if (cell_is_plain(plan)) {
-        cell_plain_step(plan, 2, true, kernels_best()->gru, packed, rows, work);
+        cell_fused_step(plan, kernels_best()->gru_step, packed, rows);
         return;
     }
     const struct cell c = gru_cell(plan);

@@ -106,7 +106,15 @@ static size_t lstm_extra_tape(const struct cell *c)
     return c->settings->layer_norm ? (size_t)c->units + LAYER_NORM_SAVED : 0;
 }
 
-static const struct cell_kind lstm_kind = {.name = "lstm",
+static void lstm_fused(const struct cell_step *step, const struct cell_rows *rows)
+{
+    kernels_best()->lstm_step(step, rows);
+}
+
+static const struct cell_kind lstm_kind = {.step = lstm_fused,
+                                           .panels = lstm_panels_floats,
+                                           .pack = lstm_panels_pack,
+                                           .name = "lstm",
                                            .n_gates = 4,
                                            .n_states = 2,
                                            .tape_blocks = LSTM_TAPE,
@@ -139,7 +147,7 @@ static void lstm_step(const struct eddy_layer_plan *plan, const float *packed, c
                       float *work)
 {
     if (cell_is_plain(plan)) {
-        cell_plain_step(plan, lstm_kind.n_gates, false, kernels_best()->lstm, packed, rows, work);
+        cell_fused_step(plan, kernels_best()->lstm_step, packed, rows);
         return;
     }
     const struct cell c = cell_of(&lstm_kind, plan, false);

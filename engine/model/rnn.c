@@ -100,7 +100,7 @@ static void rnn_step(const struct eddy_layer_plan *plan, const float *packed, co
 {
     if (cell_is_plain(plan)) {
         const bool relu = rnn_activation(plan->settings) == ACTIVATION_RELU;
-        cell_plain_step(plan, 1, false, relu ? rnn_relu : rnn_tanh, packed, rows, work);
+        cell_plain_step(plan, relu ? rnn_relu : rnn_tanh, packed, rows, work);
         return;
     }
     const struct cell c = cell_of(&rnn_kind, plan, false);

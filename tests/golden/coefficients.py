@@ -24,8 +24,14 @@ def fit(name, f, low, high, degree, weight):
 
 # P: (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2, error weighed as that of e^r.
 half = math.log(2) / 2 * 1.0005
-fit("P", lambda r: sum(r**k / math.factorial(k + 2) for k in range(25)), -half, half, 4, lambda r: r * r / np.exp(r))
+fit("P", lambda r: sum(r**k / float(math.factorial(k + 2)) for k in range(25)), -half, half, 4, lambda r: r * r / np.exp(r))
 
 # Q: (2 artanh s - 2 s) / s^3 as a function of s^2, |s| <= (sqrt 2 - 1) / (sqrt 2 + 1).
 limit = ((math.sqrt(2) - 1) / (math.sqrt(2) + 1)) ** 2 * 1.001
 fit("Q", lambda t: sum(2 * t**k / (2 * k + 3) for k in range(30)), 0, limit, 2, lambda t: np.sqrt(t) ** 3 + 1e-30)
+
+# R4, R5: (2^r - 1) / r on |r| <= 1/2, error weighed as relative to it.
+ln2 = math.log(2)
+power = lambda r: sum(ln2 ** (k + 1) * r**k / float(math.factorial(k + 1)) for k in range(25))
+fit("R4", power, -0.501, 0.501, 4, lambda r: 1 / power(r))
+fit("R5", power, -0.501, 0.501, 5, lambda r: 1 / power(r))
