@@ -7,18 +7,6 @@
 
 #define ACT_INLINE static inline __attribute__((always_inline, unused))
 
-#define ACT_FMA(a, b, c) ((a) * (b) + (c))
-
-ACT_INLINE double act_gate(double x)
-{
-    return 1 + exp(-x);
-}
-
-ACT_INLINE double act_gate_d(double x)
-{
-    return expm1(-2 * x);
-}
-
 ACT_INLINE double act_exp(double x)
 {
     return exp(x);

@@ -7,11 +7,7 @@
  * tanh(|x|)   = d / (d + 2),  d = e^2|x| - 1 = 2^n (e^r - 1) + (2^n - 1), so small arguments keep all their digits
  * sigmoid(x)  = 1 / (1 + e^-x)
  * log(x)      = e ln 2 + 2 s + s^3 Q(s^2),  x = 2^e m,  m in [sqrt(1/2), sqrt 2),  s = (m - 1) / (m + 1)
- * For cells, whose gates share a division, the parts of the quotients:
- * act_gate(x)    = 1 + e^-x             so that sigmoid(x) = 1 / it;  |x| <= 22, or the product of four overflows
- * act_gate_d(x)  = d = e^-2x - 1        so that tanh(x) = -d / (d + 2);  |x| <= 10
- *                  both by 2^t, t = -x log2 e = n + r,  2^r = 1 + r R(r)
- * P, Q and R are minimax fits: tests/golden/coefficients.py prints them.
+ * P and Q are minimax fits: tests/golden/coefficients.py prints them.
  *
  * NaN in gives NaN out; beyond the ranges below results saturate instead of overflowing. */
 #ifndef ENGINE_MATH_ACTIVATIONS_SINGLE_H
@@ -68,48 +64,6 @@ ACT_INLINE float act_reduce(float x, float *power)
     float n = shifted - ACT_ROUND;
     *power = act_from_bits(((act_bits(shifted) - ACT_ROUND_BITS) << 23) + ACT_ONE_BITS);
     return ACT_FMA(-n, ACT_LN2_LOW, ACT_FMA(-n, ACT_LN2_HIGH, x));
-}
-
-#define ACT_GATE_MOST 22.0f
-#define ACT_TANH_MOST 10.0f
-
-/* t = x scale = n + r; returns r, writes the bits of n for an exponent. */
-ACT_INLINE float act_reduce_binary(float x, float scale, uint32_t *n_bits)
-{
-    const float shifted = ACT_FMA(x, scale, ACT_ROUND);
-    *n_bits = act_bits(shifted) << 23;
-    return ACT_FMA(x, scale, ACT_ROUND - shifted);
-}
-
-ACT_INLINE float act_gate(float x)
-{
-    uint32_t n;
-    x = x > ACT_GATE_MOST ? ACT_GATE_MOST : x;
-    x = x < -ACT_GATE_MOST ? -ACT_GATE_MOST : x;
-    const float r = act_reduce_binary(x, -ACT_LOG2_E, &n);
-    float p = 0.0013333538081496954f;
-    p = ACT_FMA(p, r, 0.009666438214480877f);
-    p = ACT_FMA(p, r, 0.05550500750541687f);
-    p = ACT_FMA(p, r, 0.2402234822511673f);
-    p = ACT_FMA(p, r, 0.6931471228599548f);
-    p = ACT_FMA(p, r, 1.0f);
-    return 1.0f + act_from_bits(act_bits(p) + n);
-}
-
-ACT_INLINE float act_gate_d(float x)
-{
-    uint32_t n;
-    x = x > ACT_TANH_MOST ? ACT_TANH_MOST : x;
-    x = x < -ACT_TANH_MOST ? -ACT_TANH_MOST : x;
-    const float r = act_reduce_binary(x, -2.0f * ACT_LOG2_E, &n);
-    const float power = act_from_bits(ACT_ONE_BITS + n);
-    float p = 0.00015403512225020677f;
-    p = ACT_FMA(p, r, 0.0013390964595600963f);
-    p = ACT_FMA(p, r, 0.009618238545954227f);
-    p = ACT_FMA(p, r, 0.055503569543361664f);
-    p = ACT_FMA(p, r, 0.24022649228572845f);
-    p = ACT_FMA(p, r, 0.6931471824645996f);
-    return ACT_FMA(power, p * r, power - 1.0f);
 }
 
 ACT_INLINE float act_exp(float x)

@@ -2,13 +2,14 @@
  * (through kernels_table.h); the loops run over blocks of PANEL units of fixed length, which the compiler turns into
  * vectors of whatever width it has.
  *
- * The quotients of a cell's gates share one division: with products of all denominators but one (act_gate) each gate is
+ * The quotients of a cell's gates share one division: with products of all denominators but one (lanes_gate) each gate is
  * such a product divided by the product of all.  Absolute error of a gate: 5e-7 at most (tested). */
 #ifndef ENGINE_MATH_GATES_INLINE_H
 #define ENGINE_MATH_GATES_INLINE_H
 
 #include <string.h>
 
+#include "engine/math/activations_lanes.h"
 #include "engine/math/kernels.h"
 
 /* Copies n floats, n <= PANEL; whole blocks at once. */
@@ -36,42 +37,67 @@ struct gates_rows {
 
 enum { GATES_ROWS = 8 };
 
+/* The lanes at p + j, and the panel at p from n < PANEL floats that are there. */
+#define LANES_AT(p, j) (*(lanes *)((p) + (j)))
+#define LANES_OF(p, j) (*(const lanes *)((p) + (j)))
+LANES_INLINE const float *units_whole(const float *p, int n, float panel[PANEL])
+{
+    if (n == PANEL) return p;
+    memset(panel, 0, PANEL * sizeof(float));
+    memcpy(panel, p, (size_t)n * sizeof(float));
+    return panel;
+}
+
 /* i = s(a_i)  f = s(a_f)  g = tanh(a_g)  o = s(a_o);  c' = f c + i g;  h' = o tanh(c')
- * Units first .. first + PANEL - 1 from sums a [n, stride], gates `width` apart: c' into the state, h' into y alone. */
-static void lstm_units(const struct gates_rows *rows, int first, const float *a, size_t stride, size_t width)
+ * Units first .. first + PANEL - 1 from sums a [n, stride], gates `width` apart: c' into the state and what h' needs into
+ * `ready`; then, best for several panels together, h' into y alone. */
+struct lstm_ready {
+    float c[GATES_ROWS][PANEL], o[GATES_ROWS][PANEL];
+};
+static void lstm_cells(const struct gates_rows *rows, int first, const float *a, size_t stride, size_t width,
+                       struct lstm_ready *ready)
 {
     const int units = rows->units, n = units_left(units, first);
-    float c[GATES_ROWS][PANEL], o[GATES_ROWS][PANEL];
     for (int row = 0; row < rows->n; row++) {
         const float *sums = a + (size_t)row * stride;
-        float i[PANEL], f[PANEL], g[PANEL], before[PANEL] = {0};
-        units_copy(before, rows->state[row] + units + first, n);
-        for (int j = 0; j < PANEL; j++) {
-            const float over_i = act_gate(sums[j]), over_f = act_gate(sums[width + (size_t)j]);
-            const float d = act_gate_d(sums[2 * width + (size_t)j]), over_o = act_gate(sums[3 * width + (size_t)j]);
-            const float over_g = d + 2, over_if = over_i * over_f, over_go = over_g * over_o;
-            const float one = 1 / (over_if * over_go), one_if = one * over_go, one_go = one * over_if;
-            i[j] = one_if * over_f;
-            f[j] = one_if * over_i;
-            g[j] = -d * (one_go * over_o);
-            o[row][j] = one_go * over_g;
-            c[row][j] = ACT_FMA(f[j], before[j], i[j] * g[j]);
+        float i[PANEL], f[PANEL], g[PANEL], panel[PANEL];
+        const float *before = units_whole(rows->state[row] + units + first, n, panel);
+        UNROLL
+        for (int j = 0; j < PANEL; j += LANES) {
+            const lanes over_i = lanes_gate(LANES_OF(sums, j)), over_f = lanes_gate(LANES_OF(sums + width, j));
+            const lanes d = lanes_gate_d(LANES_OF(sums + 2 * width, j)), over_g = d + LANES_ALL(2);
+            const lanes over_o = lanes_gate(LANES_OF(sums + 3 * width, j));
+            const lanes over_if = over_i * over_f, over_go = over_g * over_o;
+            const lanes one = LANES_ALL(1) / (over_if * over_go), one_if = one * over_go, one_go = one * over_if;
+            LANES_AT(i, j) = one_if * over_f;
+            LANES_AT(f, j) = one_if * over_i;
+            LANES_AT(g, j) = -d * (one_go * over_o);
+            LANES_AT(ready->o[row], j) = one_go * over_g;
+            LANES_AT(ready->c[row], j) = LANES_FMA(LANES_OF(f, j), LANES_OF(before, j),
+                                                   LANES_OF(i, j) * LANES_OF(g, j));
         }
-        units_copy(rows->state[row] + units + first, c[row], n);
-        if (!rows->tape) continue;
-        float *tape = rows->tape + (size_t)row * rows->tape_stride + first;
-        units_copy(tape, i, n);
-        units_copy(tape + units, f, n);
-        units_copy(tape + 2 * units, g, n);
-        units_copy(tape + 3 * units, o[row], n);
-        units_copy(tape + 4 * units, before, n);
+        if (rows->tape) {
+            float *tape = rows->tape + (size_t)row * rows->tape_stride + first;
+            units_copy(tape, i, n);
+            units_copy(tape + units, f, n);
+            units_copy(tape + 2 * units, g, n);
+            units_copy(tape + 3 * units, ready->o[row], n);
+            units_copy(tape + 4 * units, before, n);
+        }
+        units_copy(rows->state[row] + units + first, ready->c[row], n);
     }
+}
+
+static void lstm_outputs(const struct gates_rows *rows, int first, const struct lstm_ready *ready)
+{
+    const int units = rows->units, n = units_left(units, first);
     for (int row = 0; row < rows->n; row++) {
         float tanh_c[PANEL], h[PANEL];
-        for (int j = 0; j < PANEL; j++) {
-            const float d = act_gate_d(c[row][j]);
-            tanh_c[j] = -d / (d + 2);
-            h[j] = o[row][j] * tanh_c[j];
+        UNROLL
+        for (int j = 0; j < PANEL; j += LANES) {
+            const lanes d = lanes_gate_d(LANES_OF(ready->c[row], j));
+            LANES_AT(tanh_c, j) = -d / (d + LANES_ALL(2));
+            LANES_AT(h, j) = LANES_OF(ready->o[row], j) * LANES_OF(tanh_c, j);
         }
         units_copy(rows->y[row] + first, h, n);
         if (rows->tape) units_copy(rows->tape + (size_t)row * rows->tape_stride + 5 * units + first, tanh_c, n);
@@ -92,10 +118,14 @@ static void gates_end(const struct gates_rows *rows, int block)
 static void kernel_lstm(int n_rows, int units, const float *a, size_t stride, float *const *state, float *const *y,
                         float *tape)
 {
+    struct lstm_ready ready;
     for (int row = 0; row < n_rows; row++, a += stride) {
         const struct gates_rows one = {1, units, state + row, y + row, tape ? tape + row * LSTM_TAPE * units : NULL,
                                        0};
-        for (int first = 0; first < units; first += PANEL) lstm_units(&one, first, a + first, stride, stride / 4);
+        for (int first = 0; first < units; first += PANEL) {
+            lstm_cells(&one, first, a + first, stride, stride / 4, &ready);
+            lstm_outputs(&one, first, &ready);
+        }
         gates_end(&one, LSTM_TAPE - 1);
     }
 }
@@ -126,16 +156,18 @@ static void gru_units(const struct gates_rows *rows, int first, const float *a, 
     const int units = rows->units, n = units_left(units, first);
     for (int row = 0; row < rows->n; row++) {
         const float *sums = a + (size_t)row * stride, *nh = sums + 3 * width;
-        float r[PANEL], z[PANEL], n_[PANEL], before[PANEL] = {0}, h[PANEL];
-        units_copy(before, rows->state[row] + first, n);
-        for (int j = 0; j < PANEL; j++) {
-            const float over_r = act_gate(sums[j]), over_z = act_gate(sums[width + (size_t)j]),
-                        one = 1 / (over_r * over_z);
-            r[j] = one * over_z;
-            z[j] = one * over_r;
-            const float d = act_gate_d(ACT_FMA(r[j], nh[j], sums[2 * width + (size_t)j]));
-            n_[j] = -d / (d + 2);
-            h[j] = ACT_FMA(z[j], before[j], (1 - z[j]) * n_[j]);
+        float r[PANEL], z[PANEL], n_[PANEL], h[PANEL], panel[PANEL];
+        const float *before = units_whole(rows->state[row] + first, n, panel);
+        UNROLL
+        for (int j = 0; j < PANEL; j += LANES) {
+            const lanes over_r = lanes_gate(LANES_OF(sums, j)), over_z = lanes_gate(LANES_OF(sums + width, j));
+            const lanes one = LANES_ALL(1) / (over_r * over_z), z_j = one * over_r, r_j = one * over_z;
+            const lanes d = lanes_gate_d(LANES_FMA(r_j, LANES_OF(nh, j), LANES_OF(sums + 2 * width, j)));
+            const lanes n_j = -d / (d + LANES_ALL(2));
+            LANES_AT(r, j) = r_j;
+            LANES_AT(z, j) = z_j;
+            LANES_AT(n_, j) = n_j;
+            LANES_AT(h, j) = LANES_FMA(z_j, LANES_OF(before, j), (LANES_ALL(1) - z_j) * n_j);
         }
         units_copy(rows->y[row] + first, h, n);
         if (!rows->tape) continue;

@@ -10,8 +10,8 @@
  *            and the number that meets them.  avx2: 6 keys x 16 units (12 of 16), gate after gate.  portable: 2 keys.
  *            One key alone: two panels at once, or else each sum would wait for itself.
  * Order      every sum runs over k from the bias on, whatever the tile, so that a key's bits do not depend on the others.
- * Then       the sums of a tile go through a small buffer into the activations, all keys' gates before all tanh(c'), so
- *            that divisions of one key overlap with those of the next.  h' waits in y until all panels have read h. */
+ * Then       the sums of a tile go through a small buffer into the activations, four tiles or panels together and
+ *            all gates before all tanh(c'), so that one key's divisions overlap with those of the next.  h' waits in y until all panels have read h. */
 #ifndef ENGINE_MATH_STEPS_INLINE_H
 #define ENGINE_MATH_STEPS_INLINE_H
 
@@ -132,100 +132,130 @@ static inline __attribute__((always_inline)) void gru_sums(const int rows, const
     }
 }
 
-static inline __attribute__((always_inline)) void lstm_tile(const int rows, struct step_tile *t)
+/* ---- tiles together ---- */
+
+/* Tiles and panels whose sums are made before the activations of any: one's waiting is hidden behind the others, and the
+ * weights of a panel are still near for the next tile. */
+enum { STEP_TOGETHER = 4, STEP_FLOATS = SUM_ROWS * LSTM_ROW };
+
+struct step_group {
+    int n_tiles;
+    struct step_tile tile[STEP_TOGETHER];
+};
+
+typedef void step_sums(const struct step_tile *, int panels, const float *panel, float *a);
+
+/* `panels` is 2 for a single key only. */
+static void lstm_tile_sums(const struct step_tile *t, int panels, const float *panel, float *a)
 {
-    float a[2 * SUM_ROWS * LSTM_ROW] __attribute__((aligned(64)));
-    const size_t distance = lstm_panel_floats(t->step);
-    const float *panel = t->step->panels;
-    t->rows.n = rows;
-    int first = 0;
-    for (; rows == 1 && first + PANEL < t->step->units; first += 2 * PANEL, panel += 2 * distance) {
-        lstm_sums(1, 2, LANES < 16 ? 2 * PANEL : LSTM_ROW, t, panel, a);
-        lstm_units(&t->rows, first, a, LSTM_ROW, PANEL);
-        lstm_units(&t->rows, first + PANEL, a + SUM_ROWS * LSTM_ROW, LSTM_ROW, PANEL);
+    switch (t->rows.n) {
+    case 1:
+        if (panels == 2)
+            lstm_sums(1, 2, LANES < 16 ? 2 * PANEL : LSTM_ROW, t, panel, a);
+        else
+            lstm_sums(1, 1, LSTM_COLUMNS, t, panel, a);
+        break;
+    case 2: lstm_sums(2, 1, LSTM_COLUMNS, t, panel, a); break;
+#if BLOCK_ROWS > 2
+    case 3: lstm_sums(3, 1, LSTM_COLUMNS, t, panel, a); break;
+    case 4: lstm_sums(4, 1, LSTM_COLUMNS, t, panel, a); break;
+    case 5: lstm_sums(5, 1, LSTM_COLUMNS, t, panel, a); break;
+    default: lstm_sums(6, 1, LSTM_COLUMNS, t, panel, a); break;
+#endif
     }
-    for (; first < t->step->units; first += PANEL, panel += distance) {
-        lstm_sums(rows, 1, LSTM_COLUMNS, t, panel, a);
-        lstm_units(&t->rows, first, a, LSTM_ROW, PANEL);
-    }
-    gates_end(&t->rows, LSTM_TAPE - 1);
 }
 
-static inline __attribute__((always_inline)) void gru_tile(const int rows, struct step_tile *t)
+static void gru_tile_sums(const struct step_tile *t, int panels, const float *panel, float *a)
 {
-    float a[2 * SUM_ROWS * LSTM_ROW] __attribute__((aligned(64)));
-    const size_t distance = gru_panel_floats(t->step);
-    const float *panel = t->step->panels;
-    t->rows.n = rows;
-    int first = 0;
-    for (; rows == 1 && first + PANEL < t->step->units; first += 2 * PANEL, panel += 2 * distance) {
-        gru_sums(1, 2, LANES < 16 ? PANEL : GRU_ROW, t, panel, a);
-        gru_units(&t->rows, first, a, LSTM_ROW, PANEL);
-        gru_units(&t->rows, first + PANEL, a + SUM_ROWS * LSTM_ROW, LSTM_ROW, PANEL);
+    switch (t->rows.n) {
+    case 1:
+        if (panels == 2)
+            gru_sums(1, 2, LANES < 16 ? PANEL : GRU_ROW, t, panel, a);
+        else
+            gru_sums(1, 1, GRU_COLUMNS, t, panel, a);
+        break;
+    case 2: gru_sums(2, 1, GRU_COLUMNS, t, panel, a); break;
+#if BLOCK_ROWS > 2
+    case 3: gru_sums(3, 1, GRU_COLUMNS, t, panel, a); break;
+    case 4: gru_sums(4, 1, GRU_COLUMNS, t, panel, a); break;
+    case 5: gru_sums(5, 1, GRU_COLUMNS, t, panel, a); break;
+    case 6: gru_sums(6, 1, GRU_COLUMNS, t, panel, a); break;
+#endif
+#if LANES == 16
+    case 7: gru_sums(7, 1, GRU_COLUMNS, t, panel, a); break;
+    default: gru_sums(8, 1, GRU_COLUMNS, t, panel, a); break;
+#endif
     }
-    for (; first < t->step->units; first += PANEL, panel += distance) {
-        gru_sums(rows, 1, GRU_COLUMNS, t, panel, a);
-        gru_units(&t->rows, first, a, LSTM_ROW, PANEL);
-    }
-    gates_end(&t->rows, GRU_TAPE - 1);
 }
 
-static struct step_tile step_tile_of(const struct cell_step *s, const struct cell_rows *rows)
+/* Panels first .. first + n - 1 of all tiles: the sums of tile i and panel p at a + (p n_tiles + i) STEP_FLOATS. */
+static void step_group_sums(const struct step_group *g, step_sums *sums, int n, const float *panel, size_t distance,
+                            float *a)
 {
-    return (struct step_tile){
-        s, rows->x, rows->h, {0, s->units, rows->state, rows->y, rows->tape, rows->tape_stride}};
+    const bool single = g->n_tiles == 1 && g->tile[0].rows.n == 1;
+    for (int p = 0; p < n;) {
+        const int panels = single && p + 2 <= n ? 2 : 1;
+        for (int i = 0; i < g->n_tiles; i++)
+            sums(&g->tile[i], panels, panel + (size_t)p * distance, a + (p * g->n_tiles + i) * STEP_FLOATS);
+        p += panels;
+    }
 }
 
-static void step_next(struct step_tile *t, int n)
+/* The next keys from `first` on as tiles of at most `most`; returns how many keys. */
+static int step_group_of(const struct cell_step *s, const struct cell_rows *rows, int first, int most,
+                         struct step_group *g)
 {
-    t->x += n;
-    t->h += n;
-    t->rows.state += n;
-    t->rows.y += n;
-    if (t->rows.tape) t->rows.tape += (size_t)n * t->rows.tape_stride;
+    int at = first;
+    for (g->n_tiles = 0; g->n_tiles < STEP_TOGETHER && at < rows->n; g->n_tiles++) {
+        const int n = rows->n - at < most ? rows->n - at : most;
+        float *tape = rows->tape ? rows->tape + (size_t)at * rows->tape_stride : NULL;
+        g->tile[g->n_tiles] = (struct step_tile){
+            s, rows->x + at, rows->h + at, {n, s->units, rows->state + at, rows->y + at, tape, rows->tape_stride}};
+        at += n;
+    }
+    return at - first;
 }
 
 static void kernel_lstm_step(const struct cell_step *s, const struct cell_rows *rows)
 {
-    struct step_tile t = step_tile_of(s, rows);
-    for (int left = rows->n; left > 0;) {
-        const int n = left < BLOCK_ROWS ? left : BLOCK_ROWS;
-        switch (n) {
-        case 1: lstm_tile(1, &t); break;
-        case 2: lstm_tile(2, &t); break;
-#if BLOCK_ROWS > 2
-        case 3: lstm_tile(3, &t); break;
-        case 4: lstm_tile(4, &t); break;
-        case 5: lstm_tile(5, &t); break;
-        default: lstm_tile(6, &t); break;
-#endif
+    float a[STEP_TOGETHER * STEP_FLOATS] __attribute__((aligned(64)));
+    struct lstm_ready ready[STEP_TOGETHER];
+    struct step_group g;
+    const size_t distance = lstm_panel_floats(s);
+    const int n_panels = panels_count(s->units);
+    for (int first = 0; first < rows->n;) {
+        first += step_group_of(s, rows, first, BLOCK_ROWS, &g);
+        const int together = STEP_TOGETHER / g.n_tiles;
+        for (int done = 0; done < n_panels; done += together) {
+            const int n = n_panels - done < together ? n_panels - done : together;
+            step_group_sums(&g, lstm_tile_sums, n, s->panels + (size_t)done * distance, distance, a);
+            for (int i = 0; i < n * g.n_tiles; i++)
+                lstm_cells(&g.tile[i % g.n_tiles].rows, (done + i / g.n_tiles) * PANEL, a + i * STEP_FLOATS, LSTM_ROW,
+                           PANEL, &ready[i]);
+            for (int i = 0; i < n * g.n_tiles; i++)
+                lstm_outputs(&g.tile[i % g.n_tiles].rows, (done + i / g.n_tiles) * PANEL, &ready[i]);
         }
-        step_next(&t, n);
-        left -= n;
+        for (int i = 0; i < g.n_tiles; i++) gates_end(&g.tile[i].rows, LSTM_TAPE - 1);
     }
 }
 
 static void kernel_gru_step(const struct cell_step *s, const struct cell_rows *rows)
 {
-    struct step_tile t = step_tile_of(s, rows);
-    for (int left = rows->n; left > 0;) {
-        const int n = left < GRU_ROWS ? left : GRU_ROWS;
-        switch (n) {
-        case 1: gru_tile(1, &t); break;
-        case 2: gru_tile(2, &t); break;
-#if BLOCK_ROWS > 2
-        case 3: gru_tile(3, &t); break;
-        case 4: gru_tile(4, &t); break;
-        case 5: gru_tile(5, &t); break;
-        case 6: gru_tile(6, &t); break;
-#endif
-#if LANES == 16
-        case 7: gru_tile(7, &t); break;
-        default: gru_tile(8, &t); break;
-#endif
+    float a[STEP_TOGETHER * STEP_FLOATS] __attribute__((aligned(64)));
+    struct step_group g;
+    const size_t distance = gru_panel_floats(s);
+    const int n_panels = panels_count(s->units);
+    for (int first = 0; first < rows->n;) {
+        first += step_group_of(s, rows, first, GRU_ROWS, &g);
+        const int together = STEP_TOGETHER / g.n_tiles;
+        for (int done = 0; done < n_panels; done += together) {
+            const int n = n_panels - done < together ? n_panels - done : together;
+            step_group_sums(&g, gru_tile_sums, n, s->panels + (size_t)done * distance, distance, a);
+            for (int i = 0; i < n * g.n_tiles; i++)
+                gru_units(&g.tile[i % g.n_tiles].rows, (done + i / g.n_tiles) * PANEL, a + i * STEP_FLOATS, LSTM_ROW,
+                          PANEL);
         }
-        step_next(&t, n);
-        left -= n;
+        for (int i = 0; i < g.n_tiles; i++) gates_end(&g.tile[i].rows, GRU_TAPE - 1);
     }
 }
 
