@@ -151,7 +151,7 @@ static void lstm_tile_sums(const struct step_tile *t, int panels, const float *p
     switch (t->rows.n) {
     case 1:
         if (panels == 2)
-            lstm_sums(1, 2, LANES < 16 ? 2 * PANEL : LSTM_ROW, t, panel, a);
+            lstm_sums(1, 2, SUM_VECTORS / 2 * LANES, t, panel, a);
         else
             lstm_sums(1, 1, LSTM_COLUMNS, t, panel, a);
         break;
