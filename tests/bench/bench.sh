@@ -11,6 +11,7 @@ for program in "$@"; do
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"
+    [[ $program != */bench_kernels ]] || python3 tests/bench/bench_torch.py >>"$lines"
 done
 
 # One column per field, one block per value of "bench"; the numbers' names say their units.
