@@ -9,6 +9,8 @@
 #   broker_log [LINES]  the end of its log, for a suite that failed
 # BROKER_SECURE=DIR, when a suite sets it: two listeners more, with TLS by DIR/server.pem (key and certificates):
 # BROKERS_SSL, and with SASL PLAIN and SCRAM-SHA-256 (user eddy, password BROKER_PASSWORD) BROKERS_SASL.
+# KAFKA_VERSION (4.1.1) says which.  BROKER_BEHIND, when a suite sets it: a second listener at a port of its own, whose
+# clients are told to come to the port BROKER_BEHIND: a proxy of the suite.  broker_start sets BROKER_BEHIND_PORT.
 # It ends with the shell that started it, however that ends; a suite that sets an EXIT trap of its own calls broker_stop
 # there, others get one from broker_start.
 #
@@ -32,15 +34,28 @@ broker_pom() {
     <dependency>
       <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA_VERSION</version>
     </dependency>
-    <dependency>
-      <groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.25.1</version>
-    </dependency>
-    <dependency>
-      <groupId>org.apache.logging.log4j</groupId><artifactId>log4j-core</artifactId><version>2.25.1</version>
-    </dependency>
+$(broker_pom_logging)
   </dependencies>
 </project>
 POM
+}
+
+# Before 4.0 Kafka logged through reload4j.
+broker_pom_logging() {
+    case $KAFKA_VERSION in
+    [123].*)
+        echo "    <dependency>"
+        echo "      <groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId><version>1.7.36</version>"
+        echo "    </dependency>"
+        ;;
+    *)
+        for artifact in log4j-slf4j-impl log4j-core; do
+            echo "    <dependency>"
+            echo "      <groupId>org.apache.logging.log4j</groupId><artifactId>$artifact</artifactId><version>2.25.1</version>"
+            echo "    </dependency>"
+        done
+        ;;
+    esac
 }
 
 # The jars, once per machine; `complete` is written last, so that a broken download is begun anew.
@@ -125,6 +140,14 @@ listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.se
 PROPERTIES
 }
 
+# A listener more for clients that come through a proxy.
+broker_behind() {
+    BROKER_BEHIND_PORT=$(broker_free_port) || return 1
+    sed -i -e "s|^listeners=.*|&,BEHIND://127.0.0.1:$BROKER_BEHIND_PORT|" \
+        -e "s|^advertised.listeners=.*|&,BEHIND://127.0.0.1:$BROKER_BEHIND|" \
+        -e "s|^listener.security.protocol.map=.*|&,BEHIND:PLAINTEXT|" "$KAFKA_DIR/server.properties"
+}
+
 broker_log_settings() {
     cat <<SETTINGS
 status=error
@@ -170,6 +193,7 @@ broker_format() {
         broker_secure || return 1
         scram=(--add-scram "SCRAM-SHA-256=[name=eddy,password=$BROKER_PASSWORD]")
     fi
+    [ -z "${BROKER_BEHIND:-}" ] || broker_behind || return 1
     broker_log_settings >"$KAFKA_DIR/log4j2.properties"
     id=$(broker_java kafka.tools.StorageTool random-uuid 2>/dev/null) &&
         broker_java kafka.tools.StorageTool format -t "$id" -c "$KAFKA_DIR/server.properties" "${scram[@]}" \
