@@ -39,6 +39,7 @@ strike() {
     lab_start 1 "EDDY_FAILPOINT=$1:$2,$3"
     lab_died && return 0
     [ -n "$eddy_pid" ] || return 1
+    wait_for 10 lab_assigned
     kill -TERM "$eddy_pid" # steps of the end
     wait "$eddy_pid"
     local rc=$?

@@ -19,7 +19,7 @@
 GUARANTEE=${GUARANTEE:-at_least_once}
 FAULT_FULL=${FAULT_FULL:-0}
 partitions_n=3
-trial='' input='' trials=0 violations=0
+trial='' input='' trials=0 violations=0 generator='' assigned_before=0
 lab_args=(tests/fault/lab.yml --set "guarantee=$GUARANTEE")
 tool() { "${BUILD:-build}/$1" "$BROKERS" "${@:2}"; }
 full() { [ "$FAULT_FULL" = 1 ]; }
@@ -54,6 +54,10 @@ lab_start() {
         "$EDDY" run "${lab_args[@]}" >>"$scratch/$trial.out" 2>>"$scratch/$trial.log" </dev/null &
     eddy_pid=$!
 }
+
+n_assigned() { grep -cs event=partition_assigned "$scratch/$trial.log" || true; }
+# The instance that was started last has its partitions, all being alone.
+lab_assigned() { [ "$(n_assigned)" -ge $((${assigned_before:-0} + partitions_n)) ]; }
 
 lab_drained() { tool fault_wait "input=$input" "group=$trial" "seconds=${1:-60}"; }
 
