@@ -1,5 +1,5 @@
 # What the fault suites share.  Source it after tests/kafka/{broker,lib,pipeline}.sh; BUILD is a build with failpoints.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 #
 # A trial is a pipeline NAME (tests/fault/lab.yml) over an input topic: something happens to it, it ends, and the verifier
 # looks at everything it wrote.  Input and reference are made once and shared by trials.
