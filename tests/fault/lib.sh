@@ -1,5 +1,5 @@
 # What the fault suites share.  Source it after tests/kafka/{broker,lib,pipeline}.sh; BUILD is a build with failpoints.
-# shellcheck shell=bash disable=SC2154,SC2034
+# shellcheck shell=bash disable=SC2154
 #
 # A trial is a pipeline NAME (tests/fault/lab.yml) over an input topic: something happens to it, it ends, and the verifier
 # looks at everything it wrote.  Input and reference are made once and shared by trials.
@@ -7,7 +7,8 @@
 #   lab_input TOPIC EVENTS [generate options]   a topic of 3 partitions with seeded events
 #   lab_reference TOPIC                         what a replay makes of it: outputs, incidents, state hash
 #   lab_trial NAME TOPIC                        output topics of a new trial; sets `trial` and `input`
-#   lab_start [INSTANCE] [VAR=VALUE...]         the pipeline in the background; its pid in eddy_pid
+#   lab_start [INSTANCE] [VAR=VALUE...]         the pipeline in the background; its pid in eddy_pid.  A static member,
+#                                               unless DYNAMIC is set
 #   lab_drained [SECONDS]                       the group has come to the end of the input
 #   lab_settled [INSTANCE [SECONDS]]            and the state of INSTANCE is the reference's
 #   lab_died [SECONDS]                          0: it was killed; 1: it has settled, or ended by itself (eddy_pid is empty)
@@ -48,10 +49,12 @@ lab_trial() {
 lab_state() { echo "$scratch/state.$trial.${1:-1}"; }
 
 lab_start() {
-    local instance=${1:-1}
+    local instance=${1:-1} member=(--set "source.kafka.instance_id=lab-${1:-1}")
     [ $# -eq 0 ] || shift
-    env EDDY_STATE="$(lab_state "$instance")" LAB_INSTANCE="lab-$instance" "$@" \
-        "$EDDY" run "${lab_args[@]}" >>"$scratch/$trial.out" 2>>"$scratch/$trial.log" </dev/null &
+    [ -z "${DYNAMIC:-}" ] || member=()
+    assigned_before=$(n_assigned)
+    env EDDY_STATE="$(lab_state "$instance")" "$@" \
+        "$EDDY" run "${lab_args[@]}" "${member[@]}" >>"$scratch/$trial.out" 2>>"$scratch/$trial.log" </dev/null &
     eddy_pid=$!
 }
 
@@ -119,3 +122,32 @@ judge() {
 row() {
     printf '| %s | %d | %d | %s |\n' "$1" "$2" "$3" "${4:-}" | tee -a "${FAULT_TABLE:-/dev/null}"
 }
+
+# ---- live trials: the input grows while things happen -------------------------------------------------------------------
+
+# lab_live NAME EVENTS RATE: a trial with an input of its own, which a generator in the background fills.
+lab_live() {
+    create_topic "$1.in" $partitions_n
+    lab_trial "$1" "$1.in"
+    tool fault_generate "topic=$1.in" from=0 "to=$2" "rate=$3" "seed=${EDDY_SEED:-1}" 2>>"$scratch/generate.log" &
+    generator=$!
+}
+generating() { kill -0 "$generator" 2>/dev/null; }
+
+# lab_last: one instance on state 1 comes to the end of the whole input, leaves, and everything is right.
+lab_last() {
+    wait "$generator" || { echo "the generator failed"; tail -2 "$scratch/generate.log"; return 1; }
+    lab_reference "$input" || return 1
+    lab_start 1 "$@"
+    lab_settled 1 45 || { kill_eddy; return 1; }
+    lab_stop && lab_exact
+}
+
+# random_s MAX_MS: a time in seconds.
+random_s() { printf '%d.%03d' $((RANDOM * $1 / 32768 / 1000)) $((RANDOM * $1 / 32768 % 1000)); }
+# A signal to a process that may be gone already, and its end.
+end_with() { kill "-$1" "$2" && wait "$2"; } 2>/dev/null
+started() { [ "$(grep -c event=start "$scratch/$trial.log" 2>/dev/null)" -gt "$1" ]; }
+n_started() { grep -c event=start "$scratch/$trial.log" 2>/dev/null; }
+# of MS...: the median and the greatest.
+spread() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { if (NR) printf "median %d ms, greatest %d ms", v[int((NR + 1) / 2)], v[NR] }'; }
