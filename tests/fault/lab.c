@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_MS = 20000, QUIET_MS = 30000 };
+enum { ASK_MS = 20000, QUIET_MS = 90000 };
 
 void lab_die(const char *format, ...)
 {
@@ -61,13 +61,13 @@ int lab_partitions(rd_kafka_t *rk, const char *topic)
     return n;
 }
 
-static rd_kafka_t *lab_consumer(const char *servers, const char *group)
+static rd_kafka_t *lab_consumer(const char *servers, const char *group, const char *isolation)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     lab_set(conf, "group.id", group);
     lab_set(conf, "enable.auto.commit", "false");
     lab_set(conf, "enable.partition.eof", "true");
-    lab_set(conf, "isolation.level", "read_committed");
+    lab_set(conf, "isolation.level", isolation);
     lab_set(conf, "auto.offset.reset", "earliest");
     lab_set(conf, "fetch.wait.max.ms", "20");
     rd_kafka_t *rk = lab_open(RD_KAFKA_CONSUMER, conf, servers);
@@ -75,18 +75,24 @@ static rd_kafka_t *lab_consumer(const char *servers, const char *group)
     return rk;
 }
 
-/* One partition after the other: their records come in the order of their offsets. */
-static void lab_read_one(rd_kafka_t *rk, const char *topic, int partition,
+/* One partition after the other: their records come in the order of their offsets.  What lies behind a transaction that
+ * nobody has ended yet is not to be seen, and is waited for. */
+static void lab_read_one(rd_kafka_t *rk, rd_kafka_t *asker, const char *topic, int partition,
                          void (*each)(void *context, const rd_kafka_message_t *), void *context)
 {
+    int64_t low, high;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(asker, topic, partition, &low, &high, ASK_MS);
+    if (code) lab_die("%s [%d]: %s", topic, partition, rd_kafka_err2str(code));
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
     (void)rd_kafka_assign(rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     for (bool end = false; !end;) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, QUIET_MS);
-        if (!m) lab_die("%s [%d]: nothing for %d s", topic, partition, QUIET_MS / 1000);
-        end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && m->partition == partition;
+        if (!m)
+            lab_die("%s [%d]: nothing for %d s before offset %lld", topic, partition, QUIET_MS / 1000,
+                    (long long)high);
+        end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && m->partition == partition && m->offset >= high;
         if (!m->err) each(context, m);
         rd_kafka_message_destroy(m);
     }
@@ -95,17 +101,20 @@ static void lab_read_one(rd_kafka_t *rk, const char *topic, int partition,
 void lab_read(const char *servers, const char *topic, void (*each)(void *context, const rd_kafka_message_t *),
               void *context)
 {
-    rd_kafka_t *rk = lab_consumer(servers, "fault-lab");
+    rd_kafka_t *rk = lab_consumer(servers, "fault-lab", "read_committed");
+    rd_kafka_t *asker = lab_consumer(servers, "fault-lab",
+                                     "read_uncommitted"); /* told the end, not the last stable */
     const int n = lab_partitions(rk, topic);
-    for (int p = 0; p < n; p++) lab_read_one(rk, topic, p, each, context);
+    for (int p = 0; p < n; p++) lab_read_one(rk, asker, topic, p, each, context);
     (void)rd_kafka_assign(rk, NULL);
     (void)rd_kafka_consumer_close(rk);
     rd_kafka_destroy(rk);
+    rd_kafka_destroy_flags(asker, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
 int64_t lab_committed(const char *servers, const char *group, const char *topic, int partition)
 {
-    rd_kafka_t *rk = lab_consumer(servers, group);
+    rd_kafka_t *rk = lab_consumer(servers, group, "read_committed");
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition);
     rd_kafka_resp_err_t code = rd_kafka_committed(rk, list, ASK_MS);
