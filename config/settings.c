@@ -359,6 +359,11 @@ static const struct eddy_option state_options[] = {
      "When the topic no longer keeps what a partition's state goes on with or is made anew from: refuse to start, or "
      "accept that the state lacks it.",
      NULL, 0, false},
+    {"ahead", EDDY_OPT_ENUM, AT(state, ahead), "refuse", 0, 0, "refuse|rebuild|trust",
+     "With exactly_once, when a partition's state is ahead of the group's position (the group was moved back, or has "
+     "expired): refuse the partition, rebuild its state from the topic and write results again from the group's "
+     "position, or trust the state and go on from there.",
+     NULL, 0, false},
     {0},
 };
 

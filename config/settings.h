@@ -36,6 +36,7 @@ enum train_mode { TRAIN_BACKGROUND, TRAIN_INLINE, TRAIN_OFF };
 enum train_incidents { TRAIN_INCIDENTS_LEARN, TRAIN_INCIDENTS_SKIP };
 enum on_change { ON_CHANGE_REFUSE, ON_CHANGE_RESET };
 enum missing_state { MISSING_STATE_REBUILD, MISSING_STATE_REFUSE };
+enum state_ahead { STATE_AHEAD_REFUSE, STATE_AHEAD_REBUILD, STATE_AHEAD_TRUST };
 enum state_gap { STATE_GAP_REFUSE, STATE_GAP_ACCEPT };
 enum tolerance { TOLERANCE_ALL, TOLERANCE_NONE };
 enum late_policy { LATE_FOLD, LATE_DROP };
@@ -178,6 +179,7 @@ struct state_settings {
     int on_change;      /* enum on_change */
     int missing;        /* enum missing_state */
     int gap;            /* enum state_gap */
+    int ahead;          /* enum state_ahead */
 };
 
 struct errors_settings {

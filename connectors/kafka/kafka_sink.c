@@ -10,6 +10,7 @@
 
 #include "config/failpoint.h"
 #include "connectors/kafka/kafka_transaction.h"
+#include "connectors/kafka/kafka_written.h"
 
 enum { BATCH_MAX = 1024, ASK_AGAIN_MS = 5000 };
 
@@ -19,6 +20,7 @@ struct kafka_sink {
     struct kafka_transaction *transaction; /* NULL = none */
     int generation;                        /* of the transaction's producer that `rkt` belongs to */
     const char *topic;                     /* borrowed from the settings */
+    const char *name;                      /* of the pipeline, borrowed */
     rd_kafka_topic_t *rkt;
     int n_partitions;
     int64_t n_outstanding, n_failed;
@@ -218,6 +220,13 @@ static void kafka_sink_close(void *sink)
     free(s);
 }
 
+static eddy_status kafka_sink_written(void *sink, const char *topic, int32_t partition, int64_t *last,
+                                      struct eddy_error *err)
+{
+    struct kafka_sink *s = sink;
+    return kafka_written(s->client->properties, s->name, s->topic, topic, partition, last, err);
+}
+
 static const struct kafka_source_settings *sink_source(const struct sink_request *r)
 {
     if (!r->source || r->source->part != &source_kafka.part) return NULL;
@@ -257,6 +266,7 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
     struct kafka_sink *s = calloc(1, sizeof(*s));
     if (!s) return eddy_fail(err, EDDY_ENOMEM, "kafka sink: out of memory");
     s->topic = set->topic;
+    s->name = r->name;
     s->transaction = r->transaction;
     s->client = s->transaction ? &s->transaction->client : &s->own;
     struct kafka_client_request request = {.role = KAFKA_PRODUCER,
@@ -306,6 +316,7 @@ const struct eddy_sink sink_kafka = {
     .open = kafka_sink_open,
     .send = kafka_sink_send,
     .service = kafka_sink_service,
+    .written = kafka_sink_written,
     .outstanding = kafka_sink_outstanding,
     .close = kafka_sink_close,
 };

@@ -244,6 +244,14 @@ static void driver_tick(struct driver *d, int64_t now)
     d->tick_due_ns = now + TICK_NS;
 }
 
+/* Nothing is left to do: what has to be decided is the pipeline's error. */
+static bool driver_all_refused(const struct driver *d)
+{
+    int n = 0;
+    for (int i = 0; i < d->n_lanes; i++) n += d->lanes[i]->refused;
+    return n > 0 && n == d->n_lanes;
+}
+
 static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
 {
     double cpu = 0;
@@ -274,6 +282,10 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
     if (rc == EDDY_EAGAIN && driver_stopping(d)) rc = EDDY_OK;
     driver_stage(d, &d->stats.cpu_checkpoint, &cpu);
     driver_tick(d, now);
+    if (driver_all_refused(d)) {
+        if (err) *err = d->refusal;
+        return d->refusal.code;
+    }
     if (d->revoke_error.code < 0) {
         if (err) *err = d->revoke_error;
         return d->revoke_error.code;
@@ -300,6 +312,10 @@ eddy_status driver_run(struct driver *d, struct eddy_error *err)
     } else if (saved >= 0 && rc >= 0 && d->checkpoint_error.code < 0) {
         if (err) *err = d->checkpoint_error; /* a full disk is no reason to stop, but the end must not hide it */
         rc = d->checkpoint_error.code;
+    }
+    if (rc >= 0 && d->refusal.code < 0) { /* the others went on, but the end must not hide it */
+        if (err) *err = d->refusal;
+        rc = d->refusal.code;
     }
     d->tick_due_ns = 0;
     driver_tick(d, driver_clock_ns());

@@ -187,7 +187,7 @@ static eddy_status feed_decode(struct driver *d, struct driver_lane *dl, const s
 
 /* ---- fold, encode, send ---- */
 
-/* Results of the events taken, from emit_from on, as messages. */
+/* Results of the events taken, from results_from on, as messages. */
 static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const struct lane_event *events, int n,
                                int *n_messages, struct eddy_error *err)
 {
@@ -195,7 +195,7 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
     *n_messages = 0;
     for (int i = 0; i < n; i++) {
         if (events[i].kind != LANE_EVENT) continue;
-        if (events[i].offset < dl->emit_from) {
+        if (events[i].offset < dl->results_from) {
             d->stats.silent++;
             FAILPOINT("silent_replay");
             continue;
@@ -304,6 +304,7 @@ eddy_status driver_feed(struct driver *d, const struct source_batch *batch, stru
 {
     struct driver_lane *dl = batch->tag;
     if (!dl) return EDDY_OK; /* revoked while an earlier batch was in hand */
+    if (dl->refused) return d->request.source->pause(d->source, dl, err);
 
     d->in_hand = dl;
     eddy_status rc = EDDY_OK;

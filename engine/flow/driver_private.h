@@ -1,5 +1,6 @@
-/* The inside of the driver, shared by driver.c (the loop), driver_lanes.c (partitions come and go, checkpoints) and
- * driver_feed.c (one batch of records through decode, lane, encode, send). */
+/* The inside of the driver, shared by driver.c (the loop), driver_assign.c (where partitions start), driver_lanes.c
+ * (how they are saved and let go), driver_transaction.c (exactly_once) and driver_feed.c (one batch of records through
+ * decode, lane, encode, send). */
 #ifndef ENGINE_FLOW_DRIVER_PRIVATE_H
 #define ENGINE_FLOW_DRIVER_PRIVATE_H
 
@@ -14,15 +15,17 @@ struct driver_lane {
     struct store *store;
     struct plan *plan;
     struct lane *lane;
-    int64_t next;      /* next offset, while there is no lane yet */
-    int64_t skipped;   /* while there is no lane: the next offset that was saved; -1 = none */
-    int64_t started;   /* where it began when it was assigned */
-    int64_t emit_from; /* results before this are silent: they were written before the state was rebuilt */
-    int64_t committed; /* last position handed to the source, or committed in a transaction; -1 = none */
-    char metadata[64]; /* of that position */
-    bool saving;       /* a checkpoint is being written; its position has not been committed */
-    bool claimed;      /* no other driver of the process opens it before it is closed here */
-    bool gone;         /* revoked; freed when no batch of it is in hand */
+    int64_t next;         /* next offset, while there is no lane yet */
+    int64_t skipped;      /* while there is no lane: the next offset that was saved; -1 = none */
+    int64_t started;      /* where it began when it was assigned */
+    int64_t emit_from;    /* dead letters and incidents before this are silent: they were written before */
+    int64_t results_from; /* the same of results, which can be looked up where they went */
+    int64_t committed;    /* last position handed to the source, or committed in a transaction; -1 = none */
+    char metadata[64];    /* of that position */
+    bool saving;          /* a checkpoint is being written; its position has not been committed */
+    bool claimed;         /* no other driver of the process opens it before it is closed here */
+    bool refused;         /* a person has to decide about its state; it is not read (driver_assign.c) */
+    bool gone;            /* revoked; freed when no batch of it is in hand */
 };
 
 struct driver {
@@ -42,13 +45,14 @@ struct driver {
     bool sending;       /* results of a turn that is not over may be in it, or with the sink */
     bool letters_ahead; /* the same of dead letters of the batch in hand */
     bool spoilt;        /* it cannot be committed, and the lanes are ahead of it: driver_restart() */
-    int failures;       /* transactions in a row that came to nothing */
+    int failures;       /* transactions of the last minute that came to nothing */
     int64_t failed_ns, commit_due_ns;
     const char *state_path;
 
     struct driver_lane **lanes; /* in order of topic and partition */
     int n_lanes;
     struct driver_lane *in_hand;        /* the lane whose batch is being worked on */
+    struct eddy_error refusal;          /* why the last refused partition is not read; code 0 = none is */
     struct eddy_error revoke_error;     /* of a callback, reported by the loop */
     struct eddy_error checkpoint_error; /* why the last checkpoint failed; code 0 = it did not */
     int64_t revoke_by_ns;               /* deadline that partitions revoked together share */
@@ -74,7 +78,8 @@ struct driver {
 };
 
 /* In the metadata of a commit: the first offset that was ever folded. */
-#define DRIVER_START_MARK "eddy start="
+#define DRIVER_START_MARK   "eddy start="
+#define DRIVER_SKIPPED_META "skipped" /* in a store: the next offset of a partition without a lane, as text */
 
 /* driver.c */
 int64_t driver_clock_ns(void); /* monotonic */
@@ -85,8 +90,9 @@ eddy_status driver_drain(struct driver *, int timeout_ms, struct eddy_error *);
 bool driver_stopping(const struct driver *);
 void driver_add_stats(struct driver_stats *total, const struct driver_lane *);
 
-/* driver_lanes.c */
+/* driver_assign.c */
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
+/* driver_lanes.c */
 eddy_status driver_revoke(void *driver, void *tag, bool lost, struct eddy_error *);
 eddy_status driver_open_lane(struct driver *, struct driver_lane *, const struct eddy_schema *, struct eddy_error *);
 void driver_free_lane(struct driver *, struct driver_lane *);

@@ -145,7 +145,7 @@ eddy_status driver_restart(struct driver *d, struct eddy_error *err)
     d->began = false;
     if (d->failures >= SURRENDER_AFTER && d->failures % SURRENDER_AFTER == 0)
         log_error("transaction",
-                  "%d transactions in a row came to nothing: does another process use this state "
+                  "%d transactions came to nothing within a minute: does another process use this state "
                   "directory's instance name, %s?",
                   d->failures, d->instance);
     for (;;) {

@@ -103,6 +103,7 @@ check "outputs are in order per key" in_order
 check "a replay of the topic gives the same bytes" same_as_replay
 check "a replay of the topic gives the same state" grep -q "\"state_hash\": *\"$(state_hash)\"" "$scratch/replay.json"
 check "killed runs wrote the same bytes, some of them twice" same_but_repeated
+check "hardly any of them: what was written is looked up" [ "$(topic_end killed.scored)" -le $((events + events / 100)) ]
 echo "# $(topic_end killed.scored) outputs of $events events with $kills kills"
 check "killed and quiet runs end in the same state and positions" \
     [ "$(state_hash --positions --set name=killed)" = "$(state_hash --positions)" ]

@@ -119,6 +119,15 @@ static eddy_status source_commit(void *source, const struct source_position *p, 
     return EDDY_OK;
 }
 
+static eddy_status source_restart(void *source, struct eddy_error *err)
+{
+    struct script *s = source;
+    if (!s->assigned) return EDDY_OK;
+    s->assigned = false; /* the next poll assigns it again */
+    s->restarts++;
+    return s->listener.revoke(s->listener.context, s->tag, true, err);
+}
+
 static bool source_ended(void *source)
 {
     struct script *s = source;
@@ -143,6 +152,7 @@ const struct eddy_source script_source = {
     .pause = source_pause,
     .resume = source_resume,
     .commit = source_commit,
+    .restart = source_restart,
     .ended = source_ended,
     .close = source_close};
 

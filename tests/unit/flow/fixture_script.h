@@ -28,7 +28,7 @@ struct script {
     bool broken;           /* service() fails */
 
     /* What happened. */
-    int64_t position, serves, pauses, resumes, polls_paused, revokes, commits, outstanding, sent;
+    int64_t position, serves, pauses, resumes, polls_paused, revokes, restarts, commits, outstanding, sent;
     bool assigned, paused;
     void *tag;
     struct source_listener listener;

@@ -1,0 +1,86 @@
+#!/bin/bash
+# Where partitions start when state, group and output disagree: results that were written before a crash are not written
+# again, a group that was moved back is a matter for a person, and one partition's trouble is not the others'.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+. tests/kafka/broker.sh
+. tests/kafka/lib.sh
+. tests/kafka/pipeline.sh
+pipeline_start
+
+config=config/sensors.yml tool=${BUILD:-build}/kafka_tool fed=0
+create_topic sensors 2
+for topic in once.scored least.scored; do create_topic $topic 2; done
+create_topic sensors.dlq 1
+once=(--set name=once --set guarantee=exactly_once --set commit_interval=100ms --set sink.kafka.topic=once.scored)
+least=(--set name=least --set state.checkpoint=1h --set sink.kafka.topic=least.scored)
+
+# feed N: the next N events of the stream.
+feed() {
+    awk -f tests/kafka/generate.awk -v events=$((fed + $1)) -v keys=50 -v from=$fed | kcat -b "$BROKERS" -P -t sensors -K '|'
+    fed=$((fed + $1))
+}
+n_results() { read_topic "$1" -f '.\n' | wc -l; }
+has() { [ "$(n_results "$1")" -eq "$2" ]; }
+state_hash() { "$EDDY" state $config hash "$@"; }
+says() { grep -q "$1" "$scratch/$2.log"; }
+ends_with() {
+    local rc
+    wait_for 30 gone "$eddy_pid" || { kill_eddy; return 1; }
+    wait "$eddy_pid"
+    rc=$?
+    eddy_pid=
+    [ $rc -eq "$1" ]
+}
+
+# ---- results since the checkpoint are there already ----
+start_eddy least $config "${least[@]}"
+feed 4000
+check "everything is scored" wait_for 60 has least.scored 4000
+stop_eddy
+start_eddy least $config "${least[@]}"
+feed 4000
+check "more is scored, behind the last checkpoint" wait_for 60 has least.scored 8000
+kill_eddy
+feed 1000
+start_eddy least $config "${least[@]}"
+check "after kill -9 it goes on" wait_for 60 has least.scored 9000
+sleep 1
+check "and repeats nothing" has least.scored 9000
+check "SIGTERM ends it" stop_eddy
+
+# ---- the group is moved back ----
+start_eddy once $config "${once[@]}"
+check "exactly once: everything is scored" wait_for 60 has once.scored 9000
+stop_eddy
+hash=$(state_hash --set name=once)
+wait_for 60 [ "$("$tool" "$BROKERS" members once)" = 0 ]
+moved_back() { wait_for 60 "$tool" "$BROKERS" set once sensors earliest 2>/dev/null; }
+check "the group is moved back" moved_back
+start_eddy once $config "${once[@]}"
+check "a state ahead of its group is refused" ends_with 1
+check "by name, with what can be done" says 'state.ahead' once
+moved_back
+start_eddy once $config "${once[@]}" --set state.ahead=rebuild
+check "rebuild writes results again from the group's position" wait_for 60 has once.scored 18000
+stop_eddy
+check "and ends in the same state" [ "$(state_hash --set name=once)" = "$hash" ]
+moved_back
+start_eddy once $config "${once[@]}" --set state.ahead=trust
+feed 500
+check "trust goes on from the state" wait_for 60 has once.scored 18500
+check "SIGTERM ends it (2)" stop_eddy
+
+# ---- one partition's trouble ----
+rm -f "$EDDY_STATE"/once/sensors-1.db*
+cp "$EDDY_STATE/once/sensors-0.db" "$EDDY_STATE/once/sensors-1.db"
+before=$(partition_end once.scored 0)
+: >"$scratch/once.log"
+start_eddy once $config "${once[@]}"
+feed 500
+grew() { [ "$(partition_end once.scored 0)" -gt "$before" ]; }
+check "the other partition goes on" wait_for 60 grew
+check "the one with a foreign state is refused by name" says 'event=partition_refused.*sensors-1.db' once
+kill -TERM "$eddy_pid"
+check "and the end does not hide it" ends_with 1
+suite_end

@@ -1,0 +1,197 @@
+/* guarantee: exactly_once with transactions that fail in every way: what readers of committed records see is what an
+ * undisturbed pipeline writes. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fixture_script.h"
+
+enum { RECORDS = 4000, BAD_EVERY = 97 };
+
+enum fate { DONE, ANSWER_LOST, REQUEST_LOST, REFUSED_AT_BEGIN, BREAKS, FATES };
+
+/* A broker that keeps what was committed, and an open transaction behind it. */
+static struct broker {
+    uint64_t draw;         /* of the fates */
+    int percent;           /* of the transactions that do not end well */
+    enum fate fate;        /* of the open one */
+    bool open, doubtful;   /* begun; ended without an answer */
+    int64_t sent, letters; /* what was visible before it */
+    int64_t begun, failed[FATES], away;
+} broker;
+
+static uint32_t draw(uint32_t below)
+{
+    broker.draw = broker.draw * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (uint32_t)(broker.draw >> 33) % below;
+}
+
+static eddy_status fake_open(const struct transaction_request *r, void **out, struct eddy_error *err)
+{
+    (void)err;
+    cr_assert_gt(strlen(r->id), 0, "a transaction needs a name that lasts");
+    *out = &broker;
+    return EDDY_OK;
+}
+
+/* What readers of committed records never see. */
+static void fake_abort(void)
+{
+    struct script *s = script_now;
+    if (!broker.open) return;
+    while (s->sent > broker.sent) free(s->out[--s->sent]), s->out[s->sent] = NULL;
+    while (s->n_letters > broker.letters) free(s->letters[--s->n_letters]), s->letters[s->n_letters] = NULL;
+    s->outstanding = 0;
+    broker.open = false;
+}
+
+static eddy_status fake_begin(void *t, struct eddy_error *err)
+{
+    (void)t;
+    cr_assert(!broker.open, "begun twice");
+    broker.fate = (int)draw(100) < broker.percent ? (enum fate)(1 + draw(FATES - 1)) : DONE;
+    broker.failed[broker.fate]++;
+    if (broker.fate == REFUSED_AT_BEGIN) return eddy_fail(err, EDDY_EAGAIN, "fenced");
+    broker.begun++;
+    broker.open = true;
+    broker.sent = script_now->sent;
+    broker.letters = script_now->n_letters;
+    return EDDY_OK;
+}
+
+static bool fake_broken(void *t)
+{
+    (void)t;
+    return broker.open && broker.fate == BREAKS;
+}
+
+static eddy_status fake_commit(void *t, void *source, const struct source_position *at, int n, int timeout_ms,
+                               struct eddy_error *err)
+{
+    struct script *s = source;
+    (void)t, (void)timeout_ms;
+    cr_assert(broker.open);
+    if (broker.fate == DONE || broker.fate == ANSWER_LOST) {
+        broker.open = false;
+        for (int i = 0; i < n; i++) {
+            cr_assert_gt(at[i].next, s->committed, "positions only move on");
+            s->committed = at[i].next;
+            (void)snprintf(s->metadata, sizeof(s->metadata), "%s", at[i].metadata);
+        }
+        s->outstanding = 0;
+        if (broker.fate == DONE) return EDDY_OK;
+    }
+    return eddy_fail(err, EDDY_EAGAIN, "no answer");
+}
+
+static eddy_status fake_recover(void *t, int timeout_ms, struct eddy_error *err)
+{
+    (void)t, (void)timeout_ms;
+    if (draw(3) == 0) {
+        broker.away++;
+        return eddy_fail(err, EDDY_EAGAIN, "the broker is away");
+    }
+    fake_abort();
+    return EDDY_OK;
+}
+
+static void fake_close(void *t)
+{
+    (void)t;
+    fake_abort();
+}
+
+static const struct eddy_transactor fake = {fake_open,   fake_begin,   fake_broken,
+                                            fake_commit, fake_recover, fake_close};
+
+static struct script *topic(void)
+{
+    struct script *s = script_open(RECORDS);
+    for (int i = 50; i < RECORDS; i += BAD_EVERY) script_replace(s, i, "{\"ts\":");
+    s->batch = 20;
+    return s;
+}
+
+static const char yaml[] = "state: {checkpoint: 100ms}\ncommit_interval: 10ms\ntrain: {epoch: 256}\n"
+                           "errors: {dead_letter: {letters: {}}}\n";
+
+static struct script_run live(const char *dir, bool exactly_once)
+{
+    struct script_run run = {.config = script_config(yaml)};
+    const struct driver_request q = {.settings = config_settings(run.config),
+                                     .source = &script_source,
+                                     .sink = &script_sink,
+                                     .sink_request = {.name = "test"},
+                                     .state = DRIVER_STATE_KEPT,
+                                     .state_path = dir,
+                                     .transactor = exactly_once ? &fake : NULL,
+                                     .commit = true};
+    run.opened = driver_open(&q, &run.driver, &run.err);
+    cr_assert_geq(run.opened, 0, "%s", run.err.message);
+    run.ran = driver_run(run.driver, &run.err);
+    driver_stats(run.driver, &run.stats);
+    if (run.ran >= 0) cr_assert_geq(driver_hash(run.driver, false, run.hash, &run.err), 0, "%s", run.err.message);
+    driver_close(run.driver);
+    run.driver = NULL;
+    config_close(run.config);
+    return run;
+}
+
+static void check_equal(const struct script *a, const struct script *b)
+{
+    cr_assert_eq(a->sent, b->sent, "%lld results, not %lld", (long long)b->sent, (long long)a->sent);
+    for (int64_t i = 0; i < a->sent; i++) cr_assert_str_eq(a->out[i], b->out[i], "result %lld", (long long)i);
+    cr_assert_eq(a->n_letters, b->n_letters);
+    for (int i = 0; i < a->n_letters; i++) cr_assert_str_eq(a->letters[i], b->letters[i]);
+}
+
+Test(driver_transaction, however_transactions_end_every_result_is_seen_once, .fini = script_close_all)
+{
+    char *dir = script_dir();
+    struct script *quiet = topic();
+    const struct script_run reference = live(dir, false);
+    cr_assert_geq(reference.ran, 0, "%s", reference.err.message);
+    script_remove(dir);
+
+    int64_t failed = 0;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        char *own = script_dir();
+        struct script *s = topic();
+        broker = (struct broker){.draw = seed, .percent = seed == 1 ? 0 : 25};
+        const struct script_run run = live(own, true);
+        cr_assert_geq(run.ran, 0, "seed %d: %s", (int)seed, run.err.message);
+        check_equal(quiet, s);
+        cr_assert_str_eq(reference.hash, run.hash);
+        cr_assert_eq(s->committed, RECORDS);
+        cr_assert_eq(run.stats.restarts, s->restarts);
+        for (int f = 1; f < FATES; f++) failed += broker.failed[f];
+        if (seed == 1) cr_assert_eq(s->restarts, 0);
+        script_remove(own);
+        free(own);
+    }
+    cr_assert_gt(failed, 8, "the test must have met failures: %lld", (long long)failed);
+    free(dir);
+}
+
+Test(driver_transaction, a_stop_in_an_open_transaction_leaves_nothing_half, .fini = script_close_all)
+{
+    char *dir = script_dir(), *other = script_dir();
+    struct script *quiet = topic();
+    const struct script_run reference = live(other, false);
+
+    struct script *s = topic();
+    broker = (struct broker){.draw = 7, .percent = 0};
+    for (int64_t end = 700; end <= RECORDS;
+         end += 1100) { /* the source ends in the middle of things, several lives long */
+        s->end_at = end < RECORDS ? end : RECORDS;
+        const struct script_run run = live(dir, true);
+        cr_assert_geq(run.ran, 0, "%s", run.err.message);
+        cr_assert_eq(s->committed, s->end_at, "%lld of %lld", (long long)s->committed, (long long)s->end_at);
+    }
+    s->end_at = 0;
+    const struct script_run last = live(dir, true);
+    check_equal(quiet, s);
+    cr_assert_str_eq(reference.hash, last.hash);
+    script_remove(dir), script_remove(other);
+    free(dir), free(other);
+}
