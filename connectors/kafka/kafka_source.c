@@ -16,8 +16,10 @@
 #include "connectors/kafka/kafka_transaction.h"
 
 enum {
-    SETTLE_ASK_MS = 4000,   /* one question to the brokers */
-    SETTLE_RETRY_MS = 500,  /* between two rounds of questions */
+    SETTLE_ASK_MS = 4000,  /* one question to the brokers */
+    SETTLE_RETRY_MS = 500, /* between two rounds of questions */
+    FENCED_MOST = 3,       /* members of one instance_id that took over from each other .. */
+    FENCED_WITHIN_MS = 60000,
     SEEK_MS = 10000,        /* for librdkafka to turn to another offset */
     WAIT_SLICE_MS = 100,    /* the group is served at least so often */
     CLOSE_COMMIT_MS = 1000, /* for commits on their way */
@@ -32,6 +34,9 @@ struct kafka_source {
     struct kafka_partitions partitions;
     struct kafka_labels *labels; /* NULL = off */
     const struct kafka_source_settings *settings;
+    struct kafka_client_request request; /* to become a member again */
+    int n_fenced;                        /* how often that was needed since fenced_ms */
+    int64_t fenced_ms;
     struct source_listener listener;
     struct kafka_when start;
     rd_kafka_queue_t *group_queue;
@@ -306,6 +311,40 @@ rd_kafka_consumer_group_metadata_t *kafka_source_group(void *source)
     return NULL;
 }
 
+/* A broker that crashed may have forgotten who this member is: its own second try to join then fences the first, and
+ * librdkafka takes that for another process of the same instance_id.  So it becomes a member anew; only when that goes on
+ * there is another one.  (A member that has never been assigned anything cannot be destroyed: see source_may_destroy.) */
+static bool source_may_rejoin(struct kafka_source *s)
+{
+    char text[200];
+    if (!s->client.has_failed || s->closing || !s->was_assigned || !s->group_queue) return false;
+    if (rd_kafka_fatal_error(s->client.rk, text, sizeof(text)) != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) return false;
+    int64_t now_ms = kafka_now_ms();
+    if (now_ms - s->fenced_ms > FENCED_WITHIN_MS) s->n_fenced = 0;
+    s->fenced_ms = now_ms;
+    return ++s->n_fenced <= FENCED_MOST;
+}
+
+static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *err);
+
+static eddy_status source_rejoin(struct kafka_source *s, struct eddy_error *err)
+{
+    log_warn("kafka_group", "%s; joining the group again", s->client.failed.message);
+    for (int i = 0; i < s->partitions.n; i++) source_revoke_one(s, s->partitions.item[i], true);
+    kafka_labels_stop(s->labels, NULL, true);
+    source_forget_pending(s);
+    if (s->again) rd_kafka_topic_partition_list_destroy(s->again);
+    s->again = NULL;
+    kafka_partitions_unwatch(s->group_queue);
+    rd_kafka_queue_destroy(s->group_queue);
+    s->group_queue = NULL;
+    kafka_client_close(&s->client);
+    s->n_commits = 0;
+    s->was_assigned = false;
+    eddy_status rc = kafka_client_open(&s->client, &s->request, err);
+    return rc < 0 ? rc : source_subscribe(s, err);
+}
+
 static eddy_status kafka_source_serve(void *source, struct eddy_error *err)
 {
     struct kafka_source *s = source;
@@ -324,7 +363,7 @@ static eddy_status kafka_source_serve(void *source, struct eddy_error *err)
         rd_kafka_message_destroy(m);
         if (why.code < 0) source_fail(s, &why);
     }
-    eddy_status rc = source_failure(s, err);
+    eddy_status rc = source_may_rejoin(s) ? source_rejoin(s, err) : source_failure(s, err);
     if (rc == EDDY_OK) rc = source_settle(s, err);
     return rc < 0 || !s->labels ? rc : kafka_labels_serve(s->labels, err);
 }
@@ -536,17 +575,17 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
                                     &n_partitions, err);
     if (rc < 0) goto fail;
     const char *own_id = set->instance_id ? set->instance_id : "";
-    struct kafka_client_request request = {.role = KAFKA_MEMBER,
-                                           .name = r->name,
-                                           .instance_id = strcmp(own_id, "auto") == 0 ? r->instance : own_id,
-                                           .properties = &set->properties,
-                                           .n_partitions = n_partitions,
-                                           .worker = r->worker,
-                                           .workers = r->workers,
-                                           .owner = s,
-                                           .on_rebalance = source_on_rebalance,
-                                           .on_commit = source_on_commit};
-    rc = kafka_client_open(&s->client, &request, err);
+    s->request = (struct kafka_client_request){.role = KAFKA_MEMBER,
+                                               .name = r->name,
+                                               .instance_id = strcmp(own_id, "auto") == 0 ? r->instance : own_id,
+                                               .properties = &set->properties,
+                                               .n_partitions = n_partitions,
+                                               .worker = r->worker,
+                                               .workers = r->workers,
+                                               .owner = s,
+                                               .on_rebalance = source_on_rebalance,
+                                               .on_commit = source_on_commit};
+    rc = kafka_client_open(&s->client, &s->request, err);
     if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, &s->client, err);
     if (rc == EDDY_OK && set->labels && *set->labels)
         rc = kafka_labels_open(set, r->name, n_partitions, &s->partitions, &s->labels, err);

@@ -71,6 +71,18 @@ feed 500
 check "trust goes on from the state" wait_for 60 has once.scored 18500
 check "SIGTERM ends it (2)" stop_eddy
 
+# ---- somebody under the same name ----
+: >"$scratch/once.log"
+start_eddy once $config "${once[@]}"
+feed 500
+check "it goes on" wait_for 60 has once.scored 19000
+timeout 4 kcat -b "$BROKERS" -q -G once sensors -X group.instance.id="$(cat "$EDDY_STATE/once/instance")" \
+    -X partition.assignment.strategy=cooperative-sticky >/dev/null 2>&1
+feed 500
+check "a member that was fenced joins again and repeats nothing" wait_for 60 has once.scored 19500
+check "and says so" says 'joining the group again' once
+check "SIGTERM ends it (3)" stop_eddy
+
 # ---- one partition's trouble ----
 rm -f "$EDDY_STATE"/once/sensors-1.db*
 cp "$EDDY_STATE/once/sensors-0.db" "$EDDY_STATE/once/sensors-1.db"
