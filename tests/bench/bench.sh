@@ -7,11 +7,18 @@ build=${BUILD:-build}
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 
+# PyTorch from Debian belongs to Debian's Python, which need not be the first in PATH.
+torch_python() {
+    local p
+    for p in python3 /usr/bin/python3; do "$p" -c 'import torch' 2>/dev/null && { echo "$p"; return; }; done
+    echo python3
+}
+
 for program in "$@"; do
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"
-    [[ $program != */bench_kernels ]] || python3 tests/bench/bench_torch.py >>"$lines"
+    [[ $program != */bench_kernels ]] || "$(torch_python)" tests/bench/bench_torch.py >>"$lines"
 done
 
 # One column per field, one block per value of "bench"; the numbers' names say their units.

@@ -43,7 +43,7 @@ def main():
     try:
         import torch
     except ImportError:
-        show("absent: PyTorch is not installed", ns_per_step=0)
+        show("absent: PyTorch is not installed")
         return
     torch.set_num_threads(1)
     cases = []
