@@ -1,8 +1,5 @@
-/* The group member.
- *
- * librdkafka's rebalance callback only takes notes for new partitions: asking the brokers where to start may take a
- * while or fail for now, so source_settle() does it from poll() and serve(), again and again until it works, and only
- * then hands the assignment to librdkafka.  Until then the group waits and partitions that stay are read on. */
+/* The group member: records, commits, and what the group gives and takes.  Where partitions start: kafka_settle.c; the end
+ * of the membership: kafka_leave.c. */
 #include "connectors/kafka/kafka.h"
 
 #include <stdio.h>
@@ -10,58 +7,30 @@
 #include <string.h>
 
 #include "config/failpoint.h"
-#include "connectors/kafka/kafka_labels.h"
-#include "connectors/kafka/kafka_offsets.h"
-#include "connectors/kafka/kafka_partitions.h"
+#include "connectors/kafka/kafka_source_private.h"
 #include "connectors/kafka/kafka_transaction.h"
 
 enum {
-    SETTLE_ASK_MS = 4000,  /* one question to the brokers */
-    SETTLE_RETRY_MS = 500, /* between two rounds of questions */
-    FENCED_MOST = 3,       /* members of one instance_id that took over from each other .. */
+    FENCED_MOST = 3, /* members of one instance_id that took over from each other .. */
     FENCED_WITHIN_MS = 60000,
-    SEEK_MS = 10000,        /* for librdkafka to turn to another offset */
-    WAIT_SLICE_MS = 100,    /* the group is served at least so often */
-    CLOSE_COMMIT_MS = 1000, /* for commits on their way */
-    CLOSE_JOIN_MS = 4000,   /* see source_may_destroy() */
-    CLOSE_LEAVE_MS = 1500,  /* for leaving the group */
-    METADATA_MAX = 4097,    /* brokers take 4096 bytes (offset.metadata.max.bytes) */
-    GROUP_EVENTS_MAX = 100  /* error events of the group taken per turn */
+    GROUP_EVENTS_MAX = 100 /* error events of the group taken per turn */
 };
 
-struct kafka_source {
-    struct kafka_client client;
-    struct kafka_partitions partitions;
-    struct kafka_labels *labels; /* NULL = off */
-    const struct kafka_source_settings *settings;
-    struct kafka_client_request request; /* to become a member again */
-    int n_fenced;                        /* how often that was needed since fenced_ms */
-    int64_t fenced_ms;
-    struct source_listener listener;
-    struct kafka_when start;
-    rd_kafka_queue_t *group_queue;
-    rd_kafka_topic_partition_list_t *pending; /* assigned by the group, not yet settled */
-    rd_kafka_topic_partition_list_t *again;   /* restarted, not yet placed: librdkafka has them assigned already */
-    int64_t settle_at_ms;
-    int n_commits; /* on their way */
-    bool was_assigned, closing;
-};
-
-static eddy_status source_failure(struct kafka_source *s, struct eddy_error *err)
+eddy_status source_failure(struct kafka_source *s, struct eddy_error *err)
 {
     if (!s->client.has_failed) return EDDY_OK;
     if (err) *err = s->client.failed;
     return s->client.failed.code;
 }
 
-static void source_fail(struct kafka_source *s, const struct eddy_error *why)
+void source_fail(struct kafka_source *s, const struct eddy_error *why)
 {
     if (s->client.has_failed) return;
     s->client.has_failed = true;
     s->client.failed = *why;
 }
 
-static void source_revoke_one(struct kafka_source *s, struct kafka_partition *p, bool lost)
+void source_revoke_one(struct kafka_source *s, struct kafka_partition *p, bool lost)
 {
     struct eddy_error why = {0};
     if (!p || !p->live) return;
@@ -73,14 +42,14 @@ static void source_revoke_one(struct kafka_source *s, struct kafka_partition *p,
     if (rc < 0) source_fail(s, &why);
 }
 
-static void source_log_error(rd_kafka_error_t *error, const char *what)
+void source_log_error(rd_kafka_error_t *error, const char *what)
 {
     if (!error) return;
     log_warn("kafka_group", "%s: %s", what, rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
 }
 
-static void source_forget_pending(struct kafka_source *s)
+void source_forget_pending(struct kafka_source *s)
 {
     if (s->pending) rd_kafka_topic_partition_list_destroy(s->pending);
     s->pending = NULL;
@@ -174,127 +143,6 @@ static void source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_
     if (!code || code == RD_KAFKA_RESP_ERR__NO_OFFSET) return;
     if (log_allowed(&s->client.other, 1000, &n_held))
         log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
-}
-
-static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic_partition_t *committed,
-                                    const struct kafka_place *place, rd_kafka_topic_partition_t *out,
-                                    struct eddy_error *err)
-{
-    char metadata[METADATA_MAX] = ""; /* librdkafka's copy has no end */
-    if (committed->metadata)
-        (void)snprintf(metadata, sizeof(metadata), "%.*s", (int)committed->metadata_size,
-                       (const char *)committed->metadata);
-    struct source_partition seen = {.topic = out->topic,
-                                    .partition = out->partition,
-                                    .committed = committed->offset >= 0 ? committed->offset : -1,
-                                    .metadata = metadata,
-                                    .low = place->low,
-                                    .high = place->high,
-                                    .start = place->at};
-    void *tag = NULL;
-    int64_t next = s->listener.assign(s->listener.context, &seen, &tag, err);
-    if (next < 0) return (eddy_status)next;
-    out->offset = next;
-    log_info("partition_assigned", "%s [%d] from offset %lld (committed %lld, kept %lld to %lld)", out->topic,
-             (int)out->partition, (long long)next, (long long)seen.committed, (long long)seen.low,
-             (long long)seen.high);
-    eddy_status rc = kafka_partitions_start(&s->partitions, out->topic, out->partition, tag, next, INT64_MAX, NULL,
-                                            err);
-    return rc == EDDY_OK && s->labels ? kafka_labels_start(s->labels, out->partition, err) : rc;
-}
-
-/* Asks and tells the listener; fills the offsets of the list. */
-static eddy_status source_place(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, struct eddy_error *err)
-{
-    int n = list->cnt;
-    struct kafka_place *places = calloc((size_t)n + 1, sizeof(*places));
-    if (!places) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for %d partitions", n);
-
-    for (int i = 0; i < n; i++)
-        places[i] = (struct kafka_place){list->elems[i].topic, list->elems[i].partition, 0, 0, 0};
-    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
-    eddy_status rc = kafka_committed(&s->client, committed, SETTLE_ASK_MS, err);
-    FAILPOINT("assign_asked");
-    if (rc == EDDY_OK) rc = kafka_places(&s->client, places, n, &s->start, SETTLE_ASK_MS, err);
-    for (int i = 0; i < n && rc == EDDY_OK; i++)
-        rc = source_start_one(s, &committed->elems[i], &places[i], &list->elems[i], err);
-    rd_kafka_topic_partition_list_destroy(committed);
-    free(places);
-    return rc;
-}
-
-/* Places a list with the listener; EDDY_EAGAIN when the brokers do not answer for now. */
-static eddy_status source_try(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, struct eddy_error *err)
-{
-    int64_t n_held;
-    struct eddy_error why = {0};
-    eddy_status rc = source_place(s, list, &why);
-    if (rc == EDDY_EAGAIN) {
-        if (log_allowed(&s->client.away, 5000, &n_held)) log_warn("broker_away", "%s; asking again", why.message);
-        s->settle_at_ms = kafka_now_ms() + SETTLE_RETRY_MS;
-        return EDDY_EAGAIN;
-    }
-    if (rc < 0) {
-        source_fail(s, &why);
-        return source_failure(s, err);
-    }
-    return EDDY_OK;
-}
-
-/* Restarted partitions are read on from where the listener wants them. */
-static eddy_status source_seek(struct kafka_source *s, struct eddy_error *err)
-{
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(s->client.rk, s->again, SEEK_MS);
-    eddy_status rc = EDDY_OK;
-    if (error) {
-        rc = eddy_fail(err, EDDY_EIO, "kafka: seeking: %s", rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
-    }
-    for (int i = 0; i < s->again->cnt && rc == EDDY_OK; i++)
-        if (s->again->elems[i].err)
-            rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: seeking to offset %lld: %s", s->again->elems[i].topic,
-                           (int)s->again->elems[i].partition, (long long)s->again->elems[i].offset,
-                           rd_kafka_err2str(s->again->elems[i].err));
-    rd_kafka_topic_partition_list_destroy(s->again);
-    s->again = NULL;
-    return rc;
-}
-
-static eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
-{
-    if ((!s->pending && !s->again) || kafka_now_ms() < s->settle_at_ms) return EDDY_OK;
-    eddy_status rc = EDDY_OK;
-    if (s->again) {
-        rc = source_try(s, s->again, err);
-        if (rc == EDDY_OK) rc = source_seek(s, err);
-    }
-    if (s->pending && rc == EDDY_OK) {
-        rc = source_try(s, s->pending, err);
-        if (rc == EDDY_OK) {
-            source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign");
-            source_forget_pending(s);
-        }
-    }
-    return rc == EDDY_EAGAIN ? EDDY_OK : rc;
-}
-
-static eddy_status kafka_source_restart(void *source, struct eddy_error *err)
-{
-    struct kafka_source *s = source;
-    if (!s->again) s->again = rd_kafka_topic_partition_list_new(s->partitions.n_live);
-    for (int i = 0; i < s->partitions.n; i++) {
-        struct kafka_partition *p = s->partitions.item[i];
-        if (!p->live) continue;
-        rd_kafka_topic_partition_list_add(s->again, p->topic, p->partition);
-        source_revoke_one(s, p, true);
-    }
-    kafka_labels_stop(s->labels, s->again, true);
-    s->settle_at_ms = 0;
-    if (s->again->cnt == 0) {
-        rd_kafka_topic_partition_list_destroy(s->again);
-        s->again = NULL;
-    }
-    return source_failure(s, err);
 }
 
 /* Nothing while the membership is lost: a position committed in its name could overwrite the next owner's.  librdkafka
@@ -439,86 +287,6 @@ static bool kafka_source_ended(void *source)
 {
     (void)source;
     return false;
-}
-
-/* librdkafka 2.0.2 aborts the process (assertion in rkassignor_sticky.c) when a member is destroyed after it has joined
- * and before its first assignment.  So an assignment is waited for; if none comes, the handle is left to the end of the
- * process rather than destroyed. */
-static bool source_may_destroy(struct kafka_source *s)
-{
-    int64_t end_ms = kafka_now_ms() + CLOSE_JOIN_MS;
-    for (;;) {
-        char *member = rd_kafka_memberid(s->client.rk);
-        bool joined = member && *member;
-        if (member) rd_kafka_mem_free(s->client.rk, member);
-        if (s->was_assigned || !joined) return true;
-        if (kafka_now_ms() >= end_ms) return false;
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, WAIT_SLICE_MS);
-        if (m) rd_kafka_message_destroy(m);
-    }
-}
-
-static void source_serve_until(struct kafka_source *s, int64_t end_ms, bool (*done)(struct kafka_source *))
-{
-    while (!done(s) && kafka_now_ms() < end_ms) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, 20);
-        if (m) rd_kafka_message_destroy(m);
-    }
-}
-
-static bool source_commits_done(struct kafka_source *s)
-{
-    return s->n_commits == 0;
-}
-
-/* Leaves the group, but not longer than CLOSE_LEAVE_MS: with dead brokers librdkafka would wait for them. */
-static void source_leave(struct kafka_source *s)
-{
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->client.rk);
-    int64_t end_ms = kafka_now_ms() + CLOSE_LEAVE_MS;
-    source_log_error(rd_kafka_consumer_close_queue(s->client.rk, queue), "leaving the group");
-    while (!rd_kafka_consumer_closed(s->client.rk) && kafka_now_ms() < end_ms)
-        (void)rd_kafka_queue_poll_callback(queue, 20);
-    rd_kafka_queue_destroy(queue);
-}
-
-static void *source_destroy(void *source)
-{
-    struct kafka_source *s = source;
-    kafka_client_close(&s->client);
-    free(s);
-    return NULL;
-}
-
-/* Ends the membership; takes s over.  Without a coordinator librdkafka keeps an unsent commit for a whole session timeout
- * and its destroy call waits for that: another thread may wait there. */
-static void source_end_membership(struct kafka_source *s)
-{
-    pthread_t thread;
-    source_serve_until(s, kafka_now_ms() + CLOSE_COMMIT_MS, source_commits_done);
-    if (s->pending) source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign while closing");
-    source_forget_pending(s);
-    bool may_destroy = source_may_destroy(s);
-    kafka_partitions_unwatch(s->group_queue);
-    rd_kafka_queue_destroy(s->group_queue);
-    FAILPOINT("before_leave");
-    source_leave(s);
-    FAILPOINT("after_leave");
-    if (s->again) rd_kafka_topic_partition_list_destroy(s->again);
-    s->again = NULL;
-    bool quick = s->n_commits == 0 && rd_kafka_consumer_closed(s->client.rk);
-    kafka_partitions_free(&s->partitions);
-    if (quick && may_destroy) {
-        (void)source_destroy(s);
-        return;
-    }
-    kafka_client_orphan(&s->client);
-    log_warn("kafka_group", "the group does not answer: left without its consent");
-    if (!may_destroy) return; /* its threads end with the process */
-    if (pthread_create(&thread, NULL, source_destroy, s) == 0)
-        (void)pthread_detach(thread);
-    else
-        (void)source_destroy(s);
 }
 
 static void kafka_source_close(void *source)
