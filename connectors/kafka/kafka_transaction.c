@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLICE_MS = 500, SLOW_COMMIT_MS = 1000 };
+enum { SLICE_MS = 500, SLOW_COMMIT_MS = 1000, REPLACE_MS = 5000, STOP_MS = 4000 };
 
 void kafka_transaction_break(struct kafka_transaction *t, const char *why)
 {
@@ -145,6 +145,7 @@ static eddy_status kafka_transaction_open(const struct transaction_request *r, v
     struct kafka_transaction *t = calloc(1, sizeof(*t));
     if (!t) return eddy_fail(err, EDDY_ENOMEM, "kafka transactions: out of memory");
     t->source = r->source->settings;
+    t->stop = r->stop;
     t->name = strdup(r->name);
     if (asprintf(&t->id, "eddy-%s-%s", r->name, r->id) < 0) t->id = NULL;
     eddy_status rc = t->name && t->id ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "kafka transactions: out of memory");
@@ -164,10 +165,34 @@ static eddy_status kafka_transaction_open(const struct transaction_request *r, v
 
 /* ---- begin and commit ---- */
 
+/* Told to stop while the brokers are away: what is waited for then has STOP_MS left. */
+static bool transaction_late(const struct kafka_transaction *t, int64_t *end_ms)
+{
+    const int64_t now_ms = kafka_now_ms();
+    if (t->stop && __atomic_load_n(t->stop, __ATOMIC_RELAXED) && *end_ms > now_ms + STOP_MS)
+        *end_ms = now_ms + STOP_MS;
+    return now_ms >= *end_ms;
+}
+
+/* After a commit that held, but met trouble on its way. */
+static eddy_status transaction_replace(struct kafka_transaction *t, struct eddy_error *err)
+{
+    int64_t end_ms = kafka_now_ms() + REPLACE_MS;
+    eddy_status rc;
+    do rc = kafka_transaction_recover(t, SLICE_MS, err);
+    while (rc == EDDY_EAGAIN && !transaction_late(t, &end_ms));
+    if (rc == EDDY_EAGAIN) kafka_transaction_break(t, "the producer could not be replaced after a slow commit");
+    return rc;
+}
+
 static eddy_status kafka_transaction_begin(void *transaction, struct eddy_error *err)
 {
     struct kafka_transaction *t = transaction;
     if (t->is_broken) return eddy_fail(err, EDDY_EAGAIN, "kafka: %s", t->why);
+    if (t->doubtful) {
+        eddy_status rc = transaction_replace(t, err);
+        if (rc < 0) return rc;
+    }
     rd_kafka_error_t *error = rd_kafka_begin_transaction(t->client.rk);
     if (error) return transaction_fail(t, error, "begin_transaction", err);
     t->open = true;
@@ -210,7 +235,7 @@ static eddy_status transaction_send_positions(struct kafka_transaction *t, void 
     rd_kafka_error_t *error;
     for (;;) {
         error = rd_kafka_send_offsets_to_transaction(t->client.rk, list, group, SLICE_MS);
-        if (!error || !rd_kafka_error_is_retriable(error) || kafka_now_ms() >= end_ms) break;
+        if (!error || !rd_kafka_error_is_retriable(error) || transaction_late(t, &end_ms)) break;
         rd_kafka_error_destroy(error);
         t->doubtful = true;
     }
@@ -224,7 +249,7 @@ static eddy_status transaction_end(struct kafka_transaction *t, int64_t end_ms, 
     rd_kafka_error_t *error;
     for (;;) {
         error = rd_kafka_commit_transaction(t->client.rk, SLICE_MS);
-        if (!error || !rd_kafka_error_is_retriable(error) || kafka_now_ms() >= end_ms) break;
+        if (!error || !rd_kafka_error_is_retriable(error) || transaction_late(t, &end_ms)) break;
         rd_kafka_error_destroy(error);
         t->doubtful = true;
     }
@@ -248,6 +273,7 @@ static eddy_status kafka_transaction_commit(void *transaction, void *source, con
     if (rc >= 0) rc = transaction_end(t, start_ms + timeout_ms, err);
     if (rc < 0) return rc;
     t->open = false;
+    (void)rd_kafka_poll(t->client.rk, 0); /* events of connections that were lost meanwhile */
     if (t->client.n_troubles != trouble || kafka_now_ms() - start_ms > SLOW_COMMIT_MS) t->doubtful = true;
     return EDDY_OK;
 }

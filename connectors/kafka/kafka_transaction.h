@@ -10,6 +10,7 @@ struct kafka_transaction {
     struct kafka_client client; /* the producer in use; client.rk NULL = none at the moment */
     int generation;             /* of the producer: topic handles belong to one */
     const struct kafka_source_settings *source;
+    const volatile sig_atomic_t *stop;
     char *name, *id;
     bool open;               /* begun, and neither committed nor given up */
     bool is_broken;          /* cannot be committed any more */

@@ -8,12 +8,13 @@
  * else has to be remembered.  README.md beside this file says it at length. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "config/failpoint.h"
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-enum { COMMIT_MS = 10000, STOP_COMMIT_MS = 4000, RECOVER_MS = 500, SURRENDER_AFTER = 5, MAX_AT_ONCE = 1024 };
+enum { COMMIT_MS = 10000, STOP_COMMIT_MS = 4000, RECOVER_MS = 500, SURRENDER_AFTER = 5 };
 static const int64_t MS_NS = 1000000;
 static const int64_t CALM_NS = 60 *
                                1000000000LL; /* a commit that held for so long makes earlier failures forgotten */
@@ -22,7 +23,7 @@ eddy_status driver_transaction_open(struct driver *d, struct eddy_error *err)
 {
     const struct driver_request *q = &d->request;
     if (!q->transactor) return EDDY_OK;
-    const struct transaction_request request = {d->settings->name, d->instance, q->sink_request.source};
+    const struct transaction_request request = {d->settings->name, d->instance, q->sink_request.source, q->stop};
     d->commit_due_ns = driver_clock_ns() + d->settings->commit_interval;
     return q->transactor->open(&request, &d->transaction, err);
 }
@@ -56,10 +57,10 @@ eddy_status driver_begin(struct driver *d, struct eddy_error *err)
 }
 
 /* Positions that the group does not know yet. */
-static int transaction_positions(struct driver *d, struct source_position *at, int most)
+static int transaction_positions(struct driver *d, struct source_position *at)
 {
     int n = 0;
-    for (int i = 0; i < d->n_lanes && n < most; i++) {
+    for (int i = 0; i < d->n_lanes; i++) {
         struct driver_lane *dl = d->lanes[i];
         int64_t next = driver_next(dl);
         if (dl->gone || next == dl->committed || next <= dl->emit_from || next == dl->started) continue;
@@ -80,22 +81,16 @@ static void transaction_failed(struct driver *d, const char *why)
     driver_spoil(d, why);
 }
 
-/* A transaction without results moves positions all the same (records that were skipped). */
-static eddy_status transaction_commit(struct driver *d, int timeout_ms, struct eddy_error *err)
+static eddy_status transaction_send(struct driver *d, const struct source_position *at, int n, int timeout_ms,
+                                    struct eddy_error *err)
 {
-    struct source_position at[MAX_AT_ONCE];
     struct eddy_error why = {0};
-    const int n = transaction_positions(d, at, MAX_AT_ONCE);
-    d->commit_due_ns = driver_clock_ns() + d->settings->commit_interval;
-    if (!d->began && n == 0) return EDDY_OK;
     eddy_status rc = driver_begin(d, err);
     if (rc < 0 || d->spoilt) return rc < 0 ? rc : EDDY_EAGAIN;
 
     FAILPOINT("before_commit");
-    if (FAILPOINT_BREAK("uncommitted_positions"))
-        rc = d->request.transactor->commit(d->transaction, d->source, at, 0, timeout_ms, &why);
-    else
-        rc = d->request.transactor->commit(d->transaction, d->source, at, n, timeout_ms, &why);
+    if (FAILPOINT_BREAK("uncommitted_positions")) n = 0;
+    rc = d->request.transactor->commit(d->transaction, d->source, at, n, timeout_ms, &why);
     FAILPOINT("after_commit");
     d->began = false;
     if (rc == EDDY_EAGAIN) {
@@ -107,8 +102,21 @@ static eddy_status transaction_commit(struct driver *d, int timeout_ms, struct e
         return rc;
     }
     d->stats.transactions++;
-    for (int i = 0; i < n; i++) ((struct driver_lane *)at[i].tag)->committed = at[i].next;
-    return n == MAX_AT_ONCE ? transaction_commit(d, timeout_ms, err) : EDDY_OK;
+    return EDDY_OK;
+}
+
+/* However many partitions there are, their positions go with their results.  A transaction without results moves positions
+ * all the same (records that were skipped). */
+static eddy_status transaction_commit(struct driver *d, int timeout_ms, struct eddy_error *err)
+{
+    struct source_position *at = calloc((size_t)d->n_lanes + 1, sizeof(*at));
+    if (!at) return eddy_fail(err, EDDY_ENOMEM, "out of memory for the positions of %d partitions", d->n_lanes);
+    const int n = transaction_positions(d, at);
+    d->commit_due_ns = driver_clock_ns() + d->settings->commit_interval;
+    eddy_status rc = d->began || n > 0 ? transaction_send(d, at, n, timeout_ms, err) : EDDY_OK;
+    for (int i = 0; i < n && rc >= 0; i++) ((struct driver_lane *)at[i].tag)->committed = at[i].next;
+    free(at);
+    return rc;
 }
 
 eddy_status driver_settle(struct driver *d, struct eddy_error *err)

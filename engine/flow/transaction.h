@@ -9,12 +9,15 @@
 #ifndef ENGINE_FLOW_TRANSACTION_H
 #define ENGINE_FLOW_TRANSACTION_H
 
+#include <signal.h>
+
 #include "engine/flow/source.h"
 
 struct transaction_request {
-    const char *name;                 /* settings.name */
-    const char *id;                   /* of this process and worker, the same after every restart */
-    const struct eddy_choice *source; /* whose brokers and credentials it uses */
+    const char *name;                  /* settings.name */
+    const char *id;                    /* of this process and worker, the same after every restart */
+    const struct eddy_choice *source;  /* whose brokers and credentials it uses */
+    const volatile sig_atomic_t *stop; /* not 0: told to stop, so that waiting gets short; NULL = never */
 };
 
 struct eddy_transactor {

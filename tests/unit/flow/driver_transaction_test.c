@@ -195,3 +195,33 @@ Test(driver_transaction, a_stop_in_an_open_transaction_leaves_nothing_half, .fin
     script_remove(dir), script_remove(other);
     free(dir), free(other);
 }
+
+/* The transaction holds a part of what the next owner writes again. */
+Test(driver_transaction, a_partition_that_leaves_while_its_first_batch_is_sent_leaves_nothing_behind,
+     .fini = script_close_all)
+{
+    char *dir = script_dir(), *other = script_dir();
+    struct script *quiet = topic();
+    const struct script_run reference = live(other, false);
+
+    struct script *s = topic();
+    broker = (struct broker){.draw = 7, .percent = 0};
+    s->end_at = 700;
+    cr_assert_geq(live(dir, true).ran, 0); /* the next life begins at a checkpoint */
+    s->end_at = 0;
+    s->capacity = 5;
+    s->deaf_services = 1000000;
+    s->revoke_in_serve = s->serves + 3;
+    const struct script_run torn = live(dir, true);
+    cr_assert_geq(torn.ran, 0, "%s", torn.err.message);
+    cr_assert_eq(s->revokes, 1);
+    cr_assert_eq(s->committed, 700, "%lld", (long long)s->committed);
+
+    s->capacity = 0;
+    s->deaf_services = s->revoke_in_serve = s->revokes = 0;
+    const struct script_run last = live(dir, true);
+    check_equal(quiet, s);
+    cr_assert_str_eq(reference.hash, last.hash);
+    script_remove(dir), script_remove(other);
+    free(dir), free(other);
+}
