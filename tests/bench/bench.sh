@@ -5,7 +5,7 @@
 set -euo pipefail
 build=${BUILD:-build}
 lines=$(mktemp)
-trap 'rm -f "$lines"' EXIT
+trap 'rm -f "$lines"; ! declare -F broker_stop >/dev/null || broker_stop' EXIT
 
 # PyTorch from Debian belongs to Debian's Python, which need not be the first in PATH.
 torch_python() {
@@ -14,7 +14,15 @@ torch_python() {
     echo python3
 }
 
+# The pipeline through Kafka runs against a real broker where one can be started, else against the mock cluster.
+kafka_broker() {
+    . tests/kafka/broker.sh
+    command -v java >/dev/null && broker_start && return
+    echo "bench_kafka: no broker could be started; the mock cluster stands in" >&2
+}
+
 for program in "$@"; do
+    [[ $program != */bench_kafka ]] || kafka_broker
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"
