@@ -17,7 +17,8 @@ static bool position_get(struct blob_reader *r, struct lane_position *at)
 {
     return blob_get_i64(r, &at->next) && blob_get_i64(r, &at->start) && blob_get_i64(r, &at->clock.now) &&
            blob_get_i64(r, &at->clock.ahead) && blob_get_i64(r, &at->clock.n_ahead) && blob_get_i64(r, &at->epoch) &&
-           blob_get_i64(r, &at->epoch_length) && blob_get_u64(r, &at->model) && r->left == 0 && at->next >= 0;
+           blob_get_i64(r, &at->epoch_length) && blob_get_u64(r, &at->model) && r->left == 0 && at->start >= 0 &&
+           at->start <= at->next;
 }
 
 eddy_status lane_stored_position(struct store *store, struct lane_position *out, struct eddy_error *err)
