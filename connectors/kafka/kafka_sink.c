@@ -220,11 +220,11 @@ static void kafka_sink_close(void *sink)
     free(s);
 }
 
-static eddy_status kafka_sink_written(void *sink, const char *topic, int32_t partition, int64_t *last,
-                                      struct eddy_error *err)
+static eddy_status kafka_sink_written(void *sink, const char *topic, int32_t partition, int64_t from,
+                                      struct sink_written *out, struct eddy_error *err)
 {
     struct kafka_sink *s = sink;
-    return kafka_written(s->client->properties, s->name, s->topic, topic, partition, last, err);
+    return kafka_written(s->client->properties, s->name, s->topic, topic, partition, from, out, err);
 }
 
 static const struct kafka_source_settings *sink_source(const struct sink_request *r)

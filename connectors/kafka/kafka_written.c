@@ -1,11 +1,31 @@
 #include "connectors/kafka/kafka_written.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/kafka/kafka_client.h"
 
-enum { TAIL = 4096, ASK_MS = 10000, READ_MS = 10000, SLICE_MS = 100 };
+#include "engine/state/keyspace.h"
+
+enum {
+    WRITTEN_FIRST = 4096,
+    WRITTEN_MORE = 8,
+    WRITTEN_MOST = 1 << 20,
+    ASK_MS = 10000,
+    READ_MS = 20000,
+    SLICE_MS = 100
+};
+
+struct look {
+    struct kafka_client client;
+    const char *output, *topic;
+    int32_t partition;
+    int64_t from, low, high;
+    bool complete; /* an older result was met */
+    struct sink_written *out;
+    int cap;
+};
 
 /* The offset in {"src":{"topic":..,"partition":..,"offset":..}} when it is of that partition, else -1. */
 static int64_t written_offset(const rd_kafka_message_t *m, const char *topic, int32_t partition)
@@ -21,48 +41,89 @@ static int64_t written_offset(const rd_kafka_message_t *m, const char *topic, in
     return offset;
 }
 
-static eddy_status written_read(struct kafka_client *c, const char *output, const char *topic, int32_t partition,
-                                int64_t high, int64_t *last, struct eddy_error *err)
+static eddy_status written_add(struct look *l, const rd_kafka_message_t *m, struct eddy_error *err)
+{
+    struct sink_written *w = l->out;
+    const int64_t offset = written_offset(m, l->topic, l->partition);
+    if (offset < l->from) {
+        l->complete |= offset >= 0;
+        return EDDY_OK;
+    }
+    if (w->n == l->cap) {
+        const int cap = l->cap ? 2 * l->cap : 1024;
+        void *grown = realloc(w->item, (size_t)cap * sizeof(*w->item));
+        if (!grown) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for what %s holds", l->output);
+        w->item = grown;
+        l->cap = cap;
+    }
+    w->item[w->n].offset = offset;
+    w->item[w->n++].sum = keyspace_hash(m->payload, m->len);
+    return EDDY_OK;
+}
+
+/* From `at` to the end as it was. */
+static eddy_status written_read(struct look *l, int64_t at, struct eddy_error *err)
 {
     const int64_t end_ms = kafka_now_ms() + READ_MS;
-    while (kafka_now_ms() < end_ms) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, SLICE_MS);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, l->output, l->partition)->offset = at;
+    rd_kafka_resp_err_t code = rd_kafka_assign(l->client.rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    eddy_status rc = EDDY_OK;
+    if (code)
+        rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: %s", l->output, (int)l->partition, rd_kafka_err2str(code));
+    bool ended = false;
+    while (rc >= 0 && !ended && kafka_now_ms() < end_ms) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(l->client.rk, SLICE_MS);
         if (!m) continue;
-        bool ended = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || (!m->err && m->offset + 1 >= high);
-        if (!m->err) {
-            int64_t offset = written_offset(m, topic, partition);
-            if (offset > *last) *last = offset;
-        }
+        ended = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || (!m->err && m->offset + 1 >= l->high);
+        if (!m->err) rc = written_add(l, m, err);
         rd_kafka_message_destroy(m);
-        if (ended) return EDDY_OK;
     }
-    return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: its last records could not be read within %d s", output,
-                     (int)partition, READ_MS / 1000);
+    (void)rd_kafka_assign(l->client.rk, NULL);
+    if (rc < 0 || ended) return rc;
+    return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: its last records could not be read within %d s", l->output,
+                     (int)l->partition, READ_MS / 1000);
+}
+
+static int written_order(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b; /* the offset comes first */
+    return *x < *y ? -1 : *x > *y;
+}
+
+static eddy_status written_look(struct look *l, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(l->client.rk, l->output, l->partition, &l->low,
+                                                                &l->high, ASK_MS);
+    if (code)
+        return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: where does it end? %s", l->output, (int)l->partition,
+                         rd_kafka_err2str(code));
+    for (int64_t n = WRITTEN_FIRST; rc >= 0 && l->high > l->low && !l->complete; n *= WRITTEN_MORE) {
+        if (n > WRITTEN_MOST) n = WRITTEN_MOST;
+        const int64_t at = l->high - l->low > n ? l->high - n : l->low;
+        l->out->n = 0;
+        rc = written_read(l, at, err);
+        if (at == l->low || n == WRITTEN_MOST) break;
+    }
+    if (rc >= 0 && l->out->n > 1) qsort(l->out->item, (size_t)l->out->n, sizeof(*l->out->item), written_order);
+    return rc;
 }
 
 eddy_status kafka_written(const struct eddy_map *properties, const char *name, const char *output, const char *topic,
-                          int32_t partition, int64_t *last, struct eddy_error *err)
+                          int32_t partition, int64_t from, struct sink_written *out, struct eddy_error *err)
 {
-    struct kafka_client c;
+    struct look l = {.output = output, .topic = topic, .partition = partition, .from = from, .out = out};
     const struct kafka_client_request request = {
         .role = KAFKA_READER, .name = name, .properties = properties, .n_partitions = 1};
-    int64_t low = 0, high = 0;
-    *last = -1;
-    eddy_status rc = kafka_client_open(&c, &request, err);
+    *out = (struct sink_written){0};
+    eddy_status rc = kafka_client_open(&l.client, &request, err);
     if (rc < 0) return rc;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(c.rk, output, partition, &low, &high, ASK_MS);
-    if (code)
-        rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: where does it end? %s", output, (int)partition,
-                       rd_kafka_err2str(code));
-    if (rc >= 0 && high > low) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, output, partition)->offset = high - low > TAIL ? high - TAIL : low;
-        code = rd_kafka_assign(c.rk, list);
-        rd_kafka_topic_partition_list_destroy(list);
-        if (code) rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: %s", output, (int)partition, rd_kafka_err2str(code));
-        if (rc >= 0) rc = written_read(&c, output, topic, partition, high, last, err);
-        (void)rd_kafka_assign(c.rk, NULL);
-    }
-    kafka_client_close(&c);
+    rc = written_look(&l, err);
+    kafka_client_close(&l.client);
+    if (rc >= 0 && out->n > 0) return rc;
+    free(out->item);
+    *out = (struct sink_written){0};
     return rc;
 }

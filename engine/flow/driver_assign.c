@@ -47,7 +47,7 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
         if (rc < 0) return rc;
     }
     if (dl->next > p->committed || FAILPOINT_BREAK("skip_replay")) dl->next = p->committed;
-    dl->emit_from = dl->results_from = p->committed;
+    dl->emit_from = p->committed;
     log_warn("state_missing", "%s[%d]: no state in %s; folding offsets %" PRId64 "..%" PRId64 " again, silently",
              p->topic, (int)p->partition, dl->path, dl->next, p->committed);
     return EDDY_OK;
@@ -79,20 +79,6 @@ static eddy_status assign_ahead(struct driver *d, struct driver_lane *dl, const 
     }
 }
 
-/* Results that were written after the checkpoint, before a crash, and need not be written again. */
-static void assign_written(struct driver *d, struct driver_lane *dl, const struct source_partition *p)
-{
-    const struct eddy_sink *sink = d->request.sink;
-    if (d->transaction || !d->sink || !d->request.commit || !sink->written) return;
-    int64_t last;
-    struct eddy_error why = {0};
-    eddy_status rc = sink->written(d->sink, p->topic, p->partition, &last, &why);
-    if (rc < 0)
-        log_warn("position", "%s[%d]: %s; results since the checkpoint may be written again", p->topic,
-                 (int)p->partition, why.message);
-    if (rc >= 0 && last >= dl->results_from) dl->results_from = last + 1;
-}
-
 static eddy_status assign_continue(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                                    int64_t next, struct eddy_error *err)
 {
@@ -111,8 +97,8 @@ static eddy_status assign_continue(struct driver *d, struct driver_lane *dl, con
                  "%s[%d]: the group's offset %" PRId64 " lies before the state's %" PRId64 "; the state's counts",
                  p->topic, (int)p->partition, p->committed, next);
     dl->next = next;
-    dl->emit_from = dl->results_from = p->committed > next ? p->committed : next;
-    assign_written(d, dl, p);
+    dl->emit_from = p->committed > next ? p->committed : next;
+    driver_written_look(d, dl);
     return EDDY_OK;
 }
 
@@ -140,7 +126,7 @@ static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const 
         if (rc >= 0) return assign_continue(d, dl, p, dl->skipped, err);
     }
     if (p->committed >= 0 && p->committed > p->low) return assign_rebuild(d, dl, p, err);
-    dl->next = dl->emit_from = dl->results_from = p->committed >= 0 ? p->low : p->start;
+    dl->next = dl->emit_from = p->committed >= 0 ? p->low : p->start;
     return EDDY_OK;
 }
 

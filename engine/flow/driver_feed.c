@@ -187,7 +187,7 @@ static eddy_status feed_decode(struct driver *d, struct driver_lane *dl, const s
 
 /* ---- fold, encode, send ---- */
 
-/* Results of the events taken, from results_from on, as messages. */
+/* Results of the events taken, from emit_from on and not written yet, as messages. */
 static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const struct lane_event *events, int n,
                                int *n_messages, struct eddy_error *err)
 {
@@ -195,14 +195,14 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
     *n_messages = 0;
     for (int i = 0; i < n; i++) {
         if (events[i].kind != LANE_EVENT) continue;
-        if (events[i].offset < dl->results_from) {
+        if (events[i].offset < dl->emit_from) {
             d->stats.silent++;
             FAILPOINT("silent_replay");
             continue;
         }
         const struct eddy_result *r = &d->results[i];
-        d->stats.results++;
         if (d->request.on_result) d->request.on_result(d->request.context, r);
+        d->stats.results++;
         if (!d->sink) continue;
         d->starts[*n_messages] = d->encoded.len;
         struct eddy_result plain;
@@ -213,6 +213,15 @@ static eddy_status feed_encode(struct driver *d, struct driver_lane *dl, const s
         }
         eddy_status rc = d->sink_codec_type->encode(d->sink_codec, r, &d->encoded, err);
         if (rc < 0) return rc;
+        const size_t start = d->starts[*n_messages];
+        if (dl->written.n > 0 &&
+            driver_written_has(dl, events[i].offset, d->encoded.data + start, d->encoded.len - start)) {
+            d->encoded.len = start;
+            d->stats.results--;
+            d->stats.silent++;
+            FAILPOINT("silent_replay");
+            continue;
+        }
         d->messages[(*n_messages)++] = (struct sink_message){
             .partition = r->partition, .key = r->key, .key_len = r->key_len, .time_ns = EDDY_NO_TIME};
     }

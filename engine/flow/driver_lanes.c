@@ -230,6 +230,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     for (int i = 0; i < d->n_batches; i++) /* its records of this poll are nobody's; the address may be used again */
         if (d->batches[i].tag == dl) d->batches[i].tag = NULL;
     driver_add_stats(&d->stats, dl);
+    driver_written_free(dl);
     lane_close(dl->lane);
     plan_close(dl->plan);
     store_close(dl->store);

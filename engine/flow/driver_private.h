@@ -15,17 +15,18 @@ struct driver_lane {
     struct store *store;
     struct plan *plan;
     struct lane *lane;
-    int64_t next;         /* next offset, while there is no lane yet */
-    int64_t skipped;      /* while there is no lane: the next offset that was saved; -1 = none */
-    int64_t started;      /* where it began when it was assigned */
-    int64_t emit_from;    /* dead letters and incidents before this are silent: they were written before */
-    int64_t results_from; /* the same of results, which can be looked up where they went */
-    int64_t committed;    /* last position handed to the source, or committed in a transaction; -1 = none */
-    char metadata[64];    /* of that position */
-    bool saving;          /* a checkpoint is being written; its position has not been committed */
-    bool claimed;         /* no other driver of the process opens it before it is closed here */
-    bool refused;         /* a person has to decide about its state; it is not read (driver_assign.c) */
-    bool gone;            /* revoked; freed when no batch of it is in hand */
+    int64_t next;                /* next offset, while there is no lane yet */
+    int64_t skipped;             /* while there is no lane: the next offset that was saved; -1 = none */
+    int64_t started;             /* where it began when it was assigned */
+    int64_t emit_from;           /* nothing is written of what lies before this: it was written already */
+    struct sink_written written; /* results from there on that are written all the same; n 0 = none */
+    int written_at;              /* the first of them that may still come */
+    int64_t committed;           /* last position handed to the source, or committed in a transaction; -1 = none */
+    char metadata[64];           /* of that position */
+    bool saving;                 /* a checkpoint is being written; its position has not been committed */
+    bool claimed;                /* no other driver of the process opens it before it is closed here */
+    bool refused;                /* a person has to decide about its state; it is not read (driver_assign.c) */
+    bool gone;                   /* revoked; freed when no batch of it is in hand */
 };
 
 struct driver {
@@ -92,6 +93,11 @@ void driver_add_stats(struct driver_stats *total, const struct driver_lane *);
 
 /* driver_assign.c */
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
+/* driver_written.c */
+void driver_written_look(struct driver *, struct driver_lane *);
+bool driver_written_has(struct driver_lane *, int64_t offset, const void *payload, size_t n);
+void driver_written_free(struct driver_lane *);
+
 /* driver_lanes.c */
 eddy_status driver_revoke(void *driver, void *tag, bool lost, struct eddy_error *);
 eddy_status driver_open_lane(struct driver *, struct driver_lane *, const struct eddy_schema *, struct eddy_error *);

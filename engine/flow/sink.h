@@ -24,6 +24,15 @@ struct sink_message {
     int n_headers;
 };
 
+/* Results in a sink, by their source's offset, ascending. */
+struct sink_written {
+    int n;
+    struct {
+        int64_t offset;
+        uint64_t sum; /* keyspace_hash() of the payload */
+    } * item;         /* malloc'ed; the caller frees it */
+};
+
 struct sink_request {
     const char *name;                 /* settings.name */
     const struct eddy_choice *source; /* a Kafka sink without properties of its own takes the source's */
@@ -41,9 +50,10 @@ struct eddy_sink {
     eddy_status (*send)(void *sink, const struct sink_message *, int n, struct eddy_error *);
     /* Moves things along for up to timeout_ms; an undeliverable message is an error here, never a silent loss. */
     eddy_status (*service)(void *sink, int timeout_ms, struct eddy_error *);
-    /* The largest source offset of (topic, partition) among the results that are there already, -1 = none is found; asked
+    /* What is there already of the results of (topic, partition) from source offset `from` on, as far as it is found; asked
      * when a partition begins, so that results are not repeated after a crash.  NULL = cannot say. */
-    eddy_status (*written)(void *sink, const char *topic, int32_t partition, int64_t *last, struct eddy_error *);
+    eddy_status (*written)(void *sink, const char *topic, int32_t partition, int64_t from, struct sink_written *,
+                           struct eddy_error *);
     int64_t (*outstanding)(void *sink); /* queued and not yet confirmed (acknowledged, or written and synced) */
     void (*close)(void *sink); /* gives up what is outstanding; call service() until 0 before; NULL is fine */
 };

@@ -1,0 +1,39 @@
+/* Results that an earlier life wrote after its last checkpoint: the output is asked once, when a partition begins, and a
+ * result is left out when the very same bytes are there already.  So nothing is lost, whoever else writes there. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "config/failpoint.h"
+#include "config/log.h"
+#include "engine/flow/driver_private.h"
+
+void driver_written_look(struct driver *d, struct driver_lane *dl)
+{
+    const struct eddy_sink *sink = d->request.sink;
+    struct eddy_error why = {0};
+    if (d->transaction || !d->sink || !d->request.commit || !sink->written) return;
+    if (sink->written(d->sink, dl->topic, dl->partition, dl->emit_from, &dl->written, &why) < 0)
+        log_warn("position", "%s[%d]: %s; results since the checkpoint may be written again", dl->topic,
+                 (int)dl->partition, why.message);
+}
+
+bool driver_written_has(struct driver_lane *dl, int64_t offset, const void *payload, size_t n)
+{
+    struct sink_written *w = &dl->written;
+    while (dl->written_at < w->n && w->item[dl->written_at].offset < offset) dl->written_at++;
+    if (dl->written_at == w->n) {
+        driver_written_free(dl); /* the rest is new */
+        return false;
+    }
+    const uint64_t sum = keyspace_hash(payload, n);
+    for (int i = dl->written_at; i < w->n && w->item[i].offset == offset; i++)
+        if (w->item[i].sum == sum) return true;
+    return false;
+}
+
+void driver_written_free(struct driver_lane *dl)
+{
+    free(dl->written.item);
+    dl->written = (struct sink_written){0};
+    dl->written_at = 0;
+}
