@@ -20,6 +20,8 @@ struct kafka_partition {
     void *tag;
     bool live, paused;
     bool ended;              /* reached `end` */
+    bool was_placed;         /* `placed` holds */
+    int64_t placed;          /* where `start` pointed when it was ours for the first time */
     int64_t next;            /* next offset to deliver */
     int64_t end;             /* first offset not wanted; INT64_MAX = none */
     rd_kafka_queue_t *queue; /* NULL unless live */

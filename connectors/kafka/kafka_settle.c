@@ -30,6 +30,9 @@ static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic
                                     .low = place->low,
                                     .high = place->high,
                                     .start = place->at};
+    /* Nothing committed yet: `latest` must not move on when the partition is begun anew. */
+    struct kafka_partition *known = kafka_partitions_find(&s->partitions, out->topic, out->partition);
+    if (known && known->was_placed) seen.start = known->placed;
     void *tag = NULL;
     int64_t next = s->listener.assign(s->listener.context, &seen, &tag, err);
     if (next < 0) return (eddy_status)next;
@@ -37,8 +40,12 @@ static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic
     log_info("partition_assigned", "%s [%d] from offset %lld (committed %lld, kept %lld to %lld)", out->topic,
              (int)out->partition, (long long)next, (long long)seen.committed, (long long)seen.low,
              (long long)seen.high);
-    eddy_status rc = kafka_partitions_start(&s->partitions, out->topic, out->partition, tag, next, INT64_MAX, NULL,
+    eddy_status rc = kafka_partitions_start(&s->partitions, out->topic, out->partition, tag, next, INT64_MAX, &known,
                                             err);
+    if (rc == EDDY_OK) {
+        known->was_placed = true;
+        known->placed = seen.start;
+    }
     return rc == EDDY_OK && s->labels ? kafka_labels_start(s->labels, out->partition, err) : rc;
 }
 

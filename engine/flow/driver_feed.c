@@ -84,7 +84,6 @@ static eddy_status feed_dead_letter(struct driver *d, const struct eddy_record *
                                          .headers = headers,
                                          .n_headers = sizeof(headers) / sizeof(headers[0])};
     const struct eddy_sink *type = (const struct eddy_sink *)(const void *)d->settings->errors.dead_letter.part;
-    d->letters_ahead = true;
     return driver_send(d, type, d->dead_letters, &message, 1, err);
 }
 
@@ -152,7 +151,8 @@ static void feed_give_room(struct driver *d, const struct eddy_schema *s, int i,
     for (int k = 0; k < s->n_categories; k++) event->category[k] = EDDY_NO_CATEGORY;
 }
 
-/* Decodes one record into an event; a bad one becomes LANE_SKIP after it went to the dead letters. */
+/* Decodes one record into an event.  A bad one becomes LANE_SKIP, and EDDY_EDATA says why it has to go to the dead
+ * letters. */
 static eddy_status feed_decode(struct driver *d, struct driver_lane *dl, const struct eddy_record *r, int i,
                                struct lane_event *out, struct eddy_error *err)
 {
@@ -180,7 +180,6 @@ static eddy_status feed_decode(struct driver *d, struct driver_lane *dl, const s
         d->stats.events++;
         return EDDY_OK;
     }
-    if (rc == EDDY_EDATA) return feed_bad(d, r, &why, err);
     if (err) *err = why;
     return rc;
 }
@@ -243,7 +242,7 @@ static eddy_status feed_wait(struct driver *d, struct driver_lane *dl, struct ed
     eddy_status rc = lane_wait(dl->lane, STALL_MS), served = EDDY_OK;
     while (rc == EDDY_EAGAIN && served >= 0 && !dl->gone && !d->spoilt && !driver_stopping(d)) {
         served = feed_stall(d, &stalls, err);
-        if (served >= 0 && !d->letters_ahead) served = driver_transaction_tick(d, err);
+        if (served >= 0) served = driver_transaction_tick(d, err);
         if (served >= 0 && !dl->gone) rc = lane_wait(dl->lane, STALL_MS);
     }
     eddy_status resumed = feed_go_on(d, stalls, err);
@@ -253,7 +252,9 @@ static eddy_status feed_wait(struct driver *d, struct driver_lane *dl, struct ed
                                  : rc; /* EDDY_EAGAIN: told to stop; the windows are saved and trained again */
 }
 
-static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, double *cpu, struct eddy_error *err)
+/* `bad`, with `why`: the one event is a record that could not be decoded; NULL = all are good. */
+static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, const struct eddy_record *bad,
+                             const struct eddy_error *why, double *cpu, struct eddy_error *err)
 {
     int done = 0, n_messages;
     while (done < n && !dl->gone && !d->spoilt) {
@@ -272,6 +273,7 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
         driver_stage(d, &d->stats.cpu_encode, cpu);
         FAILPOINT("before_send");
         d->sending = true;
+        if (rc >= 0 && bad) rc = feed_bad(d, bad, why, err);
         if (rc >= 0 && d->sink) rc = driver_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
         FAILPOINT("after_send");
         if (rc >= 0) rc = driver_send_incidents(d, dl, events, taken, err);
@@ -287,6 +289,26 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, do
     return EDDY_OK;
 }
 
+/* A dead letter goes out with its own turn, behind the results of the n events before it, so that whatever has been sent at
+ * any moment belongs to the events before one offset. */
+static eddy_status feed_one_bad(struct driver *d, struct driver_lane *dl, int n, const struct eddy_record *r,
+                                const struct eddy_error *why, double *cpu, struct eddy_error *err)
+{
+    driver_stage(d, &d->stats.cpu_decode, cpu);
+    struct lane_event skipped = {.kind = LANE_SKIP, .offset = r->offset, .topic = r->topic};
+    eddy_status rc = n > 0 ? feed_fold(d, dl, n, NULL, NULL, cpu, err) : EDDY_OK;
+    if (rc < 0 || dl->gone || d->spoilt) return rc;
+    if (dl->lane) {
+        d->events[0] = skipped;
+        return feed_fold(d, dl, 1, r, why, cpu, err);
+    }
+    d->sending = true;
+    rc = feed_bad(d, r, why, err);
+    if (!d->spoilt) d->sending = false;
+    if (rc >= 0 && !dl->gone) dl->next = r->offset + 1;
+    return rc;
+}
+
 static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const struct source_batch *b,
                               struct eddy_error *err)
 {
@@ -296,17 +318,24 @@ static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const st
     for (int i = 0; i < b->n && !dl->gone && !d->spoilt; i++) {
         if (b->records[i].offset < driver_next(dl)) continue; /* read again after a seek */
         d->stats.records++;
-        eddy_status rc = feed_decode(d, dl, &b->records[i], n, &d->events[n], err);
-        if (rc < 0) return rc;
-        if (dl->lane)
+        struct eddy_error why = {0};
+        eddy_status rc = feed_decode(d, dl, &b->records[i], n, &d->events[n], &why);
+        if (rc == EDDY_EDATA) {
+            rc = feed_one_bad(d, dl, n, &b->records[i], &why, &cpu, err);
+            n = 0;
+        } else if (rc < 0 && err) {
+            *err = why;
+        } else if (dl->lane) {
             n++;
-        else
+        } else {
             dl->next = b->records[i].offset + 1;
+        }
+        if (rc < 0) return rc;
     }
     driver_stage(d, &d->stats.cpu_decode, &cpu);
     FAILPOINT("after_decode");
     if (FAILPOINT_BREAK("early_offset")) driver_break_commit(d, dl, b->records[b->n - 1].offset + 1);
-    return feed_fold(d, dl, n, &cpu, err);
+    return feed_fold(d, dl, n, NULL, NULL, &cpu, err);
 }
 
 eddy_status driver_feed(struct driver *d, const struct source_batch *batch, struct eddy_error *err)
@@ -322,7 +351,6 @@ eddy_status driver_feed(struct driver *d, const struct source_batch *batch, stru
                                     batch->records + first};
         eddy_arena_reset(&d->arena);
         rc = feed_batch(d, dl, &part, err);
-        if (rc >= 0 && !d->spoilt) d->letters_ahead = false;
     }
     if (rc < 0 && dl->lane) lane_abort(dl->lane);
     d->in_hand = NULL;

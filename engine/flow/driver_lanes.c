@@ -259,7 +259,7 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
     FAILPOINT("before_revoke");
     if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
     if (lost && d->began) driver_spoil(d, "the group has taken partitions away");
-    if (dl == d->in_hand && (d->sending || d->letters_ahead)) /* also of a lane that stands at its checkpoint */
+    if (dl == d->in_hand && d->sending) /* also of a lane that stands at its checkpoint */
         driver_spoil(d, "a partition changed hands while its results were being sent");
     if (!lost && !d->spoilt && !dl->refused && driver_saved(dl) != driver_next(dl)) {
         rc = d->transaction ? driver_settle(d, err) : driver_drain(d, revoke_patience_ms(d), err);

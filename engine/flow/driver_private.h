@@ -41,12 +41,11 @@ struct driver {
     char *scratch_path;
     char instance[STORE_INSTANCE_DIGITS + 16]; /* the name of this process and worker; "" = none */
 
-    void *transaction;  /* of request.transactor; NULL = at_least_once */
-    bool began;         /* it is open */
-    bool sending;       /* results of a turn that is not over may be in it, or with the sink */
-    bool letters_ahead; /* the same of dead letters of the batch in hand */
-    bool spoilt;        /* it cannot be committed, and the lanes are ahead of it: driver_restart() */
-    int failures;       /* transactions of the last minute that came to nothing */
+    void *transaction; /* of request.transactor; NULL = at_least_once */
+    bool began;        /* it is open */
+    bool sending;      /* results of a turn that is not over may be in it, or with the sink */
+    bool spoilt;       /* it cannot be committed, and the lanes are ahead of it: driver_restart() */
+    int failures;      /* transactions of the last minute that came to nothing */
     int64_t failed_ns, commit_due_ns;
     const char *state_path;
 

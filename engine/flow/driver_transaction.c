@@ -122,8 +122,7 @@ static eddy_status transaction_commit(struct driver *d, int timeout_ms, struct e
 eddy_status driver_settle(struct driver *d, struct eddy_error *err)
 {
     if (d->spoilt) return EDDY_EAGAIN;
-    if (d->sending ||
-        d->letters_ahead) { /* some results of a turn that is not over are written already: their position is not known */
+    if (d->sending) { /* some results of a turn that is not over are written already: their position is not known */
         driver_spoil(d, "partitions changed hands while a batch was being sent");
         return EDDY_EAGAIN;
     }
@@ -166,7 +165,7 @@ eddy_status driver_restart(struct driver *d, struct eddy_error *err)
     }
     FAILPOINT("recovered");
     eddy_status rc = d->request.source->restart(d->source, err);
-    d->spoilt = d->sending = d->letters_ahead = false;
+    d->spoilt = d->sending = false;
     d->stats.restarts++;
     d->commit_due_ns = driver_clock_ns() + d->settings->commit_interval;
     return rc;

@@ -73,6 +73,8 @@ eddy_status plan_fingerprint(const struct plan *p, struct eddy_buffer *out)
 static int text_line(const char *text, size_t len, size_t at, const char **line)
 {
     enum { SHOWN = 160 };
+    *line = "";
+    if (len == 0) return 0;
     if (at > len) at = len;
     size_t first = at, last = at;
     while (first > 0 && text[first - 1] != '\n') first--;

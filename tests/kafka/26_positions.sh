@@ -12,7 +12,8 @@ config=config/sensors.yml tool=${BUILD:-build}/kafka_tool fed=0
 create_topic sensors 2
 for topic in once.scored least.scored; do create_topic $topic 2; done
 create_topic sensors.dlq 1
-once=(--set name=once --set guarantee=exactly_once --set commit_interval=100ms --set sink.kafka.topic=once.scored)
+once=(--set name=once --set guarantee=exactly_once --set commit_interval=100ms --set sink.kafka.topic=once.scored
+    --set source.kafka.properties.session.timeout.ms=6000) # a stopped process is missed sooner
 least=(--set name=least --set state.checkpoint=1h --set sink.kafka.topic=least.scored)
 
 # feed N: the next N events of the stream.
@@ -84,7 +85,7 @@ start_eddy once $config "${once[@]}"
 feed 500
 check "it goes on" wait_for 60 has once.scored 20000
 timeout 4 kcat -b "$BROKERS" -q -G once sensors -X group.instance.id="$(cat "$EDDY_STATE/once/instance")" \
-    -X partition.assignment.strategy=cooperative-sticky >/dev/null 2>&1
+    -X session.timeout.ms=6000 -X partition.assignment.strategy=cooperative-sticky >/dev/null 2>&1
 feed 500
 check "a member that was fenced joins again and repeats nothing" wait_for 60 has once.scored 20500
 check "and says so" says 'joining the group again' once
