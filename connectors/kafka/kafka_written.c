@@ -6,8 +6,6 @@
 
 #include "connectors/kafka/kafka_client.h"
 
-#include "engine/state/keyspace.h"
-
 enum {
     WRITTEN_FIRST = 4096,
     WRITTEN_MORE = 8,
@@ -57,7 +55,7 @@ static eddy_status written_add(struct look *l, const rd_kafka_message_t *m, stru
         l->cap = cap;
     }
     w->item[w->n].offset = offset;
-    w->item[w->n++].sum = keyspace_hash(m->payload, m->len);
+    w->item[w->n++].sum = w->sum(m->payload, m->len);
     return EDDY_OK;
 }
 
@@ -117,13 +115,15 @@ eddy_status kafka_written(const struct eddy_map *properties, const char *name, c
     struct look l = {.output = output, .topic = topic, .partition = partition, .from = from, .out = out};
     const struct kafka_client_request request = {
         .role = KAFKA_READER, .name = name, .properties = properties, .n_partitions = 1};
-    *out = (struct sink_written){0};
+    out->n = 0;
+    out->item = NULL;
     eddy_status rc = kafka_client_open(&l.client, &request, err);
     if (rc < 0) return rc;
     rc = written_look(&l, err);
     kafka_client_close(&l.client);
     if (rc >= 0 && out->n > 0) return rc;
     free(out->item);
-    *out = (struct sink_written){0};
+    out->item = NULL;
+    out->n = 0;
     return rc;
 }

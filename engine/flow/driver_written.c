@@ -12,6 +12,7 @@ void driver_written_look(struct driver *d, struct driver_lane *dl)
     const struct eddy_sink *sink = d->request.sink;
     struct eddy_error why = {0};
     if (d->transaction || !d->sink || !d->request.commit || !sink->written) return;
+    dl->written.sum = keyspace_hash;
     if (sink->written(d->sink, dl->topic, dl->partition, dl->emit_from, &dl->written, &why) < 0)
         log_warn("position", "%s[%d]: %s; results since the checkpoint may be written again", dl->topic,
                  (int)dl->partition, why.message);
@@ -25,7 +26,7 @@ bool driver_written_has(struct driver_lane *dl, int64_t offset, const void *payl
         driver_written_free(dl); /* the rest is new */
         return false;
     }
-    const uint64_t sum = keyspace_hash(payload, n);
+    const uint64_t sum = w->sum(payload, n);
     for (int i = dl->written_at; i < w->n && w->item[i].offset == offset; i++)
         if (w->item[i].sum == sum) return true;
     return false;

@@ -26,10 +26,11 @@ struct sink_message {
 
 /* Results in a sink, by their source's offset, ascending. */
 struct sink_written {
+    uint64_t (*sum)(const char *bytes, size_t n); /* the caller's */
     int n;
     struct {
         int64_t offset;
-        uint64_t sum; /* keyspace_hash() of the payload */
+        uint64_t sum; /* of the payload */
     } * item;         /* malloc'ed; the caller frees it */
 };
 
