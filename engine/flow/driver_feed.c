@@ -314,6 +314,7 @@ static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const st
 {
     double cpu = 0;
     int n = 0;
+    if (FAILPOINT_BREAK("early_offset")) driver_break_commit(d, dl, b->records[b->n - 1].offset + 1);
     driver_stage(d, NULL, &cpu);
     for (int i = 0; i < b->n && !dl->gone && !d->spoilt; i++) {
         if (b->records[i].offset < driver_next(dl)) continue; /* read again after a seek */
@@ -334,7 +335,6 @@ static eddy_status feed_batch(struct driver *d, struct driver_lane *dl, const st
     }
     driver_stage(d, &d->stats.cpu_decode, &cpu);
     FAILPOINT("after_decode");
-    if (FAILPOINT_BREAK("early_offset")) driver_break_commit(d, dl, b->records[b->n - 1].offset + 1);
     return feed_fold(d, dl, n, NULL, NULL, &cpu, err);
 }
 

@@ -19,7 +19,7 @@ skip() { echo "skip - $1"; }
 
 run() {
     rc=0
-    timeout 60 "$EDDY" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || rc=$?
+    timeout 300 "$EDDY" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || rc=$?
 }
 
 expect() {
