@@ -53,6 +53,15 @@ static size_t fleet_contribution(const void *settings, const struct eddy_expert_
 
 /* ---- the fleet learns ---- */
 
+/* Contributions that wait for their boundary lie in checkpoints, too: one that names no class of ages was not made here. */
+static bool fleet_contribution_good(const struct fleet_shape *shape, const struct fleet_contribution *in)
+{
+    bool good = in->of < FLEET_CLASSES;
+    for (int a = 0; a < shape->n_anchors; a++)
+        good &= in->labels[a].of < FLEET_CLASSES && in->labels[a].age < FLEET_AGES;
+    return good;
+}
+
 static void fleet_learn_one(struct fleet_model *m, const struct fleet_shape *shape,
                             const struct fleet_contribution *in)
 {
@@ -84,7 +93,8 @@ static void fleet_learn(const void *settings, const struct eddy_expert_shape *gi
     struct fleet_shape shape;
     (void)settings;
     fleet_shape_of(given, &shape);
-    for (int i = 0; i < n; i++) fleet_learn_one(model, &shape, contributions[i]);
+    for (int i = 0; i < n; i++)
+        if (fleet_contribution_good(&shape, contributions[i])) fleet_learn_one(model, &shape, contributions[i]);
 }
 
 /* ---- a key's values ---- */
