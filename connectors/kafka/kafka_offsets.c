@@ -95,6 +95,15 @@ eddy_status kafka_when_parse(const char *text, const char *option, struct kafka_
     return EDDY_OK;
 }
 
+void kafka_add_position(rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition, int64_t next,
+                        const char *metadata)
+{
+    rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(list, topic, partition);
+    e->offset = next;
+    e->metadata = metadata && *metadata ? strdup(metadata) : NULL; /* the list frees it */
+    e->metadata_size = e->metadata ? strlen(metadata) : 0;
+}
+
 eddy_status kafka_committed(struct kafka_client *c, rd_kafka_topic_partition_list_t *list, int timeout_ms,
                             struct eddy_error *err)
 {

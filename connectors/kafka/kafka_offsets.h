@@ -19,6 +19,10 @@ eddy_status kafka_when_parse(const char *text, const char *option, struct kafka_
 eddy_status kafka_committed(struct kafka_client *, rd_kafka_topic_partition_list_t *, int timeout_ms,
                             struct eddy_error *);
 
+/* Adds what is to be committed for a partition; metadata may be NULL or "". */
+void kafka_add_position(rd_kafka_topic_partition_list_t *, const char *topic, int32_t partition, int64_t next,
+                        const char *metadata);
+
 struct kafka_place {
     const char *topic; /* borrowed */
     int32_t partition;

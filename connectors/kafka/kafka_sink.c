@@ -64,10 +64,7 @@ static eddy_status sink_ready(struct kafka_sink *s, struct eddy_error *err)
 
 static void sink_count(struct kafka_sink *s, int n)
 {
-    if (s->transaction)
-        s->transaction->n_queued += n;
-    else
-        s->n_outstanding += n;
+    if (!s->transaction) s->n_outstanding += n;
 }
 
 /* librdkafka refused a message for another reason than a full queue.  In a transaction that is past mending it counts as
@@ -75,9 +72,7 @@ static void sink_count(struct kafka_sink *s, int n)
 static eddy_status sink_refused(struct kafka_sink *s, const struct sink_message *m, rd_kafka_resp_err_t code,
                                 const char *text, int taken, struct eddy_error *err)
 {
-    bool own_fault = kafka_error_is_final(code) && code != RD_KAFKA_RESP_ERR__FATAL &&
-                     code != RD_KAFKA_RESP_ERR__FENCED;
-    if (s->transaction && !own_fault) {
+    if (s->transaction && !kafka_transaction_hopeless(code)) {
         kafka_transaction_break(s->transaction, text);
         return taken;
     }

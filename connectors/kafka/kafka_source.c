@@ -72,10 +72,7 @@ static void source_send_commits(struct kafka_source *s)
     for (int i = 0; i < s->partitions.n; i++) {
         const struct kafka_partition *p = s->partitions.item[i];
         if (!p->live || !p->commit_due) continue;
-        rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
-        e->offset = p->commit_next;
-        e->metadata = *p->commit_metadata ? strdup(p->commit_metadata) : NULL; /* the list frees it */
-        e->metadata_size = e->metadata ? strlen(p->commit_metadata) : 0;
+        kafka_add_position(list, p->topic, p->partition, p->commit_next, p->commit_metadata);
     }
     kafka_labels_due(s->labels, list);
     if (list->cnt > 0) {

@@ -12,7 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/kafka_offsets.h"
+
 enum { SLICE_MS = 500, SLOW_COMMIT_MS = 1000, REPLACE_MS = 5000, STOP_MS = 4000 };
+
+bool kafka_transaction_hopeless(rd_kafka_resp_err_t code)
+{
+    return kafka_error_is_final(code) && code != RD_KAFKA_RESP_ERR__FATAL && code != RD_KAFKA_RESP_ERR__FENCED;
+}
 
 void kafka_transaction_break(struct kafka_transaction *t, const char *why)
 {
@@ -26,14 +33,12 @@ static void transaction_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m,
 {
     struct kafka_transaction *t = ((struct kafka_client *)opaque)->owner;
     (void)rk;
-    t->n_queued--;
     if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
     char text[300];
     (void)snprintf(text, sizeof(text), "%s [%d]: a message of %zu bytes was not delivered: %s: %s",
                    m->rkt ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition, m->len, rd_kafka_err2name(m->err),
                    rd_kafka_err2str(m->err));
-    if (kafka_error_is_final(m->err) && m->err != RD_KAFKA_RESP_ERR__FENCED && m->err != RD_KAFKA_RESP_ERR__FATAL &&
-        t->final.code >= 0)
+    if (kafka_transaction_hopeless(m->err) && t->final.code >= 0)
         (void)eddy_fail(&t->final, EDDY_EIO, "kafka: %s", text);
     kafka_transaction_break(t, text);
 }
@@ -49,7 +54,6 @@ static eddy_status transaction_producer(struct kafka_transaction *t, struct eddy
     eddy_status rc = kafka_client_open(&t->client, &request, err);
     if (rc < 0) return rc;
     t->generation++;
-    t->n_queued = 0;
     t->open = t->is_broken = t->doubtful = false;
     t->why[0] = '\0';
     return EDDY_OK;
@@ -86,8 +90,7 @@ static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     bool passing = rd_kafka_error_is_fatal(error) || rd_kafka_error_txn_requires_abort(error) ||
                    rd_kafka_error_is_retriable(error);
-    bool final = kafka_error_is_final(code) && code != RD_KAFKA_RESP_ERR__FENCED &&
-                 code != RD_KAFKA_RESP_ERR__FATAL && code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+    bool final = kafka_transaction_hopeless(code) && code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
     (void)snprintf(text, sizeof(text), "%s: %s: %s", what, rd_kafka_err2name(code), rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     kafka_transaction_break(t, text);
@@ -212,12 +215,7 @@ static bool kafka_transaction_broken(void *transaction)
 static rd_kafka_topic_partition_list_t *transaction_positions(const struct source_position *at, int n)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
-    for (int i = 0; i < n; i++) {
-        rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(list, at[i].topic, at[i].partition);
-        e->offset = at[i].next;
-        e->metadata = at[i].metadata && *at[i].metadata ? strdup(at[i].metadata) : NULL; /* the list frees it */
-        e->metadata_size = e->metadata ? strlen(at[i].metadata) : 0;
-    }
+    for (int i = 0; i < n; i++) kafka_add_position(list, at[i].topic, at[i].partition, at[i].next, at[i].metadata);
     return list;
 }
 

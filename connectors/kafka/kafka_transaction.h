@@ -15,7 +15,6 @@ struct kafka_transaction {
     bool open;               /* begun, and neither committed nor given up */
     bool is_broken;          /* cannot be committed any more */
     bool doubtful;           /* the connection was lost while a commit was on its way: see kafka_transaction.c */
-    int64_t n_queued;        /* messages taken and not yet reported on */
     struct eddy_error final; /* a message that will never be delivered; code 0 = none */
     char why[400];           /* it is broken */
     rd_kafka_topic_t *topic[KAFKA_TRANSACTION_TOPICS]; /* handles of this producer; filled from the front */
@@ -23,6 +22,9 @@ struct kafka_transaction {
 
 /* The producer's handle of a topic, which ends with the producer; NULL = librdkafka gives none. */
 rd_kafka_topic_t *kafka_transaction_topic(struct kafka_transaction *, const char *topic);
+
+/* A message or call that failed so would fail again with any producer. */
+bool kafka_transaction_hopeless(rd_kafka_resp_err_t);
 
 /* Notes that the transaction cannot be committed; the first reason is kept. */
 void kafka_transaction_break(struct kafka_transaction *, const char *why);

@@ -95,23 +95,26 @@ static eddy_status driver_open_codecs(struct driver *d, struct eddy_error *err)
     return rc;
 }
 
+struct sink_request driver_sink_request(const struct driver *d)
+{
+    return (struct sink_request){.name = d->settings->name,
+                                 .source = d->request.sink_request.source,
+                                 .worker = d->request.worker,
+                                 .workers = d->request.workers,
+                                 .transaction = d->transaction};
+}
+
 static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
 {
     const struct driver_request *q = &d->request;
     const struct eddy_choice *dead = &d->settings->errors.dead_letter;
     eddy_status rc = EDDY_OK;
-    struct sink_request results = q->sink_request;
+    struct sink_request results = driver_sink_request(d);
+    results.columns = q->sink_request.columns;
     results.co_partitioned = 1;
-    results.worker = q->worker;
-    results.workers = q->workers;
-    results.transaction = d->transaction;
     if (q->sink) rc = q->sink->open(q->sink_settings, &results, &d->sink, err);
     if (rc >= 0 && dead->part) {
-        const struct sink_request letters = {.name = d->settings->name,
-                                             .source = q->sink_request.source,
-                                             .worker = q->worker,
-                                             .workers = q->workers,
-                                             .transaction = d->transaction};
+        const struct sink_request letters = driver_sink_request(d);
         rc = ((const struct eddy_sink *)(const void *)dead->part)
                  ->open(dead->settings, &letters, &d->dead_letters, err);
     }

@@ -160,12 +160,7 @@ static eddy_status assign_set_aside(struct driver *d, struct driver_lane *dl, st
 {
     const struct eddy_error why = err ? *err : (struct eddy_error){.code = EDDY_ECORRUPT};
     char *moved = NULL;
-    lane_close(dl->lane);
-    plan_close(dl->plan);
-    store_close(dl->store);
-    dl->lane = NULL;
-    dl->plan = NULL;
-    dl->store = NULL;
+    driver_shut_lane(dl);
     eddy_status rc = store_set_aside(dl->path, &moved, err);
     if (rc < 0) return rc;
     d->stats.set_aside++;
@@ -218,9 +213,7 @@ static int64_t assign_refuse(struct driver *d, struct driver_lane *dl, const str
 {
     char *topic = strdup(p->topic);
     if (!topic) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", p->topic, (int)p->partition);
-    lane_close(dl->lane);
-    plan_close(dl->plan);
-    store_close(dl->store);
+    driver_shut_lane(dl);
     free(dl->topic), free(dl->path);
     *dl = (struct driver_lane){.topic = topic,
                                .partition = p->partition,

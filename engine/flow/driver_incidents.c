@@ -59,10 +59,6 @@ eddy_status driver_open_incidents(struct driver *d, struct eddy_error *err)
     if (!d->sink_codec_type->encode_incident)
         return eddy_fail(err, EDDY_ECONFIG, "detect.incidents.sink: the codec %s writes no incidents",
                          d->sink_codec_type->part.name);
-    const struct sink_request request = {.name = d->settings->name,
-                                         .source = q->sink_request.source,
-                                         .worker = q->worker,
-                                         .workers = q->workers,
-                                         .transaction = d->transaction};
+    const struct sink_request request = driver_sink_request(d);
     return q->incidents->open(q->incidents_settings, &request, &d->incidents, err);
 }

@@ -222,6 +222,17 @@ eddy_status driver_checkpoint_end(struct driver *d, struct eddy_error *err)
 
 /* ---- revoke ---- */
 
+void driver_shut_lane(struct driver_lane *dl)
+{
+    driver_written_free(dl);
+    lane_close(dl->lane);
+    plan_close(dl->plan);
+    store_close(dl->store);
+    dl->lane = NULL;
+    dl->plan = NULL;
+    dl->store = NULL;
+}
+
 void driver_free_lane(struct driver *d, struct driver_lane *dl)
 {
     int place = 0;
@@ -230,10 +241,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     for (int i = 0; i < d->n_batches; i++) /* its records of this poll are nobody's; the address may be used again */
         if (d->batches[i].tag == dl) d->batches[i].tag = NULL;
     driver_add_stats(&d->stats, dl);
-    driver_written_free(dl);
-    lane_close(dl->lane);
-    plan_close(dl->plan);
-    store_close(dl->store);
+    driver_shut_lane(dl);
     if (dl->claimed) claims_give(d->request.claims, dl->topic, dl->partition);
     free(dl->topic), free(dl->path);
     free(dl);

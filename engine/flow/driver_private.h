@@ -82,7 +82,8 @@ struct driver {
 #define DRIVER_SKIPPED_META "skipped" /* in a store: the next offset of a partition without a lane, as text */
 
 /* driver.c */
-int64_t driver_clock_ns(void); /* monotonic */
+struct sink_request driver_sink_request(const struct driver *); /* what all its sinks are opened with */
+int64_t driver_clock_ns(void);                                  /* monotonic */
 void driver_stage(const struct driver *, double *stage,
                   double *since); /* adds CPU time since *since when asked for */
 /* Waits for the sink for up to timeout_ms while the group is served; EDDY_EAGAIN when something is outstanding still. */
@@ -100,6 +101,7 @@ void driver_written_free(struct driver_lane *);
 /* driver_lanes.c */
 eddy_status driver_revoke(void *driver, void *tag, bool lost, struct eddy_error *);
 eddy_status driver_open_lane(struct driver *, struct driver_lane *, const struct eddy_schema *, struct eddy_error *);
+void driver_shut_lane(struct driver_lane *); /* what was opened for it; nothing is saved */
 void driver_free_lane(struct driver *, struct driver_lane *);
 /* Writes checkpoints of all lanes whose results are confirmed (drain first) and commits their positions. */
 eddy_status driver_checkpoint(struct driver *, struct eddy_error *);

@@ -26,7 +26,6 @@ feed() {
             NR % pause == 0 { fflush(); system("sleep 0.1") }' |
         kcat -b "$BROKERS" -P -t sensors -K '|'
 }
-records() { kcat -b "$BROKERS" -C -q -e -t "$1" -p "$2" -o beginning -f '%s\n' -X isolation.level=read_committed; }
 n_committed() { kcat -b "$BROKERS" -C -q -e -t "$1" -o beginning -f '.\n' -X isolation.level=read_committed | wc -l; }
 all_scored() { [ "$(n_committed once.scored)" -ge $((events - bad)) ]; }
 n_assigned() { grep -c 'event=partition_assigned' "$scratch/once.log"; }

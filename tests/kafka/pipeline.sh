@@ -66,6 +66,14 @@ partition_end() {
     end=$(kcat -b "$BROKERS" -Q -t "$1:$2:-1" 2>/dev/null | awk '{ print $NF }')
     echo "${end:--1}"
 }
+# records TOPIC PARTITION: the payloads of committed records, in order.
+records() { kcat -b "$BROKERS" -C -q -e -t "$1" -p "$2" -o beginning -f '%s\n' -X isolation.level=read_committed; }
+# less_repeated: results without byte-equal repetitions of an offset; one that differs is an error.
+less_repeated() {
+    awk '{ match($0, /"offset":[0-9]+}/); offset = substr($0, RSTART + 9, RLENGTH - 10)
+           if (!(offset in seen)) { seen[offset] = $0; print }
+           else if (seen[offset] != $0) { print "differs: " $0 > "/dev/stderr"; exit 1 } }'
+}
 # last_source TOPIC PARTITION: the src.offset of the last record of an output partition, -1 when it is empty.
 last_source() {
     local end last=
