@@ -213,16 +213,29 @@ int64_t lane_expired_before(const struct lane_clock *c, int64_t ttl)
     return ttl > 0 && c->now != EDDY_NO_TIME && c->now >= INT64_MIN + 1 + ttl ? c->now - ttl : INT64_MIN;
 }
 
-/* Finds the rows of all events; the k-th event of a key within the run goes to wave k, so that order per key holds. */
+/* A turn goes over its rows several times (undo log, judging, the networks' step, forecasts): as many different ones as
+ * the second cache holds with their copies, but no fewer than make a good batch for the networks. */
+static int lane_most_rows(const struct lane *l)
+{
+    enum { LEAST_ROWS = 64 };
+    const size_t CACHE_BYTES = (size_t)1 << 19, most = CACHE_BYTES / (2 * l->plan->layout.row_bytes + 1);
+    return most < LEAST_ROWS ? LEAST_ROWS : most > INT32_MAX ? INT32_MAX : (int)most;
+}
+
+/* Finds the rows of the first of the events, and returns of how many; the k-th event of a key among them goes to wave k, so
+ * that order per key holds. */
 static eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int *n_waves,
                                   struct eddy_error *err)
 {
     enum { AHEAD = 16 };
+    const int most_rows = lane_most_rows(l);
+    int n_rows = 0, taken = 0;
     *n_waves = 0;
     for (int i = 0; i < n; i++)
         if (events[i].kind != LANE_SKIP)
             l->items[i].hash = keyspace_hash(events[i].event.key, events[i].event.key_len);
-    for (int i = 0; i < n; i++) {
+    for (; taken < n && n_rows < most_rows; taken++) {
+        const int i = taken;
         struct lane_item *item = &l->items[i];
         if (i + AHEAD < n && events[i + AHEAD].kind != LANE_SKIP)
             keyspace_prefetch(l->keys, l->items[i + AHEAD].hash);
@@ -240,14 +253,15 @@ static eddy_status lane_find_rows(struct lane *l, const struct lane_event *event
                              l->topic, (int)l->request.partition, (int)e->key_len, e->key,
                              (long long)item->row->next_off, (long long)events[i].offset);
         item->wave = (int)item->row->work++;
+        n_rows += item->wave == 0;
         if (item->wave >= *n_waves) *n_waves = item->wave + 1;
         item->expired_before = lane_tick(l, e->time_ns);
         rc = lane_silence_event(l, &events[i], item->hash, err);
         if (rc < 0) return rc;
     }
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < taken; i++)
         if (l->items[i].row) l->items[i].row->work = 0;
-    return EDDY_OK;
+    return taken;
 }
 
 /* Counting sort: order[wave_first[w] .. wave_first[w + 1]) are the events of wave w, in arrival order. */
@@ -315,23 +329,23 @@ static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *even
     return EDDY_OK;
 }
 
-/* A run of events within one epoch, and between two boundaries of what keys share. */
+/* A run of events within one epoch, and between two boundaries of what keys share; returns how many were taken. */
 static eddy_status lane_run(struct lane *l, const struct lane_event *events, int n, struct eddy_result *results,
                             struct eddy_error *err)
 {
     int n_waves;
-    eddy_status rc = lane_find_rows(l, events, n, &n_waves, err);
-    if (rc < 0) return rc;
-    lane_sort_waves(l, n, n_waves);
+    const eddy_status taken = lane_find_rows(l, events, n, &n_waves, err);
+    if (taken < 0) return taken;
+    lane_sort_waves(l, taken, n_waves);
     for (int w = 0; w < n_waves; w++) {
         const int *order = l->order + l->wave_first[w];
         int in_wave = l->wave_first[w + 1] - l->wave_first[w];
-        rc = lane_wave(l, events, order, in_wave, results, err);
+        eddy_status rc = lane_wave(l, events, order, in_wave, results, err);
         if (rc >= 0 && l->plan->training) rc = lane_learn_wave(l, events, order, in_wave, results, err);
         if (rc < 0) return rc;
     }
-    l->next = events[n - 1].offset + 1;
-    return EDDY_OK;
+    l->next = events[taken - 1].offset + 1;
+    return taken;
 }
 
 /* ---- batches ---- */
@@ -377,8 +391,7 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     while (taken < n && events[taken].kind != LANE_FORGET && events[taken].offset < until &&
            lane_epoch_of(l, events[taken].offset) == epoch)
         taken++;
-    rc = lane_run(l, events, taken, results, err);
-    return rc < 0 ? rc : taken;
+    return lane_run(l, events, taken, results, err);
 }
 
 eddy_status lane_forget(struct lane *l, const char *key, size_t key_len, struct eddy_error *err)

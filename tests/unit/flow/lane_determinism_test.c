@@ -85,6 +85,37 @@ Test(lane, another_seed_gives_other_results)
     cr_assert_str_neq(a_hash, b_hash);
 }
 
+/* Rows are gone over several times in a turn: so many that they stay in the cache, however many events they have. */
+Test(lane, a_turn_ends_with_the_keys_that_fit_and_not_with_the_events_of_few_keys)
+{
+    enum { MANY = 600 };
+    static struct eddy_result results[MANY];
+    static struct lane_event events[MANY];
+    static char keys[MANY][16];
+    static double x[MANY][2];
+    struct eddy_error err = {0};
+    struct fixture_lane f;
+    const struct fixture_stream few = {.n_keys = 20, .n_values = 2}, many = {.n_keys = 100000, .n_values = 2};
+    fixture_open(&f, SMALL "train: {mode: off}\n", 2, NULL, 1000);
+    const int fit = (1 << 19) / (2 * (int)f.plan->layout.row_bytes + 1);
+    cr_assert(fit > 64 && fit < MANY / 2, "%d keys fit: the test must have more, and events for more", fit);
+
+    for (int i = 0; i < MANY; i++) fixture_event(&few, i, keys[i], x[i], &events[i]);
+    cr_assert_eq(lane_turn(f.lane, events, MANY, results, &err), MANY, "%s", err.message);
+    lane_commit(f.lane);
+    int seen = 0;
+    for (int64_t i = MANY; seen < MANY; i++) {
+        fixture_event(&many, i, keys[seen], x[seen], &events[seen]);
+        bool again = false;
+        for (int k = 0; k < seen; k++) again |= strcmp(keys[k], keys[seen]) == 0;
+        seen += !again;
+    }
+    const eddy_status taken = lane_turn(f.lane, events, MANY, results, &err);
+    cr_assert_eq(taken, fit);
+    cr_assert_eq(lane_next(f.lane), events[taken - 1].offset + 1);
+    fixture_close(&f);
+}
+
 static void aborted(const char *yaml)
 {
     struct fixture_lane f, g;
