@@ -68,3 +68,25 @@ seed("import", "nul_name", b"S" + meta(b"a\0b", b"") + end(1))
 seed("import", "model_version", b"S" + record(b"W", struct.pack("<Qq", 2**64 - 1, 0)) + end(1))
 seed("import", "twice", b"S" + row(b"k", bytes(8)) + row(b"k", bytes(8)) + end(2))
 seed("import", "raw", b"eddy-state 1 plant topic 3 0000000000000000\nM")
+
+# state_topic_fuzz.c
+NO_VALUE, RIGHT = 1, 6
+topic_key = lambda kind, piece, name=b"": struct.pack("<BcHiQ", 1, kind, piece, 3, 0) + name
+topic_value = lambda pieces, body, generation=1, number=1: struct.pack("<QQQII", 0, generation, number, pieces, 0) + body
+topic = lambda how, key, value=b"": struct.pack("<BHH", how, len(key), len(value)) + key + value
+topic_row = struct.pack("<IIqqq", 5, 0, 7, 1000, 3) + bytes(64)
+manifest = struct.pack("<qQQQI", 40, 1, 2, 3, 4) + b"fuzz" + b"topic"
+seed("state_topic", "row", topic(RIGHT, topic_key(b"R", 0, b"p1"), topic_value(1, topic_row)))
+seed("state_topic", "gone", topic(RIGHT | NO_VALUE, topic_key(b"R", 0, b"p1")))
+seed("state_topic", "pieces", topic(RIGHT, topic_key(b"B", 0, b"train"), topic_value(3, b"one"))
+     + topic(RIGHT, topic_key(b"B", 1, b"train"), topic_value(3, b"two"))
+     + topic(RIGHT, topic_key(b"B", 2, b"train"), topic_value(3, b"three")))
+seed("state_topic", "left_over", topic(RIGHT, topic_key(b"B", 2, b"train"), topic_value(3, b"three"))
+     + topic(RIGHT, topic_key(b"B", 0, b"train"), topic_value(2, b"one", number=2))
+     + topic(RIGHT | NO_VALUE, topic_key(b"B", 1, b"train")))
+seed("state_topic", "weights", topic(RIGHT, topic_key(b"W", 0, bytes(8)), topic_value(1, struct.pack("<q", 9) + b"w")))
+seed("state_topic", "manifest", topic(RIGHT, topic_key(b"M", 0), topic_value(1, manifest)))
+seed("state_topic", "anew", topic(RIGHT, topic_key(b"M", 0), topic_value(1, manifest, 2))
+     + topic(RIGHT, topic_key(b"R", 0, b""), topic_value(1, topic_row, 1)))
+seed("state_topic", "other", topic(4, topic_key(b"M", 0), topic_value(1, manifest)))
+seed("state_topic", "raw", b"\x00\x12\x00\x30\x00" + topic_key(b"R", 0, b"p1") + topic_value(9, b"x" * 16))
