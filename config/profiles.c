@@ -145,5 +145,6 @@ const struct profile profiles_built_in[] = {
     {"detect.sensitivity", "low", "sensitivity low", "detect: {threshold: 0.5}\n"},
     {"detect.sensitivity", "normal", "sensitivity normal", ""},
     {"detect.sensitivity", "high", "sensitivity high", "detect: {threshold: 0.32}\n"},
+    {"latency", "low", "latency low", "commit_interval: 100ms\n"},
     {0},
 };

@@ -435,6 +435,12 @@ const struct eddy_option settings_options[] = {
      NULL, 0, false},
     {"commit_interval", EDDY_OPT_DURATION, offsetof(struct settings, commit_interval), "1s", 10e6, 5e9, "",
      "Time between two transactions of exactly_once: what readers wait for at most.", NULL, 0, false},
+    {"latency", EDDY_OPT_ENUM, offsetof(struct settings, latency), "balanced", 0, 0, "balanced|low|throughput",
+     "How long records may wait to be moved together, on their way in and out of Kafka. low: not at all, and "
+     "commit_interval: 100ms. balanced: results within 5 ms. throughput: within 150 ms, with the least work per "
+     "record. "
+     "Single properties of source and sink (linger.ms, fetch.min.bytes, fetch.wait.max.ms ..) still win.",
+     NULL, 0, false},
     {"kernel", EDDY_OPT_ENUM, offsetof(struct settings, kernel), "auto", 0, 0, "auto|portable|avx2|avx512",
      "Instruction set of the networks' arithmetic, for the whole process. auto: what the environment's EDDY_KERNEL "
      "names, or else the fastest that the processor has. avx2 and avx512 give the same bits, portable differs from "

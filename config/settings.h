@@ -41,6 +41,7 @@ enum state_gap { STATE_GAP_REFUSE, STATE_GAP_ACCEPT };
 enum tolerance { TOLERANCE_ALL, TOLERANCE_NONE };
 enum late_policy { LATE_FOLD, LATE_DROP };
 enum guarantee { GUARANTEE_AT_LEAST_ONCE, GUARANTEE_EXACTLY_ONCE };
+enum latency { LATENCY_BALANCED, LATENCY_LOW, LATENCY_THROUGHPUT };
 /* What stands in for a missing value. */
 enum missing_policy {
     MISSING_LAST,     /* the last known value stands in, its difference is 0 */
@@ -208,6 +209,7 @@ struct settings {
     int late;                    /* enum late_policy */
     int guarantee;               /* enum guarantee */
     int64_t commit_interval;     /* ns between two transactions of exactly_once */
+    int latency;                 /* enum latency */
     int kernel;                  /* of settings_kernels */
     struct eddy_strings plugins; /* paths of shared libraries to load; read before anything else is validated */
 };

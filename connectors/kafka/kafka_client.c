@@ -111,7 +111,8 @@ eddy_status kafka_client_open(struct kafka_client *c, const struct kafka_client_
 {
     char text[512];
     rd_kafka_conf_t *conf;
-    eddy_status rc = kafka_conf(r->role, r->name, r->instance_id, r->properties, r->n_partitions, &conf, err);
+    eddy_status rc = kafka_conf(r->role, r->latency, r->name, r->instance_id, r->properties, r->n_partitions, &conf,
+                                err);
     if (rc < 0) return rc;
     if (r->workers > 1 && (rc = kafka_conf_worker(conf, r->worker, err)) < 0) {
         rd_kafka_conf_destroy(conf);

@@ -28,6 +28,7 @@ struct kafka_client_request {
     enum kafka_role role;
     const char *name, *instance_id; /* instance_id: of a member, may be NULL; of a transactor its transactional.id */
     const struct eddy_map *properties;
+    enum latency latency;
     int n_partitions;    /* 0 = unknown */
     int worker, workers; /* several in one process: their names end in -0, -1, .. */
     void *owner;

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "config/log.h"
+#include "connectors/kafka/kafka_tuning.h"
 
 #define SECONDS 1e9 /* options of type duration are ranged in ns */
 
@@ -109,28 +110,13 @@ static const struct refusal refusals[] = {
 static const char *const secret_words[] = {"password", "secret",   "passphrase",  "ssl.key",
                                            ".pem",     "keystore", "oauthbearer", "jaas"};
 
-struct kafka_default {
+struct fixed {
     enum kafka_role role;
     const char *name, *value;
 };
 
-/* Beneath the user's properties.  Bounds are there because librdkafka's own (64 MB and 1 GiB of queues) assume a machine
- * to itself; socket.keepalive finds a broker that vanished behind a firewall. */
-static const struct kafka_default defaults[] = {
-    {KAFKA_MEMBER, "check.crcs", "true"},
-    {KAFKA_MEMBER, "fetch.max.bytes", "16777216"},
-    {KAFKA_READER, "check.crcs", "true"},
-    {KAFKA_READER, "fetch.max.bytes", "16777216"},
-    {KAFKA_PRODUCER, "linger.ms", "5"},
-    {KAFKA_PRODUCER, "queue.buffering.max.messages", "20000"},
-    {KAFKA_PRODUCER, "queue.buffering.max.kbytes", "65536"},
-    {KAFKA_TRANSACTOR, "linger.ms", "5"},
-    {KAFKA_TRANSACTOR, "queue.buffering.max.messages", "20000"},
-    {KAFKA_TRANSACTOR, "queue.buffering.max.kbytes", "65536"},
-};
-
 /* Above the user's properties. */
-static const struct kafka_default fixed[] = {
+static const struct fixed fixed[] = {
     {KAFKA_MEMBER, "partition.assignment.strategy", "cooperative-sticky"},
     {KAFKA_MEMBER, "enable.auto.commit", "false"},
     {KAFKA_MEMBER, "enable.auto.offset.store", "false"},
@@ -149,10 +135,6 @@ static const struct kafka_default fixed[] = {
     {KAFKA_TRANSACTOR, "transaction.timeout.ms", "15000"},
     {KAFKA_TRANSACTOR, "message.timeout.ms", "15000"},
 };
-
-/* What all assigned partitions together may hold ready.  Measured with 4 partitions of 80-byte records: 16 MB of queues
- * are read as fast as 48 MB, with a quarter of the memory. */
-enum { PREFETCH_MESSAGES = 64000, PREFETCH_KBYTES = 16384, PREFETCH_MIN_MESSAGES = 2000, PREFETCH_MIN_KBYTES = 512 };
 
 /* librdkafka 2.6.1; before, the client's nonce went into the proof twice. */
 enum { SCRAM_MENDED = 0x020601ff };
@@ -242,76 +224,30 @@ eddy_status kafka_properties_check(const struct eddy_map *map, bool need_servers
     return EDDY_OK;
 }
 
-static eddy_status settings_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct eddy_error *err)
-{
-    char text[512];
-    if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK) return EDDY_OK;
-    return eddy_fail(err, EDDY_EUNSUPPORTED, "this librdkafka (%s) does not take %s=%s: %s", rd_kafka_version_str(),
-                     name, value, text);
-}
-
-static eddy_status settings_set_number(rd_kafka_conf_t *conf, const char *name, int number, struct eddy_error *err)
-{
-    char value[24];
-    (void)snprintf(value, sizeof(value), "%d", number);
-    return settings_set(conf, name, value, err);
-}
-
-static int settings_share(int total, int n, int min)
-{
-    int share = total / (n > 0 ? n : 4);
-    return share < min ? min : share;
-}
-
-static eddy_status settings_table(rd_kafka_conf_t *conf, enum kafka_role role, const struct kafka_default *table,
-                                  size_t n, struct eddy_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (table[i].role != role) continue;
-        eddy_status rc = settings_set(conf, table[i].name, table[i].value, err);
-        if (rc < 0) return rc;
-    }
-    return EDDY_OK;
-}
-
-static eddy_status settings_defaults(rd_kafka_conf_t *conf, enum kafka_role role, const char *name, int n_partitions,
-                                     struct eddy_error *err)
-{
-    eddy_status rc = settings_set(conf, "client.id", name, err);
-    if (rc == EDDY_OK) rc = settings_set(conf, "socket.keepalive.enable", "true", err);
-    if (rc == EDDY_OK) rc = settings_table(conf, role, defaults, sizeof(defaults) / sizeof(*defaults), err);
-    if (rc < 0 || (role != KAFKA_MEMBER && role != KAFKA_READER)) return rc;
-
-    /* Known since librdkafka 2.2; before, kafka_partitions.c does what it can. */
-    (void)rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "20", NULL, 0);
-    rc = settings_set_number(conf, "queued.min.messages",
-                             settings_share(PREFETCH_MESSAGES, n_partitions, PREFETCH_MIN_MESSAGES), err);
-    if (rc < 0) return rc;
-    return settings_set_number(conf, "queued.max.messages.kbytes",
-                               settings_share(PREFETCH_KBYTES, n_partitions, PREFETCH_MIN_KBYTES), err);
-}
-
 static eddy_status settings_owned(rd_kafka_conf_t *conf, enum kafka_role role, const char *name,
                                   const char *instance_id, struct eddy_error *err)
 {
-    eddy_status rc = settings_table(conf, role, fixed, sizeof(fixed) / sizeof(*fixed), err);
+    eddy_status rc = EDDY_OK;
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed) && rc == EDDY_OK; i++)
+        if (fixed[i].role == role) rc = kafka_conf_set(conf, fixed[i].name, fixed[i].value, err);
     if (rc == EDDY_OK && (role == KAFKA_MEMBER || role == KAFKA_READER))
-        rc = settings_set(conf, "group.id", name, err);
+        rc = kafka_conf_set(conf, "group.id", name, err);
     if (rc == EDDY_OK && role == KAFKA_MEMBER && instance_id && *instance_id)
-        rc = settings_set(conf, "group.instance.id", instance_id, err);
-    if (rc == EDDY_OK && role == KAFKA_TRANSACTOR) rc = settings_set(conf, "transactional.id", instance_id, err);
+        rc = kafka_conf_set(conf, "group.instance.id", instance_id, err);
+    if (rc == EDDY_OK && role == KAFKA_TRANSACTOR) rc = kafka_conf_set(conf, "transactional.id", instance_id, err);
     return rc;
 }
 
-eddy_status kafka_conf(enum kafka_role role, const char *name, const char *instance_id, const struct eddy_map *map,
-                       int n_partitions, rd_kafka_conf_t **out, struct eddy_error *err)
+eddy_status kafka_conf(enum kafka_role role, enum latency latency, const char *name, const char *instance_id,
+                       const struct eddy_map *map, int n_partitions, rd_kafka_conf_t **out, struct eddy_error *err)
 {
     *out = NULL;
     eddy_status rc = kafka_properties_check(map, true, err);
     if (rc < 0) return rc;
 
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rc = settings_defaults(conf, role, name, n_partitions, err);
+    rc = kafka_conf_set(conf, "client.id", name, err);
+    if (rc == EDDY_OK) rc = kafka_tune(conf, role, latency, n_partitions, err);
     for (int i = 0; i < map->n && rc == EDDY_OK; i++) rc = settings_set_pair(conf, &map->item[i], err);
     if (rc == EDDY_OK) rc = settings_owned(conf, role, name, instance_id, err);
     if (rc < 0) {
@@ -330,7 +266,7 @@ eddy_status kafka_conf_worker(rd_kafka_conf_t *conf, int worker, struct eddy_err
         size_t size = sizeof(value);
         if (rd_kafka_conf_get(conf, names[i], value, &size) != RD_KAFKA_CONF_OK || !*value) continue;
         (void)snprintf(text, sizeof(text), "%s-%d", value, worker);
-        eddy_status rc = settings_set(conf, names[i], text, err);
+        eddy_status rc = kafka_conf_set(conf, names[i], text, err);
         if (rc < 0) return rc;
     }
     return EDDY_OK;

@@ -1,6 +1,6 @@
 /* From a `properties:` map to a librdkafka configuration.
  *
- * Order: eddy's defaults for the role, then the user's properties, then what eddy owns.  A property that eddy owns, that
+ * Order: eddy's defaults for the role (kafka_tuning.h), then the user's properties, then what eddy owns.  A property that eddy owns, that
  * loads or runs code, or that librdkafka does not know is refused by name and line.  Secrets appear in no text.
  * Threads  reentrant. */
 #ifndef CONNECTORS_KAFKA_KAFKA_SETTINGS_H
@@ -8,6 +8,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "config/settings.h"
 #include "connectors/kafka/kafka.h"
 
 enum kafka_role {
@@ -33,8 +34,8 @@ eddy_status kafka_labels_check(const char *labels, const struct eddy_strings *to
 
 /* A new configuration for `role`; the caller hands it to rd_kafka_new() or destroys it.  `name` gives client.id and
  * group.id; `n_partitions` (0 = unknown) divides the prefetch budget. */
-eddy_status kafka_conf(enum kafka_role role, const char *name, const char *instance_id, const struct eddy_map *,
-                       int n_partitions, rd_kafka_conf_t **, struct eddy_error *);
+eddy_status kafka_conf(enum kafka_role role, enum latency latency, const char *name, const char *instance_id,
+                       const struct eddy_map *, int n_partitions, rd_kafka_conf_t **, struct eddy_error *);
 
 /* Of several clients of one kind in a process: client.id, group.instance.id and transactional.id, where set, get the
  * worker's number at their end. */

@@ -267,6 +267,7 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
     struct kafka_client_request request = {.role = KAFKA_PRODUCER,
                                            .name = r->name,
                                            .properties = properties,
+                                           .latency = (enum latency)r->latency,
                                            .worker = r->worker,
                                            .workers = r->workers,
                                            .owner = s,

@@ -344,6 +344,7 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
                                                .name = r->name,
                                                .instance_id = strcmp(own_id, "auto") == 0 ? r->instance : own_id,
                                                .properties = &set->properties,
+                                               .latency = (enum latency)r->latency,
                                                .n_partitions = n_partitions,
                                                .worker = r->worker,
                                                .workers = r->workers,

@@ -49,6 +49,7 @@ static eddy_status transaction_producer(struct kafka_transaction *t, struct eddy
                                                  .name = t->name,
                                                  .instance_id = t->id,
                                                  .properties = &t->source->properties,
+                                                 .latency = t->latency,
                                                  .owner = t,
                                                  .on_delivery = transaction_on_delivery};
     eddy_status rc = kafka_client_open(&t->client, &request, err);
@@ -148,6 +149,7 @@ static eddy_status kafka_transaction_open(const struct transaction_request *r, v
     struct kafka_transaction *t = calloc(1, sizeof(*t));
     if (!t) return eddy_fail(err, EDDY_ENOMEM, "kafka transactions: out of memory");
     t->source = r->source->settings;
+    t->latency = (enum latency)r->latency;
     t->stop = r->stop;
     t->name = strdup(r->name);
     if (asprintf(&t->id, "eddy-%s-%s", r->name, r->id) < 0) t->id = NULL;

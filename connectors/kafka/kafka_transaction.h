@@ -10,6 +10,7 @@ struct kafka_transaction {
     struct kafka_client client; /* the producer in use; client.rk NULL = none at the moment */
     int generation;             /* of the producer: topic handles belong to one */
     const struct kafka_source_settings *source;
+    enum latency latency;
     const volatile sig_atomic_t *stop;
     char *name, *id;
     bool open;               /* begun, and neither committed nor given up */

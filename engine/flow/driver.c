@@ -99,6 +99,7 @@ struct sink_request driver_sink_request(const struct driver *d)
 {
     return (struct sink_request){.name = d->settings->name,
                                  .source = d->request.sink_request.source,
+                                 .latency = d->settings->latency,
                                  .worker = d->request.worker,
                                  .workers = d->request.workers,
                                  .transaction = d->transaction};
@@ -122,6 +123,7 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
     const struct source_request source = {.name = d->settings->name,
                                           .instance = *d->instance ? d->instance : NULL,
                                           .limits = &d->limits,
+                                          .latency = d->settings->latency,
                                           .listener = {d, driver_assign, driver_revoke},
                                           .worker = q->worker,
                                           .workers = q->workers};

@@ -23,7 +23,8 @@ eddy_status driver_transaction_open(struct driver *d, struct eddy_error *err)
 {
     const struct driver_request *q = &d->request;
     if (!q->transactor) return EDDY_OK;
-    const struct transaction_request request = {d->settings->name, d->instance, q->sink_request.source, q->stop};
+    const struct transaction_request request = {d->settings->name, d->instance, q->sink_request.source,
+                                                d->settings->latency, q->stop};
     d->commit_due_ns = driver_clock_ns() + d->settings->commit_interval;
     return q->transactor->open(&request, &d->transaction, err);
 }

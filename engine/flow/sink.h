@@ -37,6 +37,7 @@ struct sink_written {
 struct sink_request {
     const char *name;                 /* settings.name */
     const struct eddy_choice *source; /* a Kafka sink without properties of its own takes the source's */
+    int latency;                      /* enum latency (config/settings.h) */
     int co_partitioned;               /* results keep their input's partition (dead letters do not): checked early */
     int worker, workers;              /* which of how many side by side in this process; workers 0 or 1: one alone */
     void *transaction; /* what eddy_transactor.open() gave (transaction.h): write inside it; NULL = none */

@@ -48,6 +48,7 @@ struct source_request {
     const char *name;     /* settings.name: group.id and client.id derive from it */
     const char *instance; /* a name of this process and worker that outlives restarts; NULL = none */
     const struct eddy_limits *limits;
+    int latency; /* enum latency (config/settings.h) */
     struct source_listener listener;
     int worker, workers; /* which of how many sources side by side in this process; workers 0 or 1: one alone */
 };

@@ -17,6 +17,7 @@ struct transaction_request {
     const char *name;                  /* settings.name */
     const char *id;                    /* of this process and worker, the same after every restart */
     const struct eddy_choice *source;  /* whose brokers and credentials it uses */
+    int latency;                       /* enum latency (config/settings.h) */
     const volatile sig_atomic_t *stop; /* not 0: told to stop, so that waiting gets short; NULL = never */
 };
 

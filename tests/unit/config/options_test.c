@@ -96,7 +96,7 @@ Test(options, several_errors_come_in_one_go_with_their_lines)
             "1GiB",
             "configuration:13: threads: unknown option; known: name, seed, workers, source, codec, forecast, detect, "
             "train, "
-            "state, sink, errors, limits, late, guarantee, commit_interval, kernel, plugins"));
+            "state, sink, errors, limits, late, guarantee, commit_interval, latency, kernel, plugins"));
 }
 
 Test(options, missing_required_options_are_named_with_their_meaning)

@@ -116,19 +116,20 @@ Test(override, empty_values_of_the_file_can_be_filled)
 
 Test(override, errors_name_the_override_in_place_of_a_line)
 {
-    expect_errors(MINIMAL,
-                  SET("train.evry=5", "threads=2", "train.window=1", "forecast.network.layers.0.gru.unit=4",
-                      "state.path=", "codec={json: {key: ts}}"),
-                  ERRORS("--set threads=...: threads: unknown option; known: name, seed, workers, source, codec, "
-                         "forecast, detect, "
-                         "train, state, sink, errors, limits, late, guarantee, commit_interval, kernel, plugins",
-                         "--set codec=...: codec.json: key and time are the same field \"ts\"",
-                         "--set forecast.network.layers.0.gru.unit=...: forecast.network.layers.0.gru.unit: unknown "
-                         "option (did you mean \"units\"?)",
-                         "--set train.evry=...: train.evry: unknown option (did you mean \"every\"?)",
-                         "--set train.window=...: train.window: \"1\" is outside 2 .. 4096",
-                         "--set state.path=...: state.path: is empty: expected a text; leave the line out for the "
-                         "default"));
+    expect_errors(
+        MINIMAL,
+        SET("train.evry=5", "threads=2", "train.window=1", "forecast.network.layers.0.gru.unit=4",
+            "state.path=", "codec={json: {key: ts}}"),
+        ERRORS("--set threads=...: threads: unknown option; known: name, seed, workers, source, codec, "
+               "forecast, detect, "
+               "train, state, sink, errors, limits, late, guarantee, commit_interval, latency, kernel, plugins",
+               "--set codec=...: codec.json: key and time are the same field \"ts\"",
+               "--set forecast.network.layers.0.gru.unit=...: forecast.network.layers.0.gru.unit: unknown "
+               "option (did you mean \"units\"?)",
+               "--set train.evry=...: train.evry: unknown option (did you mean \"every\"?)",
+               "--set train.window=...: train.window: \"1\" is outside 2 .. 4096",
+               "--set state.path=...: state.path: is empty: expected a text; leave the line out for the "
+               "default"));
 }
 
 Test(override, errors_of_the_file_come_first)

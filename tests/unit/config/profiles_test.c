@@ -98,3 +98,26 @@ Test(profiles, what_they_set_is_printed)
     config_close(c);
     free(text);
 }
+
+Test(profiles, low_latency_commits_more_often_unless_told_otherwise)
+{
+    static const char *const low[] = {"latency=low", NULL};
+    struct config_request request = {.text = MINIMAL "latency: low\n", .parts = &parts};
+    struct eddy_error err = {0};
+    struct config *c = NULL;
+    cr_assert_eq(config_open(&request, &c, &err), EDDY_OK, "%s", err.message);
+    cr_expect_eq(config_settings(c)->latency, LATENCY_LOW);
+    cr_expect_eq(config_settings(c)->commit_interval, 100 * 1000000);
+    config_close(c);
+    request.text = MINIMAL "commit_interval: 2s\n";
+    request.overrides = low;
+    cr_assert_eq(config_open(&request, &c, &err), EDDY_OK, "%s", err.message);
+    cr_expect_eq(config_settings(c)->commit_interval, 2000000000);
+    config_close(c);
+    request.overrides = NULL;
+    request.text = MINIMAL;
+    cr_assert_eq(config_open(&request, &c, &err), EDDY_OK, "%s", err.message);
+    cr_expect_eq(config_settings(c)->latency, LATENCY_BALANCED);
+    cr_expect_eq(config_settings(c)->commit_interval, 1000000000);
+    config_close(c);
+}

@@ -109,7 +109,8 @@ Test(kafka_settings, defaults_lie_beneath_the_users_and_owned_ones_above)
     struct eddy_pair pairs[] = {{"bootstrap.servers", "localhost:1", 3}, {"linger.ms", "77", 4}};
     struct eddy_map map = {2, pairs};
     rd_kafka_conf_t *conf;
-    cr_assert_eq(kafka_conf(KAFKA_PRODUCER, "plant-7", NULL, &map, 0, &conf, &err), EDDY_OK, "%s", err.message);
+    cr_assert_eq(kafka_conf(KAFKA_PRODUCER, LATENCY_BALANCED, "plant-7", NULL, &map, 0, &conf, &err), EDDY_OK, "%s",
+                 err.message);
     cr_expect(!rd_kafka_conf_get(conf, "linger.ms", value, &size) && strcmp(value, "77") == 0, "%s", value);
     size = sizeof(value);
     cr_expect(!rd_kafka_conf_get(conf, "enable.idempotence", value, &size) && strcmp(value, "true") == 0);
@@ -121,7 +122,8 @@ Test(kafka_settings, defaults_lie_beneath_the_users_and_owned_ones_above)
     cr_expect(!rd_kafka_conf_get(conf, "client.id", value, &size) && strcmp(value, "plant-7") == 0);
     rd_kafka_conf_destroy(conf);
 
-    cr_assert_eq(kafka_conf(KAFKA_MEMBER, "plant-7", "a", &map, 100, &conf, &err), EDDY_OK, "%s", err.message);
+    cr_assert_eq(kafka_conf(KAFKA_MEMBER, LATENCY_BALANCED, "plant-7", "a", &map, 100, &conf, &err), EDDY_OK, "%s",
+                 err.message);
     size = sizeof(value);
     cr_expect(!rd_kafka_conf_get(conf, "group.id", value, &size) && strcmp(value, "plant-7") == 0);
     size = sizeof(value);
