@@ -33,25 +33,36 @@ static double resident_bytes(void)
     return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
-struct bench_run bench_in_child(struct bench_run (*work)(const void *argument), const void *argument)
+struct bench_child bench_child_start(struct bench_run (*work)(const void *argument), const void *argument)
 {
-    struct bench_run run;
-    int ends[2], status = 0;
+    int ends[2];
     fflush(stdout);
     if (pipe(ends) != 0) bench_die("pipe failed", NULL);
     pid_t child = fork();
     if (child < 0) bench_die("fork failed", NULL);
     if (child == 0) {
-        run = work(argument);
+        struct bench_run run = work(argument);
         if (write(ends[1], &run, sizeof(run)) != (ssize_t)sizeof(run)) _exit(1);
         _exit(0);
     }
     close(ends[1]);
-    ssize_t got = read(ends[0], &run, sizeof(run));
-    close(ends[0]);
-    if (waitpid(child, &status, 0) != child || status != 0 || got != (ssize_t)sizeof(run))
+    return (struct bench_child){child, ends[0]};
+}
+
+struct bench_run bench_child_wait(struct bench_child child)
+{
+    struct bench_run run;
+    int status = 0;
+    ssize_t got = read(child.end, &run, sizeof(run));
+    close(child.end);
+    if (waitpid(child.pid, &status, 0) != child.pid || status != 0 || got != (ssize_t)sizeof(run))
         bench_die("a measured run failed", NULL);
     return run;
+}
+
+struct bench_run bench_in_child(struct bench_run (*work)(const void *argument), const void *argument)
+{
+    return bench_child_wait(bench_child_start(work, argument));
 }
 
 static struct config *open_config(const char *yaml, const char *const *overrides, struct registry *registry)

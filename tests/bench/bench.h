@@ -20,10 +20,18 @@ struct bench_run {
     double poll, decode, lane, encode, send, checkpoint; /* CPU seconds of the loop by stage */
     double rss_bytes;                                    /* resident memory gained since before driver_open() */
     double updates, output_bytes, checkpoints;
+    double p50, p99; /* seconds from a record's produce to its result's arrival, where that is measured */
 };
 
 /* Runs work(argument) in a child process and returns what it returns. */
 struct bench_run bench_in_child(struct bench_run (*work)(const void *argument), const void *argument);
+
+/* The same, while the caller does something else in between. */
+struct bench_child {
+    int pid, end;
+};
+struct bench_child bench_child_start(struct bench_run (*work)(const void *argument), const void *argument);
+struct bench_run bench_child_wait(struct bench_child);
 
 /* Runs the pipeline of `yaml` (state in a scratch directory, unless the request names a
  * path) until the source has ended or `stop` is set.  The request

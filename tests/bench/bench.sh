@@ -14,15 +14,16 @@ torch_python() {
     echo python3
 }
 
-# The pipeline through Kafka runs against a real broker where one can be started, else against the mock cluster.
+# The pipelines through Kafka run against a real broker where one can be started, else against the mock cluster.
 kafka_broker() {
+    [[ -z ${BROKERS:-} ]] || return 0
     . tests/kafka/broker.sh
     command -v java >/dev/null && broker_start && return
-    echo "bench_kafka: no broker could be started; the mock cluster stands in" >&2
+    echo "bench: no broker could be started; the mock cluster stands in" >&2
 }
 
 for program in "$@"; do
-    [[ $program != */bench_kafka ]] || kafka_broker
+    [[ $program != */bench_kafka && $program != */bench_latency ]] || kafka_broker
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"

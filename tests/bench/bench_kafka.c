@@ -136,13 +136,13 @@ int main(void)
     static struct bench_run run[N_CASES][MOST_ROUNDS];
     if (n_rounds < 1 || n_rounds > MOST_ROUNDS) bench_die("EDDY_BENCH_ROUNDS is 1 to 15", NULL);
     records_open(&records, events ? atoi(events) : servers ? 1000000 : 400000, N_KEYS);
-    if (servers)
-        load_topics(servers, n_partitions);
-    else if (kafka_mock_open(topics, 2, &mock, &err) < 0)
-        bench_die("mock cluster", &err);
+    if (!servers && kafka_mock_open(topics, 2, &mock, &err) < 0) bench_die("mock cluster", &err);
     struct work work = {.load = {.servers = servers ? servers : kafka_mock_servers(mock),
+                                 .input = LOAD_INPUT,
+                                 .output = LOAD_OUTPUT,
                                  .records = &records,
                                  .n_partitions = n_partitions}};
+    if (servers) bench_in_child(load_topics, &work.load);
     bench_in_child(load_fill, &work.load);
     (void)case_run(&work, &cases[1]); /* warms the machine, and tells how long results are */
     work.load.output_bytes = (size_t)bench_in_child(load_output_size, &work.load).output_bytes;

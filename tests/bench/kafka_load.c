@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "config/eddy_buffer.h"
+#include "connectors/kafka/kafka_tuning.h"
 
 enum { MOST_PARTITIONS = 16 };
 
@@ -14,31 +15,31 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
     if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) != RD_KAFKA_CONF_OK) bench_die(text, NULL);
 }
 
-rd_kafka_t *load_client(rd_kafka_type_t type, const char *servers, const char *const *more)
+/* What eddy owns stands in kafka_settings.c, what it tunes in kafka_tuning.c; this is the part that costs or saves time. */
+static rd_kafka_t *load_client(const struct kafka_load *w, enum kafka_role role)
 {
-    static const char *const consumer[] = {"group.id",
-                                           "floor",
-                                           "enable.auto.commit",
-                                           "false",
-                                           "check.crcs",
-                                           "true",
-                                           "fetch.max.bytes",
-                                           "16777216",
-                                           "queued.min.messages",
-                                           "16000",
-                                           "queued.max.messages.kbytes",
-                                           "4096",
-                                           NULL};
-    static const char *const producer[] = {
-        "linger.ms", "5", "enable.idempotence", "true", "queue.buffering.max.messages", "20000", NULL};
     char text[256];
+    struct eddy_error err;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    set(conf, "bootstrap.servers", servers);
-    for (const char *const *p = type == RD_KAFKA_PRODUCER ? producer : consumer; *p; p += 2) set(conf, p[0], p[1]);
-    for (const char *const *p = more; p && *p; p += 2) set(conf, p[0], p[1]);
-    rd_kafka_t *rk = rd_kafka_new(type, conf, text, sizeof(text));
+    if (kafka_tune(conf, role, w->latency, w->n_partitions, &err) < 0) bench_die("the floor's client", &err);
+    set(conf, "bootstrap.servers", w->servers);
+    if (role == KAFKA_MEMBER) {
+        set(conf, "group.id", "floor");
+        set(conf, "enable.auto.commit", "false");
+        set(conf, "enable.auto.offset.store", "false");
+    } else {
+        set(conf, "enable.idempotence", "true");
+        if (w->linger) set(conf, "linger.ms", w->linger);
+    }
+    rd_kafka_t *rk = rd_kafka_new(role == KAFKA_MEMBER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text,
+                                  sizeof(text));
     if (!rk) bench_die(text, NULL);
     return rk;
+}
+
+rd_kafka_t *load_writer(const struct kafka_load *w)
+{
+    return load_client(w, KAFKA_PRODUCER);
 }
 
 void load_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32_t partition, const void *key, size_t key_len,
@@ -57,12 +58,13 @@ void load_finish(rd_kafka_t *rk)
     if (rd_kafka_flush(rk, 60000) != RD_KAFKA_RESP_ERR_NO_ERROR) bench_die("flush timed out", NULL);
 }
 
-void load_topics(const char *servers, int n_partitions)
+struct bench_run load_topics(const void *argument)
 {
+    const struct kafka_load *w = argument;
     char text[256];
-    rd_kafka_t *rk = load_client(RD_KAFKA_PRODUCER, servers, NULL);
-    rd_kafka_NewTopic_t *topics[] = {rd_kafka_NewTopic_new(LOAD_INPUT, n_partitions, 1, text, sizeof(text)),
-                                     rd_kafka_NewTopic_new(LOAD_OUTPUT, n_partitions, 1, text, sizeof(text))};
+    rd_kafka_t *rk = load_writer(w);
+    rd_kafka_NewTopic_t *topics[] = {rd_kafka_NewTopic_new(w->input, w->n_partitions, 1, text, sizeof(text)),
+                                     rd_kafka_NewTopic_new(w->output, w->n_partitions, 1, text, sizeof(text))};
     (void)rd_kafka_NewTopic_set_config(topics[1], "retention.bytes", "67108864");
     (void)rd_kafka_NewTopic_set_config(topics[1], "segment.bytes", "33554432");
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
@@ -78,13 +80,14 @@ void load_topics(const char *servers, int n_partitions)
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy_array(topics, 2);
     rd_kafka_destroy(rk);
+    return (struct bench_run){0};
 }
 
 struct bench_run load_fill(const void *argument)
 {
     const struct kafka_load *w = argument;
-    rd_kafka_t *rk = load_client(RD_KAFKA_PRODUCER, w->servers, NULL);
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, LOAD_INPUT, NULL);
+    rd_kafka_t *rk = load_writer(w);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, w->input, NULL);
     for (int i = 0; i < w->records->n; i++) {
         const struct eddy_record *r = &w->records->record[i];
         int32_t partition = atoi(r->key + sizeof("sensor-") - 1) % w->n_partitions;
@@ -97,11 +100,11 @@ struct bench_run load_fill(const void *argument)
     return (struct bench_run){.events = w->records->n};
 }
 
-rd_kafka_t *load_reader(const char *servers, const char *topic, int64_t offset, int n_partitions)
+rd_kafka_t *load_reader(const struct kafka_load *w, const char *topic, int64_t offset)
 {
-    rd_kafka_t *rk = load_client(RD_KAFKA_CONSUMER, servers, NULL);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n_partitions);
-    for (int p = 0; p < n_partitions; p++) rd_kafka_topic_partition_list_add(list, topic, p)->offset = offset;
+    rd_kafka_t *rk = load_client(w, KAFKA_MEMBER);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(w->n_partitions);
+    for (int p = 0; p < w->n_partitions; p++) rd_kafka_topic_partition_list_add(list, topic, p)->offset = offset;
     if (rd_kafka_assign(rk, list) != RD_KAFKA_RESP_ERR_NO_ERROR) bench_die("assign failed", NULL);
     rd_kafka_topic_partition_list_destroy(list);
     return rk;
@@ -111,7 +114,8 @@ struct bench_run load_output_size(const void *argument)
 {
     const struct kafka_load *w = argument;
     struct bench_run run = {0};
-    rd_kafka_t *rk = load_reader(w->servers, LOAD_OUTPUT, RD_KAFKA_OFFSET_TAIL(LOAD_CHUNK), 1);
+    const struct kafka_load first = {.servers = w->servers, .n_partitions = 1};
+    rd_kafka_t *rk = load_reader(&first, w->output, RD_KAFKA_OFFSET_TAIL(LOAD_CHUNK));
     while (run.events < LOAD_CHUNK) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 10000);
         if (!m || m->err) bench_die("cannot read the outputs back", NULL);
@@ -173,23 +177,30 @@ struct bench_run load_floor(const void *argument)
 {
     const struct kafka_load *w = argument;
     static struct floor_run f;
-    f.in = load_reader(w->servers, LOAD_INPUT, 0, w->n_partitions);
+    f.in = load_reader(w, w->input, 0);
     f.output_bytes = w->output_bytes;
-    rd_kafka_t *out = load_client(RD_KAFKA_PRODUCER, w->servers, NULL);
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(out, LOAD_OUTPUT, NULL);
+    rd_kafka_t *out = load_writer(w);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(out, w->output, NULL);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(f.in);
     struct bench_run run = {.cpu_process = -bench_clock(CLOCK_PROCESS_CPUTIME_ID),
                             .cpu_loop = -bench_clock(CLOCK_THREAD_CPUTIME_ID)};
     double first = 0;
+    bool warm = w->n_warm == 0;
     while (run.events < w->records->n) {
         f.n = 0;
         (void)rd_kafka_consume_callback_queue(queue, LOAD_POLL_MS, floor_message, &f);
         if (f.n > 0 && first == 0) first = bench_clock(CLOCK_MONOTONIC);
-        for (int p = 0; p < w->n_partitions; p++) floor_send(out, topic, p, &f.of[p]);
+        for (int p = 0; p < w->n_partitions; p++)
+            if (f.of[p].n > 0) floor_send(out, topic, p, &f.of[p]);
         run.events += f.n;
         rd_kafka_poll(out, 0);
+        if (warm || run.events < w->n_warm) continue;
+        warm = true;
+        run.cpu_process = -bench_clock(CLOCK_PROCESS_CPUTIME_ID);
+        run.cpu_loop = -bench_clock(CLOCK_THREAD_CPUTIME_ID);
     }
     load_finish(out);
+    run.events -= w->n_warm;
     run.seconds = bench_clock(CLOCK_MONOTONIC) - first;
     run.cpu_process += bench_clock(CLOCK_PROCESS_CPUTIME_ID);
     run.cpu_loop += bench_clock(CLOCK_THREAD_CPUTIME_ID);

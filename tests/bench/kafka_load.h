@@ -1,7 +1,7 @@
 /* What the Kafka benchmarks share: topics, the records in them, and the floor.
  *
  * The floor is what librdkafka alone costs: it consumes the same records (callback queue) and produces as many of eddy's
- * output size (batches by partition), with the queue settings that eddy has with 4 partitions, and does nothing else.
+ * output size (batches by partition), with the settings that eddy gives librdkafka, and does nothing else.
  *
  * Errors   a failure is told on stderr and ends the program. */
 #ifndef TESTS_BENCH_KAFKA_LOAD_H
@@ -9,6 +9,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "config/settings.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/records.h"
 
@@ -17,24 +18,26 @@
 
 struct kafka_load {
     const char *servers;
+    const char *input, *output; /* topics */
     const struct records *records;
     int n_partitions;
-    size_t output_bytes; /* payload of one output of the floor */
+    enum latency latency; /* what clients are set to */
+    const char *linger;   /* linger.ms of writers; NULL = what `latency` says */
+    int n_warm;           /* records before the floor's CPU time counts */
+    size_t output_bytes;  /* payload of one output of the floor */
 };
 
 enum { LOAD_CHUNK = 1000, LOAD_POLL_MS = 100 };
 
-rd_kafka_t *load_client(rd_kafka_type_t, const char *servers, const char *const *more /* name, value, .. NULL */);
+rd_kafka_t *load_writer(const struct kafka_load *);
 /* A consumer with all partitions of `topic` from `offset` on. */
-rd_kafka_t *load_reader(const char *servers, const char *topic, int64_t offset, int n_partitions);
+rd_kafka_t *load_reader(const struct kafka_load *, const char *topic, int64_t offset);
 void load_produce(rd_kafka_t *, rd_kafka_topic_t *, int32_t partition, const void *key, size_t key_len,
                   const void *payload, size_t len); /* waits while the queue is full */
 void load_finish(rd_kafka_t *);
 
-/* Makes both topics; the output keeps its newest 64 MiB a partition. */
-void load_topics(const char *servers, int n_partitions);
-
 /* For bench_in_child(); the argument is a struct kafka_load. */
+struct bench_run load_topics(const void *load);      /* makes both; the output keeps its newest 64 MiB a partition */
 struct bench_run load_fill(const void *load);        /* the records into the input; a key stays in one partition */
 struct bench_run load_output_size(const void *load); /* output_bytes: the mean payload of the newest outputs */
 struct bench_run load_floor(const void *load);

@@ -97,10 +97,10 @@ static int naive_event(struct naive *n, const rd_kafka_message_t *m, char *line,
     return len;
 }
 
-static void naive_send(rd_kafka_t *rk, const rd_kafka_message_t *m, char *line, int len)
+static void naive_send(rd_kafka_t *rk, const char *topic, const rd_kafka_message_t *m, char *line, int len)
 {
     rd_kafka_resp_err_t code;
-    while ((code = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(LOAD_OUTPUT), RD_KAFKA_V_PARTITION(m->partition),
+    while ((code = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(m->partition),
                                      RD_KAFKA_V_KEY(m->key, m->key_len), RD_KAFKA_V_VALUE(line, (size_t)len),
                                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END)) != 0) {
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) bench_die(rd_kafka_err2str(code), NULL);
@@ -114,8 +114,8 @@ struct bench_run load_naive(const void *argument)
     static struct naive naive;
     char line[512];
     naive_open(&naive);
-    rd_kafka_t *in = load_reader(w->servers, LOAD_INPUT, 0, w->n_partitions);
-    rd_kafka_t *out = load_client(RD_KAFKA_PRODUCER, w->servers, NULL);
+    rd_kafka_t *in = load_reader(w, w->input, 0);
+    rd_kafka_t *out = load_writer(w);
     (void)rd_kafka_poll_set_consumer(in);
     struct bench_run run = {.cpu_process = -bench_clock(CLOCK_PROCESS_CPUTIME_ID),
                             .cpu_loop = -bench_clock(CLOCK_THREAD_CPUTIME_ID)};
@@ -125,7 +125,7 @@ struct bench_run load_naive(const void *argument)
         if (!m) continue;
         if (m->err) bench_die(rd_kafka_message_errstr(m), NULL);
         if (first == 0) first = bench_clock(CLOCK_MONOTONIC);
-        naive_send(out, m, line, naive_event(&naive, m, line, sizeof(line)));
+        naive_send(out, w->output, m, line, naive_event(&naive, m, line, sizeof(line)));
         rd_kafka_message_destroy(m);
         rd_kafka_poll(out, 0);
         run.events++;
