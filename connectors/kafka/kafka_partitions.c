@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* A drain stops here even if more records were asked for, so that large records cannot fill the memory. */
-enum { DRAIN_MAX_BYTES = 8 * 1024 * 1024, NUDGE_MS = 20 };
+enum { DRAIN_MAX_BYTES = 8 * 1024 * 1024, NUDGE_MS = 20, BEHIND_MS = 200 };
 
 struct drain {
     struct kafka_partitions *partitions;
@@ -20,9 +20,19 @@ struct drain {
     struct eddy_error *err;
 };
 
+static int64_t partitions_setting(const struct kafka_client *client, const char *name)
+{
+    char value[32] = "";
+    size_t size = sizeof(value);
+    (void)rd_kafka_conf_get(rd_kafka_conf(client->rk), name, value, &size);
+    return strtoll(value, NULL, 10);
+}
+
 eddy_status kafka_partitions_init(struct kafka_partitions *ps, struct kafka_client *client, struct eddy_error *err)
 {
     *ps = (struct kafka_partitions){.client = client};
+    ps->queue_messages = partitions_setting(client, "queued.min.messages");
+    ps->queue_bytes = 1024 * partitions_setting(client, "queued.max.messages.kbytes");
     ps->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (ps->wake_fd < 0) return eddy_fail(err, EDDY_EIO, "kafka: cannot make an eventfd: %s", strerror(errno));
     return EDDY_OK;
@@ -221,11 +231,13 @@ static eddy_status partitions_reserve(struct kafka_partitions *ps, int n, struct
 
 /* librdkafka before 2.2 lets its broker threads sleep for up to a second once all queues were full, however fast they are
  * emptied then.  A question that nobody waits for wakes the threads of the partitions' leaders, so that queues may be
- * small and reading never stands still. */
-static void partitions_nudge(struct kafka_partitions *ps)
+ * small and reading never stands still.  They are asked only around the time when a queue may have been full: with few
+ * records they would cost more than these. */
+static void partitions_nudge(struct kafka_partitions *ps, bool behind)
 {
     int64_t now_ms = kafka_now_ms();
-    if (now_ms < ps->nudge_at_ms || rd_kafka_version() >= 0x02020000) return;
+    if (behind) ps->behind_ms = now_ms;
+    if (now_ms < ps->nudge_at_ms || now_ms > ps->behind_ms + BEHIND_MS || rd_kafka_version() >= 0x02020000) return;
     ps->nudge_at_ms = now_ms + NUDGE_MS;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(ps->n_live);
     for (int i = 0; i < ps->n; i++)
@@ -245,21 +257,24 @@ eddy_status kafka_partitions_drain(struct kafka_partitions *ps, int max_records,
     if (rc < 0) return rc;
 
     struct drain d = {.partitions = ps, .max = max_records, .err = err};
-    bool full = false;
+    bool full = false, behind = false;
     for (int i = 0; i < ps->n && !full; i++) {
         int turn = (ps->cursor + i) % ps->n;
         struct kafka_partition *p = ps->item[turn];
         if (!p->live || p->paused || p->ended) continue;
         int first = d.n;
+        size_t first_byte = d.n_bytes;
         d.partition = p;
         (void)rd_kafka_consume_callback_queue(p->queue, 0, drain_message, &d);
         if (d.rc < 0) return d.rc;
         if (d.n == first) continue;
         batches[n_batches++] = (struct source_batch){p->tag, d.n - first, ps->records + first};
+        behind = behind || 2 * (d.n - first) >= ps->queue_messages ||
+                 2 * (int64_t)(d.n_bytes - first_byte) >= ps->queue_bytes;
         full = d.n >= d.max || d.n_bytes >= DRAIN_MAX_BYTES || n_batches >= max_batches;
         if (full) ps->cursor = (turn + 1) % ps->n; /* it had its share: the next one comes first */
     }
-    if (n_batches > 0) partitions_nudge(ps);
+    partitions_nudge(ps, full || behind);
     return n_batches;
 }
 

@@ -34,9 +34,10 @@ struct kafka_partitions {
     struct kafka_client *client;
     struct kafka_partition **item;
     int n, cap, n_live;
-    int cursor;  /* whose turn it is */
-    int wake_fd; /* an eventfd that librdkafka writes to when an empty queue fills */
-    int64_t nudge_at_ms;
+    int cursor;                          /* whose turn it is */
+    int wake_fd;                         /* an eventfd that librdkafka writes to when an empty queue fills */
+    int64_t nudge_at_ms, behind_ms;      /* behind_ms: when a queue was last found full */
+    int64_t queue_messages, queue_bytes; /* how much librdkafka keeps ready of a partition */
     struct eddy_record *records;
     int records_cap;
     struct eddy_arena bytes;
