@@ -74,6 +74,15 @@ struct attention {
 /* Rows of recursive least squares are padded with zeros to a multiple of this. */
 enum { RECURSIVE_WIDTH = 16 };
 
+/* c = op(a) b, or added to c: element (row, k) of op(a) stands at a[row a_row + k a_step], one of the two strides is 1. */
+struct matmul {
+    int m, n, k; /* c [m, n], op(a) [m, k], b [k, n]; k >= 1 */
+    const float *a, *b;
+    size_t a_row, a_step, ldb, ldc; /* ld: between rows */
+    float *c;
+    bool adds;
+};
+
 struct kernels {
     const char *name; /* "avx512", "avx2" or "portable" */
 
@@ -115,6 +124,8 @@ struct kernels {
     void (*activate)(enum activation, int n, const float *a, float *y);
     /* d_a = d_y * g'(a), found from y = g(a). */
     void (*activate_back)(enum activation, int n, const float *y, const float *d_y, float *d_a);
+
+    void (*matmul)(const struct matmul *); /* NULL where OpenBLAS does it better */
 
     void (*add)(size_t n, const float *a, float *sum); /* sum[j] += a[j] */
     /* sum[j] += a[0, j] + a[1, j] + .., row after row; rows of `a` are `stride` apart. */

@@ -4,8 +4,9 @@
 #if defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 
-#define KERNELS_NAME       "avx2"
-#define KERNELS_TABLE      kernels_avx2
+#define KERNELS_NAME  "avx2"
+#define KERNELS_TABLE kernels_avx2
+#define KERNELS_MATMUL
 #define LANES              8
 #define BLOCK_ROWS         6
 #define BLOCK_PANELS       1

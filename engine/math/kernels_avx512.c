@@ -4,8 +4,9 @@
 #ifdef __AVX512F__
 #include <immintrin.h>
 
-#define KERNELS_NAME       "avx512"
-#define KERNELS_TABLE      kernels_avx512
+#define KERNELS_NAME  "avx512"
+#define KERNELS_TABLE kernels_avx512
+#define KERNELS_MATMUL
 #define LANES              16
 #define BLOCK_ROWS         6
 #define BLOCK_PANELS       4

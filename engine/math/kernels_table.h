@@ -6,6 +6,10 @@
 
 #include "engine/math/steps_inline.h"
 
+#ifdef KERNELS_MATMUL
+#include "engine/math/matmul_inline.h"
+#endif
+
 #include "engine/math/attend_inline.h" /* takes its vectors from product_inline.h */
 
 enum { TIMES_VECTORS = 8 };
@@ -31,6 +35,9 @@ const struct kernels KERNELS_TABLE = {
     .attend_back = kernel_attend_back,
     .activate = kernel_activate,
     .activate_back = kernel_activate_back,
+#ifdef KERNELS_MATMUL
+    .matmul = kernel_matmul,
+#endif
     .add = kernel_add,
     .add_rows = kernel_add_rows,
     .finite = kernel_finite,

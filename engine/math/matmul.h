@@ -1,6 +1,7 @@
-/* Matrix products for training, by OpenBLAS on one thread; serving uses kernels.h, whose sums do not depend on sizes.
+/* Matrix products for training: our own loops (matmul_inline.h) with AVX2 or AVX-512, where they are the faster ones at
+ * the sizes of networks and give the same bits on both; OpenBLAS on one thread for any other processor.
  * Row-major; ld* is the distance between rows.  c = beta c + op(a) op(b), beta 0 or 1; sizes of 0 do nothing but beta.
- * The same call gives the same bits on the same machine.
+ * The same call gives the same bits on the same machine; with our own loops on every machine that has them.
  *
  * Threads  reentrant once matmul_single_thread() has returned. */
 #ifndef ENGINE_MATH_MATMUL_H

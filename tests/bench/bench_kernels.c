@@ -10,6 +10,7 @@
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
+#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,9 +161,11 @@ static void step_blas(const struct kernels *k, struct work *w)
         if (w->gru) memcpy(a + 3 * h, w->bias + 2 * h, (size_t)h * sizeof(float));
     }
     const int joint = w->gru ? 2 * h : n;
-    const struct matrix gathered = {w->gathered, h}, u = {w->u_columns, n}, u_last = {w->u_columns + joint, n};
-    matmul(w->rows, joint, h, gathered, u, 1, w->sums, 4 * h);
-    if (w->gru) matmul(w->rows, h, h, gathered, u_last, 1, w->sums + 3 * h, 4 * h);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, w->rows, joint, h, 1, w->gathered, h, w->u_columns, n, 1,
+                w->sums, 4 * h);
+    if (w->gru)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, w->rows, h, h, 1, w->gathered, h, w->u_columns + joint,
+                    n, 1, w->sums + 3 * h, 4 * h);
     (w->gru ? k->gru : k->lstm)(w->rows, h, w->sums, (size_t)(4 * h), w->state_row, w->y_row, NULL);
 }
 

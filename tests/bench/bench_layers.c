@@ -175,7 +175,7 @@ static const struct {
     {"transformer-32 W 32", "{dense: {units: 32}}, {transformer: {heads: 4, window: 32, feed_forward: 64}}"},
     {"masked-32 W 32/4", "{masked_encoder: {units: 32, heads: 4, blocks: 2, window: 32, stride: 4, lag: 8}}"},
 };
-enum { N_NETWORKS = sizeof(networks) / sizeof(networks[0]), WAYS = 3 };
+enum { N_NETWORKS = sizeof(networks) / sizeof(networks[0]), WAYS = 4 };
 
 int main(int argc, char **argv)
 {
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     static const struct {
         int n_rows;
         bool training;
-    } ways[WAYS] = {{1, false}, {64, false}, {16, true}};
+    } ways[WAYS] = {{1, false}, {64, false}, {16, true}, {64, true}};
     static struct bench_case cases[N_NETWORKS * WAYS];
     int n = 0;
     struct registry *registry;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "engine/math/kernels.h"
-#include "engine/math/matmul.h"
 #include "tests/unit/model/fixture.h"
 
 static const char *const names[] = {"portable", "avx2", "avx512"};
@@ -381,19 +380,6 @@ Test(kernels, squares_add_up_in_double)
     cr_assert_float_eq(kernels_best()->distance(17, a, (const float[17]){1, 2, [16] = 4}), 2 * 2 + 2 * 2 + 4 * 4,
                        1e-12);
     cr_assert_float_eq(kernels_best()->squares(20, a) / ((double)1e30f * (double)1e30f), 1, 1e-12);
-}
-
-Test(kernels, matmul_agrees_with_the_definition)
-{
-    const float a[] = {1, 2, 3, 4, 5, 6}, b[] = {1, 0, -1, 2, 1, 1}; /* a [2,3] or [3,2], b [3,2] */
-    float c[4] = {10, 10, 10, 10};
-    matmul_single_thread();
-    matmul(2, 2, 3, (struct matrix){a, 3}, (struct matrix){b, 2}, 1, c, 2);
-    const float added[4] = {10 + 1 - 2 + 3, 10 + 4 + 3, 10 + 4 - 5 + 6, 10 + 10 + 6};
-    cr_assert_arr_eq(c, added, sizeof(c));
-    matmul_tn(2, 2, 3, (struct matrix){a, 2}, (struct matrix){b, 2}, 0, c, 2);
-    const float transposed[4] = {1 - 3 + 5, 6 + 5, 2 - 4 + 6, 8 + 6};
-    cr_assert_arr_eq(c, transposed, sizeof(c));
 }
 
 /* One row of 32 numbers: sums over every 16th, added up in halves. */
