@@ -8,6 +8,7 @@
 #include "connectors/kafka/kafka_tuning.h"
 
 enum { MOST_PARTITIONS = 16 };
+static const double FLOOR_WAKE_S = .02;
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
@@ -173,6 +174,34 @@ static void floor_send(rd_kafka_t *out, rd_kafka_topic_t *topic, int32_t partiti
     eddy_arena_reset(&b->keys);
 }
 
+/* librdkafka before 2.2 sleeps for a second whenever its queues were full; eddy wakes it, and so does the floor, which would
+ * else measure the sleep: the clients' idling, and records that fall out of the caches meanwhile. */
+static void floor_wake(rd_kafka_t *in, const struct kafka_load *w, double *due)
+{
+    const double now = bench_clock(CLOCK_MONOTONIC);
+    if (now < *due || rd_kafka_version() >= 0x02020000) return;
+    *due = now + FLOOR_WAKE_S;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(w->n_partitions);
+    for (int p = 0; p < w->n_partitions; p++)
+        rd_kafka_topic_partition_list_add(list, w->input, p)->offset = RD_KAFKA_OFFSET_END;
+    (void)rd_kafka_offsets_for_times(in, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void floor_pause(const struct kafka_load *w, double first, double n)
+{
+    const double ahead = first + n / w->rate - bench_clock(CLOCK_MONOTONIC);
+    const struct timespec pause = {0, (long)(ahead * 1e9)};
+    if (ahead > 0 && ahead < 1) nanosleep(&pause, NULL);
+}
+
+struct bench_run load_floor_free(const void *argument)
+{
+    struct kafka_load free = *(const struct kafka_load *)argument;
+    free.rate = 0;
+    return load_floor(&free);
+}
+
 struct bench_run load_floor(const void *argument)
 {
     const struct kafka_load *w = argument;
@@ -184,7 +213,7 @@ struct bench_run load_floor(const void *argument)
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(f.in);
     struct bench_run run = {.cpu_process = -bench_clock(CLOCK_PROCESS_CPUTIME_ID),
                             .cpu_loop = -bench_clock(CLOCK_THREAD_CPUTIME_ID)};
-    double first = 0;
+    double first = 0, wake = 0;
     bool warm = w->n_warm == 0;
     while (run.events < w->records->n) {
         f.n = 0;
@@ -194,6 +223,8 @@ struct bench_run load_floor(const void *argument)
             if (f.of[p].n > 0) floor_send(out, topic, p, &f.of[p]);
         run.events += f.n;
         rd_kafka_poll(out, 0);
+        if (w->rate > 0 && f.n > 0) floor_pause(w, first, run.events);
+        if (f.n >= LOAD_CHUNK) floor_wake(f.in, w, &wake); /* only with many records */
         if (warm || run.events < w->n_warm) continue;
         warm = true;
         run.cpu_process = -bench_clock(CLOCK_PROCESS_CPUTIME_ID);

@@ -1,7 +1,10 @@
 /* What the Kafka benchmarks share: topics, the records in them, and the floor.
  *
  * The floor is what librdkafka alone costs: it consumes the same records (callback queue) and produces as many of eddy's
- * output size (batches by partition), with the settings that eddy gives librdkafka, and does nothing else.
+ * output size (batches by partition), with the settings that eddy gives librdkafka, and does nothing else.  Its pace
+ * matters: an idempotent producer of librdkafka 2.0.2 with more to send than its five requests in flight can hold waits
+ * for the broker by asking without a pause.  A floor that runs into the broker measures this waiting, up to five times its
+ * own work, and flatters whoever is compared with it; so what others are compared with runs at their pace.
  *
  * Errors   a failure is told on stderr and ends the program. */
 #ifndef TESTS_BENCH_KAFKA_LOAD_H
@@ -23,6 +26,7 @@ struct kafka_load {
     int n_partitions;
     enum latency latency; /* what clients are set to */
     const char *linger;   /* linger.ms of writers; NULL = what `latency` says */
+    double rate;          /* records per second of the floor; 0 = as fast as it goes */
     int n_warm;           /* records before the floor's CPU time counts */
     size_t output_bytes;  /* payload of one output of the floor */
 };
@@ -40,7 +44,8 @@ void load_finish(rd_kafka_t *);
 struct bench_run load_topics(const void *load);      /* makes both; the output keeps its newest 64 MiB a partition */
 struct bench_run load_fill(const void *load);        /* the records into the input; a key stays in one partition */
 struct bench_run load_output_size(const void *load); /* output_bytes: the mean payload of the newest outputs */
-struct bench_run load_floor(const void *load);
+struct bench_run load_floor(const void *load);       /* at `rate` */
+struct bench_run load_floor_free(const void *load);
 
 /* The naive pipeline, as most would write it first: one event at a time, a document tree for JSON, printf for the
  * output, the C library's expf and tanhf, weights in plain loops; an LSTM of 64 units for each key. */
