@@ -268,9 +268,9 @@ fuzz: setup ## each fuzz target under libFuzzer for SECONDS=60 (clang and libcla
 	        $(BUILD)/fuzz/corpus/$$p tests/fuzz/corpus/$$p || exit 1; \
 	done
 
-bench: setup ## speed and memory: a table, and build/bench.json
+bench: setup ## speed and memory: a table, and build/bench.json; PEERS=1 installs rivals from PyPI into build/peers
 	$(SELF) $(BENCH)
-	@BUILD=$(BUILD) tests/bench/bench.sh $(BENCH)
+	@BUILD=$(BUILD) PEERS=$(PEERS) tests/bench/bench.sh $(BENCH)
 
 accuracy: setup ## forecasts and detection on real data beside what they must reach: ROWS=nab,ett SEEDS=1 for a quick look
 	$(SELF) all $(BUILD)/charts

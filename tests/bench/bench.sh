@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs the benchmark programs, prints a table of each and writes BUILD/bench.json:
+# Runs the benchmark programs, prints a table of each and writes BUILD/bench.json; PEERS=1 installs what they are compared
+# with, where Debian does not have it:
 #     BUILD=build tests/bench/bench.sh PROGRAM...
 # A program prints flat JSON objects, one per line; bench_layers does so when it is called with --json.
 set -euo pipefail
@@ -12,6 +13,19 @@ torch_python() {
     local p
     for p in python3 /usr/bin/python3; do "$p" -c 'import torch' 2>/dev/null && { echo "$p"; return; }; done
     echo python3
+}
+
+# ONNX Runtime comes from PyPI, into a place of its own, and only when asked for: PEERS=1.
+onnx_python() {
+    local own=$build/peers/bin/python
+    if [[ -n ${PEERS:-} && ! -e $build/peers/complete ]]; then
+        if python3 -m venv "$build/peers" && "$own" -m pip install -q onnx onnxruntime >&2; then
+            touch "$build/peers/complete"
+        else
+            echo "bench: ONNX Runtime could not be installed" >&2
+        fi
+    fi
+    if [[ -e $build/peers/complete ]]; then echo "$own"; else echo python3; fi
 }
 
 # The pipelines through Kafka run against a real broker where one can be started, else against the mock cluster.
@@ -27,7 +41,9 @@ for program in "$@"; do
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"
-    [[ $program != */bench_kernels ]] || "$(torch_python)" tests/bench/bench_torch.py >>"$lines"
+    [[ $program == */bench_kernels ]] || continue
+    "$(torch_python)" tests/bench/bench_torch.py >>"$lines"
+    "$(onnx_python)" tests/bench/bench_onnx.py >>"$lines"
 done
 
 # One column per field, one block per value of "bench"; the numbers' names say their units.

@@ -5,7 +5,7 @@
  *   share       multiply-adds of a step (gates x units x (inputs + units)) per second, as a share of the peak
  *   openblas    gathered rows, SGEMM, then the activations as a second pass over the sums
  *   naive       plain loops and the C library's expf and tanhf, one key at a time
- * bench_torch.py takes the same steps with PyTorch where it is installed.
+ * bench_torch.py takes the same steps with PyTorch, bench_onnx.py with ONNX Runtime, where they are installed.
  *     bench_kernels            (JSON lines, as all programs here)  */
 #ifdef __x86_64__
 #include <immintrin.h>
