@@ -332,6 +332,22 @@ static const struct eddy_option train_options[] = {
      NULL, 0, false},
     {"epoch", EDDY_OPT_INT, AT(train, epoch), "256", 1, 1e9, "offsets",
      "Distance between the offsets of a partition at which shared weights may change.", NULL, 0, false},
+    {"every_time", EDDY_OPT_DURATION, AT(train, every_time), "0", 0, 36500 * DAY, "of event time",
+     "Windows wait for a round of training until the partition's newest event time has moved by this much since the "
+     "last "
+     "round; looked at where epochs end, so with a small epoch it alone sets the pace. 0 trains after every epoch. "
+     "Shared weights only.",
+     NULL, 0, false},
+    {"drift_rounds", EDDY_OPT_INT, AT(train, drift_rounds), "0", 0, 64, "passes",
+     "When the network's error has grown for good (by half at least in the mean of the last four epochs, against its "
+     "long "
+     "run, from the 25th epoch on), training does not wait for every_time and goes this many times more over the "
+     "fresh "
+     "windows of each round, for drift_epochs: the network follows a change sooner. 0 does not look. Shared weights "
+     "only.",
+     NULL, 0, false},
+    {"drift_epochs", EDDY_OPT_INT, AT(train, drift_epochs), "16", 1, 1000000, "epochs",
+     "How long that lasts; a further change in the meantime does not lengthen it.", NULL, 0, false},
     {"lag", EDDY_OPT_INT, AT(train, lag), "1", 1, 1000, "epochs",
      "Epochs between the last event that a candidate has seen and its adoption.", NULL, 0, false},
     {0},

@@ -168,6 +168,9 @@ struct train_settings {
     double champion;       /* how much worse a candidate may be on windows held out, in spreads; 0 = not judged */
     int64_t keep_versions; /* of the shared weights, at checkpoints */
     int64_t epoch;         /* offsets between two boundaries at which shared weights may change */
+    int64_t every_time;    /* ns of event time between two rounds of training; 0 = every epoch has one */
+    int64_t drift_rounds;  /* more passes over fresh windows after the live loss has drifted; 0 = not watched */
+    int64_t drift_epochs;  /* for how long, and before the next time */
     int64_t lag;           /* epochs between the end of a candidate's data and its adoption */
 };
 

@@ -148,6 +148,7 @@ eddy_status metrics_write(const struct metrics *m, const struct metrics_run *run
     json_open(j, "train", '{');
     json_int(j, "updates", s->updates);
     json_int(j, "refused", s->refused);
+    json_int(j, "drifts", s->drifts);
     json_real(j, "loss", s->loss);
     json_real(j, "grad_norm", s->grad_norm);
     json_close(j, '}');

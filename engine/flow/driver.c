@@ -341,6 +341,7 @@ void driver_add_stats(struct driver_stats *total, const struct driver_lane *dl)
     total->incidents += s.incidents;
     total->updates += s.updates;
     total->refused += s.refused;
+    total->drifts += s.drifts;
     if (s.model > total->model) total->model = s.model;
     if (!isfinite(s.loss)) return;
     total->loss = s.loss;

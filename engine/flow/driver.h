@@ -27,6 +27,7 @@ enum driver_state {
 struct driver_stats {
     int64_t records, events, bad, tombstones, results, silent, alerts, incidents, keys, checkpoints;
     int64_t set_aside; /* state files that failed their checks when they were opened */
+    int64_t drifts;    /* times that a partition's network was trained harder */
     int64_t late, duplicates, updates, refused, waits; /* waits: turns that stood still for a candidate */
     int64_t partitions;
     int64_t transactions, transactions_failed,

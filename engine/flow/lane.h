@@ -103,6 +103,7 @@ struct lane_stats {
     int64_t events, late, duplicates, keys_new, keys_resident, evicted, restored, expired;
     int64_t alerts, incidents; /* incidents: opened, repeats not counted */
     int64_t updates, refused;  /* training steps made and refused */
+    int64_t drifts;            /* times that the live loss has grown for good (train.drift_rounds) */
     uint64_t model;            /* version in use */
     double loss, grad_norm;    /* of the last accepted step; NaN before */
     int64_t resident_bytes;

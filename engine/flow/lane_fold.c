@@ -152,7 +152,10 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
         lane_incident_show(l, r, i, out);
         return;
     }
-    for (int v = 0; v < l->plan->n_values; v++) lane_residuals(l, r, v, in->event.x[v], out);
+    for (int v = 0; v < l->plan->n_values; v++) {
+        lane_residuals(l, r, v, in->event.x[v], out);
+        lane_train_error(l, r, v);
+    }
     lane_experts_errors(l, out);
     item->season = lane_season(l, r, in->event.time_ns);
     lane_judge(l, r, elapsed_ns, &item->season, out);

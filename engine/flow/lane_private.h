@@ -4,6 +4,7 @@
  *     lane_foresee.c   one event after it                lane_look_back.c what comes `lag` steps later
  *     lane_classes.c   labels and probabilities          lane_judge.c     residuals to scores
  *     lane_windows.c   cutting windows                   lane_train.c     epochs, candidates
+ *     lane_triggers.c  when a round is due
  *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights
  *     lane_held.c      windows held out                  lane_pool.c      windows that outlive their epoch
  *     lane_silence.c   keys that stop sending
@@ -16,6 +17,7 @@
 #include "engine/flow/lane.h"
 #include "engine/flow/lane_share.h"
 #include "engine/flow/lane_store.h"
+#include "engine/flow/lane_triggers.h"
 
 /* A candidate in the making: trained on the windows before `boundary`, adopted `train.lag` epochs later. */
 struct lane_job {
@@ -51,6 +53,7 @@ struct lane_mark {
     int n_jobs, n_replay, n_held;
     int64_t replay_seen;
     struct weights *weights;
+    struct lane_triggers triggers;
     struct lane_windows windows;
     struct lane_stats stats;
 };
@@ -89,6 +92,8 @@ struct lane {
     uint64_t model_stored;  /* version that the store holds; UINT64_MAX = none */
     struct lane_job *jobs;  /* [cap_jobs] the first n_adopted were adopted in this batch */
     int n_jobs, n_adopted, cap_jobs;
+    struct lane_triggers triggers;
+    int watched; /* expert whose error is the live loss; -1 = what is written out */
     struct lane_windows windows;
     struct lane_pool replay, held; /* to draw from again; never trained on */
     int64_t replay_seen;           /* fresh windows so far */
@@ -295,6 +300,8 @@ void lane_train_abort(struct lane *);
 void lane_train_close(struct lane *);
 eddy_status lane_train_open(struct lane *, struct eddy_error *);
 void lane_train_stats(const struct lane *, struct lane_stats *);
+/* The error of a value that has just come, for the live loss; right after lane_residuals(). */
+void lane_train_error(struct lane *, const struct key_row *, int value);
 /* `windows` are n windows, then n_held that are held out, of every network with shared weights, network by network. */
 eddy_status lane_submit(struct lane *, int64_t boundary, const float *windows, int n, int n_held,
                         struct eddy_error *);

@@ -131,14 +131,14 @@ static eddy_status restore_job(struct lane *l, uint32_t format, struct blob_read
     return rc;
 }
 
-/* Candidates in training, and the sample of the current epoch. */
+/* When the next round is due (format 3), candidates in training, and the sample of the current epoch. */
 static eddy_status restore_windows(struct lane *l, uint32_t format, struct blob_reader *r, bool *good,
                                    struct eddy_error *err)
 {
     size_t now = lane_window_floats(l->plan);
     uint32_t n_jobs, n;
     uint64_t floats;
-    *good = blob_get_u64(r, &floats) && blob_get_u32(r, &n_jobs);
+    *good = (format < 3 || triggers_get(&l->triggers, r)) && blob_get_u64(r, &floats) && blob_get_u32(r, &n_jobs);
     if (*good && floats != now) return EDDY_OK; /* other windows now: these are of no use */
 
     eddy_status rc = EDDY_OK;

@@ -34,6 +34,7 @@ static eddy_status lane_train_blob(const struct lane *l, struct eddy_buffer *b)
 {
     size_t floats = lane_window_floats(l->plan);
     eddy_status rc = blob_u32(b, TRAIN_FORMAT, EDDY_OK);
+    rc = triggers_blob(&l->triggers, b, rc);
     rc = blob_u64(b, floats, rc);
     rc = blob_u32(b, (uint32_t)l->n_jobs, rc);
     for (int i = 0; i < l->n_jobs; i++) {

@@ -4,11 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/log.h"
 #include "engine/flow/lane_private.h"
+#include "engine/forecast/scale.h"
 
 static eddy_status train_no_memory(const struct lane *l, struct eddy_error *err)
 {
     return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory while training", l->topic, (int)l->request.partition);
+}
+
+/* Windows of a round at most: fresh and replayed ones, and the fresh ones some times more. */
+static int lane_round_most(const struct plan *p)
+{
+    const struct train_settings *t = &p->settings->train;
+    return lane_replay_most(p) + (int)(t->windows * t->drift_rounds);
 }
 
 eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
@@ -16,15 +25,19 @@ eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
     const struct plan *p = l->plan;
     size_t windows = (size_t)p->settings->train.windows;
     eddy_status rc = EDDY_OK;
+    l->triggers.trained_at = EDDY_NO_TIME;
     if (l->request.initial)
         l->weights = weights_ref(l->request.initial);
     else
         rc = weights_initial(p->model, (uint64_t)p->settings->seed, &l->weights, err);
     if (rc < 0 || !p->training) return rc;
 
+    l->watched = -1;
+    for (int e = p->n_experts - 1; e >= 0 && p->n_experts > 1; e--)
+        if (p->experts[e].network >= 0) l->watched = e;
     l->windows.item = calloc(windows, sizeof(*l->windows.item));
     l->mark.windows.item = calloc(windows, sizeof(*l->mark.windows.item));
-    size_t most = (size_t)lane_replay_most(p) + LANE_HELD_MOST, floats = most * lane_window_floats(p);
+    size_t most = (size_t)lane_round_most(p) + LANE_HELD_MOST, floats = most * lane_window_floats(p);
     for (int k = 0; k < p->n_networks; k++) {
         size_t own = p->networks[k].own_weights ? window_floats(&p->networks[k].window) : 0;
         if (own > floats) floats = own;
@@ -207,14 +220,38 @@ static eddy_status train_hand_out(const struct lane *l, struct eddy_error *err)
     return rc;
 }
 
-/* The epoch before `boundary` is complete: its windows become a job, in offset order, with replayed ones among them. */
+void lane_train_error(struct lane *l, const struct key_row *r, int value)
+{
+    const struct plan *p = l->plan;
+    if (!l->in_epochs || p->settings->train.drift_rounds == 0) return;
+    const double error = l->watched < 0 ? l->residuals[value] : l->errors[l->watched * p->outlook.n_horizons];
+    triggers_error(&l->triggers, error,
+                   p->fixed_deviation ? p->fixed_deviation[value] : scale_sigma(lane_scale(l, r, value)));
+}
+
+/* The loss of the epoch that ends at `boundary`. */
+static void train_watch(struct lane *l, int64_t boundary)
+{
+    const struct train_settings *s = &l->plan->settings->train;
+    if (!triggers_epoch(&l->triggers, s, boundary)) return;
+    l->stats.drifts++;
+    log_info("train_drift",
+             "%s[%d]: the network's error has grown for good by offset %lld: trained harder for %lld epochs",
+             l->topic, (int)l->request.partition, (long long)l->next, (long long)s->drift_epochs);
+}
+
+/* The epoch before `boundary` is complete: if a round is due, its windows become a job, in offset order, with replayed ones among them. */
 static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct eddy_error *err)
 {
-    if (l->windows.n == 0) return EDDY_OK;
+    const struct train_settings *s = &l->plan->settings->train;
+    if (l->windows.n == 0 || !triggers_due(&l->triggers, s, boundary, l->clock.now)) return EDDY_OK;
+    l->triggers.trained_at = l->clock.now;
     qsort(l->windows.item, (size_t)l->windows.n, sizeof(*l->windows.item), train_by_offset);
     eddy_status rc = lane_held_take(l, err);
     if (rc < 0) return rc;
-    const int n = lane_replay_mix(l, boundary, l->mixed_blocks);
+    const int fresh = l->windows.n, rounds = triggers_rounds(&l->triggers, s, boundary);
+    int n = lane_replay_mix(l, boundary, l->mixed_blocks);
+    for (int i = fresh; i < rounds * fresh; i++) l->mixed_blocks[n++] = l->windows.item[i % fresh].block;
     int n_held = 0;
     const float *const *held = lane_pool_last(&l->held, LANE_HELD_MOST, &n_held);
     if (n_held > 0) memcpy((void *)(l->mixed_blocks + n), (const void *)held, (size_t)n_held * sizeof(*held));
@@ -246,10 +283,11 @@ bool lane_enter_epoch(struct lane *l, int64_t epoch, eddy_status *rc, struct edd
 {
     *rc = EDDY_OK;
     if (l->epoch < 0) l->epoch = epoch;
+    if (l->epoch < epoch) train_watch(l, l->epoch + 1);
     while (l->epoch < epoch) {
         /* Boundaries at which nothing can happen are passed in one go: offsets may jump far. */
         int64_t boundary = l->epoch + 1;
-        if (l->windows.n == 0) {
+        if (l->windows.n == 0 || !triggers_due(&l->triggers, &l->plan->settings->train, boundary, l->clock.now)) {
             boundary = epoch;
             if (l->n_adopted < l->n_jobs && l->jobs[l->n_adopted].boundary + l->plan->settings->train.lag < epoch)
                 boundary = l->jobs[l->n_adopted].boundary + l->plan->settings->train.lag;
@@ -277,6 +315,7 @@ void lane_train_mark(struct lane *l)
     l->mark.n_held = l->held.n;
     l->mark.replay_seen = l->replay_seen;
     l->mark.weights = weights_ref(l->weights);
+    l->mark.triggers = l->triggers;
     lane_windows_mark(l);
 }
 
@@ -300,6 +339,7 @@ void lane_train_abort(struct lane *l)
     lane_pool_abort(l, &l->replay, l->mark.n_replay);
     lane_pool_abort(l, &l->held, l->mark.n_held);
     l->replay_seen = l->mark.replay_seen;
+    l->triggers = l->mark.triggers;
     while (l->n_jobs > l->mark.n_jobs) train_job_release(l->jobs[--l->n_jobs].job);
     l->n_adopted = 0;
     weights_unref(l->weights);

@@ -309,7 +309,7 @@ static void stats_add(struct driver_stats *sum, const struct driver_stats *one)
     sum->checkpoints += one->checkpoints, sum->set_aside += one->set_aside;
     sum->late += one->late, sum->duplicates += one->duplicates, sum->updates += one->updates;
     sum->transactions += one->transactions, sum->transactions_failed += one->transactions_failed;
-    sum->restarts += one->restarts;
+    sum->restarts += one->restarts, sum->drifts += one->drifts;
     sum->refused += one->refused, sum->waits += one->waits, sum->partitions += one->partitions;
     sum->cpu_poll += one->cpu_poll, sum->cpu_decode += one->cpu_decode, sum->cpu_lane += one->cpu_lane;
     sum->cpu_encode += one->cpu_encode, sum->cpu_send += one->cpu_send;

@@ -43,6 +43,33 @@ expect 0 "unless asked" "is in use now"
 run state "$conf" verify
 expect 0 "the state is sound" "3 keys"
 
+# Retraining: a rhythm that changes half-way is followed sooner when drift makes training harder, and event time spares.
+awk 'BEGIN {
+    srand(3)
+    for (i = 0; i < 8000; i++) {
+        t = int(i / 2); p = i < 5000 ? sin(t * .2618) : sin(t * .9) * (t % 14 < 7 ? 1 : .3)
+        printf "{\"key\":\"k%d\",\"ts\":%d,\"v\":%.4f}\n", i % 2, 1700000000 + 60 * t, 5 * p + .1 * rand()
+    }
+}' >"$scratch/change.jsonl"
+retrained() { # NAME OPTION..: the figures of a replay to NAME.json
+    local name=$1
+    shift
+    run replay "$conf" --input "$scratch/change.jsonl" --json --score-rows 2500: --set train.epoch=64 \
+        --set train.windows=16 "$@"
+    cp "$scratch/out" "$scratch/$name.json"
+}
+figure() { python3 -c "import json; m = json.load(open('$scratch/$1.json')); print($2)"; }
+retrained plain
+expect 0 "a replay over a change of rhythm"
+retrained pressed --set train.drift_rounds=4 --set train.drift_epochs=32
+expect 0 "the same with an eye on drift" "train_drift" "the network's error has grown for good by offset 5"
+check "drift is counted once" test "$(figure pressed "m['train']['drifts']") $(figure plain "m['train']['drifts']")" = "1 0"
+check "and the error after it is less: $(mse "$scratch/pressed.json") against $(mse "$scratch/plain.json")" \
+    python3 -c "import sys; sys.exit(not $(mse "$scratch/pressed.json") < 0.95 * $(mse "$scratch/plain.json"))"
+retrained timed --set train.every_time=8h
+check "a round every 8 hours of 67 makes fewer steps than one an epoch" \
+    test "$(figure timed "0 < 5 * m['train']['updates'] < $(figure plain "m['train']['updates']")")" = True
+
 # What keys share through their experts is for keys that nobody has seen.
 sed 's/^forecast:.*/forecast: {horizons: [1], profile: fleet, season: none}/; s/^state:.*//' "$conf" >"$scratch/fleet.yml"
 # devices NAME N SEED: autoregressions around levels of their own

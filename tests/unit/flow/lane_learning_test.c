@@ -82,6 +82,74 @@ Test(learning, a_champion_does_not_keep_the_network_from_following_a_change)
     cr_assert_lt(judged, 1.15 * free, "free %g, judged %g", free, judged);
 }
 
+/* ---- when training is due ---- */
+
+#define WATCHED                                                                                                      \
+    "forecast: {network: {layers: [{gru: {units: 8}}]}}\n"                                                           \
+    "train: {every: 8, window: 16, epoch: 64, windows: 16, batch: 4, replay: 0.5, learning_rate: 0.002"
+
+/* Stops after every `every` events as by kill -9, and a part of them is folded twice; 0 = never. */
+static void run_whole(const char *yaml, int64_t every, char hash[33], struct lane_stats *stats)
+{
+    char dir[] = "/tmp/eddy-test-XXXXXX", path[64];
+    struct eddy_error err = {0};
+    struct fixture_lane f;
+    int64_t drifts = 0;
+    cr_assert(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/s.db", dir);
+    for (int64_t at = 0, to; at < JUDGED_FROM; at = to) {
+        to = every == 0 || at + every > JUDGED_FROM ? JUDGED_FROM : at + every;
+        fixture_open(&f, yaml, 1, path, 2);
+        run(&f, at, to, false);
+        cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
+        lane_stats(f.lane, stats);
+        drifts += stats->drifts;
+        if (to == JUDGED_FROM) fixture_hash(&f, hash);
+        if (to < JUDGED_FROM) run(&f, to, to + (JUDGED_FROM - to < 100 ? JUDGED_FROM - to : 100), false);
+        fixture_close(&f);
+    }
+    stats->drifts = drifts;
+    unlink(path);
+    rmdir(dir);
+}
+
+Test(learning, a_change_is_followed_sooner_when_drift_makes_training_harder)
+{
+    const double plain = error_after_change("0.002", ", epoch: 64, windows: 16");
+    const double pressed = error_after_change("0.002", ", epoch: 64, windows: 16, drift_rounds: 4, drift_epochs: 32");
+    cr_log_info("plain %g, pressed %g", plain, pressed);
+    cr_assert_lt(pressed, .9 * plain, "plain %g, pressed %g", plain, pressed);
+}
+
+Test(learning, a_change_is_found_once_and_the_same_after_crashes_and_in_the_background)
+{
+    char whole[33], cut[33], other[33];
+    struct lane_stats stats;
+    run_whole(WATCHED ", mode: inline, drift_rounds: 3, drift_epochs: 8}\n", 0, whole, &stats);
+    cr_expect_eq(stats.drifts, 1, "%lld times", (long long)stats.drifts);
+    run_whole(WATCHED ", mode: background, drift_rounds: 3, drift_epochs: 8}\n", 517, cut, &stats);
+    cr_expect_eq(stats.drifts, 1, "%lld times in pieces", (long long)stats.drifts);
+    cr_expect_str_eq(whole, cut);
+    run_whole(WATCHED ", mode: inline}\n", 0, other, &stats);
+    cr_expect_eq(stats.drifts, 0, "nobody looks");
+    cr_expect_str_neq(whole, other);
+}
+
+/* 16 epochs of 64 events take 1,280 minutes.  In 124 epochs: a first round of 8 windows, 2 steps; 7 more of 16 fresh and 8
+ * replayed ones, 6 steps each. */
+Test(learning, rounds_wait_for_event_time_also_after_crashes)
+{
+    char whole[33], cut[33];
+    struct lane_stats every, timed, pieces;
+    run_whole(WATCHED ", mode: inline}\n", 0, whole, &every);
+    run_whole(WATCHED ", mode: inline, every_time: 1280m}\n", 0, whole, &timed);
+    run_whole(WATCHED ", mode: background, every_time: 1280m}\n", 517, cut, &pieces);
+    cr_expect_str_eq(whole, cut);
+    cr_expect_eq(timed.updates, pieces.updates);
+    cr_expect_eq(timed.updates, 44, "%lld", (long long)timed.updates);
+    cr_expect_gt(every.updates, 5 * timed.updates);
+}
+
 static void beats_persistence(const char *yaml, int n_values, double factor)
 {
     const struct fixture_stream stream = {.n_keys = 4, .n_values = n_values};

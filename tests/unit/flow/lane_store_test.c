@@ -116,6 +116,8 @@ Test(lane_store, a_position_of_a_newer_format_is_refused_by_its_number)
     world_close(&w);
 }
 
+enum { TRIGGERS_BYTES = 64 }; /* in it, behind the format */
+
 /* Opens the lane of `w` again, over a "train" blob of these bytes. */
 static eddy_status reopen_with(struct world *w, const void *bytes, size_t n, struct eddy_error *err)
 {
@@ -133,18 +135,33 @@ Test(lane_store, training_windows_that_were_cut_off_are_damaged)
     struct eddy_buffer b = {0};
     world_open(&w, LEARNING, 250); /* two candidates wait for their epoch, and there is a sample */
     blob(&w, "train", &b);
-    cr_assert_eq(le_get_u32(b.data), 2);
-    cr_assert_gt(le_get_u32(b.data + 12), 0, "no candidate waits");
-    for (size_t n = 0; n < b.len; n += n < 40 ? 1 : b.len / 29) {
+    cr_assert_eq(le_get_u32(b.data), 3);
+    cr_assert_gt(le_get_u32(b.data + 12 + TRIGGERS_BYTES), 0, "no candidate waits");
+    for (size_t n = 0; n < b.len; n += n < 104 ? 1 : b.len / 29) {
         struct eddy_error err = {0};
         cr_assert_eq(reopen_with(&w, b.data, n, &err), EDDY_ECORRUPT, "%zu bytes: %s", n, err.message);
         cr_assert(strstr(err.message, "topic[0]: the stored training windows are damaged"), "%s", err.message);
     }
     struct eddy_error err = {0};
     cr_assert_eq(reopen_with(&w, b.data, b.len, &err), EDDY_OK, "%s", err.message);
-    le_put_u32(b.data, 3);
+    le_put_u32(b.data, 4);
     cr_assert_eq(reopen_with(&w, b.data, b.len, &err), EDDY_EVERSION);
-    cr_assert(strstr(err.message, "\"train\" has format 3"), "%s", err.message);
+    cr_assert(strstr(err.message, "\"train\" has format 4"), "%s", err.message);
+    eddy_buffer_free(&b);
+    world_close(&w);
+}
+
+Test(lane_store, training_windows_from_before_rounds_could_wait_are_taken_over)
+{
+    struct world w;
+    struct eddy_buffer b = {0};
+    struct eddy_error err = {0};
+    world_open(&w, LEARNING, 250);
+    blob(&w, "train", &b);
+    memmove(b.data + 4, b.data + 4 + TRIGGERS_BYTES, b.len - 4 - TRIGGERS_BYTES);
+    le_put_u32(b.data, 2);
+    cr_assert_eq(reopen_with(&w, b.data, b.len - TRIGGERS_BYTES, &err), EDDY_OK, "%s", err.message);
+    cr_assert_eq(reopen_with(&w, b.data, b.len - TRIGGERS_BYTES - 4, &err), EDDY_ECORRUPT);
     eddy_buffer_free(&b);
     world_close(&w);
 }
