@@ -15,14 +15,14 @@ torch_python() {
     echo python3
 }
 
-# ONNX Runtime comes from PyPI, into a place of its own, and only when asked for: PEERS=1.
+# ONNX Runtime and confluent-kafka come from PyPI, into a place of its own, and only when asked for: PEERS=1.
 onnx_python() {
     local own=$build/peers/bin/python
     if [[ -n ${PEERS:-} && ! -e $build/peers/complete ]]; then
-        if python3 -m venv "$build/peers" && "$own" -m pip install -q onnx onnxruntime >&2; then
+        if python3 -m venv "$build/peers" && "$own" -m pip install -q onnx onnxruntime confluent-kafka orjson >&2; then
             touch "$build/peers/complete"
         else
-            echo "bench: ONNX Runtime could not be installed" >&2
+            echo "bench: ONNX Runtime and confluent-kafka could not be installed" >&2
         fi
     fi
     if [[ -e $build/peers/complete ]]; then echo "$own"; else echo python3; fi
@@ -37,6 +37,9 @@ kafka_broker() {
 }
 
 for program in "$@"; do
+    if [[ $program == */bench_kafka && $(onnx_python) == "$build"/* ]]; then
+        export EDDY_BENCH_PYTHON=$build/peers/bin/python
+    fi
     [[ $program != */bench_kafka && $program != */bench_latency ]] || kafka_broker
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)

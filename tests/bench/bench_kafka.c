@@ -37,6 +37,8 @@ static const struct kafka_case cases[] = {
     {"lstm-64, learning", LSTM, LEARN, NULL, NULL, "lstm-64", NULL},
     {"lstm-64, lean output", LSTM, OFF, "[key, ts, forecast, score, anomaly]", NULL, "lstm-64", NULL},
     {"naive C, lstm-64", NULL, NULL, NULL, load_naive, "lstm-64", NULL},
+    {"Python + ONNX Runtime, batched", NULL, NULL, NULL, load_python, "lstm-64", NULL},
+    {"Python + ONNX Runtime, one by one", NULL, NULL, NULL, load_python_alone, "lstm-64", NULL},
 };
 enum { PACE_CASE = 2 /* whose pace the floor has */, N_CASES = sizeof(cases) / sizeof(cases[0]) };
 
@@ -97,10 +99,16 @@ static struct bench_run case_run(struct work *w, const struct kafka_case *c)
     return c->work ? bench_in_child(c->work, &w->load) : bench_in_child(pipeline_run, w);
 }
 
+static bool is_absent(const struct kafka_case *c)
+{
+    return (c->work == load_python || c->work == load_python_alone) && !getenv("EDDY_BENCH_PYTHON");
+}
+
 static bool wanted(const struct kafka_case *c)
 {
     const char *only = getenv("EDDY_BENCH_CASES");
     if (c->commit && !getenv("BROKERS")) return false; /* the mock cluster keeps no positions of transactions */
+    if (is_absent(c)) return false;
     return !only || strstr(c->name, only) || strcmp(c->name, "floor") == 0;
 }
 
@@ -123,6 +131,8 @@ static void report(struct bench_run run[N_CASES][MOST_ROUNDS], int n_rounds, siz
 {
     for (int c = 0; c < N_CASES; c++) {
         char extra[160] = "";
+        if (is_absent(&cases[c]))
+            printf("{\"bench\":\"kafka\",\"case\":\"%s\",\"absent\":\"PEERS=1 installs it\"}\n", cases[c].name);
         if (!wanted(&cases[c])) continue;
         for (int b = 0; b < c && cases[c].against; b++)
             if (strcmp(cases[b].name, cases[c].against) == 0 && wanted(&cases[b]))

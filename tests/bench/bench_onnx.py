@@ -75,4 +75,5 @@ def main():
         show(name, ns_per_step=round(statistics.median(all_times)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -51,4 +51,8 @@ struct bench_run load_floor_free(const void *load);
  * output, the C library's expf and tanhf, weights in plain loops; an LSTM of 64 units for each key. */
 struct bench_run load_naive(const void *load);
 
+/* peer_kafka.py by the Python that EDDY_BENCH_PYTHON names: 500 records at once; or each alone, a tenth of all. */
+struct bench_run load_python(const void *load);
+struct bench_run load_python_alone(const void *load);
+
 #endif
