@@ -292,3 +292,55 @@ eddy_status side_log_each(const struct side_log *log,
     const int64_t used = side_records(log, log->tail.data, log->tail.len, each, context, err);
     return used < 0 ? (eddy_status)used : EDDY_OK;
 }
+
+/* ---- reading one by one ---- */
+
+/* At least `n` bytes of the file from the cursor on stand in c->read. */
+static eddy_status cursor_read(const struct side_log *log, struct side_cursor *c, size_t n, struct eddy_error *err)
+{
+    if (c->read.len > 0 && c->at >= c->read_from && c->at + n <= c->read_from + c->read.len) return EDDY_OK;
+    const uint64_t left = log->file_bytes - c->at;
+    size_t more = n > READ_BYTES ? n : READ_BYTES;
+    if (more > left) more = (size_t)left;
+    c->read.len = 0;
+    if (eddy_buffer_reserve(&c->read, more) < 0)
+        return eddy_fail(err, EDDY_ENOMEM, "state file %s: out of memory", log->beside);
+    const eddy_status rc = side_read(log, c->read.data, more, c->at, err);
+    if (rc < 0) return rc;
+    c->read.len = more;
+    c->read_from = c->at;
+    return EDDY_OK;
+}
+
+eddy_status side_log_at(const struct side_log *log, struct side_cursor *c, struct stored_row *out, bool *gone,
+                        struct eddy_error *err)
+{
+    struct side_head head;
+    const char *from;
+    if (c->at >= log->file_bytes + log->tail.len) return 0;
+    if (c->at >= log->file_bytes) { /* a record lies in one of the two */
+        from = log->tail.data + (c->at - log->file_bytes);
+        memcpy(&head, from, sizeof(head));
+    } else {
+        eddy_status rc = cursor_read(log, c, sizeof(head), err);
+        if (rc < 0) return rc;
+        memcpy(&head, c->read.data + (c->at - c->read_from), sizeof(head));
+        rc = cursor_read(log, c, sizeof(head) + head.key_len + log->row_bytes, err);
+        if (rc < 0) return rc;
+        from = c->read.data + (c->at - c->read_from);
+    }
+    side_decode(log, from, out, gone);
+    c->next = c->at + sizeof(head) + head.key_len + log->row_bytes;
+    return 1;
+}
+
+void side_cursor_on(struct side_cursor *c)
+{
+    c->at = c->next;
+}
+
+void side_cursor_close(struct side_cursor *c)
+{
+    eddy_buffer_free(&c->read);
+    *c = (struct side_cursor){0};
+}

@@ -51,4 +51,17 @@ eddy_status side_log_each(const struct side_log *,
                                               struct eddy_error *),
                           void *context, struct eddy_error *);
 
+/* A place in a log that nobody writes to; {0} is its beginning. */
+struct side_cursor {
+    uint64_t at, next; /* of the record in hand; behind it */
+    struct eddy_buffer read;
+    uint64_t read_from;
+};
+/* 1: `out` is the record at the cursor, borrowed until the next call; 0: the end.  The cursor stays, so that a record may be
+ * looked at twice; side_cursor_on() moves it behind the record. */
+eddy_status side_log_at(const struct side_log *, struct side_cursor *, struct stored_row *out, bool *gone,
+                        struct eddy_error *);
+void side_cursor_on(struct side_cursor *);
+void side_cursor_close(struct side_cursor *); /* back to the beginning, without memory */
+
 #endif

@@ -27,7 +27,7 @@ static const char *const statement_sql[STORE_STATEMENTS] = {
     [STORE_ROW_AFTER] = "SELECT id, key, next_off, time_ns, count, flags, sum, row FROM rows WHERE id > ?1 "
                         "ORDER BY id LIMIT 1",
     [STORE_ROW_COUNT] = "SELECT count(*) FROM rows",
-    [STORE_ROW_EXPIRED] = "SELECT id FROM rows WHERE id > ?1 AND time_ns < ?2 ORDER BY id LIMIT 1",
+    [STORE_ROW_EXPIRED] = "SELECT id, key FROM rows WHERE id > ?1 AND time_ns < ?2 ORDER BY id LIMIT 1",
     [STORE_ROW_DELETE_ID] = "DELETE FROM rows WHERE id = ?1 RETURNING sum",
     [STORE_META_GET] = "SELECT value, sum FROM meta WHERE name = ?1",
     [STORE_META_PUT] = "INSERT INTO meta (name, value, sum) VALUES (?1, ?2, ?3) "

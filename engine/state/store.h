@@ -18,6 +18,7 @@
 #include "engine/state/row_layout.h"
 
 struct store;
+struct side_log;
 
 struct store_identity {
     const char *name; /* settings.name */
@@ -109,6 +110,20 @@ eddy_status store_list_models(struct store *,
                                                   struct eddy_error *),
                               void *context, struct eddy_error *);
 eddy_status store_prune_models(struct store *, int keep, struct eddy_error *);
+
+/* ---- for a copy elsewhere: store_changes.c ----
+ * From track() on every row that is put or deleted is noted in a log beside the file (side_log.h), so that a copy can
+ * follow; close() forgets it.  note_since() notes all rows with next_off > since that are there now (-1 = all, instead of
+ * what was noted before). */
+eddy_status store_track(struct store *, size_t row_bytes, struct eddy_error *);
+eddy_status store_note_since(struct store *, int64_t since, struct eddy_error *);
+/* Hands over what was noted since the last take, the caller closes it before the store, and begins another log.  False:
+ * some of it is lost (no room on the disk, or nobody took it for long): note_since(-1), then take.  Between commits, what
+ * was taken is what the commits changed. */
+bool store_take_changes(struct store *, struct side_log *out);
+/* How many rows there are, and a sum over them that does not care for their order; two stores with equal rows have the
+ * same. */
+eddy_status store_rows_sum(struct store *, uint64_t *n, uint64_t *sum, struct eddy_error *);
 
 /* Makes everything since the last commit durable, as one transaction. */
 eddy_status store_commit(struct store *, struct eddy_error *);

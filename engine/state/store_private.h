@@ -3,6 +3,7 @@
  *   store_room.c  disk space before it is needed       store_rows.c    rows of keys
  *   store_meta.c  named blobs and model versions       store_verify.c  every check that can be made
  *   store_contents.c  what it should hold in all     store_aside.c   out of the way with a damaged file
+ *   store_changes.c  what a copy elsewhere lacks
  *   store.c       statements, transactions, errors
  *
  * Formats        Everything that is written down has a number of its own, raised when its bytes change their meaning:
@@ -73,6 +74,7 @@ struct store {
     int log_fd;                     /* of <path>-wal, for reserving; -1 before the first write */
     int64_t room_bytes;             /* reserved and not yet asked for */
     int64_t oldest_ns;              /* no row has an earlier time_ns; INT64_MIN = nobody has looked */
+    struct store_changes *changes;  /* NULL: nobody asks */
     int64_t dirty_bytes;            /* upper bound of the log that the open transaction may still write */
 };
 
@@ -119,6 +121,10 @@ eddy_status store_contents_write(struct store *, struct eddy_error *); /* into t
 /* Reads everything: EDDY_ECORRUPT when a checksum, the index of the keys or (check) the sum over all is wrong. */
 eddy_status store_contents_count(struct store *, struct store_contents *, struct eddy_error *);
 eddy_status store_contents_check(struct store *, struct eddy_error *);
+
+/* store_changes.c */
+void store_note(struct store *, const struct stored_row *, bool gone); /* cannot fail */
+void store_changes_close(struct store *);
 
 /* store_room.c */
 eddy_status store_reserve(struct store *, int64_t bytes, struct eddy_error *);

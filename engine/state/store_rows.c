@@ -92,7 +92,9 @@ eddy_status store_put_row(struct store *s, const struct stored_row *r, struct ed
     sqlite3_bind_int64(put, 6, (int64_t)sum);
     bind_bytes(put, 7, r->row, r->row_bytes);
     if (r->time_ns < s->oldest_ns) s->oldest_ns = r->time_ns;
-    return store_run_put(s, put, STORE_ROWS, sum, "writing a row", err);
+    rc = store_run_put(s, put, STORE_ROWS, sum, "writing a row", err);
+    if (rc >= 0) store_note(s, r, false);
+    return rc;
 }
 
 eddy_status store_delete_row(struct store *s, const char *key, size_t key_len, struct eddy_error *err)
@@ -102,7 +104,9 @@ eddy_status store_delete_row(struct store *s, const char *key, size_t key_len, s
     if (rc < 0 || (rc = store_statement(s, STORE_ROW_DELETE, &del, err)) < 0) return rc;
 
     bind_bytes(del, 1, key, key_len);
-    return store_run_delete(s, del, STORE_ROWS, "deleting a row", err);
+    rc = store_run_delete(s, del, STORE_ROWS, "deleting a row", err);
+    if (rc >= 0) store_note(s, &(struct stored_row){.key = key, .key_len = key_len}, true);
+    return rc;
 }
 
 eddy_status store_scan(struct store *s,
@@ -138,10 +142,22 @@ int64_t store_count(struct store *s, struct eddy_error *err)
     return n;
 }
 
+/* The key of a row that is about to go, for whoever follows the changes. */
+static eddy_status sweep_key(struct store *s, sqlite3_stmt *find, struct eddy_buffer *key, struct eddy_error *err)
+{
+    const void *bytes = sqlite3_column_blob(find, 1);
+    const size_t n = (size_t)sqlite3_column_bytes(find, 1);
+    key->len = 0;
+    return s->changes && eddy_buffer_append(key, n ? bytes : "", n) < 0
+               ? eddy_fail(err, EDDY_ENOMEM, "state file %s: out of memory", s->path)
+               : EDDY_OK;
+}
+
 /* Row by row, by id: one statement over all could need more room than there is. */
 int64_t store_sweep(struct store *s, int64_t before, struct eddy_error *err)
 {
     sqlite3_stmt *find, *del;
+    struct eddy_buffer key = {0};
     int64_t id = INT64_MIN, n = 0;
     eddy_status rc = store_ready(s, err);
     if (rc < 0 || before <= s->oldest_ns) return rc;
@@ -152,14 +168,17 @@ int64_t store_sweep(struct store *s, int64_t before, struct eddy_error *err)
         int step = sqlite3_step(find);
         if (step == SQLITE_ROW) id = sqlite3_column_int64(find, 0);
         if (step != SQLITE_ROW && step != SQLITE_DONE) rc = store_fail(s, "looking for expired rows", err);
+        if (step == SQLITE_ROW) rc = sweep_key(s, find, &key, err);
         sqlite3_reset(find);
         if (rc < 0 || step == SQLITE_DONE) break;
 
         if ((rc = store_begin(s, 0, err)) < 0 || (rc = store_statement(s, STORE_ROW_DELETE_ID, &del, err)) < 0) break;
         sqlite3_bind_int64(del, 1, id);
         if ((rc = store_run_delete(s, del, STORE_ROWS, "deleting an expired row", err)) < 0) break;
+        store_note(s, &(struct stored_row){.key = key.data, .key_len = key.len}, true);
         n++;
     }
+    eddy_buffer_free(&key);
     if (rc < 0) return rc;
     s->oldest_ns = before;
     return n;
