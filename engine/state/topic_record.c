@@ -77,10 +77,27 @@ static eddy_status writer_put(struct topic_writer *w, struct eddy_error *err)
         return eddy_fail(err, EDDY_ELIMIT, "%s[%d]: something of %zu bytes is too long for the state topic",
                          w->id.topic, (int)w->id.partition, n);
     const uint32_t pieces = pieces_of(w, n);
-    for (uint32_t i = 0; i < pieces && rc >= 0; i++) {
-        const size_t at = i * w->piece_bytes, left = n - at;
-        rc = writer_piece(w, i, pieces, w->thing.data + at, left < w->piece_bytes ? left : w->piece_bytes, err);
+    while (w->n_taken < pieces && rc >= 0) {
+        const size_t at = w->n_taken * w->piece_bytes, left = n - at;
+        rc = writer_piece(w, w->n_taken, pieces, w->thing.data + at, left < w->piece_bytes ? left : w->piece_bytes,
+                          err);
+        if (rc >= 0) w->n_taken++;
     }
+    if (rc >= 0) w->n_taken = 0;
+    return rc;
+}
+
+/* Tombstones of all pieces that n bytes had; the key is in w->key. */
+static eddy_status writer_drop(struct topic_writer *w, size_t n, struct eddy_error *err)
+{
+    const uint32_t pieces = pieces_of(w, n);
+    eddy_status rc = EDDY_OK;
+    while (w->n_taken < pieces && rc >= 0) {
+        put_u16((unsigned char *)w->key.data + 2, w->n_taken);
+        rc = w->emit(w->context, &w->key, NULL, err);
+        if (rc >= 0) w->n_taken++;
+    }
+    if (rc >= 0) w->n_taken = 0;
     return rc;
 }
 
@@ -99,12 +116,7 @@ eddy_status topic_put_row(struct topic_writer *w, const struct stored_row *r, bo
     unsigned char head[ROW_BYTES] = {0};
     eddy_status rc = writer_key(w, TOPIC_ROW, r->key, r->key_len, err);
     if (rc < 0) return rc;
-    const uint32_t pieces = pieces_of(w, ROW_BYTES + r->row_bytes);
-    for (uint32_t i = 0; gone && i < pieces && rc >= 0; i++) {
-        put_u16((unsigned char *)w->key.data + 2, i);
-        rc = w->emit(w->context, &w->key, NULL, err);
-    }
-    if (gone) return rc;
+    if (gone) return writer_drop(w, ROW_BYTES + r->row_bytes, err);
     le_put_u32(head, r->flags);
     le_put_u64(head + 8, (uint64_t)r->next_off);
     le_put_u64(head + 16, (uint64_t)r->time_ns);
@@ -130,6 +142,14 @@ eddy_status topic_put_model(struct topic_writer *w, uint64_t version, int64_t wa
     eddy_status rc = writer_key(w, TOPIC_MODEL, number, sizeof(number), err);
     if (rc >= 0) rc = writer_thing(w, head, sizeof(head), bytes, n, err);
     return rc < 0 ? rc : writer_put(w, err);
+}
+
+eddy_status topic_drop_model(struct topic_writer *w, uint64_t version, size_t n, struct eddy_error *err)
+{
+    unsigned char number[8];
+    le_put_u64(number, version);
+    const eddy_status rc = writer_key(w, TOPIC_MODEL, number, sizeof(number), err);
+    return rc < 0 ? rc : writer_drop(w, MODEL_BYTES + n, err);
 }
 
 eddy_status topic_put_manifest(struct topic_writer *w, const struct topic_manifest *m, struct eddy_error *err)

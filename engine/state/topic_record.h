@@ -45,10 +45,12 @@ struct topic_writer {
     struct store_identity id;    /* borrowed */
     uint64_t generation, number; /* of the publication in hand */
     size_t piece_bytes;          /* most bytes of a piece; > 0 */
-    /* Takes one record, value NULL = gone.  Any negative status ends the put, which may be repeated as a whole. */
+    /* Takes one record, value NULL = gone.  Any negative status ends the put; the same put goes on from there when it is
+     * repeated. */
     eddy_status (*emit)(void *context, const struct eddy_buffer *key, const struct eddy_buffer *value,
                         struct eddy_error *);
     void *context;
+    uint32_t n_taken;                     /* pieces of the put in hand; 0 begins it anew */
     struct eddy_buffer key, value, thing; /* scratch */
 };
 
@@ -56,6 +58,8 @@ eddy_status topic_put_row(struct topic_writer *, const struct stored_row *, bool
 eddy_status topic_put_blob(struct topic_writer *, const char *name, const void *bytes, size_t n, struct eddy_error *);
 eddy_status topic_put_model(struct topic_writer *, uint64_t version, int64_t wall_time_s, const void *bytes, size_t n,
                             struct eddy_error *);
+eddy_status topic_drop_model(struct topic_writer *, uint64_t version, size_t n,
+                             struct eddy_error *); /* had n bytes */
 /* Generation and number are the writer's. */
 eddy_status topic_put_manifest(struct topic_writer *, const struct topic_manifest *, struct eddy_error *);
 void topic_writer_free(struct topic_writer *); /* what it allocated */

@@ -191,7 +191,7 @@ Test(topic_record, pieces_left_over_by_compaction_count_no_more)
     free_all(&w, &t, &k);
 }
 
-Test(topic_record, a_put_that_found_no_room_may_be_repeated)
+Test(topic_record, a_put_that_found_no_room_goes_on_where_it_stopped)
 {
     struct eddy_error err = {0};
     struct topic_writer w;
@@ -202,9 +202,18 @@ Test(topic_record, a_put_that_found_no_room_may_be_repeated)
     k.refuse_at = 2;
     cr_assert_eq(topic_put_blob(&w, "shared", "twenty-five bytes of text", 25, &err), EDDY_EAGAIN);
     must(topic_put_blob(&w, "shared", "twenty-five bytes of text", 25, &err));
-    cr_assert_eq(k.count, 5);
+    cr_assert_eq(k.count, 3);
     cr_assert_eq(take_all(&t, &k, &thing), 1);
     cr_assert(thing.n == 25 && memcmp(thing.bytes, "twenty-five bytes of text", 25) == 0);
+    must(topic_put_model(&w, 5, 0, "weights", 7, &err)); /* two pieces with the time before them */
+    k.refuse_at = 6;
+    cr_assert_eq(topic_drop_model(&w, 5, 7, &err), EDDY_EAGAIN);
+    must(topic_drop_model(&w, 5, 7, &err));
+    cr_assert_eq(k.count, 7);
+    for (int i = 3; i < 5; i++) {
+        cr_assert_null(k.value[i + 2]);
+        cr_assert_eq(memcmp(k.key[i], k.key[i + 2], k.key_len[i]), 0);
+    }
     free_all(&w, &t, &k);
 }
 
