@@ -8,7 +8,7 @@
  * from its mean.  After the warm-up mean and covariance stay, or follow with `memory`, also during alarms.
  *
  * Evidence as in machine.c of r = T^2 / its limit; score in the first row of an alarm alone; while it lasts the kind
- * "shift" holds.  Attribution: e_i^2. */
+ * "level_shift" holds, as in drift.c.  Attribution: e_i^2. */
 #include <math.h>
 
 #include "engine/detect/detectors.h"
@@ -35,7 +35,7 @@ static const struct eddy_option options[] = {
      "How fast the chart follows after its warm-up; 0 = not at all, as in the textbook.", NULL, 0, false},
     {0}};
 
-static const char *const kinds[] = {"shift", NULL};
+static const char *const kinds[] = {"level_shift", NULL};
 
 struct chart_key {
     int64_t n, learned;

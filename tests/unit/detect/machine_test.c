@@ -431,6 +431,14 @@ Test(chart, raises_one_alarm_for_a_shift_and_ends_with_it)
     plant_close(&p);
 }
 
+/* One name for one fault, whoever finds it: alerts are routed by it. */
+Test(chart, tells_of_its_shifts_by_the_name_that_level_shift_gives_them)
+{
+    cr_assert_str_eq(detector_chart.kinds[0], "level_shift");
+    cr_assert_str_eq(detector_level_shift.kinds[0], "level_shift");
+    cr_assert_null(detector_chart.kinds[1]);
+}
+
 /* By hand: the average of noise with rate .1 has deviation sqrt(.1 / 1.9) = .229; 5 x 6.63 = 5.76 of them are 1.32. */
 Test(chart, of_one_value_is_the_ewma_chart)
 {
