@@ -254,6 +254,27 @@ Test(lane, one_replayed_window_for_each_fresh_one_doubles_the_steps_but_for_the_
     cr_assert_eq(mixed, 2 * alone - 4, "%lld against %lld steps", (long long)mixed, (long long)alone);
 }
 
+/* ---- rounds that wait for event time, with an eye on drift ---- */
+
+#define TIMED(mode)                                                                                                  \
+    "train: {mode: " mode ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, every_time: 6h, drift_rounds: "   \
+    "2}\n"
+
+Test(lane, rounds_that_wait_are_the_same_for_any_turns_and_survive_a_crash)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    same(SMALL TIMED("inline"), 1, 1000, SMALL TIMED("background"), 333, 1000);
+    outcome(SMALL TIMED("inline"), 50, 1000, &digest, whole);
+    interrupted(SMALL TIMED("background"), 75, 4, cut);
+    cr_assert_str_eq(whole, cut);
+}
+
+Test(lane, an_aborted_batch_gives_back_the_time_of_the_last_round)
+{
+    aborted(SMALL TIMED("inline"));
+}
+
 /* ---- candidates that have to beat the live weights ---- */
 
 #define CHAMPION(mode)                                                                                               \
