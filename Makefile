@@ -17,7 +17,7 @@ BUILD  ?= build$(if $(SAN),/$(SAN))$(if $(FAILPOINTS),/fault)
 PACKAGES = rdkafka openblas sqlite3 yaml-0.1 jansson zlib libxxhash
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 OPT      = $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g)
-HARDEN   = $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection)
+HARDEN   = $(if $(SAN),,-D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection)
 SAN_asan = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN_tsan = -fsanitize=thread
 SAN_fuzz = $(SAN_asan) -fsanitize=fuzzer-no-link
@@ -121,8 +121,9 @@ $(BUILD)/examples/embed: plugin/examples/embed.c $(BUILD)/libeddy.so
 options: $(BUILD)/eddy ## rewrites config/OPTIONS.md from the option tables
 	$(BUILD)/eddy options --markdown > config/OPTIONS.md
 
-install: all $(BUILD)/eddy.pc ## PREFIX, DESTDIR: program, library, headers, pkg-config file, man page, samples
-	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/include/eddy $(INTO)/share/man/man1 $(INTO)/share/eddy
+install: all $(BUILD)/eddy.pc ## PREFIX, DESTDIR: program, library, headers, pkg-config file, man page, samples, systemd unit
+	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/include/eddy $(INTO)/share/man/man1 $(INTO)/share/eddy \
+	           $(INTO)/lib/systemd/system
 	install -m 755 $(BUILD)/eddy $(INTO)/bin/eddy
 	install -m 755 $(BUILD)/$(SONAME) $(INTO)/lib/$(SONAME)
 	ln -sf $(SONAME) $(INTO)/lib/libeddy.so
@@ -133,6 +134,7 @@ install: all $(BUILD)/eddy.pc ## PREFIX, DESTDIR: program, library, headers, pkg
 	install -d $(INTO)/share/eddy/networks
 	install -m 644 $(wildcard config/networks/*.yml) $(INTO)/share/eddy/networks
 	plugin/man.sh $(BUILD)/eddy > $(INTO)/share/man/man1/eddy.1
+	sed 's|@PREFIX@|$(PREFIX)|' plugin/eddy@.service.in > $(INTO)/lib/systemd/system/eddy@.service
 
 .PHONY: examples options install
 

@@ -80,6 +80,7 @@ void eddy_arena_free(struct eddy_arena *a)
 {
     for (struct eddy_arena_block *b = a->first, *next; b; b = next) {
         next = b->next;
+        explicit_bzero(b->bytes, b->cap); /* a configuration holds passwords */
         free(b);
     }
     *a = (struct eddy_arena){0};

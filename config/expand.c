@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "config/log.h"
 #include "config/reading.h"
 
 enum { MAX_NESTING = 8, MAX_FILE_BYTES = 1 << 20, SHOWN_BYTES = 200 };
@@ -40,16 +42,28 @@ static const char *closing_brace(const char *text, const char *end)
     return NULL;
 }
 
+/* A warning only: where secrets are mounted for one process alone, as in a container, everybody is nobody else. */
+static void warn_of_readers(const char *path, FILE *file)
+{
+    struct stat is;
+    if (fstat(fileno(file), &is) != 0 || !S_ISREG(is.st_mode)) return;
+    if (is.st_mode & (S_IROTH | S_IWOTH | S_IWGRP))
+        log_warn("secret_file", "%s: others may %s it (mode %03o): chmod go-w,o= %s", path,
+                 is.st_mode & (S_IWOTH | S_IWGRP) ? "write" : "read", (unsigned)is.st_mode & 0777u, path);
+}
+
 static eddy_status expand_file(struct expansion *x, const char *path, struct eddy_error *err)
 {
     eddy_status rc = EDDY_OK;
     size_t before = x->out->len;
+    char chunk[4096];
     *x->secret = true;
     FILE *file = fopen(path, "re");
     if (!file) return eddy_fail(err, EDDY_ECONFIG, "cannot read file %s: %s", path, strerror(errno));
+    (void)setvbuf(file, NULL, _IONBF, 0); /* no copy of a secret is left behind */
+    warn_of_readers(path, file);
 
     for (size_t n = 1; n > 0 && rc == EDDY_OK;) {
-        char chunk[4096];
         n = fread(chunk, 1, sizeof(chunk), file);
         if (memchr(chunk, 0, n))
             rc = eddy_fail(err, EDDY_ECONFIG, "file %s holds a NUL byte", path);
@@ -61,6 +75,7 @@ static eddy_status expand_file(struct expansion *x, const char *path, struct edd
     if (rc == EDDY_OK && ferror(file))
         rc = eddy_fail(err, EDDY_ECONFIG, "cannot read file %s: %s", path, strerror(errno));
     fclose(file);
+    explicit_bzero(chunk, sizeof(chunk));
     if (rc == EDDY_OK && x->out->len > before && x->out->data[x->out->len - 1] == '\n') {
         x->out->len--;
         if (x->out->len > before && x->out->data[x->out->len - 1] == '\r') x->out->len--;

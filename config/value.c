@@ -27,6 +27,7 @@ static bool expand_node(struct reading *r, const struct slot *slot, struct node 
         reading_problem(r, node->place, slot->path, "%s", err.message);
     else
         node->value = reading_copy(r, text.data, text.len - 1);
+    if (node->secret && text.data) explicit_bzero(text.data, text.cap);
     eddy_buffer_free(&text);
     if (!node->value) node->kind = NODE_BAD;
     return node->value;

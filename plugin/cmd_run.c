@@ -67,6 +67,7 @@ static int run_pipeline(struct command_context *c, const struct config *config)
 static int cmd_run(struct command_context *c, int argc, char **argv)
 {
     struct args args = {0};
+    (void)stop_on_signals(); /* from the first moment on, a stop is an orderly end */
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
     struct config *config;

@@ -1,6 +1,8 @@
 #include "plugin/command.h"
+#include "plugin/protect.h"
 
 int main(int argc, char **argv)
 {
+    protect_process();
     return command_main(argc, argv);
 }

@@ -1,0 +1,8 @@
+/* Passwords of brokers and states of keys stay in the process: no core dumps, and no debugger of the same user's other
+ * programs.  EDDY_ALLOW_CORE=1 in the environment leaves both as they were.  The program does this, never the library. */
+#ifndef PLUGIN_PROTECT_H
+#define PLUGIN_PROTECT_H
+
+void protect_process(void);
+
+#endif
