@@ -453,8 +453,9 @@ const struct eddy_option settings_options[] = {
      "Time between two transactions of exactly_once: what readers wait for at most.", NULL, 0, false},
     {"latency", EDDY_OPT_ENUM, offsetof(struct settings, latency), "balanced", 0, 0, "balanced|low|throughput",
      "How long records may wait to be moved together, on their way in and out of Kafka. low: not at all, and "
-     "commit_interval: 100ms. balanced: results within 5 ms. throughput: within 150 ms, with the least work per "
-     "record. "
+     "commit_interval: 100ms. balanced: results wait up to 5 ms for others. throughput: records up to 100 ms, "
+     "results "
+     "up to 50 ms. "
      "Single properties of source and sink (linger.ms, fetch.min.bytes, fetch.wait.max.ms ..) still win.",
      NULL, 0, false},
     {"kernel", EDDY_OPT_ENUM, offsetof(struct settings, kernel), "auto", 0, 0, "auto|portable|avx2|avx512",

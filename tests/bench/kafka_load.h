@@ -2,9 +2,9 @@
  *
  * The floor is what librdkafka alone costs: it consumes the same records (callback queue) and produces as many of eddy's
  * output size (batches by partition), with the settings that eddy gives librdkafka, and does nothing else.  Its pace
- * matters: an idempotent producer of librdkafka 2.0.2 with more to send than its five requests in flight can hold waits
- * for the broker by asking without a pause.  A floor that runs into the broker measures this waiting, up to five times its
- * own work, and flatters whoever is compared with it; so what others are compared with runs at their pace.
+ * matters: a producer that has more to send than the broker takes spends most of its time in polls, clocks and locks
+ * (perf; librdkafka 2.0.2).  A floor that runs into the broker measures this waiting, and flatters whoever is compared with
+ * it; so what others are compared with runs at their pace.
  *
  * Errors   a failure is told on stderr and ends the program. */
 #ifndef TESTS_BENCH_KAFKA_LOAD_H
