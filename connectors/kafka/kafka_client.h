@@ -56,6 +56,8 @@ eddy_status kafka_count_partitions(const struct eddy_strings *topics, const char
 
 /* Ends the pipeline rather than waiting: credentials, rights, topics that do not exist, broken data. */
 bool kafka_error_is_final(rd_kafka_resp_err_t);
+/* A right that the user lacks. */
+bool kafka_error_is_denied(rd_kafka_resp_err_t);
 
 /* "host:port, host:port (last trouble: ..)" for messages. */
 void kafka_client_where(struct kafka_client *, char *text, size_t size);

@@ -89,6 +89,8 @@ static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_
 {
     char text[400];
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    /* No right comes back by asking again, whatever librdkafka wants done with the transaction. */
+    const bool denied = kafka_error_is_denied(code);
     bool passing = rd_kafka_error_is_fatal(error) || rd_kafka_error_txn_requires_abort(error) ||
                    rd_kafka_error_is_retriable(error);
     bool final = kafka_transaction_hopeless(code) && code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
@@ -100,7 +102,7 @@ static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_
         return t->final.code;
     }
     kafka_mask(t->client.properties, text);
-    return eddy_fail(err, final && !passing ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: %s: %s",
+    return eddy_fail(err, denied || (final && !passing) ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: %s: %s",
                      kafka_servers(&t->source->properties), t->id, text);
 }
 
@@ -210,6 +212,9 @@ static bool kafka_transaction_broken(void *transaction)
     char text[300];
     (void)rd_kafka_poll(t->client.rk, 0);
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(t->client.rk, text, sizeof(text));
+    if (kafka_error_is_denied(code) && t->final.code >= 0)
+        (void)eddy_fail(&t->final, EDDY_EIO, "kafka %s: %s: %s: %s", kafka_servers(&t->source->properties), t->id,
+                        rd_kafka_err2name(code), text);
     if (code) kafka_transaction_break(t, text);
     return t->is_broken;
 }

@@ -1,0 +1,176 @@
+/* What becomes of a transaction when a broker answers with an error: nothing is lost without a word.  Either the commit
+ * holds all the same, or it is said not to have happened and a new producer commits, or the pipeline ends by name. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "connectors/kafka/kafka_transaction.h"
+#include "engine/flow/transaction.h"
+#include "tests/unit/kafka/fixture.h"
+
+/* Numbers of the Kafka protocol. */
+enum request { PRODUCE = 0, ADD_PARTITIONS = 24, ADD_OFFSETS = 25, END = 26, COMMIT_OFFSETS = 28 };
+enum outcome { HOLDS, AGAIN, ENDS };
+
+struct trial {
+    int request; /* enum request: whose answers .. */
+    int times;   /* .. so many of them */
+    int code;    /* .. are this error */
+    int outcome; /* enum outcome */
+    const char *name;
+};
+
+static const struct trial trials[] = {
+    {PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, HOLDS, "NOT_LEADER_FOR_PARTITION"},
+    {PRODUCE, 2, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, HOLDS, "NOT_ENOUGH_REPLICAS"},
+    {PRODUCE, 2, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, HOLDS, "LEADER_NOT_AVAILABLE"},
+    {PRODUCE, 2, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, HOLDS, "REQUEST_TIMED_OUT"},
+    {PRODUCE, 2, RD_KAFKA_RESP_ERR__TRANSPORT, HOLDS, "_TRANSPORT"},
+    {PRODUCE, 1, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, AGAIN, "UNKNOWN_PRODUCER_ID"},
+    {PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, AGAIN, "INVALID_PRODUCER_EPOCH"},
+    {PRODUCE, 1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, AGAIN, "OUT_OF_ORDER_SEQUENCE_NUMBER"},
+    {PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ENDS, "MSG_SIZE_TOO_LARGE"},
+    {PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ENDS, "TOPIC_AUTHORIZATION_FAILED"},
+    {ADD_PARTITIONS, 2, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, HOLDS, "COORDINATOR_NOT_AVAILABLE"},
+    {ADD_PARTITIONS, 2, RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS, HOLDS, "CONCURRENT_TRANSACTIONS"},
+    {ADD_PARTITIONS, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, AGAIN, "INVALID_PRODUCER_EPOCH"},
+    {ADD_PARTITIONS, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ENDS, "TOPIC_AUTHORIZATION_FAILED"},
+    {ADD_PARTITIONS, 1, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ENDS,
+     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"},
+    {ADD_OFFSETS, 2, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, HOLDS, "COORDINATOR_LOAD_IN_PROGRESS"},
+    {ADD_OFFSETS, 2, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, HOLDS, "NOT_COORDINATOR"},
+    {ADD_OFFSETS, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, AGAIN, "INVALID_PRODUCER_EPOCH"},
+    {ADD_OFFSETS, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ENDS, "GROUP_AUTHORIZATION_FAILED"},
+    {COMMIT_OFFSETS, 2, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, AGAIN, "COORDINATOR_NOT_AVAILABLE"},
+    {COMMIT_OFFSETS, 1, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, AGAIN, "ILLEGAL_GENERATION"},
+    {COMMIT_OFFSETS, 1, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, AGAIN, "UNKNOWN_MEMBER_ID"},
+    {COMMIT_OFFSETS, 1, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, AGAIN, "FENCED_INSTANCE_ID"},
+    {COMMIT_OFFSETS, 1, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, AGAIN, "REBALANCE_IN_PROGRESS"},
+    {COMMIT_OFFSETS, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ENDS, "GROUP_AUTHORIZATION_FAILED"},
+    {END, 2, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, HOLDS, "COORDINATOR_LOAD_IN_PROGRESS"},
+    {END, 2, RD_KAFKA_RESP_ERR__TRANSPORT, HOLDS, "_TRANSPORT"},
+    {END, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, AGAIN, "INVALID_PRODUCER_EPOCH"},
+    {END, 1, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, AGAIN, "PRODUCER_FENCED"},
+    {END, 1, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE, AGAIN, "INVALID_TXN_STATE"},
+};
+enum { N_TRIALS = sizeof(trials) / sizeof(trials[0]), N_RESULTS = 5 };
+
+struct bench {
+    struct cluster c;
+    struct positions at;
+    struct reader reader;
+    struct kafka_source_settings source;
+    struct kafka_sink_settings out;
+    struct eddy_choice choice;
+    void *transaction, *sink;
+};
+
+static const char *const topic_names[] = {"events"};
+static const struct eddy_strings topics = {1, topic_names};
+
+static void bench_open(struct bench *b)
+{
+    memset(b, 0, sizeof(*b));
+    cluster_open(&b->c);
+    cluster_topic(&b->c, "events", 1);
+    cluster_topic(&b->c, "scored", 1);
+    cluster_produce(&b->c, "events", 0, 0, N_RESULTS);
+    b->source = fixture_source(&b->c, &topics);
+    b->reader = (struct reader){.at = &b->at, .number = 1};
+    cr_assert_eq(reader_open(&b->reader, &source_kafka, &b->source), EDDY_OK, "%s", b->reader.err.message);
+    cr_assert_geq(reader_until(&b->reader, N_RESULTS, 20000), 0, "%s", b->reader.err.message);
+    b->choice = (struct eddy_choice){.part = &source_kafka.part, .settings = &b->source, .where = "test"};
+}
+
+static void bench_close(struct bench *b)
+{
+    reader_close(&b->reader);
+    cluster_close(&b->c);
+}
+
+static void bench_begin(struct bench *b)
+{
+    struct eddy_error err = {0};
+    const struct transaction_request request = {.name = "matrix", .id = "one", .source = &b->choice};
+    cr_assert_eq(transactor_kafka.open(&request, &b->transaction, &err), EDDY_OK, "%s", err.message);
+    b->out = (struct kafka_sink_settings){
+        .topic = "scored", .properties = b->c.properties, .connect_timeout = 5000000000};
+    const struct sink_request sink = {.name = "matrix", .source = &b->choice, .transaction = b->transaction};
+    cr_assert_eq(sink_kafka.open(&b->out, &sink, &b->sink, &err), EDDY_OK, "%s", err.message);
+}
+
+static void bench_end(struct bench *b)
+{
+    sink_kafka.close(b->sink);
+    transactor_kafka.close(b->transaction);
+}
+
+/* One transaction with results and a position; the first call that fails decides. */
+static eddy_status bench_commit(struct bench *b, struct eddy_error *err)
+{
+    const struct source_position at = {.topic = "events", .partition = 0, .next = N_RESULTS};
+    eddy_status rc = transactor_kafka.begin(b->transaction, err);
+    for (int i = 0; i < N_RESULTS && rc >= 0; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof(text), "result %d", i);
+        const struct sink_message m = {.payload = text, .len = strlen(text), .time_ns = EDDY_NO_TIME};
+        rc = sink_kafka.send(b->sink, &m, 1, err);
+    }
+    if (rc >= 0) rc = sink_kafka.service(b->sink, 50, err);
+    return rc < 0 ? rc : transactor_kafka.commit(b->transaction, b->reader.source, &at, 1, 20000, err);
+}
+
+static eddy_status bench_recover(struct bench *b, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_EAGAIN;
+    for (int64_t end_ms = fixture_now_ms() + 20000; rc == EDDY_EAGAIN && fixture_now_ms() < end_ms;)
+        rc = transactor_kafka.recover(b->transaction, 500, err);
+    return rc;
+}
+
+static void inject(struct bench *b, const struct trial *t)
+{
+    rd_kafka_resp_err_t codes[8];
+    for (int i = 0; i < t->times; i++) codes[i] = (rd_kafka_resp_err_t)t->code;
+    rd_kafka_mock_push_request_errors_array(b->c.mock, (int16_t)t->request, (size_t)t->times, codes);
+}
+
+static void trial_run(struct bench *b, const struct trial *t)
+{
+    struct eddy_error err = {0};
+    bench_begin(b);
+    cr_assert_eq(bench_commit(b, &err), EDDY_OK, "before %s: %s", t->name, err.message);
+    inject(b, t);
+    const eddy_status rc = bench_commit(b, &err);
+    const int seen = rc >= 0 ? HOLDS : rc == EDDY_EAGAIN ? AGAIN : ENDS;
+    cr_expect_eq(seen, t->outcome, "request %d, %s: outcome %d instead of %d: %s", t->request, t->name, seen,
+                 t->outcome, rc < 0 ? err.message : "");
+    if (rc < 0) cr_expect_gt(strlen(err.message), 10, "an error says what it is");
+    if (seen == ENDS) cr_expect(strstr(err.message, t->name), "it ends by name: %s", err.message);
+    if (seen == AGAIN) cr_expect_eq(bench_recover(b, &err), EDDY_OK, "%s: %s", t->name, err.message);
+    if (seen != ENDS) cr_expect_eq(bench_commit(b, &err), EDDY_OK, "after %s: %s", t->name, err.message);
+    bench_end(b);
+}
+
+static void trials_run(bool results)
+{
+    struct bench b;
+    int n = 0;
+    bench_open(&b);
+    for (int i = 0; i < N_TRIALS; i++) {
+        const bool of_results = trials[i].request == PRODUCE || trials[i].request == ADD_PARTITIONS;
+        if (of_results == results) trial_run(&b, &trials[i]), n++;
+    }
+    cr_expect_gt(n, 12);
+    bench_close(&b);
+}
+
+Test(kafka_transaction, errors_of_results_end_as_they_must, .timeout = 120)
+{
+    trials_run(true);
+}
+
+Test(kafka_transaction, errors_of_positions_and_of_the_end_end_as_they_must, .timeout = 120)
+{
+    trials_run(false);
+}
