@@ -195,6 +195,10 @@ static eddy_status transaction_replace(struct kafka_transaction *t, struct eddy_
 static eddy_status kafka_transaction_begin(void *transaction, struct eddy_error *err)
 {
     struct kafka_transaction *t = transaction;
+    if (t->final.code < 0) {
+        if (err) *err = t->final;
+        return t->final.code;
+    }
     if (t->is_broken) return eddy_fail(err, EDDY_EAGAIN, "kafka: %s", t->why);
     if (t->doubtful) {
         eddy_status rc = transaction_replace(t, err);

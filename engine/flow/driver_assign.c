@@ -126,6 +126,8 @@ static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const 
         if (rc >= 0) return assign_continue(d, dl, p, dl->skipped, err);
     }
     if (p->committed >= 0 && p->committed > p->low) return assign_rebuild(d, dl, p, err);
+    rc = p->committed >= 0 && p->committed < p->low ? assign_gap(d, dl, p, p->committed, err) : EDDY_OK;
+    if (rc < 0) return rc;
     dl->next = dl->emit_from = p->committed >= 0 ? p->low : p->start;
     return EDDY_OK;
 }

@@ -221,6 +221,28 @@ Test(driver, state_that_would_be_made_anew_from_less_than_it_was_made_of_is_refu
     free(dir), free(other);
 }
 
+Test(driver, a_group_whose_next_record_is_gone_is_refused_without_state_too, .fini = script_close_all)
+{
+    char *dir = script_dir(), *other = script_dir(), *third = script_dir();
+    struct script *s = script_open(500);
+    s->end_at = 100;
+    cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
+    s->end_at = 0;
+    s->low = 200;
+    struct script_run run = script_live(LEARNING, other);
+    cr_assert_eq(run.ran, EDDY_EMISMATCH);
+    cr_assert(strstr(run.err.message, "needs offset 100 and later, but the topic keeps only 200"), "%s",
+              run.err.message);
+    cr_assert_eq(s->sent, 100);
+
+    run = script_live(LEARNING "state: {gap: accept}\n", third);
+    cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
+    cr_assert_eq(s->sent, 400);
+    cr_assert_eq(offset_of(s->out[100]), 200);
+    script_remove(dir), script_remove(other), script_remove(third);
+    free(dir), free(other), free(third);
+}
+
 Test(driver, two_of_them_on_one_state_directory_are_refused, .fini = script_close_all)
 {
     char *dir = script_dir();
