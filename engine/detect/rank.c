@@ -24,13 +24,26 @@ static double rank_place(const struct rank *r, double residual)
     return place < 0 ? 0 : place > RANK_BINS - 1e-6 ? RANK_BINS - 1e-6 : place;
 }
 
+/* Four counts at a time, each pair of them in one half of a word. */
+static uint32_t rank_sum(const uint16_t *bins, int n)
+{
+    const uint64_t low = 0x0000ffff0000ffffu;
+    uint64_t pairs = 0, four;
+    uint32_t rest = 0;
+    for (; n >= 4; n -= 4, bins += 4) {
+        memcpy(&four, bins, sizeof(four));
+        pairs += (four & low) + (four >> 16 & low);
+    }
+    for (; n > 0; n--) rest += *bins++;
+    return (uint32_t)pairs + (uint32_t)(pairs >> 32) + rest;
+}
+
 double rank_p(const struct rank *r, double residual)
 {
     if (r->n < RANK_MIN_KNOWN || !r->known) return 1;
     double place = rank_place(r, residual);
     int own = (int)place;
-    double larger = 0;
-    for (int i = own + 1; i < RANK_BINS; i++) larger += r->bins[i];
+    const double larger = (double)rank_sum(r->bins + own + 1, RANK_BINS - 1 - own);
     return (larger + r->bins[own] * (1 - (place - own)) + .5) / ((double)r->n + 1);
 }
 

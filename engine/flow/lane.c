@@ -128,6 +128,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     *l = (struct lane){.plan = p, .request = *request, .store = request->store, .trainer = request->trainer};
     for (int k = 0; k < p->n_networks; k++) l->in_epochs |= p->networks[k].learns && !p->networks[k].own_weights;
     l->clock.now = EDDY_NO_TIME;
+    l->calendar.second = INT64_MIN;
     l->epoch = -1;
     l->checkpointed = -1;
     l->model_stored = UINT64_MAX;
@@ -186,95 +187,6 @@ void lane_seek(struct lane *l, int64_t offset)
 static int64_t lane_epoch_of(const struct lane *l, int64_t offset)
 {
     return l->in_epochs ? offset / l->plan->settings->train.epoch : 0;
-}
-
-/* The partition's clock is its newest event time, but a jump by more than half a ttl counts only when LANE_CONFIRM
- * events in a row confirm it: one broken clock among the keys, even the first, forgets nobody.  Returns the time before
- * which a key has been idle for too long. */
-static int64_t lane_tick(struct lane *l, int64_t time_ns)
-{
-    enum { LANE_CONFIRM = 16 };
-    struct lane_clock *c = &l->clock;
-    int64_t ttl = l->plan->settings->state.ttl;
-    bool jump = c->now == EDDY_NO_TIME ||
-                (time_ns > c->now && (uint64_t)time_ns - (uint64_t)c->now > (uint64_t)ttl / 2);
-    if (!jump) {
-        if (time_ns > c->now) c->now = time_ns;
-        c->n_ahead = 0;
-    } else {
-        if (c->n_ahead == 0 || time_ns < c->ahead) c->ahead = time_ns;
-        if (++c->n_ahead >= LANE_CONFIRM) *c = (struct lane_clock){.now = c->ahead};
-    }
-    return lane_expired_before(c, ttl);
-}
-
-int64_t lane_expired_before(const struct lane_clock *c, int64_t ttl)
-{
-    return ttl > 0 && c->now != EDDY_NO_TIME && c->now >= INT64_MIN + 1 + ttl ? c->now - ttl : INT64_MIN;
-}
-
-/* A turn goes over its rows several times (undo log, judging, the networks' step, forecasts): as many different ones as
- * the second cache holds with their copies, but no fewer than make a good batch for the networks. */
-static int lane_most_rows(const struct lane *l)
-{
-    enum { LEAST_ROWS = 64 };
-    const size_t CACHE_BYTES = (size_t)1 << 19, most = CACHE_BYTES / (2 * l->plan->layout.row_bytes + 1);
-    return most < LEAST_ROWS ? LEAST_ROWS : most > INT32_MAX ? INT32_MAX : (int)most;
-}
-
-/* Finds the rows of the first of the events, and returns of how many; the k-th event of a key among them goes to wave k, so
- * that order per key holds. */
-static eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int *n_waves,
-                                  struct eddy_error *err)
-{
-    enum { AHEAD = 16 };
-    const int most_rows = lane_most_rows(l);
-    int n_rows = 0, taken = 0;
-    *n_waves = 0;
-    for (int i = 0; i < n; i++)
-        if (events[i].kind != LANE_SKIP)
-            l->items[i].hash = keyspace_hash(events[i].event.key, events[i].event.key_len);
-    for (; taken < n && n_rows < most_rows; taken++) {
-        const int i = taken;
-        struct lane_item *item = &l->items[i];
-        if (i + AHEAD < n && events[i + AHEAD].kind != LANE_SKIP)
-            keyspace_prefetch(l->keys, l->items[i + AHEAD].hash);
-        item->row = NULL;
-        item->wave = 0;
-        item->stepped = false;
-        if (events[i].kind == LANE_SKIP) continue;
-
-        const struct eddy_event *e = &events[i].event;
-        eddy_status rc = keyspace_get(l->keys, item->hash, e->key, e->key_len, &item->row, err);
-        if (rc < 0) return rc;
-        if (events[i].offset < item->row->next_off)
-            return eddy_fail(err, EDDY_ECORRUPT,
-                             "%s[%d]: key \"%.*s\" was folded up to offset %lld, but offset %lld comes again",
-                             l->topic, (int)l->request.partition, (int)e->key_len, e->key,
-                             (long long)item->row->next_off, (long long)events[i].offset);
-        item->wave = (int)item->row->work++;
-        n_rows += item->wave == 0;
-        if (item->wave >= *n_waves) *n_waves = item->wave + 1;
-        item->expired_before = lane_tick(l, e->time_ns);
-        rc = lane_silence_event(l, &events[i], item->hash, err);
-        if (rc < 0) return rc;
-    }
-    for (int i = 0; i < taken; i++)
-        if (l->items[i].row) l->items[i].row->work = 0;
-    return taken;
-}
-
-/* Counting sort: order[wave_first[w] .. wave_first[w + 1]) are the events of wave w, in arrival order. */
-static void lane_sort_waves(struct lane *l, int n, int n_waves)
-{
-    memset(l->wave_first, 0, (size_t)(n_waves + 1) * sizeof(*l->wave_first));
-    for (int i = 0; i < n; i++)
-        if (l->items[i].row) l->wave_first[l->items[i].wave + 1]++;
-    for (int w = 0; w < n_waves; w++) l->wave_first[w + 1] += l->wave_first[w];
-    for (int i = 0; i < n; i++)
-        if (l->items[i].row) l->order[l->wave_first[l->items[i].wave]++] = i;
-    for (int w = n_waves; w > 0; w--) l->wave_first[w] = l->wave_first[w - 1];
-    l->wave_first[0] = 0;
 }
 
 /* One wave: judge, step, forecast, learn.  No key is in it twice. */
@@ -336,14 +248,16 @@ static eddy_status lane_run(struct lane *l, const struct lane_event *events, int
     int n_waves;
     const eddy_status taken = lane_find_rows(l, events, n, &n_waves, err);
     if (taken < 0) return taken;
+    const size_t n_pieces = (size_t)taken * l->plan->n_pieces, piece_bytes = (size_t)taken * l->plan->piece_bytes;
+    eddy_status rc = keyspace_promise_notes(l->keys, n_pieces, piece_bytes, err);
     lane_sort_waves(l, taken, n_waves);
-    for (int w = 0; w < n_waves; w++) {
+    for (int w = 0; w < n_waves && rc >= 0; w++) {
         const int *order = l->order + l->wave_first[w];
         int in_wave = l->wave_first[w + 1] - l->wave_first[w];
-        eddy_status rc = lane_wave(l, events, order, in_wave, results, err);
+        rc = lane_wave(l, events, order, in_wave, results, err);
         if (rc >= 0 && l->plan->training) rc = lane_learn_wave(l, events, order, in_wave, results, err);
-        if (rc < 0) return rc;
     }
+    if (rc < 0) return rc;
     l->next = events[taken - 1].offset + 1;
     return taken;
 }

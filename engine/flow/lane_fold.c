@@ -121,7 +121,7 @@ static void fold_series(struct lane *l, const struct lane_event *in, struct lane
                         const struct eddy_result *out)
 {
     const struct plan *p = l->plan;
-    const struct key_row *r = item->row;
+    struct key_row *r = item->row;
     const struct point_head head = {in->event.time_ns, (float)elapsed_s, lane_clock_of(l, r, elapsed_s)};
     struct point *points = l->points + (size_t)i * (size_t)p->n_values;
     fold_before(l, r);

@@ -85,9 +85,10 @@ bool lane_skips(const struct plan *p, int channel, const double *x)
 }
 
 /* `reads` says which of them there are, in this order. */
-void lane_inputs(const struct plan *p, const struct plan_network *n, const struct point_head *head,
+void lane_inputs(struct lane *l, const struct plan_network *n, const struct point_head *head,
                  const struct point *points, const float *categories, const float *season, int channel, float *u)
 {
+    const struct plan *p = l->plan;
     const bool *reads = n->reads;
     for (int d = 0; d < p->n_dims; d++) {
         if (reads[INPUT_LEVEL]) *u++ = points[d].z;
@@ -96,7 +97,7 @@ void lane_inputs(const struct plan *p, const struct plan_network *n, const struc
     }
     if (reads[INPUT_ELAPSED]) *u++ = head->elapsed;
     if (reads[INPUT_CALENDAR]) {
-        calendar_inputs(head->time_ns, u);
+        memcpy(u, calendar_remembered(&l->calendar, head->time_ns), CALENDAR_INPUTS * sizeof(*u));
         u += CALENDAR_INPUTS;
     }
     for (int c = 0; reads[INPUT_CHANNEL] && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
@@ -111,6 +112,7 @@ static void inputs_keep(const struct lane *l, struct key_row *r, int channel, co
     const struct plan *p = l->plan;
     lane_keep_start(l, r, channel);
     struct point_head *kept = lane_point(l, r, channel, lane_steps(l, r)[channel]);
+    keyspace_note(l->keys, r, (size_t)((unsigned char *)kept - r->row), p->point_bytes);
     struct point *to = (struct point *)(void *)(kept + 1);
     *kept = *head;
     memcpy(to, points, (size_t)p->n_dims * sizeof(*points));
@@ -132,7 +134,7 @@ void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, cons
         struct lane_rows *rows = &l->rows[k];
         rows->state[row] = lane_state(n, item->row, channel);
         rows->y[row] = rows->outputs + row * (size_t)n->net->n_out;
-        lane_inputs(p, n, head, points, l->extras + (p->classifier >= 0), l->season_inputs, channel,
+        lane_inputs(l, n, head, points, l->extras + (p->classifier >= 0), l->season_inputs, channel,
                     rows->inputs + row * (size_t)n->net->n_in);
     }
     if (p->training) inputs_keep(l, item->row, channel, head, points, l->extras);

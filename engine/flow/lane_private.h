@@ -1,5 +1,6 @@
 /* The inside of a lane:
  *     lane.c           turns, batches                    lane_inputs.c    an event as the networks see it
+ *     lane_rows.c      a turn's events, rows and waves
  *     lane_fold.c      one event before the networks     lane_step.c      the networks' step for a wave
  *     lane_foresee.c   one event after it                lane_look_back.c what comes `lag` steps later
  *     lane_classes.c   labels and probabilities          lane_judge.c     residuals to scores
@@ -18,6 +19,7 @@
 #include "engine/flow/lane_share.h"
 #include "engine/flow/lane_store.h"
 #include "engine/flow/lane_triggers.h"
+#include "engine/forecast/calendar.h"
 
 /* A candidate in the making: trained on the windows before `boundary`, adopted `train.lag` epochs later. */
 struct lane_job {
@@ -138,10 +140,11 @@ struct lane {
     double *levels;                /* [n_dims] */
     unsigned char **contributions; /* [n_dims] of one series; lane_share.h */
     struct season_course *courses; /* [n_dims] */
-    float *season_inputs;          /* [n_dims, SEASON_INPUTS] */
-    float *extras;                 /* [n_extras] of the event, then n_season_extras of the series in hand */
-    float *head;                   /* [widest n_targets] */
-    double *transformed, *judged;  /* [n_values] the event as it is worked on, and as detectors see it */
+    struct calendar_memory calendar;
+    float *season_inputs;         /* [n_dims, SEASON_INPUTS] */
+    float *extras;                /* [n_extras] of the event, then n_season_extras of the series in hand */
+    float *head;                  /* [widest n_targets] */
+    double *transformed, *judged; /* [n_values] the event as it is worked on, and as detectors see it */
     struct lane_event transformed_event;
 
     /* Scratch of a wave, for the rows of one network, close together. */
@@ -157,6 +160,13 @@ size_t lane_values_each(const struct plan *);
 
 int lane_most_events(const struct lane *); /* of one turn */
 
+/* lane_rows.c */
+/* Finds the rows of the first of the events, and returns of how many; the k-th event of a key among them goes to wave k, so
+ * that order per key holds. */
+eddy_status lane_find_rows(struct lane *, const struct lane_event *, int n, int *n_waves, struct eddy_error *);
+/* Counting sort: order[wave_first[w] .. wave_first[w + 1]) are the events of wave w, in arrival order. */
+void lane_sort_waves(struct lane *, int n, int n_waves);
+
 /* lane_experts.c: what results tell of every expert, when somebody asks. */
 void lane_experts_close(struct lane *);
 void lane_experts_point(const struct lane *, double *block, struct eddy_result *);
@@ -168,7 +178,7 @@ struct point lane_point_of(const struct lane *, const struct key_row *, int valu
                            const struct eddy_season *);
 float lane_clock_of(const struct lane *, const struct key_row *, double elapsed_s);
 bool lane_skips(const struct plan *, int channel, const double *x);
-void lane_inputs(const struct plan *, const struct plan_network *, const struct point_head *, const struct point *,
+void lane_inputs(struct lane *, const struct plan_network *, const struct point_head *, const struct point *,
                  const float *categories, const float *season, int channel, float *u);
 void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
@@ -180,7 +190,7 @@ struct volatility *lane_volatility(const struct lane *, const struct key_row *,
 /* Where in the season the key's next event lies, when it comes at time_ns. */
 struct eddy_season lane_season(const struct lane *, const struct key_row *, int64_t time_ns);
 /* Looks for a cycle in the key's own past; with another one the profiles begin anew. */
-void lane_season_find(const struct lane *, const struct key_row *, const struct point *points /* [n_values] */);
+void lane_season_find(const struct lane *, struct key_row *, const struct point *points /* [n_values] */);
 struct season_profile *lane_profile(const struct lane *, const struct key_row *, int value); /* seasonal only */
 /* What networks read of the season into season_inputs, and what windows keep of it behind the extras. */
 void lane_season_inputs(struct lane *, const struct lane_item *, int channel, const struct point *points);

@@ -34,7 +34,7 @@ struct eddy_season lane_season(const struct lane *l, const struct key_row *r, in
     return (struct eddy_season){found->period, phase < 1 ? phase : phase - 1};
 }
 
-void lane_season_find(const struct lane *l, const struct key_row *r, const struct point *points)
+void lane_season_find(const struct lane *l, struct key_row *r, const struct point *points)
 {
     static const double LIMIT = 1.5; /* scales, which are three differences wide */
     const struct plan *p = l->plan;
@@ -42,6 +42,8 @@ void lane_season_find(const struct lane *l, const struct key_row *r, const struc
     if (p->at_search < 0) return;
     for (int v = 0; v < p->n_values; v++) u += lane_clip((double)points[v].dz, LIMIT);
     if (!season_search_add(season_search_of(l, r), (float)u)) return;
+    keyspace_note(l->keys, r, (size_t)p->at_past, sizeof(struct season_past));
+    if (!season_search_decide(season_search_of(l, r), (struct season_past *)(void *)(r->row + p->at_past))) return;
     for (int v = 0; v < p->n_values; v++) season_forget(lane_profile(l, r, v), p->n_season_bins);
 }
 

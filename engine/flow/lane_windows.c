@@ -121,8 +121,9 @@ void lane_keep_start(const struct lane *l, struct key_row *r, int channel)
         const struct plan_network *n = &p->networks[k];
         if (n->at_starts < 0) continue;
         const size_t place = (size_t)channel * (size_t)n->n_starts + (size_t)(step / every % n->n_starts);
-        memcpy((float *)(void *)(r->row + n->at_starts) + place * n->net->n_state, lane_state(n, r, channel),
-               n->net->n_state * sizeof(float));
+        const size_t bytes = n->net->n_state * sizeof(float), at = (size_t)n->at_starts + place * bytes;
+        keyspace_note(l->keys, r, at, bytes);
+        memcpy(r->row + at, lane_state(n, r, channel), bytes);
     }
 }
 
@@ -195,7 +196,7 @@ static void cut_step(const struct cut *c, int64_t s, size_t k, float *block)
     window_elapsed(w, block)[k] = head->elapsed_s;
     if (c->network->reads[INPUT_SEASON])
         lane_season_inputs_kept(l, &c->courses, points, extras + p->n_extras - p->n_season_extras);
-    lane_inputs(p, c->network, head, points, extras + (p->classifier >= 0), l->season_inputs, c->channel,
+    lane_inputs(l, c->network, head, points, extras + (p->classifier >= 0), l->season_inputs, c->channel,
                 window_x(w, block) + k * (size_t)w->n_in);
     cut_labels(c, s, window_target(w, block) + k * (size_t)w->n_targets);
 }

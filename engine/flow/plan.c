@@ -206,10 +206,31 @@ eddy_status plan_add(struct plan *p, const struct planned_section *s, struct edd
     return *s->at < 0 ? (eddy_status)*s->at : EDDY_OK;
 }
 
+/* Long sections of which an event changes a little or nothing: they come last, and are undone piece by piece. */
+static eddy_status plan_pieces(struct plan *p, struct eddy_error *err)
+{
+    const size_t channels = (size_t)p->n_channels, steps = p->training ? (size_t)p->n_steps : 0;
+    const struct planned_section points = {&p->at_points, "train.points", SECTION_BYTES, plan_domain(p, 1),
+                                           channels * steps * p->point_bytes};
+    const struct planned_section past = {&p->at_past, "season.past", SECTION_BYTES, 1,
+                                         p->at_search >= 0 ? sizeof(struct season_past) : 0};
+    p->at_points = p->at_past = -1;
+    row_layout_go_on_in_pieces(&p->layout);
+    eddy_status rc = plan_network_starts(p, err);
+    if (rc >= 0) rc = plan_add(p, &points, err);
+    if (rc >= 0) rc = plan_add(p, &past, err);
+    p->n_pieces = (p->at_past >= 0) + channels * (p->training ? 1 + (size_t)p->n_networks : 0);
+    p->piece_bytes = past.bytes + (p->training ? channels * p->point_bytes : 0);
+    for (int k = 0; k < p->n_networks; k++)
+        if (p->networks[k].at_starts >= 0) p->piece_bytes += channels * p->networks[k].net->n_state * sizeof(float);
+    return rc;
+}
+
 static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
 {
     const size_t channels = (size_t)p->n_channels, values = (size_t)p->n_values;
-    const size_t horizons = (size_t)p->outlook.n_horizons, steps = p->training ? (size_t)p->n_steps : 0;
+    const size_t horizons = (size_t)p->outlook.n_horizons;
+    const bool search = p->seasonal && p->season.kind == SEASON_AUTO;
     const struct eddy_reals *coverages = &p->settings->forecast.bands;
     const uint32_t domain = plan_domain(p, 1);
     const uint32_t forecasts = plan_meaning(plan_domain(p, 2), p->outlook.horizons, horizons * sizeof(int));
@@ -224,15 +245,13 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
         {&p->at_scale, "scale", SECTION_BYTES, domain, values * sizeof(struct scale)},
         {&p->at_season, "season", SECTION_BYTES, plan_meaning(domain, &p->season, sizeof(p->season)), season},
         {&p->at_changes, "volatility", SECTION_BYTES, domain, volatility},
-        {&p->at_search, "season.search", SECTION_BYTES, 1,
-         p->seasonal && p->season.kind == SEASON_AUTO ? sizeof(struct season_search) : 0},
+        {&p->at_search, "season.search", SECTION_BYTES, 2, search ? sizeof(struct season_search) : 0},
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_unlearnt, "train.unlearnt", SECTION_I64, 1,
          p->training && (p->settings->train.incidents == TRAIN_INCIDENTS_SKIP || p->settings->train.exclude.n > 0)
              ? channels * sizeof(int64_t)
              : 0},
-        {&p->at_points, "train.points", SECTION_BYTES, domain, channels * steps * p->point_bytes},
     };
     p->at_mix = p->at_edges = -1;
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) *sections[i].at = -1;
@@ -240,7 +259,8 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]) && rc >= 0; i++)
         rc = plan_add(p, &sections[i], err);
     if (rc >= 0) rc = plan_expert_sections(p, err);
-    return rc >= 0 ? plan_judges(p, err) : rc;
+    if (rc >= 0) rc = plan_judges(p, err);
+    return rc >= 0 ? plan_pieces(p, err) : rc;
 }
 
 /* One step of the past for training: what networks read of it, and the label where one classifies. */

@@ -126,6 +126,7 @@ struct plan {
     struct loss_tail *tails;       /* [2 * n_bands] lower and upper edge of each; head_bands only */
     int n_steps;                   /* steps kept for windows: the longest window */
     int n_extras, n_season_extras; /* the latter are the last of the former */
+    size_t n_pieces, piece_bytes;  /* what an event changes at most in the sections that are undone piece by piece */
     size_t point_bytes, outlook_bytes, tracker_floats, mix_bytes; /* per channel and step; per channel; per value and
                                                                      horizon; per value */
     struct row_layout layout;
@@ -135,6 +136,7 @@ struct plan {
     int64_t at_changes;   /* [n_values] struct volatility; forecast.volatility only */
     int64_t at_season;    /* [n_values] struct season_profile; seasonal only */
     int64_t at_search;    /* struct season_search; seasonal and season auto only */
+    int64_t at_past;      /* struct season_past; with it */
     int64_t at_steps;     /* [n_channels] int64_t: steps of the series */
     int64_t at_outlook;   /* [n_channels, outlook_bytes] */
     int64_t at_mix;       /* [n_values, mix_bytes]; several experts only */

@@ -258,7 +258,6 @@ static eddy_status network_sections(struct plan *p, struct plan_network *n, stru
         size_t bytes;
     } sections[] = {
         {&n->at_state, "state", "network.state", SECTION_F32, state},
-        {&n->at_starts, "starts", "train.starts", SECTION_F32, n->learns ? state * (size_t)n->n_starts : 0},
         {&n->at_weights, "weights", "network.weights", SECTION_F32, 4 * own * sizeof(float)},
         {&n->at_optimiser, "optimiser", "optimiser", SECTION_I64, own ? sizeof(int64_t) : 0},
         {&n->at_pace, "pace", "optimiser.pace", SECTION_F64, own && plateau ? sizeof(struct train_pace) : 0},
@@ -279,6 +278,21 @@ eddy_status plan_network_sections(struct plan *p, struct eddy_error *err)
 {
     eddy_status rc = EDDY_OK;
     for (int i = 0; i < p->n_networks && rc >= 0; i++) rc = network_sections(p, &p->networks[i], err);
+    return rc;
+}
+
+eddy_status plan_network_starts(struct plan *p, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < p->n_networks && rc >= 0; i++) {
+        struct plan_network *n = &p->networks[i];
+        const size_t floats = (size_t)p->n_channels * (size_t)n->n_starts * n->net->n_state;
+        char name[64];
+        network_section_name(n, "starts", "train.starts", name);
+        const struct planned_section s = {&n->at_starts, name, SECTION_F32, 1,
+                                          n->learns ? floats * sizeof(float) : 0};
+        rc = plan_add(p, &s, err);
+    }
     return rc;
 }
 

@@ -25,6 +25,7 @@ const char *plan_about(const struct eddy_map *, const char *value_name);
 /* plan_networks.c */
 eddy_status plan_networks(struct plan *, struct eddy_error *);
 eddy_status plan_network_sections(struct plan *, struct eddy_error *);
+eddy_status plan_network_starts(struct plan *, struct eddy_error *); /* what windows begin with */
 void plan_networks_close(struct plan *);
 
 /* plan_experts.c */

@@ -31,9 +31,24 @@ static double calendar_cos(double turn)
     return calendar_sin(turn >= .75 ? turn - .75 : turn + .25);
 }
 
+static int64_t calendar_second(int64_t time_ns)
+{
+    return time_ns / NS - (time_ns % NS < 0);
+}
+
+const float *calendar_remembered(struct calendar_memory *m, int64_t time_ns)
+{
+    const int64_t second = calendar_second(time_ns);
+    if (m->second != second) {
+        m->second = second;
+        calendar_inputs(time_ns, m->inputs);
+    }
+    return m->inputs;
+}
+
 void calendar_inputs(int64_t time_ns, float out[CALENDAR_INPUTS])
 {
-    int64_t s = time_ns / NS - (time_ns % NS < 0);
+    int64_t s = calendar_second(time_ns);
     int64_t of_day = ((s % DAY_S) + DAY_S) % DAY_S;
     int64_t of_week = (((s + 3 * DAY_S) % WEEK_S) + WEEK_S) % WEEK_S; /* 1970-01-01 was a Thursday */
     double day = calendar_turn(of_day, DAY_S), half = calendar_turn(2 * of_day % DAY_S, DAY_S);

@@ -12,4 +12,12 @@ enum { CALENDAR_INPUTS = 6 };
 
 void calendar_inputs(int64_t time_ns, float out[CALENDAR_INPUTS]);
 
+/* The same, remembered for the second that was asked for last: events of a stream come close together.  {INT64_MIN} is
+ * ready. */
+struct calendar_memory {
+    int64_t second;
+    float inputs[CALENDAR_INPUTS];
+};
+const float *calendar_remembered(struct calendar_memory *, int64_t time_ns);
+
 #endif

@@ -1,57 +1,65 @@
 #include "engine/forecast/season_search.h"
 
-enum { SHORTEST = 4, DECIDE_EVERY = 32, SEASONS_SEEN = 6, LEAST_SEEN = 128 };
+#include <string.h>
+
+enum { SHORTEST = 4, SEASONS_SEEN = 6, LEAST_SEEN = 128 };
 static const float LEAST = .35f, LEAST_UNPROVEN = .5f, GOES_ON = .7f, AS_GOOD = .8f, HELD = .7f, CERTAIN = 6;
 static const double SAME = .04;
 
-/* r[i] += a (u ring[i] - r[i]) */
-static void search_blend(int n, float a, float u, const float *restrict ring, float *restrict r)
+/* The differences that wait, one after another, into r; `d` [SEASON_WAITING + SEASON_LAGS] are these, then those before
+ * them, the newest first.  A block of lags stays in registers meanwhile. */
+static void search_correlate(float *r, int64_t n, const float *d)
 {
-    for (int i = 0; i < n; i++) r[i] += a * (u * ring[i] - r[i]);
-}
-
-static void search_correlate(struct season_search *s, float u)
-{
-    const float memory = 8 * SEASON_LAGS, n = (float)s->n + 1, a = 1 / (n < memory ? n : memory);
-    const int here = SEASON_LAGS - 1 - (int)(s->n % SEASON_LAGS); /* lag L lies in place here + L, or before it */
-    s->r[0] += a * (u * u - s->r[0]);
-    search_blend(SEASON_LAGS - 1 - here, a, u, s->ring + here + 1, s->r + 1);
-    search_blend(here + 1, a, u, s->ring, s->r + SEASON_LAGS - here);
-    s->ring[here] = u;
+    enum { BLOCK = 32 };
+    const float memory = 8 * SEASON_LAGS;
+    float a[SEASON_WAITING], sums[BLOCK];
+    for (int k = 0; k < SEASON_WAITING; k++) {
+        const float seen = (float)(n + k) + 1;
+        a[k] = 1 / (seen < memory ? seen : memory);
+        r[0] += a[k] * (d[SEASON_WAITING - 1 - k] * d[SEASON_WAITING - 1 - k] - r[0]);
+    }
+    for (int L = 1; L <= SEASON_LAGS; L += BLOCK) {
+        memcpy(sums, r + L, sizeof(sums));
+        for (int k = 0; k < SEASON_WAITING; k++) {
+            const float u = d[SEASON_WAITING - 1 - k], *earlier = d + SEASON_WAITING - 1 - k + L;
+            for (int i = 0; i < BLOCK; i++) sums[i] += a[k] * (u * earlier[i] - sums[i]);
+        }
+        memcpy(r + L, sums, sizeof(sums));
+    }
 }
 
 /* The highest of r about L, at most `reach` steps away. */
-static int search_summit(const struct season_search *s, int L, int reach)
+static int search_summit(const float *r, int L, int reach)
 {
     int best = L;
     for (int k = L - reach; k <= L + reach; k++)
-        if (k >= SHORTEST && k <= SEASON_LAGS && s->r[k] > s->r[best]) best = k;
+        if (k >= SHORTEST && k <= SEASON_LAGS && r[k] > r[best]) best = k;
     return best;
 }
 
 /* The period whose first summit is L, told apart finely by its last multiple within reach; 0 = it is none. */
-static double search_period(const struct season_search *s, int L)
+static double search_period(const float *r, int64_t n, int L)
 {
-    const float *r = s->r, bar = r[L] * r[L] * (float)s->n;
+    const float bar = r[L] * r[L] * (float)n;
     if (r[L] <= 0 || r[L] < r[L - 1] || r[L] < r[L + 1]) return 0;
-    if (s->n < LEAST_SEEN || s->n < SEASONS_SEEN * (int64_t)L || bar < CERTAIN * CERTAIN * r[0] * r[0]) return 0;
+    if (n < LEAST_SEEN || n < SEASONS_SEEN * (int64_t)L || bar < CERTAIN * CERTAIN * r[0] * r[0]) return 0;
     if (2 * L >= SEASON_LAGS) return r[L] > LEAST_UNPROVEN * r[0] ? L : 0;
     double period = L;
     for (int k = 2; k * period < SEASON_LAGS; k++) {
-        const int summit = search_summit(s, (int)(k * period + .5), 1 + L / 16);
+        const int summit = search_summit(r, (int)(k * period + .5), 1 + L / 16);
         if (r[summit] < GOES_ON * r[L]) return 0;
         period = (double)summit / k;
     }
     return r[L] > LEAST * r[0] ? period : 0;
 }
 
-static double search_best(const struct season_search *s)
+static double search_best(const float *r, int64_t n)
 {
     float highest = 0;
     for (int L = SHORTEST; L < SEASON_LAGS; L++)
-        if (s->r[L] > highest && search_period(s, L) > 0) highest = s->r[L];
+        if (r[L] > highest && search_period(r, n, L) > 0) highest = r[L];
     for (int L = SHORTEST; L < SEASON_LAGS; L++)
-        if (s->r[L] >= AS_GOOD * highest && search_period(s, L) > 0) return search_period(s, L);
+        if (r[L] >= AS_GOOD * highest && search_period(r, n, L) > 0) return search_period(r, n, L);
     return 0;
 }
 
@@ -64,19 +72,30 @@ static bool search_is_multiple(double was, double period)
 
 bool season_search_add(struct season_search *s, float u)
 {
-    search_correlate(s, u);
+    s->waiting[s->n % SEASON_WAITING] = u;
     s->n++;
     if (s->period > 0) s->phase += 1 / s->period;
     if (s->phase >= 1) s->phase -= 1;
-    if (s->n % DECIDE_EVERY != 0) return false;
-    const double best = search_best(s), was = s->period;
-    const float now = was > 0 ? s->r[search_summit(s, (int)(was + .5), 1)] : 0;
+    return s->n % SEASON_WAITING == 0;
+}
+
+bool season_search_decide(struct season_search *s, struct season_past *past)
+{
+    float d[SEASON_WAITING + SEASON_LAGS];
+    for (int k = 0; k < SEASON_WAITING; k++) d[k] = s->waiting[SEASON_WAITING - 1 - k];
+    memcpy(d + SEASON_WAITING, past->newest, sizeof(past->newest));
+    search_correlate(past->r, s->n - SEASON_WAITING, d);
+    memcpy(past->newest, d, sizeof(past->newest));
+
+    const float *r = past->r;
+    const double best = search_best(r, s->n), was = s->period;
+    const float now = was > 0 ? r[search_summit(r, (int)(was + .5), 1)] : 0;
     if (best > 0 && best > (1 - SAME) * was && best < (1 + SAME) * was) { /* the same, known better */
         s->period = best;
         return false;
     }
     const bool better = best > 0 && search_is_multiple(was, best);
-    if (was > 0 && !better && now >= (best > 0 ? HELD * s->r[(int)(best + .5)] : LEAST * s->r[0] / 2)) return false;
+    if (was > 0 && !better && now >= (best > 0 ? HELD * r[(int)(best + .5)] : LEAST * r[0] / 2)) return false;
     s->period = best;
     s->phase = 0;
     return best != was;

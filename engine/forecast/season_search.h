@@ -8,23 +8,31 @@
  *     The shortest of those within 80 % of the highest counts; one that was found stays until it is below 70 % of it.
  *     phase  += 1 / period, so that it does not jump when the period becomes known better
  *
- * Layout   struct season_search in the key's row, all 0 for a new key. */
+ * The lags learn and a period is looked for at every SEASON_WAITING-th difference; those since the last time wait.
+ *
+ * Layout   struct season_search and struct season_past in the key's row, all 0 for a new key; the former is all that most
+ *          events touch. */
 #ifndef ENGINE_FORECAST_SEASON_SEARCH_H
 #define ENGINE_FORECAST_SEASON_SEARCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SEASON_LAGS = 128 };
+enum { SEASON_LAGS = 128, SEASON_WAITING = 32 };
 
 struct season_search {
     int64_t n;
     double period, phase; /* steps, 0 = none; 0 <= phase < 1 of the last event */
+    float waiting[SEASON_WAITING];
+};
+struct season_past {
     float r[SEASON_LAGS + 1];
-    float ring[SEASON_LAGS]; /* the newest first, cyclic */
+    float newest[SEASON_LAGS]; /* first */
 };
 
-/* Takes the next difference in; true when the period has changed. */
+/* Takes the next difference in; true when as many wait as decide. */
 bool season_search_add(struct season_search *, float u);
+/* Then: true when the period has changed. */
+bool season_search_decide(struct season_search *, struct season_past *);
 
 #endif

@@ -22,7 +22,7 @@ eddy_status keyspace_open(const struct keyspace_request *q, struct keyspace **ou
     ks->prepare = q->prepare;
     ks->context = q->context;
     ks->max_resident = q->max_resident;
-    ks->undo.row_bytes = q->layout->row_bytes;
+    ks->undo.copied_bytes = q->layout->copied_bytes;
     slab_open(&ks->slots, SLOT_HEAD_BYTES + q->layout->row_bytes);
 
     *out = ks;
@@ -46,9 +46,22 @@ uint64_t keyspace_hash(const char *key, size_t key_len)
     return XXH3_64bits(key, key_len);
 }
 
+enum { PREFETCH_BYTES = 512 /* of a slot; what follows comes by itself, as it is copied in order */ };
+
 void keyspace_prefetch(const struct keyspace *ks, uint64_t hash)
 {
     if (ks->table.entries) __builtin_prefetch(&ks->table.entries[keytable_first(&ks->table, hash)]);
+}
+
+void keyspace_prefetch_row(const struct keyspace *ks, uint64_t hash)
+{
+    enum { LINE = 64 };
+    uint32_t at = keytable_first(&ks->table, hash);
+    const uint32_t slot = keytable_next(&ks->table, hash, &at);
+    if (slot == KEYTABLE_NONE) return;
+    const char *line = slab_at(&ks->slots, slot), *end = line + SLOT_HEAD_BYTES + ks->layout->copied_bytes;
+    if (end > line + PREFETCH_BYTES) end = line + PREFETCH_BYTES;
+    for (; line < end; line += LINE) __builtin_prefetch(line);
 }
 
 static struct key_row *row_find(const struct keyspace *ks, uint64_t hash, const char *key, size_t key_len)
@@ -157,6 +170,18 @@ static eddy_status row_touch(struct keyspace *ks, struct key_row *r, struct eddy
     return EDDY_OK;
 }
 
+/* A row that the batch has touched becomes as new, what no copy holds included. */
+static eddy_status row_begin_anew(struct keyspace *ks, struct key_row *r, struct eddy_error *err)
+{
+    const size_t copied = ks->layout->copied_bytes, rest = ks->layout->row_bytes - copied;
+    if (rest > 0) {
+        if (undo_promise(&ks->undo, 1, rest) < 0) return keyspace_no_memory(err);
+        undo_note_piece(&ks->undo, r, copied, rest);
+    }
+    row_init(ks, r);
+    return EDDY_OK;
+}
+
 /* From the store into memory, as it was saved; EDDY_ENOTFOUND when the store does not know the key. */
 static eddy_status row_load(struct keyspace *ks, uint64_t hash, const char *key, size_t key_len, struct key_row **out,
                             struct eddy_error *err)
@@ -217,10 +242,11 @@ eddy_status keyspace_get(struct keyspace *ks, uint64_t hash, const char *key, si
     if (rc == EDDY_OK) rc = row_touch(ks, r, err);
     if (rc < 0) return rc;
     if (r->state & ROW_GONE) {
+        rc = row_begin_anew(ks, r, err);
+        if (rc < 0) return rc;
         r->state &= ~(uint32_t)ROW_GONE;
         ks->n_gone--;
         ks->stats.created++;
-        row_init(ks, r);
     }
     *out = r;
     return EDDY_OK;
@@ -229,8 +255,18 @@ eddy_status keyspace_get(struct keyspace *ks, uint64_t hash, const char *key, si
 eddy_status keyspace_reset(struct keyspace *ks, struct key_row *r, struct eddy_error *err)
 {
     eddy_status rc = row_touch(ks, r, err);
-    if (rc == EDDY_OK) row_init(ks, r);
+    if (rc == EDDY_OK) rc = row_begin_anew(ks, r, err);
     return rc;
+}
+
+eddy_status keyspace_promise_notes(struct keyspace *ks, size_t n, size_t bytes, struct eddy_error *err)
+{
+    return undo_promise(&ks->undo, n, bytes) < 0 ? keyspace_no_memory(err) : EDDY_OK;
+}
+
+void keyspace_note(struct keyspace *ks, struct key_row *r, size_t at, size_t bytes)
+{
+    undo_note_piece(&ks->undo, r, at, bytes);
 }
 
 eddy_status keyspace_forget(struct keyspace *ks, const char *key, size_t key_len, struct eddy_error *err)
@@ -331,7 +367,7 @@ eddy_status keyspace_evict(struct keyspace *ks, struct eddy_error *err)
         undo_free(&ks->undo);
         ks->shrink = false;
     }
-    if (!ks->undo.entries.len) batch_begin(ks);
+    if (undo_is_empty(&ks->undo)) batch_begin(ks);
     return rc;
 }
 
@@ -344,7 +380,7 @@ void keyspace_set_max_resident(struct keyspace *ks, int64_t keys)
 eddy_status keyspace_flush(struct keyspace *ks, struct eddy_error *err)
 {
     eddy_status rc = EDDY_OK;
-    assert(!ks->undo.entries.len); /* in the middle of a batch it would write what may yet be taken back */
+    assert(undo_is_empty(&ks->undo)); /* in the middle of a batch it would write what may yet be taken back */
     if (!ks->store) return EDDY_OK;
     if (ks->storage) return save_flush(ks, err);
     for (struct key_row *r = ks->newest, *next; r && ks->n_dirty && rc == EDDY_OK; r = next) {
@@ -361,7 +397,7 @@ int64_t keyspace_sweep(struct keyspace *ks, int64_t before, struct eddy_error *e
 {
     int64_t n = 0, stored = 0;
     eddy_status rc = EDDY_OK;
-    assert(!ks->undo.entries.len && !ks->storage);
+    assert(undo_is_empty(&ks->undo) && !ks->storage);
 
     for (struct key_row *r = ks->newest, *next; r && rc == EDDY_OK; r = next) {
         next = r->older;
@@ -387,7 +423,7 @@ int64_t keyspace_resident(const struct keyspace *ks)
 int64_t keyspace_resident_bytes(const struct keyspace *ks)
 {
     return (int64_t)(sizeof(*ks) + slab_bytes(&ks->slots) + keytable_bytes(&ks->table) + ks->long_key_bytes +
-                     ks->undo.entries.cap + save_memory(ks));
+                     undo_bytes(&ks->undo) + save_memory(ks));
 }
 
 size_t keyspace_bytes_per_key(const struct row_layout *layout, size_t key_len)

@@ -1,7 +1,8 @@
 /* The keys of one partition: resident rows in a hash table, the least recently used beyond a limit in the store.
  *
  * A batch is what happens between two keyspace_commit() or keyspace_abort() calls.  The first touch of a row in a batch
- * copies it to the undo log; keys touched in the batch are pinned: neither evicted nor flushed.
+ * copies it to the undo log, up to layout->copied_bytes; what lies behind them is noted before each change.  Keys touched in
+ * the batch are pinned: neither evicted nor flushed.
  *
  * Memory   rows live in slabs, 64-byte aligned, at a fixed place until they are evicted; nothing is allocated per event
  *          except for new keys.  When max_resident has been lowered to less than half of what there is room for, the
@@ -47,7 +48,9 @@ eddy_status keyspace_open(const struct keyspace_request *, struct keyspace **, s
 void keyspace_close(struct keyspace *); /* writes nothing; NULL is fine */
 
 uint64_t keyspace_hash(const char *key, size_t key_len);
+/* Hints for a get that follows: first for the table, some gets later for the row, whose place the table tells. */
 void keyspace_prefetch(const struct keyspace *, uint64_t hash);
+void keyspace_prefetch_row(const struct keyspace *, uint64_t hash);
 /* Memory, else the store, else a new row (count 0).  The row is in the undo log afterwards and marked dirty. */
 eddy_status keyspace_get(struct keyspace *, uint64_t hash, const char *key, size_t key_len, struct key_row **,
                          struct eddy_error *);
@@ -55,6 +58,11 @@ eddy_status keyspace_get(struct keyspace *, uint64_t hash, const char *key, size
 eddy_status keyspace_reset(struct keyspace *, struct key_row *, struct eddy_error *);
 /* Forgets a key for good (also in the store); undone by an abort.  ENOTFOUND is not an error: returns 0 or 1. */
 eddy_status keyspace_forget(struct keyspace *, const char *key, size_t key_len, struct eddy_error *);
+
+/* Before n changes behind layout->copied_bytes, of so many bytes together: then noting them cannot fail.  Holds for the batch. */
+eddy_status keyspace_promise_notes(struct keyspace *, size_t n, size_t bytes, struct eddy_error *);
+/* Before such a change of a row that the batch has got: these bytes of it come back with an abort. */
+void keyspace_note(struct keyspace *, struct key_row *, size_t at, size_t bytes);
 
 void keyspace_commit(struct keyspace *); /* the batch stands; evicts down to max_resident when it can */
 eddy_status keyspace_evict(struct keyspace *, struct eddy_error *); /* called between batches: down to max_resident */

@@ -212,7 +212,7 @@ bool keyspace_saving(const struct keyspace *ks)
 
 eddy_status keyspace_save_begin(struct keyspace *ks, const struct keyspace_save *save)
 {
-    assert(ks->storage && ks->saving == SAVE_NONE && !ks->undo.entries.len);
+    assert(ks->storage && ks->saving == SAVE_NONE && undo_is_empty(&ks->undo));
     const struct side_log frozen = ks->frozen;
     ks->frozen = ks->active;
     ks->active = frozen; /* empty */

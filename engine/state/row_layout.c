@@ -89,7 +89,14 @@ int64_t row_layout_add(struct row_layout *l, const char *name, int type, uint32_
     s->offset = align_up(layout_end(l), type == SECTION_F32 ? ROW_ALIGN : 8);
     l->n++;
     l->row_bytes = (size_t)align_up(layout_end(l), ROW_ALIGN);
+    if (!l->in_pieces) l->copied_bytes = l->row_bytes;
     return (int64_t)s->offset;
+}
+
+void row_layout_go_on_in_pieces(struct row_layout *l)
+{
+    l->copied_bytes = (size_t)layout_end(l);
+    l->in_pieces = true;
 }
 
 eddy_status row_layout_encode(const struct row_layout *l, struct eddy_buffer *out, struct eddy_error *err)

@@ -22,12 +22,17 @@ struct row_layout {
     int n;
     struct section *sections; /* in the order of adding */
     size_t row_bytes;         /* a multiple of 64 */
+    size_t copied_bytes;      /* of these, those before the sections that are undone piece by piece; not stored */
+    bool in_pieces;
 };
 
 void row_layout_free(struct row_layout *);
 /* Returns the section's offset, or a negative status.  A name may be added once. */
 int64_t row_layout_add(struct row_layout *, const char *name, int type, uint32_t version, size_t bytes,
                        struct eddy_error *);
+/* A batch copies a row before it changes it, but for the sections added from now on: whoever changes a few bytes of a long
+ * section now and then says so (keyspace_note()), and only those are copied. */
+void row_layout_go_on_in_pieces(struct row_layout *);
 const struct section *row_layout_find(const struct row_layout *, const char *name);
 /* Takes a section out, if it is there; the others and the row stay where they are, so nothing may be added after it. */
 void row_layout_remove(struct row_layout *, const char *name);

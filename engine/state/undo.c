@@ -1,5 +1,6 @@
 #include "engine/state/undo.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct undo_entry {
@@ -9,10 +10,15 @@ struct undo_entry {
     uint64_t created; /* 0 or 1; the row's bytes follow when 0 */
 };
 
+struct undo_piece {
+    struct key_row *row;
+    size_t at, bytes, before; /* where in the log the piece before begins; the row's bytes follow */
+};
+
 eddy_status undo_note(struct undo_log *log, struct key_row *r, bool created)
 {
-    size_t bytes = sizeof(struct undo_entry) + (created ? 0 : log->row_bytes);
-    if (eddy_buffer_reserve(&log->entries, bytes) < 0) return EDDY_ENOMEM;
+    size_t bytes = sizeof(struct undo_entry) + (created ? 0 : log->copied_bytes);
+    if (eddy_buffer_reserve(&log->rows, bytes) < 0) return EDDY_ENOMEM;
 
     struct undo_entry e = {.row = r,
                            .next_off = r->next_off,
@@ -21,33 +27,65 @@ eddy_status undo_note(struct undo_log *log, struct key_row *r, bool created)
                            .flags = r->flags,
                            .state = r->state,
                            .created = created};
-    char *to = log->entries.data + log->entries.len;
+    char *to = log->rows.data + log->rows.len;
     memcpy(to, &e, sizeof(e));
-    if (!created && log->row_bytes) memcpy(to + sizeof(e), r->row, log->row_bytes);
-    log->entries.len += bytes;
+    if (!created && log->copied_bytes) memcpy(to + sizeof(e), r->row, log->copied_bytes);
+    log->rows.len += bytes;
     return EDDY_OK;
 }
 
-static void put_back(const struct undo_entry *e, const char *row, size_t row_bytes)
+eddy_status undo_promise(struct undo_log *log, size_t n, size_t bytes)
+{
+    const size_t promised = log->promised + n * sizeof(struct undo_piece) + bytes;
+    if (eddy_buffer_reserve(&log->pieces, promised) < 0) return EDDY_ENOMEM;
+    log->promised = promised;
+    return EDDY_OK;
+}
+
+void undo_note_piece(struct undo_log *log, struct key_row *r, size_t at, size_t bytes)
+{
+    const struct undo_piece piece = {r, at, bytes, log->last};
+    char *to = log->pieces.data + log->pieces.len;
+    assert(sizeof(piece) + bytes <= log->promised);
+    memcpy(to, &piece, sizeof(piece));
+    memcpy(to + sizeof(piece), r->row + at, bytes);
+    log->last = log->pieces.len;
+    log->pieces.len += sizeof(piece) + bytes;
+    log->promised -= sizeof(piece) + bytes;
+}
+
+/* The newest first: of several pieces that overlap the oldest is what was there before. */
+static void put_back_pieces(struct undo_log *log)
+{
+    for (size_t end = log->pieces.len, at = log->last; end > 0;) {
+        struct undo_piece piece;
+        memcpy(&piece, log->pieces.data + at, sizeof(piece));
+        memcpy(piece.row->row + piece.at, log->pieces.data + at + sizeof(piece), piece.bytes);
+        end = at;
+        at = piece.before;
+    }
+}
+
+static void put_back(const struct undo_entry *e, const char *row, size_t bytes)
 {
     e->row->next_off = e->next_off;
     e->row->time_ns = e->time_ns;
     e->row->count = e->count;
     e->row->flags = e->flags;
     e->row->state = e->state;
-    if (row_bytes) memcpy(e->row->row, row, row_bytes);
+    if (bytes) memcpy(e->row->row, row, bytes);
 }
 
 static void walk(struct undo_log *log, bool restore, void (*each)(void *context, struct key_row *, bool created),
                  void *context)
 {
-    for (size_t at = 0; at < log->entries.len;) {
+    for (size_t at = 0; at < log->rows.len;) {
         struct undo_entry e;
-        memcpy(&e, log->entries.data + at, sizeof(e));
+        memcpy(&e, log->rows.data + at, sizeof(e));
         at += sizeof(e);
         if (!e.created) {
-            if (restore) put_back(&e, log->entries.data + at, log->row_bytes);
-            at += log->row_bytes;
+            if (restore) put_back(&e, log->rows.data + at, log->copied_bytes);
+            at += log->copied_bytes;
         }
         each(context, e.row, e.created);
     }
@@ -60,15 +98,28 @@ void undo_each(struct undo_log *log, void (*each)(void *context, struct key_row 
 
 void undo_restore(struct undo_log *log, void (*each)(void *context, struct key_row *, bool created), void *context)
 {
+    put_back_pieces(log);
     walk(log, true, each, context);
+}
+
+bool undo_is_empty(const struct undo_log *log)
+{
+    return log->rows.len == 0;
+}
+
+size_t undo_bytes(const struct undo_log *log)
+{
+    return log->rows.cap + log->pieces.cap;
 }
 
 void undo_clear(struct undo_log *log)
 {
-    log->entries.len = 0;
+    log->rows.len = log->pieces.len = log->promised = log->last = 0;
 }
 
 void undo_free(struct undo_log *log)
 {
-    eddy_buffer_free(&log->entries);
+    eddy_buffer_free(&log->rows);
+    eddy_buffer_free(&log->pieces);
+    undo_clear(log);
 }

@@ -39,6 +39,23 @@ Test(rank, survives_more_residuals_than_a_bin_can_count)
     cr_assert_gt(rank_p(&r, .5), .9);
 }
 
+/* Whatever bin the residual is in: every larger one counts, and counts once. */
+Test(rank, counts_the_larger_ones_of_any_bin_exactly)
+{
+    struct rank r = {.origin = 0, .known = 1};
+    for (int i = 0; i < RANK_BINS; i++) {
+        r.bins[i] = (uint16_t)(i % 7 == 0 ? UINT16_MAX : i * 131);
+        r.n += r.bins[i];
+    }
+    for (int own = 0; own < RANK_BINS; own++) { /* bin 63 begins at 1, and three of them are an octave */
+        const double residual = ldexp(1 + (own % 3 + .125) / 3, own / 3 - 21);
+        double larger = 0;
+        for (int i = own + 1; i < RANK_BINS; i++) larger += r.bins[i];
+        const double p = (larger + r.bins[own] * .875 + .5) / ((double)r.n + 1);
+        cr_assert_float_eq(rank_p(&r, residual), p, 1e-12, "bin %d", own);
+    }
+}
+
 Test(tail, is_minus_log10_of_the_normal_tail)
 {
     for (double z = -.99; z < 8; z += .01) {

@@ -97,7 +97,7 @@ Test(lane, a_turn_ends_with_the_keys_that_fit_and_not_with_the_events_of_few_key
     struct fixture_lane f;
     const struct fixture_stream few = {.n_keys = 20, .n_values = 2}, many = {.n_keys = 100000, .n_values = 2};
     fixture_open(&f, SMALL "train: {mode: off}\n", 2, NULL, 1000);
-    const int fit = (1 << 19) / (2 * (int)f.plan->layout.row_bytes + 1);
+    const int fit = (1 << 19) / (2 * (int)f.plan->layout.copied_bytes + 1);
     cr_assert(fit > 64 && fit < MANY / 2, "%d keys fit: the test must have more, and events for more", fit);
 
     for (int i = 0; i < MANY; i++) fixture_event(&few, i, keys[i], x[i], &events[i]);

@@ -159,3 +159,75 @@ Test(keyspace, a_repeated_batch_after_an_abort_gives_the_same_state)
     }
     cr_assert_str_eq(once, twice);
 }
+
+/* ---- sections that are undone piece by piece ---- */
+
+enum { RING = 256, RING_BYTES = 1024 };
+
+static void open_pieces(struct world *w, bool with_store)
+{
+    struct eddy_error err = {0};
+    *w = (struct world){0};
+    a_layout(&w->layout);
+    row_layout_go_on_in_pieces(&w->layout);
+    cr_assert_eq(row_layout_add(&w->layout, "ring", SECTION_I64, 1, RING_BYTES, &err), 232);
+    cr_assert_eq(w->layout.copied_bytes, 232);
+    if (with_store) must(store_open("", &an_identity, STORE_MEMORY, &w->store, &err));
+    struct keyspace_request q = {.layout = &w->layout, .store = w->store, .max_resident = 10, .prepare = prepare_row};
+    must(keyspace_open(&q, &w->ks, &err));
+}
+
+static void fold_piece(struct world *w, const char *key, size_t at, int byte)
+{
+    struct key_row *r = get(w, key);
+    r->row[8]++;
+    keyspace_note(w->ks, r, at, 16);
+    memset(r->row + at, byte, 16);
+}
+
+Test(keyspace, an_abort_puts_back_pieces_as_they_were_before_the_first_change)
+{
+    struct eddy_error err = {0};
+    struct world w;
+    char before[33], after[33];
+    open_pieces(&w, true);
+    must(keyspace_promise_notes(w.ks, 2, 2 * 16, &err));
+    fold_piece(&w, "changed", RING, 1);
+    fold_piece(&w, "reset", RING + 500, 2);
+    fold(&w, "forgotten", 3);
+    keyspace_commit(w.ks);
+    hash_of(&w, true, before);
+
+    must(keyspace_promise_notes(w.ks, 4, 4 * 16, &err));
+    fold_piece(&w, "changed", RING, 4);
+    fold_piece(&w, "changed", RING + 8, 5); /* over the end of the first one */
+    must(keyspace_reset(w.ks, get(&w, "reset"), &err));
+    cr_assert_eq(get(&w, "reset")->row[RING + 500], 0);
+    fold_piece(&w, "reset", RING + 496, 6);
+    cr_assert_eq(keyspace_forget(w.ks, "forgotten", 9, &err), 1);
+    cr_assert_eq(get(&w, "forgotten")->row[RING + 700], 0, "a new key");
+    fold_piece(&w, "new", RING, 7);
+    cr_assert_eq(get(&w, "changed")->row[RING + 8], 5);
+    keyspace_abort(w.ks);
+
+    hash_of(&w, true, after);
+    cr_assert_str_eq(after, before);
+    cr_assert_eq(get(&w, "changed")->row[RING + 8], 1);
+    done(&w);
+}
+
+Test(keyspace, pieces_of_a_batch_that_was_committed_stay_when_the_next_one_is_aborted)
+{
+    struct eddy_error err = {0};
+    struct world w;
+    open_pieces(&w, false);
+    must(keyspace_promise_notes(w.ks, 1, 16, &err));
+    fold_piece(&w, "a", RING, 1);
+    keyspace_commit(w.ks);
+    must(keyspace_promise_notes(w.ks, 1, 16, &err));
+    fold_piece(&w, "b", RING, 2);
+    keyspace_abort(w.ks);
+    cr_assert_eq(get(&w, "a")->row[RING], 1);
+    cr_assert_eq(get(&w, "b")->row[RING], 0, "a new key once more");
+    done(&w);
+}

@@ -1,0 +1,92 @@
+/* The rows of a turn: how many events it takes, each event's row, and the waves in which no key is twice. */
+#include <string.h>
+
+#include "engine/flow/lane_private.h"
+
+/* The partition's clock is its newest event time, but a jump by more than half a ttl counts only when LANE_CONFIRM
+ * events in a row confirm it: one broken clock among the keys, even the first, forgets nobody.  Returns the time before
+ * which a key has been idle for too long. */
+static int64_t lane_tick(struct lane *l, int64_t time_ns)
+{
+    enum { LANE_CONFIRM = 16 };
+    struct lane_clock *c = &l->clock;
+    int64_t ttl = l->plan->settings->state.ttl;
+    bool jump = c->now == EDDY_NO_TIME ||
+                (time_ns > c->now && (uint64_t)time_ns - (uint64_t)c->now > (uint64_t)ttl / 2);
+    if (!jump) {
+        if (time_ns > c->now) c->now = time_ns;
+        c->n_ahead = 0;
+    } else {
+        if (c->n_ahead == 0 || time_ns < c->ahead) c->ahead = time_ns;
+        if (++c->n_ahead >= LANE_CONFIRM) *c = (struct lane_clock){.now = c->ahead};
+    }
+    return lane_expired_before(c, ttl);
+}
+
+int64_t lane_expired_before(const struct lane_clock *c, int64_t ttl)
+{
+    return ttl > 0 && c->now != EDDY_NO_TIME && c->now >= INT64_MIN + 1 + ttl ? c->now - ttl : INT64_MIN;
+}
+
+/* A turn goes over its rows several times (undo log, judging, the networks' step, forecasts): as many different ones as
+ * the second cache holds with their copies, but no fewer than make a good batch for the networks. */
+static int lane_most_rows(const struct lane *l)
+{
+    enum { LEAST_ROWS = 64 };
+    const size_t CACHE_BYTES = (size_t)1 << 19, most = CACHE_BYTES / (2 * l->plan->layout.copied_bytes + 1);
+    return most < LEAST_ROWS ? LEAST_ROWS : most > INT32_MAX ? INT32_MAX : (int)most;
+}
+
+eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int *n_waves,
+                           struct eddy_error *err)
+{
+    enum { AHEAD = 24, ROWS_AHEAD = 8 };
+    const int most_rows = lane_most_rows(l);
+    int n_rows = 0, taken = 0;
+    *n_waves = 0;
+    for (int i = 0; i < n; i++)
+        if (events[i].kind != LANE_SKIP)
+            l->items[i].hash = keyspace_hash(events[i].event.key, events[i].event.key_len);
+    for (; taken < n && n_rows < most_rows; taken++) {
+        const int i = taken;
+        struct lane_item *item = &l->items[i];
+        if (i + AHEAD < n && events[i + AHEAD].kind != LANE_SKIP)
+            keyspace_prefetch(l->keys, l->items[i + AHEAD].hash);
+        if (i + ROWS_AHEAD < n && events[i + ROWS_AHEAD].kind != LANE_SKIP)
+            keyspace_prefetch_row(l->keys, l->items[i + ROWS_AHEAD].hash);
+        item->row = NULL;
+        item->wave = 0;
+        item->stepped = false;
+        if (events[i].kind == LANE_SKIP) continue;
+
+        const struct eddy_event *e = &events[i].event;
+        eddy_status rc = keyspace_get(l->keys, item->hash, e->key, e->key_len, &item->row, err);
+        if (rc < 0) return rc;
+        if (events[i].offset < item->row->next_off)
+            return eddy_fail(err, EDDY_ECORRUPT,
+                             "%s[%d]: key \"%.*s\" was folded up to offset %lld, but offset %lld comes again",
+                             l->topic, (int)l->request.partition, (int)e->key_len, e->key,
+                             (long long)item->row->next_off, (long long)events[i].offset);
+        item->wave = (int)item->row->work++;
+        n_rows += item->wave == 0;
+        if (item->wave >= *n_waves) *n_waves = item->wave + 1;
+        item->expired_before = lane_tick(l, e->time_ns);
+        rc = lane_silence_event(l, &events[i], item->hash, err);
+        if (rc < 0) return rc;
+    }
+    for (int i = 0; i < taken; i++)
+        if (l->items[i].row) l->items[i].row->work = 0;
+    return taken;
+}
+
+void lane_sort_waves(struct lane *l, int n, int n_waves)
+{
+    memset(l->wave_first, 0, (size_t)(n_waves + 1) * sizeof(*l->wave_first));
+    for (int i = 0; i < n; i++)
+        if (l->items[i].row) l->wave_first[l->items[i].wave + 1]++;
+    for (int w = 0; w < n_waves; w++) l->wave_first[w + 1] += l->wave_first[w];
+    for (int i = 0; i < n; i++)
+        if (l->items[i].row) l->order[l->wave_first[l->items[i].wave]++] = i;
+    for (int w = n_waves; w > 0; w--) l->wave_first[w] = l->wave_first[w - 1];
+    l->wave_first[0] = 0;
+}
