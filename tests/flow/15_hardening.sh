@@ -45,7 +45,8 @@ limits_of() {
     rm "$scratch/feed"
 }
 check "no core dump is written" test "$(ulimit -c 100 2>/dev/null; limits_of A=b)" = 0
-check "unless EDDY_ALLOW_CORE=1" test "$(ulimit -S -c 100 2>/dev/null; limits_of EDDY_ALLOW_CORE=1)" != 0
+# The sanitizers themselves forbid core dumps.
+[[ $EDDY == */asan/* ]] || check "unless EDDY_ALLOW_CORE=1" test "$(ulimit -S -c 100 2>/dev/null; limits_of EDDY_ALLOW_CORE=1)" != 0
 
 printf 'planted-file-51ab\n' >"$scratch/password"
 chmod 644 "$scratch/password"
@@ -79,7 +80,7 @@ mkdir "$scratch/said"
 n=0
 planted() {
     n=$((n + 1))
-    timeout 60 "$EDDY" "$@" >"$scratch/said/$n.out" 2>"$scratch/said/$n.err" <"$scratch/in.jsonl" || true
+    timeout 20 "$EDDY" "$@" >"$scratch/said/$n.out" 2>"$scratch/said/$n.err" <"$scratch/in.jsonl" || true
 }
 k=$scratch/kafka.yml said=$scratch/said
 planted check "$k" --json
