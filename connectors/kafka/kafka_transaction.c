@@ -83,6 +83,12 @@ static void transaction_drop_producer(struct kafka_transaction *t)
     t->open = false;
 }
 
+static eddy_status transaction_ended(const struct kafka_transaction *t, struct eddy_error *err)
+{
+    if (err) *err = t->final;
+    return t->final.code;
+}
+
 /* What an error of a transactional call means: EDDY_EIO when nothing can help, else EDDY_EAGAIN. */
 static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_t *error, const char *what,
                                     struct eddy_error *err)
@@ -97,10 +103,7 @@ static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_
     (void)snprintf(text, sizeof(text), "%s: %s: %s", what, rd_kafka_err2name(code), rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     kafka_transaction_break(t, text);
-    if (t->final.code < 0) {
-        if (err) *err = t->final;
-        return t->final.code;
-    }
+    if (t->final.code < 0) return transaction_ended(t, err);
     kafka_mask(t->client.properties, text);
     return eddy_fail(err, denied || (final && !passing) ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: %s: %s",
                      kafka_servers(&t->source->properties), t->id, text);
@@ -195,10 +198,7 @@ static eddy_status transaction_replace(struct kafka_transaction *t, struct eddy_
 static eddy_status kafka_transaction_begin(void *transaction, struct eddy_error *err)
 {
     struct kafka_transaction *t = transaction;
-    if (t->final.code < 0) {
-        if (err) *err = t->final;
-        return t->final.code;
-    }
+    if (t->final.code < 0) return transaction_ended(t, err);
     if (t->is_broken) return eddy_fail(err, EDDY_EAGAIN, "kafka: %s", t->why);
     if (t->doubtful) {
         eddy_status rc = transaction_replace(t, err);
@@ -271,10 +271,7 @@ static eddy_status kafka_transaction_commit(void *transaction, void *source, con
     struct kafka_transaction *t = transaction;
     const int64_t start_ms = kafka_now_ms();
     if (kafka_transaction_broken(t)) {
-        if (t->final.code < 0) {
-            if (err) *err = t->final;
-            return t->final.code;
-        }
+        if (t->final.code < 0) return transaction_ended(t, err);
         return eddy_fail(err, EDDY_EAGAIN, "kafka: %s: %s", t->id, t->why);
     }
     const int64_t trouble = t->client.n_troubles;

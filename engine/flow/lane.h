@@ -57,8 +57,8 @@ void lane_seek(struct lane *, int64_t offset); /* a new lane's first offset; onl
 /* Only before the first turn: results tell of every expert, at 16 bytes per expert, horizon and value of an event. */
 eddy_status lane_tell_experts(struct lane *, struct eddy_error *);
 
-/* Folds events in, at most up to the end of the current epoch and of so many keys as the cache holds; results[i] answers events[i] (kind LANE_EVENT only;
- * others are left alone).  Returns how many events it took: call again for the rest.  0 = it must wait for a training
+/* Folds events in, at most up to the end of the current epoch and of so many keys as the cache holds; results[i] answers
+ * events[i] (kind LANE_EVENT only; others are left alone).  Returns how many events it took: call again for the rest.  0 = it must wait for a training
  * candidate: lane_wait(). */
 eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *);

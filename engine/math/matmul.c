@@ -23,44 +23,34 @@ void matmul_single_thread(void)
     (void)pthread_once(&once, matmul_set_threads);
 }
 
-/* False: OpenBLAS is to do it. */
-static bool matmul_own(struct matmul p, float beta)
+/* Element (row, k) of op(a) at a[row a_row + k a_step].  False: OpenBLAS is to do it. */
+static bool matmul_own(int m, int n, int k, const float *a, size_t a_row, size_t a_step, struct matrix b, float beta,
+                       float *c, int ldc)
 {
     void (*own)(const struct matmul *) = kernels_best()->matmul;
-    if (!own || p.k < 1) return false;
-    p.adds = beta != 0;
-    own(&p);
+    if (!own || k < 1) return false;
+    own(&(struct matmul){.m = m,
+                         .n = n,
+                         .k = k,
+                         .a = a,
+                         .b = b.data,
+                         .a_row = a_row,
+                         .a_step = a_step,
+                         .ldb = (size_t)b.ld,
+                         .ldc = (size_t)ldc,
+                         .c = c,
+                         .adds = beta != 0});
     return true;
 }
 
 void matmul(int m, int n, int k, struct matrix a, struct matrix b, float beta, float *c, int ldc)
 {
-    const struct matmul p = {.m = m,
-                             .n = n,
-                             .k = k,
-                             .a = a.data,
-                             .a_row = (size_t)a.ld,
-                             .a_step = 1,
-                             .b = b.data,
-                             .ldb = (size_t)b.ld,
-                             .c = c,
-                             .ldc = (size_t)ldc};
-    if (matmul_own(p, beta)) return;
+    if (matmul_own(m, n, k, a.data, (size_t)a.ld, 1, b, beta, c, ldc)) return;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1, a.data, a.ld, b.data, b.ld, beta, c, ldc);
 }
 
 void matmul_tn(int m, int n, int k, struct matrix a, struct matrix b, float beta, float *c, int ldc)
 {
-    const struct matmul p = {.m = m,
-                             .n = n,
-                             .k = k,
-                             .a = a.data,
-                             .a_row = 1,
-                             .a_step = (size_t)a.ld,
-                             .b = b.data,
-                             .ldb = (size_t)b.ld,
-                             .c = c,
-                             .ldc = (size_t)ldc};
-    if (matmul_own(p, beta)) return;
+    if (matmul_own(m, n, k, a.data, 1, (size_t)a.ld, b, beta, c, ldc)) return;
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1, a.data, a.ld, b.data, b.ld, beta, c, ldc);
 }

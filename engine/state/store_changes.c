@@ -1,4 +1,4 @@
-/* What has changed since somebody last asked, for a copy of the state elsewhere (engine/flow/topic_publish.c): every row
+/* What has changed since somebody last asked, for a copy of the state elsewhere: every row
  * that is written or deleted is noted in a side log as well.
  *
  * A note never makes a write fail.  When it finds no room, or when the log would be longer than two copies of the state,
