@@ -199,21 +199,37 @@ Test(driver, state_older_than_what_the_topic_keeps_is_refused, .fini = script_cl
     free(dir);
 }
 
-Test(driver, state_that_would_be_made_anew_from_less_than_it_was_made_of_is_refused, .fini = script_close_all)
+/* One life up to `end`, then the topic keeps only 200 and later, and the state directory is gone. */
+static struct script *topic_cut_after(int64_t end, const char *dir)
 {
-    char *dir = script_dir(), *other = script_dir();
     struct script *s = script_open(500);
-    s->end_at = 300;
+    s->end_at = end;
     cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
     s->end_at = 0;
     s->low = 200;
-    struct script_run run = script_live(LEARNING, other);
-    cr_assert_eq(run.ran, EDDY_EMISMATCH);
-    cr_assert(strstr(run.err.message, "needs offset 0 and later, but the topic keeps only 200"), "%s",
-              run.err.message);
-    cr_assert_eq(s->sent, 300);
+    return s;
+}
 
-    run = script_live(LEARNING "state: {gap: accept}\n", other);
+static void cut_topic_is_refused(const struct script *s, int64_t wanted, const char *dir)
+{
+    char text[100];
+    const int64_t sent = s->sent;
+    struct script_run run = script_live(LEARNING, dir);
+    cr_assert_eq(run.ran, EDDY_EMISMATCH);
+    (void)snprintf(text, sizeof(text), "needs offset %lld and later, but the topic keeps only 200",
+                   (long long)wanted);
+    cr_assert(strstr(run.err.message, text), "%s", run.err.message);
+    cr_assert_eq(s->sent, sent);
+}
+
+Test(driver, state_that_would_be_made_anew_from_less_than_it_was_made_of_is_refused, .fini = script_close_all)
+{
+    char *dir = script_dir(), *other = script_dir();
+    struct script *s = topic_cut_after(300, dir);
+    cr_assert_eq(s->sent, 300);
+    cut_topic_is_refused(s, 0, other);
+
+    struct script_run run = script_live(LEARNING "state: {gap: accept}\n", other);
     cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
     cr_assert_eq(run.stats.silent, 100);
     cr_assert_eq(offset_of(s->out[300]), 300);
@@ -224,18 +240,11 @@ Test(driver, state_that_would_be_made_anew_from_less_than_it_was_made_of_is_refu
 Test(driver, a_group_whose_next_record_is_gone_is_refused_without_state_too, .fini = script_close_all)
 {
     char *dir = script_dir(), *other = script_dir(), *third = script_dir();
-    struct script *s = script_open(500);
-    s->end_at = 100;
-    cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
-    s->end_at = 0;
-    s->low = 200;
-    struct script_run run = script_live(LEARNING, other);
-    cr_assert_eq(run.ran, EDDY_EMISMATCH);
-    cr_assert(strstr(run.err.message, "needs offset 100 and later, but the topic keeps only 200"), "%s",
-              run.err.message);
+    struct script *s = topic_cut_after(100, dir);
     cr_assert_eq(s->sent, 100);
+    cut_topic_is_refused(s, 100, other);
 
-    run = script_live(LEARNING "state: {gap: accept}\n", third);
+    struct script_run run = script_live(LEARNING "state: {gap: accept}\n", third);
     cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
     cr_assert_eq(s->sent, 400);
     cr_assert_eq(offset_of(s->out[100]), 200);
