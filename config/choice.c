@@ -33,7 +33,7 @@ static const struct eddy_part *find_part(struct reading *r, const struct slot *s
     return NULL;
 }
 
-/* Fills the options of the part and asks the part what its table cannot say. */
+/* Fills the options of the part and asks the part what its table cannot say, unless one of them stayed unset. */
 static void fill_part(struct reading *r, const struct slot *slot, const struct eddy_part *part,
                       const struct node *options, struct eddy_choice *out)
 {
@@ -46,7 +46,7 @@ static void fill_part(struct reading *r, const struct slot *slot, const struct e
     if (!settings || !where) return;
     options_fill(r, part->options, options, path, settings);
     *out = (struct eddy_choice){part, settings, where};
-    if (r->oom || r->n_problems + r->n_more != before || !part->check) return;
+    if (r->oom || r->n_problems + r->n_more != before || !node_is_whole(options) || !part->check) return;
 
     struct eddy_error err = {0};
     if (part->check(settings, &err) < 0)

@@ -72,6 +72,14 @@ bool node_is_empty(const struct node *node)
            (!*node->text || strcmp(node->text, "~") == 0 || strcasecmp(node->text, "null") == 0);
 }
 
+bool node_is_whole(const struct node *node)
+{
+    if (node->kind == NODE_BAD) return false;
+    for (int i = 0; i < node->n; i++)
+        if (!node_is_whole(node->item[i])) return false;
+    return true;
+}
+
 const char *node_kind_text(const struct node *node)
 {
     switch (node->kind) {

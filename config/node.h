@@ -39,6 +39,8 @@ bool node_set(struct reading *, struct node *map, const char *name, struct node 
 const struct node *node_at(const struct node *root, const char *path);
 /* A scalar without any content: nothing, ~ or null. */
 bool node_is_empty(const struct node *);
+/* Neither the node nor anything below it was reported as unreadable. */
+bool node_is_whole(const struct node *);
 const char *node_kind_text(const struct node *); /* "a map", "a list", "a single value" */
 
 #endif

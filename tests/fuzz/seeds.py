@@ -48,6 +48,8 @@ seed("config", "network", "name: a\nsource: {file: {paths: [x.csv]}}\nsink: {fil
 seed("config", "kafka", "name: a\nsource: {kafka: {topics: [t], properties: {bootstrap.servers: h, acks: all}}}\n"
      "sink: {kafka: {topic: o}}\n")
 seed("config", "alias", "a: &a [1, *a]\nb: {<<: *a}\n? x\n: |\n  y\n...\n--- !!str 5\n")
+seed("config", "unread", "name: a\nsource: {kafka: {topics: [t], properties: {bootstrap.servers: h}}}\n"
+     "sink: {kafka: {topic: &o}}\n")
 seed("config", "wrong", "name: [\nsource: {nothing: {}}\nstate: {memory: 9999999EiB, ttl: -1d}\n")
 
 # state_fuzz.c: which blob | how | where | bytes

@@ -121,6 +121,12 @@ Test(yaml, anchors_aliases_and_tags_are_refused)
                          "configuration:4: anchors (&) are not used here; a text that begins with & needs quotes"));
 }
 
+Test(yaml, a_part_is_not_asked_about_an_option_that_could_not_be_read)
+{
+    expect_errors(MINIMAL "codec: {json: {time: *when}}\n", NULL,
+                  ERRORS("configuration:4: aliases (*) are not used here; a text that begins with * needs quotes"));
+}
+
 Test(yaml, a_second_document_is_refused)
 {
     expect_errors(MINIMAL "---\nname: b\n", NULL,
