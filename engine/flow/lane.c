@@ -128,7 +128,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     *l = (struct lane){.plan = p, .request = *request, .store = request->store, .trainer = request->trainer};
     for (int k = 0; k < p->n_networks; k++) l->in_epochs |= p->networks[k].learns && !p->networks[k].own_weights;
     l->clock.now = EDDY_NO_TIME;
-    l->calendar.second = INT64_MIN;
+    calendar_forget(&l->calendar);
     l->epoch = -1;
     l->checkpointed = -1;
     l->model_stored = UINT64_MAX;

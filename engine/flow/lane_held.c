@@ -26,7 +26,6 @@ eddy_status lane_held_take(struct lane *l, struct eddy_error *err)
             continue;
         }
         rc = lane_pool_push(l, &l->held, w.block, err);
-        l->windows.item[i].block = NULL; /* no longer one of the sample, which lane_abort() compares with */
         lane_drop_window(l, w.block);
     }
     l->windows.n = kept;

@@ -18,7 +18,7 @@ eddy_status lane_pool_push(struct lane *l, struct lane_pool *pool, const float *
         pool->item = grown;
         pool->cap = cap;
     }
-    float *copy = l->n_spare > 0 ? l->spare[--l->n_spare] : malloc(bytes);
+    float *copy = l->spare.n > 0 ? l->spare.item[--l->spare.n] : malloc(bytes);
     if (!copy) return lane_no_memory_for(l, "past training windows", err);
     memcpy(copy, block, bytes);
     pool->item[pool->n++] = copy;
@@ -34,14 +34,14 @@ const float *const *lane_pool_last(const struct lane_pool *pool, int64_t most, i
 void lane_pool_commit(struct lane *l, struct lane_pool *pool, int64_t most)
 {
     const int size = pool->n < most ? pool->n : (int)most, old = pool->n - size;
-    for (int i = 0; i < old; i++) lane_drop_window(l, pool->item[i]);
+    for (int i = 0; i < old; i++) lane_spare_window(l, pool->item[i]);
     if (old > 0) memmove(pool->item, pool->item + old, (size_t)size * sizeof(*pool->item));
     pool->n = size;
 }
 
 void lane_pool_abort(struct lane *l, struct lane_pool *pool, int n)
 {
-    while (pool->n > n) lane_drop_window(l, pool->item[--pool->n]);
+    while (pool->n > n) lane_spare_window(l, pool->item[--pool->n]);
 }
 
 void lane_pool_close(struct lane_pool *pool)

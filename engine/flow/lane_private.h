@@ -40,6 +40,12 @@ struct lane_windows {
     struct lane_window *item; /* [train.windows] */
 };
 
+/* Blocks of windows in no order. */
+struct lane_blocks {
+    int n, cap;
+    float **item; /* [cap] */
+};
+
 /* Windows that outlive their epoch, oldest first: lane_pool.c. */
 struct lane_pool {
     int n, cap;
@@ -56,6 +62,7 @@ struct lane_mark {
     int64_t replay_seen;
     struct weights *weights;
     struct lane_triggers triggers;
+    bool windows_apart; /* the sample has changed since: `windows` is what it was */
     struct lane_windows windows;
     struct lane_stats stats;
 };
@@ -100,8 +107,8 @@ struct lane {
     struct lane_pool replay, held; /* to draw from again; never trained on */
     int64_t replay_seen;           /* fresh windows so far */
     const float **mixed_blocks;    /* [lane_replay_most] a job's windows in the order of training */
-    float **spare;                 /* blocks for reuse */
-    int n_spare, cap_spare;
+    struct lane_blocks spare;      /* for reuse */
+    struct lane_blocks dropped;    /* out of the sample in this batch; the mark may hold them */
     struct train_scratch *scratch;
     float *gathered; /* a job's windows one after another; or the window in hand */
     struct lane_share share;
@@ -268,10 +275,12 @@ uint64_t lane_window_draw(const struct lane *, const struct lane_window *, uint6
 void lane_cut_windows(struct lane *, const struct key_row *, int channel, float *block);
 void lane_cut(struct lane *, const struct plan_network *, const struct key_row *, int channel, float *block);
 void lane_keep_start(const struct lane *, struct key_row *, int channel);
-void lane_drop_window(struct lane *, float *block);
+void lane_drop_window(struct lane *, float *block);  /* out of the sample */
+void lane_spare_window(struct lane *, float *block); /* a block that nobody holds */
+void lane_windows_part(struct lane *);               /* before the sample changes */
 void lane_windows_commit(struct lane *);
 void lane_windows_abort(struct lane *);
-void lane_windows_mark(struct lane *);
+void lane_windows_close(struct lane *);
 
 /* lane_pool.c */
 struct blob_reader;

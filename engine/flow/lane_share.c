@@ -132,6 +132,7 @@ void lane_share_enter(struct lane *l, int64_t offset)
     struct lane_share *s = &l->share;
     if (l->plan->shared_bytes == 0 || offset < s->until) return;
     if (s->n > 0) {
+        if (!s->mark.apart) memcpy(s->mark.model, s->model, l->plan->shared_bytes);
         share_learn(l);
         if (!s->mark.apart) {
             unsigned char *waited = s->waiting;
@@ -155,7 +156,6 @@ void lane_share_mark(struct lane *l)
 {
     struct lane_share *s = &l->share;
     if (l->plan->shared_bytes == 0) return;
-    memcpy(s->mark.model, s->model, l->plan->shared_bytes);
     s->mark.from = s->from;
     s->mark.until = s->until;
     s->mark.n = s->n;
@@ -166,11 +166,11 @@ void lane_share_abort(struct lane *l)
 {
     struct lane_share *s = &l->share;
     if (l->plan->shared_bytes == 0) return;
-    memcpy(s->model, s->mark.model, l->plan->shared_bytes);
     s->from = s->mark.from;
     s->until = s->mark.until;
     s->n = s->mark.n;
     if (!s->mark.apart) return;
+    memcpy(s->model, s->mark.model, l->plan->shared_bytes);
     unsigned char *waiting = s->waiting;
     s->waiting = s->mark.waiting;
     s->mark.waiting = waiting;

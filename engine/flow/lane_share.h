@@ -22,10 +22,10 @@ struct lane_share {
     unsigned char *waiting; /* [SHARE_MOST]: struct lane_share_head, then contribution_bytes */
     const void **ordered;   /* [SHARE_MOST] scratch */
     struct lane_share_mark {
-        unsigned char *model;
         int64_t from, until;
         int n;
-        bool apart; /* a boundary was passed since: the n that waited then lie in `waiting` below */
+        bool apart; /* a boundary was passed since: what was learnt and waited before it is in the two below */
+        unsigned char *model;
         unsigned char *waiting;
     } mark; /* what an abort goes back to */
 };

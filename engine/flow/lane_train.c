@@ -55,12 +55,10 @@ void lane_train_close(struct lane *l)
     if (l->mark.set) lane_train_commit(l);
     trainer_forget(l->trainer, l->plan->model); /* also jobs that an abort has let go of */
     for (int i = 0; i < l->n_jobs; i++) train_job_release(l->jobs[i].job);
-    for (int i = 0; i < l->windows.n; i++) free(l->windows.item[i].block);
-    for (int i = 0; i < l->n_spare; i++) free(l->spare[i]);
+    lane_windows_close(l);
     lane_pool_close(&l->replay);
     lane_pool_close(&l->held);
-    free(l->jobs), free(l->spare), free(l->gathered), free(l->mixed_blocks);
-    free(l->windows.item), free(l->mark.windows.item);
+    free(l->jobs), free(l->gathered), free(l->mixed_blocks);
     train_scratch_close(l->scratch);
     weights_unref(l->weights);
 }
@@ -246,6 +244,7 @@ static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct ed
     const struct train_settings *s = &l->plan->settings->train;
     if (l->windows.n == 0 || !triggers_due(&l->triggers, s, boundary, l->clock.now)) return EDDY_OK;
     l->triggers.trained_at = l->clock.now;
+    lane_windows_part(l);
     qsort(l->windows.item, (size_t)l->windows.n, sizeof(*l->windows.item), train_by_offset);
     eddy_status rc = lane_held_take(l, err);
     if (rc < 0) return rc;
@@ -316,7 +315,6 @@ void lane_train_mark(struct lane *l)
     l->mark.replay_seen = l->replay_seen;
     l->mark.weights = weights_ref(l->weights);
     l->mark.triggers = l->triggers;
-    lane_windows_mark(l);
 }
 
 /* Adopted candidates are history. */

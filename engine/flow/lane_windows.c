@@ -22,25 +22,41 @@ static bool windows_hold(const struct lane_windows *w, const float *block)
     return false;
 }
 
-static void windows_spare(struct lane *l, float *block)
+static bool blocks_add(struct lane_blocks *b, float *block)
 {
-    if (l->n_spare == l->cap_spare) {
-        int cap = l->cap_spare ? 2 * l->cap_spare : 64;
-        float **grown = realloc(l->spare, (size_t)cap * sizeof(*grown));
-        if (!grown) {
-            free(block);
-            return;
-        }
-        l->spare = grown;
-        l->cap_spare = cap;
+    if (b->n == b->cap) {
+        int cap = b->cap ? 2 * b->cap : 64;
+        float **grown = realloc(b->item, (size_t)cap * sizeof(*grown));
+        if (!grown) return false;
+        b->item = grown;
+        b->cap = cap;
     }
-    l->spare[l->n_spare++] = block;
+    b->item[b->n++] = block;
+    return true;
+}
+
+void lane_spare_window(struct lane *l, float *block)
+{
+    if (!blocks_add(&l->spare, block)) free(block);
+}
+
+/* Before the sample changes for the first time in a batch: that is when the mark needs a copy of it. */
+void lane_windows_part(struct lane *l)
+{
+    if (!l->mark.set || l->mark.windows_apart) return;
+    l->mark.windows.n = l->windows.n;
+    if (l->windows.n > 0)
+        memcpy(l->mark.windows.item, l->windows.item, (size_t)l->windows.n * sizeof(*l->windows.item));
+    l->mark.windows_apart = true;
 }
 
 /* A block that leaves the sample; lane_abort() may still want it. */
 void lane_drop_window(struct lane *l, float *block)
 {
-    if (!l->mark.set || !windows_hold(&l->mark.windows, block)) windows_spare(l, block);
+    if (!l->mark.set)
+        lane_spare_window(l, block);
+    else if (!blocks_add(&l->dropped, block) && !windows_hold(&l->mark.windows, block))
+        free(block); /* one that the mark holds is lost to a lane that is out of memory */
 }
 
 size_t lane_window_floats(const struct plan *p)
@@ -51,12 +67,13 @@ size_t lane_window_floats(const struct plan *p)
 eddy_status lane_keep_window(struct lane *l, struct lane_window window, const float *block, struct eddy_error *err)
 {
     size_t bytes = lane_window_floats(l->plan) * sizeof(float);
-    window.block = l->n_spare > 0 ? l->spare[--l->n_spare] : malloc(bytes);
+    window.block = l->spare.n > 0 ? l->spare.item[--l->spare.n] : malloc(bytes);
     if (!window.block)
         return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory while training", l->topic,
                          (int)l->request.partition);
     memcpy(window.block, block, bytes);
 
+    lane_windows_part(l);
     if (l->windows.n < l->plan->settings->train.windows) {
         l->windows.item[l->windows.n++] = window;
         return EDDY_OK;
@@ -84,30 +101,34 @@ bool lane_wants_window(const struct lane *l, uint64_t rank)
     return false;
 }
 
-void lane_windows_mark(struct lane *l)
-{
-    l->mark.windows.n = l->windows.n;
-    if (l->windows.n > 0)
-        memcpy(l->mark.windows.item, l->windows.item, (size_t)l->windows.n * sizeof(*l->windows.item));
-}
-
-/* Blocks that only the mark held are free again. */
 void lane_windows_commit(struct lane *l)
 {
-    for (int i = 0; i < l->mark.windows.n; i++)
-        if (!windows_hold(&l->windows, l->mark.windows.item[i].block))
-            windows_spare(l, l->mark.windows.item[i].block);
-    l->mark.windows.n = 0;
+    for (int i = 0; i < l->dropped.n; i++) lane_spare_window(l, l->dropped.item[i]);
+    l->dropped.n = l->mark.windows.n = 0;
+    l->mark.windows_apart = false;
 }
 
+/* Blocks that the mark does not hold are free again. */
 void lane_windows_abort(struct lane *l)
 {
+    if (!l->mark.windows_apart) return;
     for (int i = 0; i < l->windows.n; i++)
-        if (!windows_hold(&l->mark.windows, l->windows.item[i].block)) windows_spare(l, l->windows.item[i].block);
+        if (!windows_hold(&l->mark.windows, l->windows.item[i].block)) lane_spare_window(l, l->windows.item[i].block);
+    for (int i = 0; i < l->dropped.n; i++)
+        if (!windows_hold(&l->mark.windows, l->dropped.item[i])) lane_spare_window(l, l->dropped.item[i]);
     struct lane_window *kept = l->mark.windows.item;
     l->mark.windows.item = l->windows.item;
     l->windows = (struct lane_windows){l->mark.windows.n, kept};
-    l->mark.windows.n = 0;
+    l->dropped.n = l->mark.windows.n = 0;
+    l->mark.windows_apart = false;
+}
+
+void lane_windows_close(struct lane *l)
+{
+    for (int i = 0; i < l->windows.n; i++) free(l->windows.item[i].block);
+    for (int i = 0; i < l->spare.n; i++) free(l->spare.item[i]);
+    for (int i = 0; i < l->dropped.n; i++) free(l->dropped.item[i]);
+    free(l->windows.item), free(l->mark.windows.item), free(l->spare.item), free(l->dropped.item);
 }
 
 /* ---- cutting a window ---- */
@@ -127,11 +148,6 @@ void lane_keep_start(const struct lane *l, struct key_row *r, int channel)
     }
 }
 
-static const struct point *cut_points(const struct lane *l, const struct key_row *r, int channel, int64_t step)
-{
-    return (const struct point *)(const void *)(lane_point(l, r, channel, step) + 1);
-}
-
 /* A window in the making. */
 struct cut {
     struct lane *lane;
@@ -139,32 +155,61 @@ struct cut {
     const struct key_row *row;
     struct lane_courses courses; /* networks_seasonal only */
     int channel;
-    int64_t oldest, end; /* steps that are kept: oldest .. end - 1 */
+    int64_t oldest, end;         /* steps that are kept: oldest .. end - 1 */
+    const unsigned char *points; /* [n_steps] of the series, a ring */
+    size_t first;                /* place of the oldest */
 };
 
-/* What the season is expected to bring from the step that `points` belong to, `h` steps on. */
-static double cut_season(const struct cut *c, const struct point *points, int dim, int h)
+static const struct point_head *cut_head(const struct cut *c, int64_t step)
 {
     const struct plan *p = c->lane->plan;
-    const float *extras = (const float *)(const void *)(points + p->n_dims);
-    const double phase = (double)extras[p->n_extras - p->n_season_extras], steps = c->courses.steps;
-    const struct season_course *course = &c->courses.item[dim];
-    return steps > 0 ? season_level(course, phase + h / steps) - season_level(course, phase) : 0;
+    size_t place = c->first + (size_t)(step - c->oldest);
+    if (place >= (size_t)p->n_steps) place -= (size_t)p->n_steps;
+    return (const struct point_head *)(const void *)(c->points + place * p->point_bytes);
 }
 
-/* From one step's value to that of h steps later, in scales; NaN when one of them is not known. */
-static float cut_label(const struct cut *c, int64_t from, int h, int dim)
+static const struct point *cut_points(const struct cut *c, int64_t step)
+{
+    return (const struct point *)(const void *)(cut_head(c, step) + 1);
+}
+
+/* Labels of one value: differences to what was known at a step. */
+struct cut_anchor {
+    bool known, limited;
+    double base, sigma;
+    const struct season_course *course; /* NULL: no season */
+    double phase, level, steps;
+};
+
+static struct cut_anchor cut_anchor(const struct cut *c, int64_t step, int dim)
 {
     const struct plan *p = c->lane->plan;
     const int anchor = p->settings->forecast.anchor;
-    if (from < c->oldest || from + h >= c->end) return NAN;
-    const struct point *points = cut_points(c->lane, c->row, c->channel, from), *a = points + dim;
-    const struct point *b = cut_points(c->lane, c->row, c->channel, from + h) + dim;
-    if (!(b->known > 0) || !(a->sigma > 0)) return NAN;
-    double base = anchor == ANCHOR_NONE ? p->fixed_mean[c->channel * p->n_dims + dim] : a->value;
-    if (anchor == ANCHOR_SEASON && p->networks_seasonal) base += cut_season(c, points, dim, h);
-    const double y = (b->value - base) / (double)a->sigma;
-    if (anchor == ANCHOR_NONE) return (float)y;
+    if (step < c->oldest || step >= c->end) return (struct cut_anchor){0};
+    const struct point *points = cut_points(c, step), *point = points + dim;
+    struct cut_anchor a = {.known = point->sigma > 0,
+                           .limited = anchor != ANCHOR_NONE,
+                           .base = anchor == ANCHOR_NONE ? p->fixed_mean[c->channel * p->n_dims + dim] : point->value,
+                           .sigma = (double)point->sigma};
+    if (anchor != ANCHOR_SEASON || !p->networks_seasonal) return a;
+    const float *extras = (const float *)(const void *)(points + p->n_dims);
+    a.course = &c->courses.item[dim];
+    a.phase = (double)extras[p->n_extras - p->n_season_extras];
+    a.level = season_level(a.course, a.phase);
+    a.steps = c->courses.steps;
+    return a;
+}
+
+/* To the value of step `to`, h steps on, in scales; NaN when one of them is not known. */
+static float cut_label(const struct cut *c, const struct cut_anchor *a, int64_t to, int h, int dim)
+{
+    if (!a->known || to >= c->end) return NAN;
+    const struct point *b = cut_points(c, to) + dim;
+    if (!(b->known > 0)) return NAN;
+    double base = a->base;
+    if (a->course) base += a->steps > 0 ? season_level(a->course, a->phase + h / a->steps) - a->level : 0;
+    const double y = (b->value - base) / a->sigma;
+    if (!a->limited) return (float)y;
     return (float)(y > TARGET_LIMIT ? TARGET_LIMIT : y < -TARGET_LIMIT ? -TARGET_LIMIT : y);
 }
 
@@ -174,14 +219,18 @@ static void cut_labels(const struct cut *c, int64_t at, float *target)
     const struct plan *p = c->lane->plan;
     const struct plan_network *n = c->network;
     if (n->task == TASK_CLASSIFY) {
-        *target = *(const float *)(const void *)(cut_points(c->lane, c->row, c->channel, at) + p->n_dims);
+        *target = *(const float *)(const void *)(cut_points(c, at) + p->n_dims);
         return;
     }
     const bool back = n->task == TASK_LOOK_BACK;
-    for (int i = 0; i < n->n_horizons; i++)
-        for (int d = 0; d < p->n_dims; d++)
-            target[i * p->n_dims + d] = cut_label(c, back ? at - n->net->lag - 1 : at,
-                                                  back ? 1 : p->outlook.horizons[n->at_horizon[i]], d);
+    const int64_t from = back ? at - n->net->lag - 1 : at;
+    for (int d = 0; d < p->n_dims; d++) {
+        const struct cut_anchor anchor = cut_anchor(c, from, d);
+        for (int i = 0; i < n->n_horizons; i++) {
+            const int h = back ? 1 : p->outlook.horizons[n->at_horizon[i]];
+            target[i * p->n_dims + d] = cut_label(c, &anchor, from + h, h, d);
+        }
+    }
 }
 
 /* Step s as the k-th of the window. */
@@ -190,8 +239,8 @@ static void cut_step(const struct cut *c, int64_t s, size_t k, float *block)
     struct lane *l = c->lane;
     const struct plan *p = l->plan;
     const struct window_shape *w = &c->network->window;
-    const struct point_head *head = lane_point(l, c->row, c->channel, s);
-    const struct point *points = cut_points(l, c->row, c->channel, s);
+    const struct point_head *head = cut_head(c, s);
+    const struct point *points = cut_points(c, s);
     const float *extras = (const float *)(const void *)(points + p->n_dims);
     window_elapsed(w, block)[k] = head->elapsed_s;
     if (c->network->reads[INPUT_SEASON])
@@ -216,8 +265,16 @@ void lane_cut(struct lane *l, const struct plan_network *n, const struct key_row
     const struct window_shape *w = &n->window;
     const int64_t end = lane_steps(l, r)[channel], first = end > w->n_steps ? end - w->n_steps : 0;
     const size_t start = (size_t)(first / p->settings->train.every % n->n_starts);
-    const struct cut cut = {l,  n, r, cut_courses(l, r, channel), channel, end > p->n_steps ? end - p->n_steps : 0,
-                            end};
+    const int64_t oldest = end > p->n_steps ? end - p->n_steps : 0;
+    const struct cut cut = {.lane = l,
+                            .network = n,
+                            .row = r,
+                            .courses = cut_courses(l, r, channel),
+                            .channel = channel,
+                            .oldest = oldest,
+                            .end = end,
+                            .points = (const unsigned char *)lane_point(l, r, channel, 0),
+                            .first = (size_t)(oldest % p->n_steps)};
     memset(block, 0, window_floats(w) * sizeof(float));
     if (w->n_state > 0)
         memcpy(window_start(w, block),

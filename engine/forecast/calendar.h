@@ -12,12 +12,16 @@ enum { CALENDAR_INPUTS = 6 };
 
 void calendar_inputs(int64_t time_ns, float out[CALENDAR_INPUTS]);
 
-/* The same, remembered for the second that was asked for last: events of a stream come close together.  {INT64_MIN} is
- * ready. */
+/* The same, remembered for the seconds asked for last: events of a stream come close together, and the windows of a
+ * series overlap. */
+enum { CALENDAR_REMEMBERED = 512 };
 struct calendar_memory {
-    int64_t second;
-    float inputs[CALENDAR_INPUTS];
+    struct calendar_entry {
+        int64_t second;
+        float inputs[CALENDAR_INPUTS];
+    } entry[CALENDAR_REMEMBERED]; /* by a hash of the second */
 };
+void calendar_forget(struct calendar_memory *); /* before the first look */
 const float *calendar_remembered(struct calendar_memory *, int64_t time_ns);
 
 #endif

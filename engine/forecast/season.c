@@ -40,18 +40,6 @@ struct eddy_season season_at(const struct season_rule *r, int64_t time_ns, int64
     return (struct eddy_season){steps, (double)(into < 0 ? into + period : into) / (double)period};
 }
 
-/* 0 <= phase; truncation instead of floor(), which is a call where the baseline has no instruction for it. */
-static double season_place(int n_bins, double phase)
-{
-    const double u = (phase - (double)(int64_t)phase) * n_bins + .5;
-    return u < n_bins ? u : u - n_bins;
-}
-
-static int season_bin(int n_bins, double place)
-{
-    return place < n_bins ? (int)place : 0;
-}
-
 static double season_steps_per_bin(int n_bins, double steps)
 {
     return steps > n_bins ? steps / n_bins : 1;
@@ -60,15 +48,6 @@ static double season_steps_per_bin(int n_bins, double steps)
 static double season_limit(double v, double limit)
 {
     return v > limit ? limit : v < -limit ? -limit : v;
-}
-
-static double season_raw(const struct season_course *c, double phase)
-{
-    const double place = season_place(c->n_bins, phase);
-    const int b = season_bin(c->n_bins, place);
-    const double before = c->level[b ? b - 1 : c->n_bins - 1];
-    const double within = place - b + c->half_step;
-    return before + (within < 1 ? within : 1) * (c->level[b] - before);
 }
 
 void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double x, double difference,
@@ -111,18 +90,14 @@ void season_course_of(const struct season_profile *p, int n_bins, double steps, 
     mean /= __builtin_popcountll(p->seen);
     for (int b = 0; b < n_bins; b++) {
         if (p->seen >> b & 1) sum += per_bin * ((double)p->rate[b] - mean);
-        c->level[b] = sum;
+        c->level[b + 1] = sum;
         average += sum;
     }
     average /= n_bins;
-    for (int b = 0; b < n_bins; b++) c->level[b] -= average;
+    for (int b = 1; b <= n_bins; b++) c->level[b] -= average;
+    c->level[0] = c->level[n_bins];
     const double known = (double)p->n - steps;
     c->trust = p->syy > 0 ? fmin(1, fmax(0, 1.5 * p->sxy / p->syy)) * known / (known + steps / 2) : 0;
-}
-
-double season_level(const struct season_course *c, double phase)
-{
-    return c->n_bins > 0 ? c->trust * season_raw(c, phase) : 0;
 }
 
 void season_look_ahead(const struct season_course *c, double phase, double *ahead, int n_ahead)

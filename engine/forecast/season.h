@@ -51,10 +51,32 @@ void season_forget(struct season_profile *, int n_bins); /* all but the mean: an
 /* The profile as a curve, for many looks at it. */
 struct season_course {
     int n_bins; /* 0: nothing is known, the level is 0 throughout */
-    double steps, half_step, trust, level[SEASON_MAX_BINS];
+    double steps, half_step, trust;
+    double level[SEASON_MAX_BINS + 1]; /* C_{b-1} at b: the last bin's stands first too */
 };
 void season_course_of(const struct season_profile *, int n_bins, double steps, struct season_course *);
-double season_level(const struct season_course *, double phase); /* phase >= 0: 1.25 is .25 of the next season */
+
+/* 0 <= phase; truncation instead of floor(), which is a call where the baseline has no instruction for it. */
+static inline double season_place(int n_bins, double phase)
+{
+    const double u = (phase - (double)(int64_t)phase) * n_bins + .5;
+    return u < n_bins ? u : u - n_bins;
+}
+static inline int season_bin(int n_bins, double place)
+{
+    return place < n_bins ? (int)place : 0;
+}
+
+/* phase >= 0: 1.25 is .25 of the next season.  Here because windows ask for some hundred of them. */
+static inline double season_level(const struct season_course *c, double phase)
+{
+    if (c->n_bins == 0) return 0;
+    const double place = season_place(c->n_bins, phase);
+    const int b = season_bin(c->n_bins, place);
+    const double before = c->level[b], within = place - b + c->half_step;
+    return c->trust * (before + (within < 1 ? within : 1) * (c->level[b + 1] - before));
+}
+
 /* How the level changes from the event on: ahead [n_ahead + 1], ahead[0] = 0. */
 void season_look_ahead(const struct season_course *, double phase, double *ahead, int n_ahead);
 

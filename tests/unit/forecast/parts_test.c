@@ -170,10 +170,17 @@ Test(calendar, is_sine_and_cosine_of_day_and_week)
 Test(calendar, what_is_remembered_is_that_of_the_second_asked_for)
 {
     static const int64_t times_ns[] = {1500000000, 1999999999, 2000000000, 1999999999, -1, -999999999, 0, 999999999};
-    struct calendar_memory m = {INT64_MIN, {0}};
+    struct calendar_memory m;
+    float c[CALENDAR_INPUTS];
+    calendar_forget(&m);
     for (size_t i = 0; i < sizeof(times_ns) / sizeof(times_ns[0]); i++) {
-        float c[CALENDAR_INPUTS];
         calendar_inputs(times_ns[i], c);
         cr_assert_arr_eq(calendar_remembered(&m, times_ns[i]), c, sizeof(c), "case %zu", i);
+    }
+    /* Many more seconds than there are places, every one twice. */
+    for (int64_t i = 0; i < 8 * CALENDAR_REMEMBERED; i++) {
+        const int64_t t = (i / 2 + i % 7) * 60 * 1000000000;
+        calendar_inputs(t, c);
+        cr_assert_arr_eq(calendar_remembered(&m, t), c, sizeof(c), "minute %d", (int)(i / 2 + i % 7));
     }
 }
