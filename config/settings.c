@@ -308,6 +308,12 @@ static const struct eddy_option train_options[] = {
      "Past windows kept per partition to draw from, in memory and in checkpoints.", NULL, 0, false},
     {"replay_span", EDDY_OPT_INT, AT(train, replay_span), "4096", 1, 1e9, "windows",
      "How far back they reach: those kept are an even sample of the last so many.", NULL, 0, false},
+    {"young", EDDY_OPT_REAL, AT(train, young), "0", 0, 1, "share of windows",
+     "How many windows are cut as though their key had just begun, with a scale, a state and a season that know "
+     "nothing of before: where keys come and go, so that the network learns to judge new ones. Windows then reach "
+     "twice "
+     "as far as the largest horizon. Shared weights only.",
+     NULL, 0, false},
     {"incidents", EDDY_OPT_ENUM, AT(train, incidents), "learn", 0, 0, "learn|skip",
      "Whether networks learn from windows with an anomaly or an open incident in them. skip leaves these out: for "
      "rare "

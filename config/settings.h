@@ -163,6 +163,7 @@ struct train_settings {
     double replay;               /* past windows trained on again per fresh one */
     int64_t replay_windows;      /* past windows kept to draw from */
     int64_t replay_span;         /* fresh windows over which these are spread evenly */
+    double young;                /* share of windows cut as of a new key */
     int incidents;               /* enum train_incidents */
     struct eddy_strings exclude; /* labels of events that networks do not learn from */
     double champion;       /* how much worse a candidate may be on windows held out, in spreads; 0 = not judged */

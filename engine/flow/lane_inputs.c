@@ -39,8 +39,7 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     const struct plan *p = l->plan;
     struct scale *s = lane_scale(l, r, value);
     double last = s->last;
-    const bool known = isfinite(x), fixed = p->fixed_mean;
-    const bool level = !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
+    const bool known = isfinite(x);
     struct volatility *volatility = lane_volatility(l, r, value);
     if (known && volatility) volatility_update(volatility, x);
     if (known)
@@ -53,7 +52,13 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     if (p->seasonal && known)
         season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN,
                      scale_sigma(s));
+    return lane_point_against(p, s, value, x, last, known);
+}
 
+struct point lane_point_against(const struct plan *p, const struct scale *s, int value, double x, double last,
+                                bool known)
+{
+    const bool fixed = p->fixed_mean, level = !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
     const double sigma = fixed ? p->fixed_deviation[value] : fmin(scale_sigma(s), 1e30);
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
     return (struct point){.value = x,

@@ -8,6 +8,7 @@
  *     lane_triggers.c  when a round is due
  *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights
  *     lane_held.c      windows held out                  lane_pool.c      windows that outlive their epoch
+ *     lane_young.c     windows as a new key sees them
  *     lane_silence.c   keys that stop sending
  *     lane_incident.c  spans of trouble
  *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
@@ -20,6 +21,7 @@
 #include "engine/flow/lane_store.h"
 #include "engine/flow/lane_triggers.h"
 #include "engine/forecast/calendar.h"
+#include "engine/forecast/scale.h"
 
 /* A candidate in the making: trained on the windows before `boundary`, adopted `train.lag` epochs later. */
 struct lane_job {
@@ -44,6 +46,12 @@ struct lane_windows {
 struct lane_blocks {
     int n, cap;
     float **item; /* [cap] */
+};
+
+/* A stretch of a key's past as a key would see it that began with it: lane_young.c. */
+struct lane_young {
+    struct point *points; /* [n_steps, n_dims] */
+    float *away;          /* [n_steps, n_dims] distance from the mean, as windows keep it */
 };
 
 /* Windows that outlive their epoch, oldest first: lane_pool.c. */
@@ -110,6 +118,7 @@ struct lane {
     struct lane_blocks spare;      /* for reuse */
     struct lane_blocks dropped;    /* out of the sample in this batch; the mark may hold them */
     struct train_scratch *scratch;
+    struct lane_young young;
     float *gathered; /* a job's windows one after another; or the window in hand */
     struct lane_share share;
     struct lane_mark mark;
@@ -183,6 +192,9 @@ void lane_experts_weights(const struct lane *, const void *mix, int value, const
 /* lane_inputs.c */
 struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat,
                            const struct eddy_season *);
+/* x against a scale that has just learnt it; `last` came before it. */
+struct point lane_point_against(const struct plan *, const struct scale *, int value, double x, double last,
+                                bool known);
 float lane_clock_of(const struct lane *, const struct key_row *, double elapsed_s);
 bool lane_skips(const struct plan *, int channel, const double *x);
 void lane_inputs(struct lane *, const struct plan_network *, const struct point_head *, const struct point *,
@@ -201,14 +213,14 @@ void lane_season_find(const struct lane *, struct key_row *, const struct point 
 struct season_profile *lane_profile(const struct lane *, const struct key_row *, int value); /* seasonal only */
 /* What networks read of the season into season_inputs, and what windows keep of it behind the extras. */
 void lane_season_inputs(struct lane *, const struct lane_item *, int channel, const struct point *points);
-/* The same out of a window's step; `kept` is what lane_season_inputs() had put behind the extras. */
+/* The same out of a window's step: its phase, and [n_dims] distances from the mean. */
 struct lane_courses {
     const struct season_course *item; /* [n_dims] */
     double steps;
 };
 struct lane_courses lane_courses(struct lane *, const struct key_row *, int channel, double steps);
-void lane_season_inputs_kept(struct lane *, const struct lane_courses *, const struct point *points,
-                             const float *kept);
+void lane_season_inputs_kept(struct lane *, const struct lane_courses *, const struct point *points, float phase,
+                             const float *away);
 
 /* lane_step.c */
 eddy_status lane_step_open(struct lane *, struct eddy_error *);
@@ -272,8 +284,9 @@ eddy_status lane_keep_window(struct lane *, struct lane_window, const float *blo
 bool lane_wants_window(const struct lane *, uint64_t rank);
 /* Random bits of a window for one purpose: they depend on seed, offset and channel alone. */
 uint64_t lane_window_draw(const struct lane *, const struct lane_window *, uint64_t purpose);
-void lane_cut_windows(struct lane *, const struct key_row *, int channel, float *block);
-void lane_cut(struct lane *, const struct plan_network *, const struct key_row *, int channel, float *block);
+void lane_cut_windows(struct lane *, const struct key_row *, int channel, bool young, float *block);
+void lane_cut(struct lane *, const struct plan_network *, const struct key_row *, int channel, bool young,
+              float *block);
 void lane_keep_start(const struct lane *, struct key_row *, int channel);
 void lane_drop_window(struct lane *, float *block);  /* out of the sample */
 void lane_spare_window(struct lane *, float *block); /* a block that nobody holds */
@@ -281,6 +294,13 @@ void lane_windows_part(struct lane *);               /* before the sample change
 void lane_windows_commit(struct lane *);
 void lane_windows_abort(struct lane *);
 void lane_windows_close(struct lane *);
+
+/* lane_young.c */
+eddy_status lane_young_open(struct lane *, struct eddy_error *);
+void lane_young_close(struct lane *);
+bool lane_young_wants(const struct lane *, const struct lane_window *);
+/* Makes l->young what a new key would keep of the steps first .. end - 1. */
+void lane_young_view(struct lane *, const struct key_row *, int channel, int64_t first, int64_t end);
 
 /* lane_pool.c */
 struct blob_reader;

@@ -56,16 +56,15 @@ struct lane_courses lane_courses(struct lane *l, const struct key_row *r, int ch
 }
 
 void lane_season_inputs_kept(struct lane *l, const struct lane_courses *courses, const struct point *points,
-                             const float *kept)
+                             float phase, const float *away)
 {
     static const int AHEAD[SEASON_INPUTS - 1] = {1, 3, 6, 12, 18, 21};
-    const double phase = (double)kept[0];
     for (int d = 0; d < l->plan->n_dims; d++) {
         float *u = l->season_inputs + (size_t)d * SEASON_INPUTS;
-        const double sigma = (double)points[d].sigma, now = season_level(&courses->item[d], phase);
-        *u++ = (float)lane_clip((double)kept[1 + d] - now / sigma, INPUT_LIMIT);
+        const double sigma = (double)points[d].sigma, now = season_level(&courses->item[d], (double)phase);
+        *u++ = (float)lane_clip((double)away[d] - now / sigma, INPUT_LIMIT);
         for (int k = 0; k < SEASON_INPUTS - 1; k++)
-            *u++ = (float)lane_clip((season_level(&courses->item[d], phase + AHEAD[k] / 24.) - now) / sigma,
+            *u++ = (float)lane_clip((season_level(&courses->item[d], (double)phase + AHEAD[k] / 24.) - now) / sigma,
                                     INPUT_LIMIT);
     }
 }
@@ -81,5 +80,5 @@ void lane_season_inputs(struct lane *l, const struct lane_item *item, int channe
         kept[1 + d] = (float)lane_clip((points[d].value - profile->mean) / (double)points[d].sigma, 1e6);
     }
     const struct lane_courses courses = lane_courses(l, item->row, channel, item->season.steps);
-    lane_season_inputs_kept(l, &courses, points, kept);
+    lane_season_inputs_kept(l, &courses, points, kept[0], kept + 1);
 }

@@ -47,7 +47,7 @@ eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
     l->scratch = train_scratch_open();
     if (!l->windows.item || !l->mark.windows.item || !l->gathered || !l->mixed_blocks || !l->scratch)
         return train_no_memory(l, err);
-    return EDDY_OK;
+    return lane_young_open(l, err);
 }
 
 void lane_train_close(struct lane *l)
@@ -60,6 +60,7 @@ void lane_train_close(struct lane *l)
     lane_pool_close(&l->held);
     free(l->jobs), free(l->gathered), free(l->mixed_blocks);
     train_scratch_close(l->scratch);
+    lane_young_close(l);
     weights_unref(l->weights);
 }
 
@@ -101,7 +102,7 @@ static eddy_status train_own(struct lane *l, const struct plan_network *network,
     int64_t *count = train_own_count(l, network, r), steps = *count - 1;
     struct train_state own = train_own_state(network, r, &steps);
     struct train_report report = {0};
-    lane_cut(l, network, r, channel, l->gathered);
+    lane_cut(l, network, r, channel, false, l->gathered);
     eddy_status rc = train_step(network->net, &network->window, &l->plan->settings->train, &own, l->gathered, 1,
                                 &report, l->scratch, err);
     *count = steps + 1;
@@ -142,7 +143,7 @@ eddy_status lane_learn(struct lane *l, struct key_row *r, int channel, int64_t o
     struct lane_window window = {.offset = offset, .channel = channel};
     window.rank = lane_window_draw(l, &window, 0x77696e646f7773u);
     if (!lane_wants_window(l, window.rank)) return EDDY_OK;
-    lane_cut_windows(l, r, channel, l->gathered);
+    lane_cut_windows(l, r, channel, lane_young_wants(l, &window), l->gathered);
     return lane_keep_window(l, window, l->gathered, err);
 }
 

@@ -158,6 +158,9 @@ struct cut {
     int64_t oldest, end;         /* steps that are kept: oldest .. end - 1 */
     const unsigned char *points; /* [n_steps] of the series, a ring */
     size_t first;                /* place of the oldest */
+    bool young;                  /* as a new key that began with the window (lane_young.c) .. */
+    int64_t born;                /* .. at this step */
+    int64_t knows;               /* from here on it would know its season; INT64_MAX: never */
 };
 
 static const struct point_head *cut_head(const struct cut *c, int64_t step)
@@ -170,7 +173,15 @@ static const struct point_head *cut_head(const struct cut *c, int64_t step)
 
 static const struct point *cut_points(const struct cut *c, int64_t step)
 {
+    if (c->young) return c->lane->young.points + (size_t)(step - c->born) * (size_t)c->lane->plan->n_dims;
     return (const struct point *)(const void *)(cut_head(c, step) + 1);
+}
+
+/* What lies behind the points of a step: the label, the categories, what is kept of the season. */
+static const float *cut_extras(const struct cut *c, int64_t step)
+{
+    const struct point *kept = (const struct point *)(const void *)(cut_head(c, step) + 1);
+    return (const float *)(const void *)(kept + c->lane->plan->n_dims);
 }
 
 /* Labels of one value: differences to what was known at a step. */
@@ -185,16 +196,15 @@ static struct cut_anchor cut_anchor(const struct cut *c, int64_t step, int dim)
 {
     const struct plan *p = c->lane->plan;
     const int anchor = p->settings->forecast.anchor;
-    if (step < c->oldest || step >= c->end) return (struct cut_anchor){0};
-    const struct point *points = cut_points(c, step), *point = points + dim;
+    if (step < (c->young ? c->born : c->oldest) || step >= c->end) return (struct cut_anchor){0};
+    const struct point *point = cut_points(c, step) + dim;
     struct cut_anchor a = {.known = point->sigma > 0,
                            .limited = anchor != ANCHOR_NONE,
                            .base = anchor == ANCHOR_NONE ? p->fixed_mean[c->channel * p->n_dims + dim] : point->value,
                            .sigma = (double)point->sigma};
     if (anchor != ANCHOR_SEASON || !p->networks_seasonal) return a;
-    const float *extras = (const float *)(const void *)(points + p->n_dims);
     a.course = &c->courses.item[dim];
-    a.phase = (double)extras[p->n_extras - p->n_season_extras];
+    a.phase = (double)cut_extras(c, step)[p->n_extras - p->n_season_extras];
     a.level = season_level(a.course, a.phase);
     a.steps = c->courses.steps;
     return a;
@@ -219,7 +229,7 @@ static void cut_labels(const struct cut *c, int64_t at, float *target)
     const struct plan *p = c->lane->plan;
     const struct plan_network *n = c->network;
     if (n->task == TASK_CLASSIFY) {
-        *target = *(const float *)(const void *)(cut_points(c, at) + p->n_dims);
+        *target = *cut_extras(c, at);
         return;
     }
     const bool back = n->task == TASK_LOOK_BACK;
@@ -233,21 +243,32 @@ static void cut_labels(const struct cut *c, int64_t at, float *target)
     }
 }
 
+static void cut_unlabelled(const struct window_shape *w, float *target)
+{
+    for (int o = 0; o < w->n_targets; o++) target[o] = NAN;
+}
+
 /* Step s as the k-th of the window. */
 static void cut_step(const struct cut *c, int64_t s, size_t k, float *block)
 {
     struct lane *l = c->lane;
     const struct plan *p = l->plan;
     const struct window_shape *w = &c->network->window;
-    const struct point_head *head = cut_head(c, s);
+    struct point_head head = *cut_head(c, s);
     const struct point *points = cut_points(c, s);
-    const float *extras = (const float *)(const void *)(points + p->n_dims);
-    window_elapsed(w, block)[k] = head->elapsed_s;
+    const float *extras = cut_extras(c, s), *season = extras + p->n_extras - p->n_season_extras;
+    float *target = window_target(w, block) + k * (size_t)w->n_targets;
+    if (c->young && s == c->born) head.elapsed_s = head.elapsed = 0;
+    window_elapsed(w, block)[k] = head.elapsed_s;
     if (c->network->reads[INPUT_SEASON])
-        lane_season_inputs_kept(l, &c->courses, points, extras + p->n_extras - p->n_season_extras);
-    lane_inputs(l, c->network, head, points, extras + (p->classifier >= 0), l->season_inputs, c->channel,
+        lane_season_inputs_kept(l, &c->courses, points, season[0],
+                                c->young ? l->young.away + k * (size_t)p->n_dims : season + 1);
+    lane_inputs(l, c->network, &head, points, extras + (p->classifier >= 0), l->season_inputs, c->channel,
                 window_x(w, block) + k * (size_t)w->n_in);
-    cut_labels(c, s, window_target(w, block) + k * (size_t)w->n_targets);
+    if (s < c->knows)
+        cut_labels(c, s, target);
+    else
+        cut_unlabelled(w, target);
 }
 
 /* Where in the season the key's steps lie, by its usual pace. */
@@ -258,45 +279,59 @@ static struct lane_courses cut_courses(struct lane *l, const struct key_row *r, 
     return lane_courses(l, r, channel, season.steps);
 }
 
+/* A key that begins with the window: nothing before it, and no season until one has passed. */
+static void cut_as_young(struct cut *c)
+{
+    struct lane *l = c->lane;
+    c->young = true;
+    if (c->courses.steps > 0) c->knows = c->born + (int64_t)ceil(c->courses.steps);
+    c->courses.steps = 0;
+    for (int d = 0; l->plan->networks_seasonal && d < l->plan->n_dims; d++) l->courses[d].n_bins = 0;
+    lane_young_view(l, c->row, c->channel, c->born, c->end);
+}
+
 /* The last n_steps steps of a channel; a younger one has its steps first and empty, label-less ones behind them. */
-void lane_cut(struct lane *l, const struct plan_network *n, const struct key_row *r, int channel, float *block)
+void lane_cut(struct lane *l, const struct plan_network *n, const struct key_row *r, int channel, bool young,
+              float *block)
 {
     const struct plan *p = l->plan;
     const struct window_shape *w = &n->window;
     const int64_t end = lane_steps(l, r)[channel], first = end > w->n_steps ? end - w->n_steps : 0;
     const size_t start = (size_t)(first / p->settings->train.every % n->n_starts);
     const int64_t oldest = end > p->n_steps ? end - p->n_steps : 0;
-    const struct cut cut = {.lane = l,
-                            .network = n,
-                            .row = r,
-                            .courses = cut_courses(l, r, channel),
-                            .channel = channel,
-                            .oldest = oldest,
-                            .end = end,
-                            .points = (const unsigned char *)lane_point(l, r, channel, 0),
-                            .first = (size_t)(oldest % p->n_steps)};
+    struct cut cut = {.lane = l,
+                      .network = n,
+                      .row = r,
+                      .courses = cut_courses(l, r, channel),
+                      .channel = channel,
+                      .oldest = oldest,
+                      .end = end,
+                      .points = (const unsigned char *)lane_point(l, r, channel, 0),
+                      .first = (size_t)(oldest % p->n_steps),
+                      .born = first,
+                      .knows = INT64_MAX};
+    if (young) cut_as_young(&cut);
     memset(block, 0, window_floats(w) * sizeof(float));
-    if (w->n_state > 0)
+    if (w->n_state > 0 && !young)
         memcpy(window_start(w, block),
                (const float *)(const void *)(r->row + n->at_starts) +
                    ((size_t)channel * (size_t)n->n_starts + start) * w->n_state,
                w->n_state * sizeof(float));
     for (int64_t s = first; s < first + w->n_steps; s++) {
         const size_t k = (size_t)(s - first);
-        float *target = window_target(w, block) + k * (size_t)w->n_targets;
         if (s < end)
             cut_step(&cut, s, k, block);
         else
-            for (int o = 0; o < w->n_targets; o++) target[o] = NAN;
+            cut_unlabelled(w, window_target(w, block) + k * (size_t)w->n_targets);
     }
 }
 
-void lane_cut_windows(struct lane *l, const struct key_row *r, int channel, float *block)
+void lane_cut_windows(struct lane *l, const struct key_row *r, int channel, bool young, float *block)
 {
     const struct plan *p = l->plan;
     for (int k = 0; k < p->n_networks; k++) {
         if (p->shared[k].n_steps == 0) continue;
-        lane_cut(l, &p->networks[k], r, channel, block);
+        lane_cut(l, &p->networks[k], r, channel, young, block);
         block += window_floats(&p->shared[k]);
     }
 }

@@ -150,11 +150,16 @@ static eddy_status network_plan(const struct plan *p, struct plan_network *n, st
     return network_try(p, n, err);
 }
 
-/* A window must reach from an origin to the label of the largest horizon, and start where a state was kept. */
+/* A window must reach from an origin to the label of the largest horizon, and start where a state was kept.  One that
+ * teaches what to say of a new key reaches as far again: with labels for its first steps alone it would say nothing of the
+ * later ones. */
 static eddy_status network_window(const struct plan *p, struct plan_network *n, struct eddy_error *err)
 {
     int64_t every = p->settings->train.every, steps = p->settings->train.window, reach = n->net->lag + 2;
-    if (n->task == TASK_FORECAST) reach = p->outlook.horizons[n->at_horizon[n->n_horizons - 1]] + 1;
+    if (n->task == TASK_FORECAST) {
+        const int64_t horizon = p->outlook.horizons[n->at_horizon[n->n_horizons - 1]];
+        reach = p->settings->train.young > 0 ? 2 * horizon : horizon + 1;
+    }
     if (steps < reach) steps = reach;
     steps = (steps + every - 1) / every * every;
     if (n->net->stride > steps)

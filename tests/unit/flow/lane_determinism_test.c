@@ -254,6 +254,20 @@ Test(lane, one_replayed_window_for_each_fresh_one_doubles_the_steps_but_for_the_
     cr_assert_eq(mixed, 2 * alone - 4, "%lld against %lld steps", (long long)mixed, (long long)alone);
 }
 
+/* ---- windows cut as of a new key ---- */
+
+#define YOUNG(mode) "train: {mode: " mode ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, young: 0.5}\n"
+
+Test(lane, young_windows_are_the_same_for_any_turns_and_survive_a_crash)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    same(SMALL YOUNG("inline"), 1, 1000, SMALL YOUNG("background"), 333, 1000);
+    outcome(SMALL YOUNG("inline"), 50, 1000, &digest, whole);
+    interrupted(SMALL YOUNG("background"), 75, 4, cut);
+    cr_assert_str_eq(whole, cut);
+}
+
 /* ---- rounds that wait for event time, with an eye on drift ---- */
 
 #define TIMED(mode)                                                                                                  \
