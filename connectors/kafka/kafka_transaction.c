@@ -95,8 +95,8 @@ static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_
 {
     char text[400];
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    /* No right comes back by asking again, whatever librdkafka wants done with the transaction. */
-    const bool denied = kafka_error_is_denied(code);
+    /* No right comes back by asking again, and no timeout gets shorter, whatever librdkafka wants done. */
+    const bool denied = kafka_error_is_denied(code) || code == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT;
     bool passing = rd_kafka_error_is_fatal(error) || rd_kafka_error_txn_requires_abort(error) ||
                    rd_kafka_error_is_retriable(error);
     bool final = kafka_transaction_hopeless(code) && code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;

@@ -9,7 +9,15 @@
 #include "tests/unit/kafka/fixture.h"
 
 /* Numbers of the Kafka protocol. */
-enum request { PRODUCE = 0, ADD_PARTITIONS = 24, ADD_OFFSETS = 25, END = 26, COMMIT_OFFSETS = 28 };
+enum request {
+    PRODUCE = 0,
+    FIND_COORDINATOR = 10,
+    INIT = 22,
+    ADD_PARTITIONS = 24,
+    ADD_OFFSETS = 25,
+    END = 26,
+    COMMIT_OFFSETS = 28
+};
 enum outcome { HOLDS, AGAIN, ENDS };
 
 struct trial {
@@ -56,6 +64,22 @@ static const struct trial trials[] = {
 };
 enum { N_TRIALS = sizeof(trials) / sizeof(trials[0]), N_RESULTS = 5 };
 
+/* While a transactional id is taken into use. */
+static const struct trial openings[] = {
+    {FIND_COORDINATOR, 3, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, HOLDS, "COORDINATOR_NOT_AVAILABLE"},
+    {FIND_COORDINATOR, 1, RD_KAFKA_RESP_ERR__TRANSPORT, HOLDS, "_TRANSPORT"},
+    {FIND_COORDINATOR, 1, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ENDS,
+     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"},
+    {INIT, 3, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, HOLDS, "COORDINATOR_LOAD_IN_PROGRESS"},
+    {INIT, 2, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, HOLDS, "NOT_COORDINATOR"},
+    {INIT, 2, RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS, HOLDS, "CONCURRENT_TRANSACTIONS"},
+    {INIT, 2, RD_KAFKA_RESP_ERR__TRANSPORT, HOLDS, "_TRANSPORT"},
+    {INIT, 1, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ENDS, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"},
+    {INIT, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ENDS, "CLUSTER_AUTHORIZATION_FAILED"},
+    {INIT, 1, RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT, ENDS, "INVALID_TRANSACTION_TIMEOUT"},
+};
+enum { N_OPENINGS = sizeof(openings) / sizeof(openings[0]) };
+
 struct bench {
     struct cluster c;
     struct positions at;
@@ -64,10 +88,56 @@ struct bench {
     struct kafka_sink_settings out;
     struct eddy_choice choice;
     void *transaction, *sink;
+    rd_kafka_t *readback; /* reads what the transactions leave in the output */
+    int64_t read;
+    int commit_ms; /* 0: long enough */
 };
 
 static const char *const topic_names[] = {"events"};
 static const struct eddy_strings topics = {1, topic_names};
+
+static void readback_open(struct bench *b)
+{
+    char text[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    (void)rd_kafka_conf_set(conf, "bootstrap.servers", b->c.servers, text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "isolation.level", "read_committed", text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "group.id", "readback", text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
+    b->readback = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    cr_assert(b->readback, "%s", text);
+    (void)rd_kafka_poll_set_consumer(b->readback);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, "scored", 0)->offset = 0;
+    cr_assert_eq(rd_kafka_assign(b->readback, list), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Reads to the end of the output, in which whole batches "result 0" .. "result 4" must stand in order, the last of them at
+ * its very end; returns how many.  What the mock shows of transactions that came to nothing may break off in between. */
+static int readback(struct bench *b, const char *name)
+{
+    int64_t low, high = 0;
+    int whole = 0, next = 0;
+    cr_assert_eq(rd_kafka_query_watermark_offsets(b->readback, "scored", 0, &low, &high, 10000), 0, "%s", name);
+    for (int64_t end_ms = fixture_now_ms() + 10000; b->read < high;) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(b->readback, 100);
+        cr_assert_lt(fixture_now_ms(), end_ms, "%s: the output cannot be read back", name);
+        if (!m) continue;
+        if (!m->err) {
+            char want[24], text[24];
+            (void)snprintf(text, sizeof(text), "%.*s", (int)m->len, (const char *)m->payload);
+            (void)snprintf(want, sizeof(want), "result %d", next);
+            next = strcmp(text, want) == 0 ? next + 1 : strcmp(text, "result 0") == 0 ? 1 : 0;
+            if (next == N_RESULTS) whole++, next = 0;
+            b->read = m->offset + 1;
+        }
+        rd_kafka_message_destroy(m);
+    }
+    cr_expect_eq(next, 0, "%s: the last batch is cut off after %d results", name, next);
+    return whole;
+}
 
 static void bench_open(struct bench *b)
 {
@@ -81,10 +151,12 @@ static void bench_open(struct bench *b)
     cr_assert_eq(reader_open(&b->reader, &source_kafka, &b->source), EDDY_OK, "%s", b->reader.err.message);
     cr_assert_geq(reader_until(&b->reader, N_RESULTS, 20000), 0, "%s", b->reader.err.message);
     b->choice = (struct eddy_choice){.part = &source_kafka.part, .settings = &b->source, .where = "test"};
+    readback_open(b);
 }
 
 static void bench_close(struct bench *b)
 {
+    rd_kafka_destroy(b->readback);
     reader_close(&b->reader);
     cluster_close(&b->c);
 }
@@ -118,7 +190,9 @@ static eddy_status bench_commit(struct bench *b, struct eddy_error *err)
         rc = sink_kafka.send(b->sink, &m, 1, err);
     }
     if (rc >= 0) rc = sink_kafka.service(b->sink, 50, err);
-    return rc < 0 ? rc : transactor_kafka.commit(b->transaction, b->reader.source, &at, 1, 20000, err);
+    return rc < 0 ? rc
+                  : transactor_kafka.commit(b->transaction, b->reader.source, &at, 1,
+                                            b->commit_ms ? b->commit_ms : 20000, err);
 }
 
 static eddy_status bench_recover(struct bench *b, struct eddy_error *err)
@@ -151,6 +225,10 @@ static void trial_run(struct bench *b, const struct trial *t)
     if (seen == AGAIN) cr_expect_eq(bench_recover(b, &err), EDDY_OK, "%s: %s", t->name, err.message);
     if (seen != ENDS) cr_expect_eq(bench_commit(b, &err), EDDY_OK, "after %s: %s", t->name, err.message);
     bench_end(b);
+    /* One before, one after, and the one that met the error when it is said to have held. */
+    const int whole = readback(b, t->name);
+    if (seen == HOLDS) cr_expect_eq(whole, 3, "%s: %d batches of 3 committed ones are there", t->name, whole);
+    if (seen == AGAIN) cr_expect(whole == 2 || whole == 3, "%s: %d batches, 2 of them committed", t->name, whole);
 }
 
 static void trials_run(bool results)
@@ -174,4 +252,81 @@ Test(kafka_transaction, errors_of_results_end_as_they_must, .timeout = 120)
 Test(kafka_transaction, errors_of_positions_and_of_the_end_end_as_they_must, .timeout = 120)
 {
     trials_run(false);
+}
+
+Test(kafka_transaction, errors_while_an_id_is_taken_into_use_end_as_they_must, .timeout = 120)
+{
+    struct bench b;
+    bench_open(&b);
+    for (int i = 0; i < N_OPENINGS; i++) {
+        const struct trial *t = &openings[i];
+        struct eddy_error err = {0};
+        const struct transaction_request request = {.name = "matrix", .id = "one", .source = &b.choice};
+        inject(&b, t);
+        const eddy_status rc = transactor_kafka.open(&request, &b.transaction, &err);
+        cr_expect_eq(rc >= 0 ? HOLDS : ENDS, t->outcome, "request %d, %s: %s", t->request, t->name, err.message);
+        if (rc < 0) cr_expect(strstr(err.message, t->name), "it ends by name, %s: %s", t->name, err.message);
+        if (rc >= 0) transactor_kafka.close(b.transaction);
+        rd_kafka_mock_clear_request_errors(b.c.mock, (int16_t)t->request);
+        bench_begin(&b);
+        cr_expect_eq(bench_commit(&b, &err), EDDY_OK, "after %s: %s", t->name, err.message);
+        bench_end(&b);
+        cr_expect_eq(readback(&b, t->name), 1);
+    }
+    bench_close(&b);
+}
+
+static void delay_end(struct bench *b, int ms)
+{
+    rd_kafka_mock_broker_push_request_error_rtts(b->c.mock, 1, END, 1, RD_KAFKA_RESP_ERR_NO_ERROR, ms);
+}
+
+/* The end of a transaction whose answer is late may be sent twice, and arrive in the middle of a later one (KIP-890): the
+ * producer must not begin another. */
+Test(kafka_transaction, a_producer_whose_commit_was_late_begins_no_other_transaction, .timeout = 60)
+{
+    struct bench b;
+    struct eddy_error err = {0};
+    bench_open(&b);
+    bench_begin(&b);
+    const struct kafka_transaction *t = b.transaction;
+    cr_assert_eq(bench_commit(&b, &err), EDDY_OK, "%s", err.message);
+    const int generation = t->generation;
+    cr_assert_eq(bench_commit(&b, &err), EDDY_OK, "%s", err.message);
+    cr_expect_eq(t->generation, generation, "a quick commit costs no new producer");
+
+    delay_end(&b, 2000);
+    cr_assert_eq(bench_commit(&b, &err), EDDY_OK, "%s", err.message);
+    cr_expect_eq(t->generation, generation);
+    cr_assert_eq(bench_commit(&b, &err), EDDY_OK, "%s", err.message);
+    cr_expect_eq(t->generation, generation + 1, "the next transaction is another producer's");
+    bench_end(&b);
+    cr_expect_eq(readback(&b, "late end"), 4);
+    bench_close(&b);
+}
+
+Test(kafka_transaction, a_commit_whose_answer_comes_after_the_time_for_it_is_not_said_to_hold, .timeout = 60)
+{
+    struct bench b;
+    struct eddy_error err = {0};
+    bench_open(&b);
+    bench_begin(&b);
+    const struct kafka_transaction *t = b.transaction;
+    cr_assert_eq(bench_commit(&b, &err), EDDY_OK, "%s", err.message);
+    const int generation = t->generation;
+
+    delay_end(&b, 6000);
+    b.commit_ms = 2000;
+    const int64_t begin_ms = fixture_now_ms();
+    cr_expect_eq(bench_commit(&b, &err), EDDY_EAGAIN, "%s", err.message);
+    cr_expect_lt(fixture_now_ms() - begin_ms, 5000);
+    cr_expect_eq(transactor_kafka.begin(b.transaction, &err), EDDY_EAGAIN, "nothing begins before it is known");
+    b.commit_ms = 0;
+    cr_assert_eq(bench_recover(&b, &err), EDDY_OK, "%s", err.message);
+    cr_expect_gt(t->generation, generation);
+    cr_assert_eq(bench_commit(&b, &err), EDDY_OK, "%s", err.message);
+    bench_end(&b);
+    const int whole = readback(&b, "too late end");
+    cr_expect(whole == 2 || whole == 3, "%d", whole);
+    bench_close(&b);
 }
