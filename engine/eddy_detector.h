@@ -57,6 +57,9 @@ struct eddy_detector {
     /* The kinds of fault that it can tell apart, NULL-terminated, at most EDDY_MAX_KINDS; NULL = none.  An incident that its
      * score opens is told as one of that kind. */
     const char *const *faults;
+    /* False for stored bytes that no judge() leaves and that would do harm: places beyond an array, counts that would run
+     * over.  Asked once when a key comes back into memory, then its row is refused; NULL: any bytes are harmless. */
+    bool (*sound)(const void *settings, int n_values, int n_horizons, const void *state);
 };
 
 #ifdef __cplusplus

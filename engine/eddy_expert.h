@@ -71,6 +71,10 @@ struct eddy_expert {
     size_t (*contribution_bytes)(const void *settings, const struct eddy_expert_shape *);
     void (*learn)(const void *settings, const struct eddy_expert_shape *, void *model,
                   const void *const *contributions, int n_contributions);
+    /* False for stored bytes that no fold() leaves and that would do harm: places beyond an array, counts that would run
+     * over.  Asked once when a key comes back into memory, then its row is refused; NULL: any bytes are harmless. */
+    bool (*sound)(const void *settings, const struct eddy_expert_shape *, const void *state);
+    bool (*model_sound)(const void *settings, const struct eddy_expert_shape *, const void *model); /* the same */
 };
 
 #ifdef __cplusplus

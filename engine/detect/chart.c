@@ -13,6 +13,7 @@
 
 #include "engine/detect/detectors.h"
 #include "engine/detect/moments.h"
+#include "engine/math/sound.h"
 
 enum { SETTLED_FROM = 30 }; /* the average has forgotten where it began */
 
@@ -109,6 +110,13 @@ static void chart_judge(const void *settings, void *state, const struct eddy_evi
     chart_learn(s, key, &m, x, warmup);
 }
 
+static bool chart_sound(const void *settings, int n_values, int n_horizons, const void *state)
+{
+    const struct chart_key *key = state;
+    (void)settings, (void)n_values, (void)n_horizons;
+    return sound_count(key->n) && sound_span(key->learned, 0, key->n);
+}
+
 const struct eddy_detector detector_chart = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "chart",
              "the textbook chart: moving averages of the values and Hotelling's T-squared, or the EWMA chart of one",
@@ -116,6 +124,7 @@ const struct eddy_detector detector_chart = {
     .state_version = 1,
     .state_bytes = chart_state_bytes,
     .judge = chart_judge,
+    .sound = chart_sound,
     .max_values = MOMENTS_MAX,
     .kinds = kinds,
 };

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "engine/detect/detectors.h"
+#include "engine/math/sound.h"
 
 enum { EPISODE_QUIET = 48 };
 static const double USUAL_THRESHOLD = .4; /* of detect.threshold: there the limits are those of the table */
@@ -172,6 +173,23 @@ static eddy_status committee_check(const void *settings, struct eddy_error *err)
     return EDDY_OK;
 }
 
+static bool committee_value_sound(const struct committee_value *v)
+{
+    const struct committee_season *p = &v->season;
+    return sound_count(v->n) && sound_span(v->forecast.n, 0, INT32_MAX / 2) &&
+           sound_span(p->n_bins, 0, COMMITTEE_BINS) && p->steps >= 0 && v->gap >= 0 && v->longest_gap >= 0 &&
+           v->run >= 0 && v->longest_run >= 0 && v->since_gap >= 0 && v->quiet_for >= 0;
+}
+
+static bool committee_sound(const void *settings, int n_values, int n_horizons, const void *state)
+{
+    const struct committee_value *v = (const void *)((const struct committee_key *)state + 1);
+    bool sound = true;
+    (void)settings, (void)n_horizons;
+    for (int i = 0; i < n_values; i++) sound &= committee_value_sound(&v[i]);
+    return sound;
+}
+
 const struct eddy_detector detector_committee = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "committee",
              "one member for each kind of fault, judged against the key's own history; needs no network", options,
@@ -179,5 +197,6 @@ const struct eddy_detector detector_committee = {
     .state_version = 2,
     .state_bytes = committee_state_bytes,
     .judge = committee_judge,
+    .sound = committee_sound,
     .faults = faults,
 };

@@ -8,6 +8,7 @@
 
 #include "engine/detect/detectors.h"
 #include "engine/detect/long_run.h"
+#include "engine/math/sound.h"
 
 #define AT(member) offsetof(struct long_run_settings, member)
 static const struct eddy_option options[] = {
@@ -52,6 +53,15 @@ static void level_shift_judge(const void *settings, void *state, const struct ed
         drift_take(out, (struct long_run *)state + i, settings, i, in->x[i], false);
 }
 
+static bool drift_sound(const void *settings, int n_values, int n_horizons, const void *state)
+{
+    const struct long_run *r = state;
+    bool sound = true;
+    (void)settings, (void)n_horizons;
+    for (int i = 0; i < n_values; i++) sound &= sound_count(r[i].n);
+    return sound;
+}
+
 static const char *const drift_kinds[] = {"drift", NULL};
 static const char *const level_shift_kinds[] = {"level_shift", NULL};
 
@@ -62,6 +72,7 @@ const struct eddy_detector detector_drift = {
     .state_version = 1,
     .state_bytes = drift_state_bytes,
     .judge = drift_judge,
+    .sound = drift_sound,
     .kinds = drift_kinds,
 };
 
@@ -72,5 +83,6 @@ const struct eddy_detector detector_level_shift = {
     .state_version = 1,
     .state_bytes = drift_state_bytes,
     .judge = level_shift_judge,
+    .sound = drift_sound,
     .kinds = level_shift_kinds,
 };

@@ -19,6 +19,7 @@
 #include "engine/detect/detectors.h"
 #include "engine/detect/rank.h"
 #include "engine/detect/tail.h"
+#include "engine/math/sound.h"
 
 enum { MAX_NETS = 3, N_WINDOWS = 4, LONG_WINDOW = 60 };
 static const int windows[N_WINDOWS] = {16, 20, 26, LONG_WINDOW};
@@ -225,6 +226,17 @@ static eddy_status exceedance_check(const void *settings, struct eddy_error *err
     return EDDY_OK;
 }
 
+static bool exceedance_sound(const void *settings, int n_values, int n_horizons, const void *state)
+{
+    const struct exceedance_key *key = state;
+    const unsigned char *values = (const unsigned char *)(key + 1);
+    bool sound = true;
+    (void)settings;
+    for (int i = 0; i < n_values; i++, values += exceedance_value_bytes(n_horizons))
+        sound &= sound_count(((const struct exceedance_value *)(const void *)values)->n);
+    return sound;
+}
+
 const struct eddy_detector detector_exceedance = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "exceedance",
              "ranks residuals of several horizons against the key's own history and judges their short averages",
@@ -232,4 +244,5 @@ const struct eddy_detector detector_exceedance = {
     .state_version = 2,
     .state_bytes = exceedance_state_bytes,
     .judge = exceedance_judge,
+    .sound = exceedance_sound,
 };

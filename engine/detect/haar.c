@@ -55,6 +55,13 @@ void haar_add(struct haar *h, double x, uint32_t n, const struct haar_settings *
     }
 }
 
+bool haar_sound(const struct haar *h)
+{
+    bool sound = true;
+    for (int i = 0; i < HAAR_OCTAVES; i++) sound &= h->octaves[i].at < 4 && h->octaves[i].filled <= 4;
+    return sound;
+}
+
 void haar_restart(struct haar *h)
 {
     for (int i = 0; i < HAAR_OCTAVES; i++) h->octaves[i].filled = h->octaves[i].odd = 0;

@@ -13,6 +13,7 @@
 #ifndef ENGINE_DETECT_HAAR_H
 #define ENGINE_DETECT_HAAR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { HAAR_OCTAVES = 10, HAAR_FIT_FIRST = 2, HAAR_FIT_LAST = 7, HAAR_SUM_FIRST = 4 };
@@ -35,7 +36,8 @@ struct haar_settings {
 
 /* n = records of the channel with this one, >= 1; |x| <= 1e18. */
 void haar_add(struct haar *, double x, uint32_t n, const struct haar_settings *);
-void haar_restart(struct haar *); /* records are missing: no block reaches over the gap */
+bool haar_sound(const struct haar *); /* false: its places lie outside its arrays (stored bytes) */
+void haar_restart(struct haar *);     /* records are missing: no block reaches over the gap */
 /* A shift that has become normal: one more squared difference for the long blocks, and old counts count little. */
 void haar_admit(struct haar *, double shift);
 /* 0 while nothing is known.  *drift: 0 = a level, 1 = drifts. */

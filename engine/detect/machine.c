@@ -18,6 +18,7 @@
 #include "engine/detect/fault.h"
 #include "engine/detect/haar.h"
 #include "engine/detect/moments.h"
+#include "engine/math/sound.h"
 
 enum { FULL_WARMUP = 400, RANGE_FROM = 30, SPIKE_ROWS = 3, ADMITTED = 32 };
 static const double RELATIVE = 1e-6, ABSOLUTE = 1e-9; /* least tolerance: of the reference, and at all */
@@ -316,6 +317,19 @@ static eddy_status machine_check(const void *settings, struct eddy_error *err)
     return EDDY_OK;
 }
 
+static bool machine_sound(const void *settings, int n_values, int n_horizons, const void *state)
+{
+    const struct machine_key *key = state;
+    const struct fault *f = &key->fault;
+    const unsigned char *channels = (const unsigned char *)(key + 1) + moments_bytes(n_values);
+    (void)settings, (void)n_horizons;
+    bool sound = sound_count(key->n) && sound_span(f->in_a_row, 0, INT32_MAX / 2) &&
+                 sound_span(f->age, 0, INT32_MAX / 2);
+    for (int i = 0; i < 2 * n_values && sound; i++)
+        sound = haar_sound(&((const struct machine_channel *)(const void *)channels)[i].haar);
+    return sound;
+}
+
 const struct eddy_detector detector_machine = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "machine",
              "finds sustained faults of a machine with several sensors: values and their relations against a frozen "
@@ -324,6 +338,7 @@ const struct eddy_detector detector_machine = {
     .state_version = 1,
     .state_bytes = machine_state_bytes,
     .judge = machine_judge,
+    .sound = machine_sound,
     .max_values = MOMENTS_MAX,
     .kinds = kinds,
 };

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "engine/detect/detectors.h"
+#include "engine/math/sound.h"
 
 enum { BLOCK = 64, ACCEPTED = 1000 };
 static const double GAIN = 1. / 32;
@@ -97,6 +98,15 @@ static void missing_judge(const void *settings, void *state, const struct eddy_e
 
 static const char *const kinds[] = {"missing", NULL};
 
+static bool missing_sound(const void *settings, int n_values, int n_horizons, const void *state)
+{
+    const struct missing_value *v = state;
+    bool sound = true;
+    (void)settings, (void)n_horizons;
+    for (int i = 0; i < n_values; i++) sound &= sound_count(v[i].n);
+    return sound;
+}
+
 const struct eddy_detector detector_missing = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "missing",
              "opens incidents where a value is missing for longer or more often than before (40 bytes a value)",
@@ -104,5 +114,6 @@ const struct eddy_detector detector_missing = {
     .state_version = 1,
     .state_bytes = missing_state_bytes,
     .judge = missing_judge,
+    .sound = missing_sound,
     .kinds = kinds,
 };

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "engine/detect/detectors.h"
+#include "engine/math/sound.h"
 
 struct stuck_settings {
     int64_t min_run, after;
@@ -78,6 +79,15 @@ static void stuck_judge(const void *settings, void *state, const struct eddy_evi
 
 static const char *const kinds[] = {"stuck", NULL};
 
+static bool stuck_sound(const void *settings, int n_values, int n_horizons, const void *state)
+{
+    const struct stuck_value *v = state;
+    bool sound = true;
+    (void)settings, (void)n_horizons;
+    for (int i = 0; i < n_values; i++) sound &= sound_count(v[i].n);
+    return sound;
+}
+
 const struct eddy_detector detector_stuck = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "stuck",
              "opens incidents where a value stands still for longer than it ever did (32 bytes a value)", options,
@@ -85,5 +95,6 @@ const struct eddy_detector detector_stuck = {
     .state_version = 1,
     .state_bytes = stuck_state_bytes,
     .judge = stuck_judge,
+    .sound = stuck_sound,
     .kinds = kinds,
 };

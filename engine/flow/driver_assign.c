@@ -158,18 +158,23 @@ static eddy_status assign_store(struct driver *d, struct driver_lane *dl, const 
 
 /* State is only what the topic was folded into: a file that fails its checks is kept for people to look at, and the state
  * made anew. */
-static eddy_status assign_set_aside(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+eddy_status driver_set_aside(struct driver *d, struct driver_lane *dl, const char *why, struct eddy_error *err)
 {
-    const struct eddy_error why = err ? *err : (struct eddy_error){.code = EDDY_ECORRUPT};
     char *moved = NULL;
-    driver_shut_lane(dl);
     eddy_status rc = store_set_aside(dl->path, &moved, err);
     if (rc < 0) return rc;
     d->stats.set_aside++;
     log_error("state_corrupt", "%s[%d]: %s; the file is now %s and the state is made anew", dl->topic,
-              (int)dl->partition, why.message, moved);
+              (int)dl->partition, why, moved);
     free(moved);
     return EDDY_OK;
+}
+
+static eddy_status assign_set_aside(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    const struct eddy_error why = err ? *err : (struct eddy_error){.code = EDDY_ECORRUPT};
+    driver_shut_lane(dl);
+    return driver_set_aside(d, dl, why.message, err);
 }
 
 static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const struct source_partition *p,

@@ -261,7 +261,11 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, co
         struct lane_event *events = d->events + done;
         FAILPOINT("before_turn");
         eddy_status taken = lane_turn(dl->lane, events, n - done, d->results, err);
-        if (taken < 0) return taken;
+        if (taken < 0) {
+            lane_abort(dl->lane);
+            dl->condemned = taken == EDDY_ECORRUPT;
+            return taken;
+        }
         FAILPOINT("after_turn");
         driver_stage(d, &d->stats.cpu_lane, cpu);
         if (taken == 0) {

@@ -107,7 +107,7 @@ static int64_t driver_saved(const struct driver_lane *dl)
 static bool checkpoint_is_due(const struct driver_lane *dl)
 {
     bool untouched = !dl->lane && dl->skipped < 0 && dl->next == dl->started;
-    return !untouched && driver_saved(dl) != driver_next(dl);
+    return !untouched && !dl->condemned && driver_saved(dl) != driver_next(dl);
 }
 
 static eddy_status checkpoint_ended(struct driver *d, eddy_status rc, const struct eddy_error *err)
@@ -233,6 +233,15 @@ void driver_shut_lane(struct driver_lane *dl)
     dl->store = NULL;
 }
 
+/* Its sums were right, so the next start would come across the same row: it shall begin anew instead. */
+static void lane_bury(struct driver *d, struct driver_lane *dl)
+{
+    struct eddy_error err = {0};
+    if (!d->request.commit || d->scratch_path || d->settings->state.missing == MISSING_STATE_REFUSE) return;
+    if (driver_set_aside(d, dl, "a row of it cannot be worked on", &err) < 0)
+        log_error("state_corrupt", "%s", err.message);
+}
+
 void driver_free_lane(struct driver *d, struct driver_lane *dl)
 {
     int place = 0;
@@ -242,6 +251,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
         if (d->batches[i].tag == dl) d->batches[i].tag = NULL;
     driver_add_stats(&d->stats, dl);
     driver_shut_lane(dl);
+    if (dl->condemned) lane_bury(d, dl);
     if (dl->claimed) claims_give(d->request.claims, dl->topic, dl->partition);
     free(dl->topic), free(dl->path);
     free(dl);

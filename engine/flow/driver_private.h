@@ -25,6 +25,7 @@ struct driver_lane {
     char metadata[64];           /* of that position */
     bool saving;                 /* a checkpoint is being written; its position has not been committed */
     bool claimed;                /* no other driver of the process opens it before it is closed here */
+    bool condemned;              /* a row of its state cannot be worked on: nothing is saved, the file is set aside */
     bool refused;                /* a person has to decide about its state; it is not read (driver_assign.c) */
     bool gone;                   /* revoked; freed when no batch of it is in hand */
 };
@@ -92,6 +93,8 @@ bool driver_stopping(const struct driver *);
 void driver_add_stats(struct driver_stats *total, const struct driver_lane *);
 
 /* driver_assign.c */
+/* Moves the state file of a lane that is shut to another name, and says why. */
+eddy_status driver_set_aside(struct driver *, struct driver_lane *, const char *why, struct eddy_error *);
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
 /* driver_written.c */
 void driver_written_look(struct driver *, struct driver_lane *);

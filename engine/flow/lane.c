@@ -114,6 +114,7 @@ static eddy_status lane_open_keys(struct lane *l, struct eddy_error *err)
                                           .store = l->store,
                                           .max_resident = l->request.max_resident,
                                           .prepare = plan_prepare_row,
+                                          .unsound = plan_row_unsound,
                                           .context = (void *)(uintptr_t)l->plan};
     return keyspace_open(&keys, &l->keys, err);
 }

@@ -245,10 +245,13 @@ static bool share_get_models(struct lane *l, struct blob_reader *r, bool *all)
         if (!blob_get_u64(r, &meaning) || !blob_get_u64(r, &bytes) || r->left < bytes) return false;
         while (e < p->n_experts && p->experts[e].model_bytes == 0) e++;
         const struct plan_expert *x = e < p->n_experts ? &p->experts[e++] : NULL;
-        if (x && x->model_bytes == bytes && share_meaning(x) == meaning)
-            memcpy(l->share.model + x->at_model, r->at, bytes);
-        else
+        if (x && x->model_bytes == bytes && share_meaning(x) == meaning) {
+            unsigned char *model = l->share.model + x->at_model;
+            memcpy(model, r->at, bytes);
+            if (x->part->model_sound && !x->part->model_sound(x->settings, &x->shape, model)) return false;
+        } else {
             *all = false;
+        }
         r->at += bytes;
         r->left -= bytes;
     }
@@ -264,7 +267,8 @@ static bool share_get_waiting(struct lane *l, struct blob_reader *r, bool fits)
     uint32_t n;
     if (!blob_get_i64(r, &from) || !blob_get_i64(r, &until) || !blob_get_u64(r, &bytes) || !blob_get_u32(r, &n))
         return false;
-    if (n > SHARE_MOST || r->left != n * (2 * sizeof(int64_t) + bytes)) return false;
+    if (n > SHARE_MOST || bytes > r->left || r->left != n * (2 * sizeof(int64_t) + bytes)) return false;
+    if (until >= 0 && (from < 0 || from > until)) return false;
     if (!fits || bytes != p->contribution_bytes) return true;
     for (; s->n < (int)n; s->n++) {
         struct lane_share_head *head = share_item(l, s->n);

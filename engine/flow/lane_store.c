@@ -10,6 +10,7 @@
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 #include "engine/flow/lane_versions.h"
+#include "engine/math/sound.h"
 
 /* ---- reading ---- */
 
@@ -18,7 +19,8 @@ static bool position_get(struct blob_reader *r, struct lane_position *at)
     return blob_get_i64(r, &at->next) && blob_get_i64(r, &at->start) && blob_get_i64(r, &at->clock.now) &&
            blob_get_i64(r, &at->clock.ahead) && blob_get_i64(r, &at->clock.n_ahead) && blob_get_i64(r, &at->epoch) &&
            blob_get_i64(r, &at->epoch_length) && blob_get_u64(r, &at->model) && r->left == 0 && at->start >= 0 &&
-           at->start <= at->next;
+           at->start <= at->next && at->next <= INT64_MAX / 2 && sound_count(at->clock.n_ahead) && at->epoch >= -1 &&
+           at->epoch <= at->next;
 }
 
 eddy_status lane_stored_position(struct store *store, struct lane_position *out, struct eddy_error *err)

@@ -5,7 +5,8 @@
  * a one-hot of the channel is an input), with `joint` a single one for all values.
  *
  * plan.c            the whole, its directory, estimates        plan_networks.c   networks, their tasks and inputs
- * plan_experts.c    who forecasts, and who judges   plan_text.c     what stored weights must agree with */
+ * plan_experts.c    who forecasts, and who judges   plan_text.c     what stored weights must agree with
+ * plan_sound.c      what may be believed of a stored row */
 #ifndef ENGINE_FLOW_PLAN_H
 #define ENGINE_FLOW_PLAN_H
 
@@ -20,7 +21,7 @@
 #include "engine/forecast/season.h"
 #include "engine/forecast/season_search.h"
 #include "engine/model/model.h"
-#include "engine/state/row_layout.h"
+#include "engine/state/store.h"
 #include "engine/train/tbptt.h"
 
 /* One step of the past, kept for training windows: struct point_head, then per value of the channel a struct point, then
@@ -160,6 +161,9 @@ void plan_difference(const char *stored, size_t n_stored, const char *configured
 void plan_forget_networks(struct row_layout *stored);
 /* Makes a zeroed row that of a new key; `plan` is a struct plan *, as keyspaces and stores hand it on. */
 void plan_prepare_row(void *plan, unsigned char *row);
+/* What of a stored row cannot be, by name (of a section or a part), NULL when it may be worked on; `row` is aligned as in a
+ * keyspace.  Likewise `plan`. */
+const char *plan_row_unsound(void *plan, const struct stored_row *);
 /* The network of that name, or -1. */
 int plan_network_named(const struct plan *, const char *name);
 /* Which residuals a judge is shown. */

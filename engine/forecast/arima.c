@@ -22,6 +22,7 @@
 
 #include "engine/forecast/experts.h"
 #include "engine/forecast/least_squares.h"
+#include "engine/math/sound.h"
 
 enum { MAX_P = 48, MAX_D = 2, MAX_Q = 16 };
 enum arima_mean { ARIMA_MEAN_AUTO, ARIMA_MEAN_NONE, ARIMA_MEAN_RUNNING };
@@ -290,6 +291,12 @@ static void arima_fold(const void *settings, const struct eddy_expert_shape *sha
     arima_ahead(&a, shape, in->sigma, forecast);
 }
 
+static bool arima_sound(const void *settings, const struct eddy_expert_shape *shape, const void *state)
+{
+    (void)settings, (void)shape;
+    return sound_count(((const struct arima_head *)state)->n);
+}
+
 const struct eddy_expert expert_arima = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -303,4 +310,5 @@ const struct eddy_expert expert_arima = {
     .state_version = 1,
     .state_bytes = arima_state_bytes,
     .fold = arima_fold,
+    .sound = arima_sound,
 };

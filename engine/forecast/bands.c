@@ -69,7 +69,7 @@ void bands_update(float *t, const struct eddy_reals *coverages, double rate, dou
 static bands_edge bands_round(float q)
 {
     const double steps = floor((double)q / BANDS_STEP + .5);
-    return (bands_edge)(steps > INT16_MAX ? INT16_MAX : steps < -INT16_MAX ? -INT16_MAX : steps);
+    return (bands_edge)(steps > INT16_MAX ? INT16_MAX : steps >= -INT16_MAX ? steps : -INT16_MAX); /* also NaN */
 }
 
 void bands_expect(float *t, const struct eddy_reals *coverages, double size)

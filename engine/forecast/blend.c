@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/forecast/stack.h"
+#include "engine/math/sound.h"
 
 static const double LEAST_SCALE = 1e-100, SCALE_GAIN = .005, SCALE_LIMIT = 20, JUMP = 25, SHRINK_DISCOUNT = .9999,
                     PRIOR_STEPS = 30;
@@ -114,6 +115,16 @@ static float *blend_said(const struct blend *b, const struct blend_arrays *s, in
 static double blend_limit(double v)
 {
     return v > LARGEST ? LARGEST : v < -LARGEST ? -LARGEST : v;
+}
+
+bool blend_sound(const struct blend *b, const void *state)
+{
+    const struct blend_state *own = state;
+    const struct blend_arrays s = blend_of(b, (void *)(uintptr_t)state);
+    bool sound = sound_count(own->steps) && sound_span(own->table, 0, blend_tables(b) - 1);
+    for (int i = 0; i < MAX_TABLES; i++) sound &= sound_count(own->seen[i]);
+    for (size_t i = 0; i < blend_ring(b); i++) sound &= s.extreme[i] < blend_tables(b);
+    return sound;
 }
 
 /* ---- labels ---- */

@@ -25,6 +25,7 @@
 #ifndef ENGINE_FORECAST_BLEND_H
 #define ENGINE_FORECAST_BLEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,7 +40,8 @@ struct blend {
     const size_t *first; /* [n_horizons + 1] sum of the horizons before the j-th */
 };
 
-size_t blend_bytes(const struct blend *); /* per value, a multiple of 8 */
+size_t blend_bytes(const struct blend *);                  /* per value, a multiple of 8 */
+bool blend_sound(const struct blend *, const void *state); /* false: stored bytes that lead beyond its tables */
 /* The value of step t has come (NaN: not): errors [n_experts, n_horizons] of what was said for it, NaN where nothing. */
 void blend_learn(const struct blend *, void *state, int64_t t, double x, double *errors);
 /* At step t the last known value is x, its scale sigma: forecasts [n_experts, n_horizons] -> mixed [n_horizons]. */

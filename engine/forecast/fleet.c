@@ -15,6 +15,7 @@
 
 #include "engine/forecast/experts.h"
 #include "engine/forecast/fleet_parts.h"
+#include "engine/math/sound.h"
 
 /* Where the numbers that are kept would lose their last digits, they are kept around another value. */
 static const double FAR = 8192, SCALE_FAR = 1024;
@@ -281,6 +282,22 @@ static void fleet_fold(const void *settings, const struct eddy_expert_shape *giv
     r.state->n++;
 }
 
+static bool fleet_sound(const void *settings, const struct eddy_expert_shape *given, const void *state)
+{
+    const struct fleet_state *s = state;
+    (void)settings, (void)given;
+    return sound_count(s->n);
+}
+
+static bool fleet_model_sound(const void *settings, const struct eddy_expert_shape *given, const void *model)
+{
+    const struct fleet_model *m = model;
+    bool sound = true;
+    (void)settings, (void)given;
+    for (int i = 0; i < FLEET_CLASSES; i++) sound &= sound_count(m->classes[i].records);
+    return sound;
+}
+
 const struct eddy_expert expert_fleet = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -293,6 +310,8 @@ const struct eddy_expert expert_fleet = {
     .seasonal = true,
     .state_bytes = fleet_state_bytes,
     .fold = fleet_fold,
+    .sound = fleet_sound,
+    .model_sound = fleet_model_sound,
     .model_bytes = fleet_model_bytes,
     .model_init = fleet_model_init,
     .contribution_bytes = fleet_contribution,

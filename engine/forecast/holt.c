@@ -51,6 +51,12 @@ static void holt_fold(const void *settings, const struct eddy_expert_shape *shap
     smoothing_fold(&model, shape, state, in, forecast);
 }
 
+static bool holt_sound(const void *settings, const struct eddy_expert_shape *shape, const void *state)
+{
+    (void)settings, (void)shape;
+    return smoothing_sound(state);
+}
+
 const struct eddy_expert expert_holt = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -63,4 +69,5 @@ const struct eddy_expert expert_holt = {
     .state_version = 1,
     .state_bytes = holt_state_bytes,
     .fold = holt_fold,
+    .sound = holt_sound,
 };

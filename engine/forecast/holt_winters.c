@@ -74,6 +74,12 @@ static void holt_winters_fold(const void *settings, const struct eddy_expert_sha
     smoothing_fold(&model, shape, state, in, forecast);
 }
 
+static bool holt_winters_sound(const void *settings, const struct eddy_expert_shape *shape, const void *state)
+{
+    (void)settings, (void)shape;
+    return smoothing_sound(state);
+}
+
 const struct eddy_expert expert_holt_winters = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -87,4 +93,5 @@ const struct eddy_expert expert_holt_winters = {
     .plan = holt_winters_plan,
     .state_bytes = holt_winters_state_bytes,
     .fold = holt_winters_fold,
+    .sound = holt_winters_sound,
 };

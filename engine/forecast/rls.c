@@ -6,6 +6,7 @@
  * At a missing value the last one stands in; nothing is learnt of it. */
 #include "engine/forecast/head.h"
 #include "engine/forecast/regressors.h"
+#include "engine/math/sound.h"
 
 struct rls_settings {
     int units;
@@ -131,6 +132,14 @@ static void rls_fold(const void *settings, const struct eddy_expert_shape *shape
     rls_limit(&r, past, s->clamp, x, unit, forecast);
 }
 
+static bool rls_sound(const void *settings, const struct eddy_expert_shape *shape, const void *state)
+{
+    const struct rls r = rls_of(settings, shape);
+    const struct regressors_state *past = state;
+    const struct head_state *head = (const void *)((const unsigned char *)state + r.at_head);
+    return sound_count(past->n) && sound_span(past->still, 0, past->n) && sound_count(head->n);
+}
+
 const struct eddy_expert expert_rls = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -148,4 +157,5 @@ const struct eddy_expert expert_rls = {
     .state_bytes = rls_state_bytes,
     .init = rls_init,
     .fold = rls_fold,
+    .sound = rls_sound,
 };

@@ -4,6 +4,7 @@
  * Phases count from the first known value.  At a missing value the phase keeps what it held a season ago, in the
  * first season the last known value. */
 #include "engine/forecast/experts.h"
+#include "engine/math/sound.h"
 
 struct seasonal_naive_settings {
     int64_t season;
@@ -53,6 +54,12 @@ static void seasonal_naive_fold(const void *settings, const struct eddy_expert_s
     }
 }
 
+static bool seasonal_naive_sound(const void *settings, const struct eddy_expert_shape *shape, const void *state)
+{
+    (void)settings, (void)shape;
+    return sound_count(((const struct seasonal_naive_state *)state)->n);
+}
+
 const struct eddy_expert expert_seasonal_naive = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -65,4 +72,5 @@ const struct eddy_expert expert_seasonal_naive = {
     .plan = seasonal_naive_plan,
     .state_bytes = seasonal_naive_state_bytes,
     .fold = seasonal_naive_fold,
+    .sound = seasonal_naive_sound,
 };

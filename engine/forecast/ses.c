@@ -42,6 +42,12 @@ static void ses_fold(const void *settings, const struct eddy_expert_shape *shape
     smoothing_fold(&model, shape, state, in, forecast);
 }
 
+static bool ses_sound(const void *settings, const struct eddy_expert_shape *shape, const void *state)
+{
+    (void)settings, (void)shape;
+    return smoothing_sound(state);
+}
+
 const struct eddy_expert expert_ses = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -55,4 +61,5 @@ const struct eddy_expert expert_ses = {
     .state_version = 1,
     .state_bytes = ses_state_bytes,
     .fold = ses_fold,
+    .sound = ses_sound,
 };

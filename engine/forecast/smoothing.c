@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/forecast/experts.h"
+#include "engine/math/sound.h"
 
 static const double LEARN_LIMIT = 10, LOSS_LIMIT = 9, LOSS_MEMORY = .995, CARRY_MEMORY = .998, LARGEST_CARRY = .99;
 static const double LARGEST_SEASON = 1e37;
@@ -186,4 +187,9 @@ void smoothing_fold(const struct smoothing *m, const struct eddy_expert_shape *s
         const double s = season ? (double)season[(h->n - 1 + ahead) % m->season] : 0;
         forecast[j] = expert_limit(k->level + trend + s + carried, EXPERT_LARGEST);
     }
+}
+
+bool smoothing_sound(const void *state)
+{
+    return sound_count(((const struct smoothing_head *)state)->n);
 }

@@ -37,4 +37,7 @@ size_t smoothing_bytes(const struct smoothing *);
 void smoothing_fold(const struct smoothing *, const struct eddy_expert_shape *, void *state,
                     const struct eddy_expert_event *, double *forecast /* [n_horizons] */);
 
+/* False: a stored state whose count would run over or lead beyond the season's places. */
+bool smoothing_sound(const void *state);
+
 #endif

@@ -3,6 +3,7 @@
  *     xhat_{t+h} = sum_{k=0}^{w-1} c_k x_{t-k}      linear: c_k proportional to w - k;  equal: all the same
  * Over what there is while there are fewer than w values. */
 #include "engine/forecast/experts.h"
+#include "engine/math/sound.h"
 
 enum wma_weights { WMA_LINEAR, WMA_EQUAL };
 
@@ -53,6 +54,12 @@ static void wma_fold(const void *settings, const struct eddy_expert_shape *shape
     for (int j = 0; j < shape->n_horizons; j++) forecast[j] = average;
 }
 
+static bool wma_sound(const void *settings, const struct eddy_expert_shape *shape, const void *state)
+{
+    (void)settings, (void)shape;
+    return sound_count(((const struct wma_state *)state)->n);
+}
+
 const struct eddy_expert expert_wma = {
     .part = {.struct_size = sizeof(struct eddy_expert),
              .kind = EDDY_PART_EXPERT,
@@ -64,4 +71,5 @@ const struct eddy_expert expert_wma = {
     .state_version = 1,
     .state_bytes = wma_state_bytes,
     .fold = wma_fold,
+    .sound = wma_sound,
 };

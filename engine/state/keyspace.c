@@ -20,6 +20,7 @@ eddy_status keyspace_open(const struct keyspace_request *q, struct keyspace **ou
     ks->layout = q->layout;
     ks->store = q->store;
     ks->prepare = q->prepare;
+    ks->unsound = q->unsound;
     ks->context = q->context;
     ks->max_resident = q->max_resident;
     ks->undo.copied_bytes = q->layout->copied_bytes;
@@ -182,6 +183,24 @@ static eddy_status row_begin_anew(struct keyspace *ks, struct key_row *r, struct
     return EDDY_OK;
 }
 
+/* Right sums say that a row is as it was written, not that it may be worked on. */
+static eddy_status row_check(const struct keyspace *ks, const struct key_row *r, struct eddy_error *err)
+{
+    char text[STORE_KEY_TEXT];
+    const struct stored_row as_stored = {.key = r->key,
+                                         .key_len = r->key_len,
+                                         .next_off = r->next_off,
+                                         .time_ns = r->time_ns,
+                                         .count = r->count,
+                                         .flags = r->flags,
+                                         .row = r->row,
+                                         .row_bytes = ks->layout->row_bytes};
+    const char *what = ks->unsound ? ks->unsound(ks->context, &as_stored) : NULL;
+    if (!what) return EDDY_OK;
+    return eddy_fail(err, EDDY_ECORRUPT, "state file %s: the row of key \"%s\" holds numbers that cannot be: %s",
+                     store_file(ks->store), store_key_text(r->key, r->key_len, text), what);
+}
+
 /* From the store into memory, as it was saved; EDDY_ENOTFOUND when the store does not know the key. */
 static eddy_status row_load(struct keyspace *ks, uint64_t hash, const char *key, size_t key_len, struct key_row **out,
                             struct eddy_error *err)
@@ -205,6 +224,11 @@ static eddy_status row_load(struct keyspace *ks, uint64_t hash, const char *key,
     r->state |= ROW_STORED;
     if (stored.row_bytes) memcpy(r->row, stored.row, stored.row_bytes);
     if (ks->reader) store_done(ks->reader); /* a row that is lent keeps the log from being emptied */
+    rc = row_check(ks, r, err);
+    if (rc < 0) {
+        row_give(ks, r);
+        return rc;
+    }
     row_enter(ks, r);
     ks->stats.restored++;
     *out = r;

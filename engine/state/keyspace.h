@@ -41,6 +41,8 @@ struct keyspace_request {
     struct store *store;             /* NULL: nothing can be evicted, all keys stay resident */
     int64_t max_resident;            /* keys; at least the keys of one batch are held whatever it says */
     void (*prepare)(void *context, unsigned char *row); /* fills the row of a new key; it is zeroed before */
+    /* What of a row out of the store cannot be (a name for the message), NULL when it is fine; may be NULL. */
+    const char *(*unsound)(void *context, const struct stored_row *);
     void *context;
 };
 

@@ -54,6 +54,7 @@ struct keyspace {
     const struct row_layout *layout;
     struct store *store; /* with a storage thread: the thread's while saving is SAVE_WRITING */
     void (*prepare)(void *context, unsigned char *row);
+    const char *(*unsound)(void *context, const struct stored_row *);
     void *context;
     int64_t max_resident;
     bool shrink; /* max_resident was lowered so far that memory should be given back */

@@ -69,6 +69,8 @@ eddy_status store_open(const char *path, const struct store_identity *, enum sto
 eddy_status store_set_aside(const char *path, char **moved, struct eddy_error *);
 bool store_is_new(const struct store *);      /* it has never been committed */
 const char *store_file(const struct store *); /* its path, for messages */
+enum { STORE_KEY_TEXT = 100 };
+const char *store_key_text(const char *key, size_t key_len, char out[STORE_KEY_TEXT]); /* a key, for messages */
 /* Whose state it is; the names point into `text`. */
 eddy_status store_identity(struct store *, struct eddy_buffer *text, struct store_identity *, struct eddy_error *);
 /* Another connection (STORE_LATEST) would see all that this one sees; what a new file lacks counts as nothing. */

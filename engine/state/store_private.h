@@ -32,8 +32,7 @@
 enum {
     STORE_APPLICATION_ID = 0x65646479, /* "eddy" */
     STORE_PAGE_BYTES = 4096,
-    STORE_FRAME_BYTES = STORE_PAGE_BYTES + 24, /* a page in the log */
-    STORE_KEY_TEXT = 100                       /* room for a key in a message */
+    STORE_FRAME_BYTES = STORE_PAGE_BYTES + 24 /* a page in the log */
 };
 
 enum store_statement {
@@ -90,7 +89,6 @@ eddy_status store_query_int(struct store *, const char *sql, int64_t *out, struc
 /* Before every write of about `bytes`: opens the transaction if none is open, and reserves room. */
 eddy_status store_begin(struct store *, size_t bytes, struct eddy_error *);
 void store_take_back(struct store *); /* ends the loan of columns */
-const char *store_key_text(const char *key, size_t key_len, char out[STORE_KEY_TEXT]);
 void store_checkpoint_log(
     struct store *); /* moves the log into the file and empties it, when no reader is in the way */
 int64_t store_log_bytes(const struct store *);

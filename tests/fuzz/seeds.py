@@ -57,6 +57,10 @@ for which in range(12):
     for how, at in ((0, 0), (1, 4), (2, 8)):
         seed("state", f"blob_{which}_{'overwrite cut insert'.split()[how]}",
              struct.pack("<BBH", which, how, at) + b"\xff\xff\xff\x7f\x00\x00")
+# A number of the first row: of its bands, scale, season, search, steps, experts, mix, detectors and incidents.
+for at in (64, 168, 264, 536, 592, 736, 960, 1808, 2192, 4016, 27696, 34976, 36856, 37888, 38784, 42728, 42800, 43840):
+    for number in (12, 13, 14):
+        seed("state", f"row_{at}_{number}", struct.pack("<BBHB", 10, 3, at // 4, number))
 
 # import_fuzz.c
 record = lambda kind, payload: struct.pack("<cH", kind, len(payload)) + payload

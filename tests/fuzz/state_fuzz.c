@@ -1,8 +1,11 @@
-/* Fuzzes what a lane finds in its state file behind the checksums: a checkpoint in which one blob was changed is refused
- * with a message or goes on, and then folds events.
+/* Fuzzes what a lane finds in its state file behind the checksums: a checkpoint in which one blob, or one key's row, was
+ * changed is refused with a message or goes on, and then folds events.
  *
- * Input    u8 which blob (the model last) | u8 how: 0 overwrite, 1 cut off and append, 2 insert | u16 where | bytes
- *          Numbers are taken modulo what there is.  A model gets a right checksum again. */
+ * Input    u8 which blob (then the model, then the rows) | u8 how | u16 where | bytes
+ *          how: 0 overwrite, 1 cut off and append, 2 insert; 3 overwrite with one of `numbers`, which the first of the
+ *          bytes names, at 4 times `where`
+ *          Numbers are taken modulo what there is.  A model gets a right checksum again.  Of a row only the bytes can be
+ *          changed, not their number: the store itself refuses that. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +21,30 @@
 #include "plugin/registry.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { MOST_BLOBS = 24, INPUT_HEAD = 4, N_EVENTS = 400, N_AFTER = 12 };
+enum { MOST_BLOBS = 24, INPUT_HEAD = 4, N_EVENTS = 400, N_AFTER = 12, HOW = 4 };
 
-static const char text[] = "name: fuzz\n"
-                           "forecast: {experts: [fleet, network], scope: shared, season: 6,\n"
-                           "  network: {layers: [{lstm: {units: 2}}]}}\n"
-                           "detect: {silence: {}}\n"
-                           "train: {mode: inline, every: 1, window: 8, epoch: 64, lag: 2, windows: 8}\n";
+/* What a number in a hostile state may be, as 4 or 8 bytes. */
+static const struct {
+    int n;
+    uint64_t bits;
+} numbers[] = {
+    {4, 0xffffffff},         {4, 0x7fffffff},         {4, 0x80000000},         {4, 0x7f800000},
+    {4, 0xff800000},         {4, 0x7fc00000},         {4, 0x7f7fffff},         {4, 0xff7fffff},
+    {4, 0x00000000},         {4, 0xbf800000},         {4, 0x00010000},         {8, 0xffffffffffffffff},
+    {8, 0x7fffffffffffffff}, {8, 0x8000000000000000}, {8, 0x7ff0000000000000}, {8, 0xfff0000000000000},
+    {8, 0x7ff8000000000000}, {8, 0x7fefffffffffffff}, {8, 0xffefffffffffffff}, {8, 0},
+    {8, 0xbff0000000000000}, {8, 0x43e0000000000000}, {8, 0x7ffffffffffffff0},
+};
+
+static const char text[] =
+    "name: fuzz\n"
+    "forecast: {experts: [fleet, network, {arima: {p: 2}}, holt, {holt_winters: {season: 6}},\n"
+    "  {rls: {lags: 2}}, {seasonal_naive: {season: 6}}, ses, wma],\n"
+    "  season: auto, volatility: ewma, mix: {kind: both}, horizons: [1, 4],\n"
+    "  network: {layers: [{lstm: {units: 2}}]}}\n"
+    "detect: {silence: {keys: 8}, warmup: 5, detectors: [exceedance, machine, chart, stuck, missing,\n"
+    "  drift, level_shift, committee]}\n"
+    "train: {mode: inline, every: 1, window: 8, epoch: 64, lag: 2, windows: 8}\n";
 static const struct store_identity identity = {"fuzz", "topic", 0};
 static const char *const value_names[] = {"a", "b"};
 
@@ -141,6 +161,36 @@ static void world_open(void)
     store_close(store);
 }
 
+static void put_number(const uint8_t *input, size_t n_input, unsigned char *to, size_t n)
+{
+    const size_t which = (n_input > INPUT_HEAD ? input[INPUT_HEAD] : 0) % (sizeof(numbers) / sizeof(*numbers));
+    const size_t size = (size_t)numbers[which].n;
+    if (n < size) return;
+    unsigned char bits[8];
+    le_put_u64(bits, numbers[which].bits);
+    memcpy(to + 4 * ((size_t)input[2] | (size_t)input[3] << 8) % (n - size + 1), bits, size);
+}
+
+/* Puts the rows into the store; the one that the input names is changed. */
+static void put_rows(struct store *store, const uint8_t *input, size_t n_input, int which, struct eddy_error *err)
+{
+    for (int i = 0; i < world.n_rows; i++) {
+        struct stored_row row = world.row[i];
+        unsigned char *copy = i == which ? malloc(row.row_bytes + 1) : NULL;
+        if (copy) {
+            const size_t given = n_input - INPUT_HEAD, at = (input[2] | (size_t)input[3] << 8) % (row.row_bytes + 1);
+            memcpy(copy, row.row, row.row_bytes);
+            if (input[1] % HOW == 3)
+                put_number(input, n_input, copy, row.row_bytes);
+            else
+                memcpy(copy + at, input + INPUT_HEAD, given < row.row_bytes - at ? given : row.row_bytes - at);
+            row.row = copy;
+        }
+        must(store_put_row(store, &row, err), err);
+        free(copy);
+    }
+}
+
 /* The changed copy of a blob; *n is its size. */
 static char *changed(const struct blob *b, const uint8_t *input, size_t n_input, size_t *n)
 {
@@ -149,10 +199,15 @@ static char *changed(const struct blob *b, const uint8_t *input, size_t n_input,
     char *out = malloc(b->n + given + 1);
     if (!out) abort();
     memcpy(out, b->bytes, b->n);
-    memcpy(out + at, bytes, given);
-    *n = at + given;
-    if (input[1] % 3 == 0 && *n < b->n) *n = b->n;
-    if (input[1] % 3 == 2) {
+    *n = b->n;
+    if (input[1] % HOW == 3) {
+        put_number(input, n_input, (unsigned char *)out, b->n);
+    } else {
+        memcpy(out + at, bytes, given);
+        *n = at + given;
+    }
+    if (input[1] % HOW == 0 && *n < b->n) *n = b->n;
+    if (input[1] % HOW == 2) {
         memcpy(out + at + given, b->bytes + at, b->n - at);
         *n = b->n + given;
     }
@@ -167,7 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct eddy_error err = {0};
     struct store *store = NULL;
     struct lane *lane = NULL;
-    const int which = bytes[0] % world.n_blobs;
+    const int which = bytes[0] % (world.n_blobs + world.n_rows);
     must(store_open("", &identity, STORE_MEMORY, &store, &err), &err);
     for (int i = 0; i < world.n_blobs; i++) {
         const struct blob *b = &world.blob[i];
@@ -179,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
              &err);
         free(copy);
     }
-    for (int i = 0; i < world.n_rows; i++) must(store_put_row(store, &world.row[i], &err), &err);
+    put_rows(store, bytes, n, which - world.n_blobs, &err);
     must(store_commit(store, &err), &err);
     err = (struct eddy_error){0};
     const eddy_status rc = lane_on(store, &lane, &err);
