@@ -16,7 +16,7 @@ static eddy_status lane_no_memory(const struct lane *l, struct eddy_error *err)
 
 static void lane_free_scratch(struct lane *l)
 {
-    free(l->items), free(l->order), free(l->wave_first);
+    free(l->items), free(l->order), free(l->by_wave), free(l->wave_first);
     free(l->values), free(l->attribution), free(l->points), free(l->incidents), free(l->incident_ids);
     lane_step_free(l);
 }
@@ -32,6 +32,7 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
     l->cap_events = 0;
     l->items = calloc(events, sizeof(*l->items));
     l->order = calloc(events, sizeof(*l->order));
+    l->by_wave = calloc(events, sizeof(*l->by_wave));
     l->wave_first = calloc(events + 1, sizeof(*l->wave_first));
     l->values = calloc(events * l->values_each, sizeof(*l->values));
     l->attribution = calloc(values, sizeof(*l->attribution));
@@ -39,8 +40,8 @@ static eddy_status lane_reserve(struct lane *l, int n, struct eddy_error *err)
     l->incidents = calloc(events * (size_t)p->n_kinds, sizeof(*l->incidents));
     l->incident_ids = calloc(events, sizeof(*l->incident_ids));
     eddy_status rc = lane_step_reserve(l, n, err);
-    if (!l->items || !l->order || !l->wave_first || !l->values || !l->attribution || !l->points || !l->incidents ||
-        !l->incident_ids)
+    if (!l->items || !l->order || !l->by_wave || !l->wave_first || !l->values || !l->attribution || !l->points ||
+        !l->incidents || !l->incident_ids)
         rc = lane_no_memory(l, err);
     if (rc >= 0) l->cap_events = n;
     return rc;
@@ -251,7 +252,7 @@ static eddy_status lane_run(struct lane *l, const struct lane_event *events, int
     if (taken < 0) return taken;
     const size_t n_pieces = (size_t)taken * l->plan->n_pieces, piece_bytes = (size_t)taken * l->plan->piece_bytes;
     eddy_status rc = keyspace_promise_notes(l->keys, n_pieces, piece_bytes, err);
-    lane_sort_waves(l, taken, n_waves);
+    n_waves = lane_sort_waves(l, taken, n_waves);
     for (int w = 0; w < n_waves && rc >= 0; w++) {
         const int *order = l->order + l->wave_first[w];
         int in_wave = l->wave_first[w + 1] - l->wave_first[w];

@@ -80,7 +80,7 @@ struct lane_item {
     struct key_row *row;
     uint64_t hash;
     int64_t expired_before; /* event time; a key idle since before this is forgotten */
-    int wave;
+    int wave, block;
     bool stepped; /* it was folded in, so forecasts follow */
     struct eddy_season season;
 };
@@ -127,7 +127,7 @@ struct lane {
     /* Scratch of a turn, for cap_events events. */
     int cap_events, most_events;
     struct lane_item *items;
-    int *order, *wave_first;
+    int *order, *by_wave, *wave_first;
     double *values;                         /* results, see lane_fold.c */
     size_t values_each;                     /* doubles per event */
     char **expert_names;                    /* [n_experts]; NULL: nobody asks */
@@ -180,8 +180,9 @@ int lane_most_events(const struct lane *); /* of one turn */
 /* Finds the rows of the first of the events, and returns of how many; the k-th event of a key among them goes to wave k, so
  * that order per key holds. */
 eddy_status lane_find_rows(struct lane *, const struct lane_event *, int n, int *n_waves, struct eddy_error *);
-/* Counting sort: order[wave_first[w] .. wave_first[w + 1]) are the events of wave w, in arrival order. */
-void lane_sort_waves(struct lane *, int n, int n_waves);
+/* order[wave_first[w] .. wave_first[w + 1]) are the events of the w-th wave to take, in arrival order; returns how many
+ * waves there are. */
+int lane_sort_waves(struct lane *, int n, int n_waves);
 
 /* lane_experts.c: what results tell of every expert, when somebody asks. */
 void lane_experts_close(struct lane *);

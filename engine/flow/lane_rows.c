@@ -1,4 +1,7 @@
-/* The rows of a turn: how many events it takes, each event's row, and the waves in which no key is twice. */
+/* The rows of a turn: how many events it takes, each event's row, and the waves in which no key is twice.
+ *
+ * Rows that are too long for the cache to hold all of a turn's are taken in blocks: all waves of the first few keys, then
+ * those of the next ones.  Results do not depend on the order among keys. */
 #include <string.h>
 
 #include "engine/flow/lane_private.h"
@@ -37,11 +40,18 @@ static int lane_most_rows(const struct lane *l)
     return most < LEAST_ROWS ? LEAST_ROWS : most > INT32_MAX ? INT32_MAX : (int)most;
 }
 
+/* Keys whose rows stay in the second cache from one of their events to the next. */
+static int lane_block_rows(const struct lane *l)
+{
+    const size_t BLOCK_BYTES = (size_t)1 << 20, most = BLOCK_BYTES / (l->plan->layout.row_bytes + 1);
+    return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int)most;
+}
+
 eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int *n_waves,
                            struct eddy_error *err)
 {
     enum { AHEAD = 24, ROWS_AHEAD = 8 };
-    const int most_rows = lane_most_rows(l);
+    const int most_rows = lane_most_rows(l), block_rows = lane_block_rows(l);
     int n_rows = 0, taken = 0;
     *n_waves = 0;
     for (int i = 0; i < n; i++)
@@ -67,8 +77,10 @@ eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int 
                              "%s[%d]: key \"%.*s\" was folded up to offset %lld, but offset %lld comes again",
                              l->topic, (int)l->request.partition, (int)e->key_len, e->key,
                              (long long)item->row->next_off, (long long)events[i].offset);
-        item->wave = (int)item->row->work++;
-        n_rows += item->wave == 0;
+        const struct lane_item *before = item->row->work > 0 ? &l->items[item->row->work - 1] : NULL;
+        item->wave = before ? before->wave + 1 : 0;
+        item->block = before ? before->block : n_rows++ / block_rows;
+        item->row->work = (uint32_t)i + 1;
         if (item->wave >= *n_waves) *n_waves = item->wave + 1;
         item->expired_before = lane_tick(l, e->time_ns);
         rc = lane_silence_event(l, &events[i], item->hash, err);
@@ -79,7 +91,8 @@ eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int 
     return taken;
 }
 
-void lane_sort_waves(struct lane *l, int n, int n_waves)
+/* Counting sort by wave: order [n], and where each wave begins in it. */
+static void sort_by_wave(struct lane *l, int n, int n_waves)
 {
     memset(l->wave_first, 0, (size_t)(n_waves + 1) * sizeof(*l->wave_first));
     for (int i = 0; i < n; i++)
@@ -89,4 +102,33 @@ void lane_sort_waves(struct lane *l, int n, int n_waves)
         if (l->items[i].row) l->order[l->wave_first[l->items[i].wave]++] = i;
     for (int w = n_waves; w > 0; w--) l->wave_first[w] = l->wave_first[w - 1];
     l->wave_first[0] = 0;
+}
+
+/* What is in order of waves also by blocks, block by block: there are few. */
+static int sort_by_block(struct lane *l, int n_sorted, int n_blocks)
+{
+    int n = 0, n_waves = 0;
+    memcpy(l->by_wave, l->order, (size_t)n_sorted * sizeof(*l->order));
+    for (int block = 0; block < n_blocks; block++) {
+        int wave = -1;
+        for (int k = 0; k < n_sorted; k++) {
+            const struct lane_item *item = &l->items[l->by_wave[k]];
+            if (item->block != block) continue;
+            if (item->wave != wave) l->wave_first[n_waves++] = n;
+            wave = item->wave;
+            l->order[n++] = l->by_wave[k];
+        }
+    }
+    l->wave_first[n_waves] = n;
+    return n_waves;
+}
+
+int lane_sort_waves(struct lane *l, int n, int n_waves)
+{
+    int n_blocks = 0;
+    sort_by_wave(l, n, n_waves);
+    for (int i = 0; i < n; i++)
+        if (l->items[i].row && l->items[i].block >= n_blocks) n_blocks = l->items[i].block + 1;
+    if (n_blocks < 2 || n_waves < 2) return n_waves;
+    return sort_by_block(l, l->wave_first[n_waves], n_blocks);
 }

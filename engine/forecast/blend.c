@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "engine/forecast/ring.h"
 #include "engine/forecast/stack.h"
 #include "engine/math/sound.h"
 
@@ -109,7 +110,7 @@ static size_t blend_cell(const struct blend *b, int table, int j)
 
 static float *blend_said(const struct blend *b, const struct blend_arrays *s, int j, int64_t t)
 {
-    return s->said + (b->first[j] + (size_t)(t % b->horizons[j])) * blend_kept(b);
+    return s->said + (b->first[j] + ring_place(t, b->horizons[j])) * blend_kept(b);
 }
 
 static double blend_limit(double v)
@@ -129,13 +130,19 @@ bool blend_sound(const struct blend *b, const void *state)
 
 /* ---- labels ---- */
 
+/* fmin() is a call; neither may be NaN. */
+static inline double blend_least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
 /* The scale moved on; the weight of a row whose squared error is m. */
 static double blend_weight(double *scale, double m)
 {
     if (*scale == 0)
         *scale = m;
     else
-        *scale += SCALE_GAIN * (fmin(m, SCALE_LIMIT * *scale) - *scale);
+        *scale += SCALE_GAIN * (blend_least(m, SCALE_LIMIT * *scale) - *scale);
     if (*scale < LEAST_SCALE)
         *scale = LEAST_SCALE; /* nobody errs: their weights must stay numbers when somebody does */
     return m > JUMP * *scale ? JUMP / m : 1 / *scale;
@@ -165,10 +172,9 @@ static void blend_learn_shrink(const struct blend *b, const struct blend_arrays 
 }
 
 /* One label: the experts' errors, and what the tables learn of them. */
-static void blend_label(const struct blend *b, const struct blend_arrays *s, int64_t t, int j, double x,
+static void blend_label(const struct blend *b, const struct blend_arrays *s, int64_t t, int j, size_t place, double x,
                         double *errors)
 {
-    const size_t place = (size_t)(t - b->horizons[j]) % blend_ring(b);
     const double y = blend_limit(x - s->origin[place]);
     const float *said = blend_said(b, s, j, t);
     double d[BLEND_MAX_EXPERTS], hedged[MIX_MAX_EXPERTS];
@@ -199,27 +205,35 @@ static void blend_fade(const struct blend *b, const struct blend_arrays *s, int 
     }
 }
 
-static bool blend_waits(const struct blend *b, const struct blend_arrays *s, int64_t t, int j)
+/* Where the step lies whose forecast j steps on is due, `now` being the place of this one; -1: there is none. */
+static int64_t blend_waiting(const struct blend *b, const struct blend_arrays *s, int64_t t, size_t now, int j)
 {
-    return t >= b->horizons[j] && isfinite(s->origin[(size_t)(t - b->horizons[j]) % blend_ring(b)]);
+    if (t < b->horizons[j]) return -1;
+    const size_t place = ring_back(now, b->horizons[j], (int)blend_ring(b));
+    return isfinite(s->origin[place]) ? (int64_t)place : -1;
 }
 
 void blend_learn(const struct blend *b, void *state, int64_t t, double x, double *errors)
 {
     const struct blend_arrays s = blend_of(b, state);
+    const size_t now = ring_place(t, (int)blend_ring(b));
     struct blend_state *own = state;
     bool taught[MAX_TABLES] = {false};
     for (int i = 0; i < b->n_experts * b->n_horizons; i++) errors[i] = NAN;
     if (!isfinite(x)) return;
-    for (int j = 0; j < b->n_horizons; j++)
-        if (blend_waits(b, &s, t, j)) taught[s.extreme[(size_t)(t - b->horizons[j]) % blend_ring(b)]] = true;
+    for (int j = 0; j < b->n_horizons; j++) {
+        const int64_t place = blend_waiting(b, &s, t, now, j);
+        if (place >= 0) taught[s.extreme[place]] = true;
+    }
     for (int table = 0; table < blend_tables(b); table++) {
         if (!taught[table]) continue;
         blend_fade(b, &s, table);
         own->seen[table]++;
     }
-    for (int j = 0; j < b->n_horizons; j++)
-        if (blend_waits(b, &s, t, j)) blend_label(b, &s, t, j, x, errors);
+    for (int j = 0; j < b->n_horizons; j++) {
+        const int64_t place = blend_waiting(b, &s, t, now, j);
+        if (place >= 0) blend_label(b, &s, t, j, (size_t)place, x, errors);
+    }
 }
 
 /* ---- forecasts ---- */
@@ -328,7 +342,7 @@ void blend_forecast(const struct blend *b, void *state, int64_t t, double x, dou
     struct blend_state *own = state;
     const bool known = isfinite(x);
     const int table = known ? blend_table(b, own, x, sigma) : 0;
-    const size_t place = (size_t)t % blend_ring(b);
+    const size_t place = ring_place(t, (int)blend_ring(b));
     double d[BLEND_MAX_EXPERTS], share = 1;
     struct blend_shares w;
     s.origin[place] = known ? x : NAN;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/forecast/ring.h"
 #include "engine/math/kernels.h"
 
 static const double FIRST_COVARIANCE = .1, MOST_COVARIANCE = 1e6, MOST_LEVERAGE = 1e12, LARGEST_TARGET = 1e6;

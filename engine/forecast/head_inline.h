@@ -23,20 +23,36 @@ static void NAMED(head_begin)(const struct head_rule *rule, void *state)
     for (int i = 0; i < rule->n; i++) h.P[(size_t)i * width + (size_t)i] = (REAL)FIRST_COVARIANCE;
 }
 
+/* What each weight row said of the value that has come; then each learns.  Rows do not touch each other's numbers. */
 static void NAMED(head_labels)(const struct head_rule *rule, void *state, int64_t t, double x)
 {
     const struct kernels *kernels = kernels_best();
     const struct NAMED(head_arrays) h = NAMED(head_of)(rule, state);
     const int width = head_width(rule), ring = head_ring(rule);
+    const size_t now = ring_place(t, ring);
     const double *origin = head_origins(state), *unit = head_units(rule, state);
     double *scale = head_scales(rule, state);
+    const REAL *w[HEAD_MAX_HORIZONS], *p[HEAD_MAX_HORIZONS];
+    REAL known[HEAD_MAX_HORIZONS];
+    struct {
+        int j;
+        size_t s;
+    } due[HEAD_MAX_HORIZONS];
+    int n = 0;
     for (int j = 0; j < rule->n_horizons && rule->horizons[j] <= t; j++) {
-        const size_t s = (size_t)((t - rule->horizons[j]) % ring);
+        const size_t s = ring_back(now, rule->horizons[j], ring);
         if (!(unit[s] > 0)) continue;
-        REAL *w = h.w + (size_t)j * (size_t)width, known;
-        kernels->NAMED(dots)(1, width, w, h.p + s * (size_t)width, &known);
-        const double e = head_error(rule, (x - origin[s]) / unit[s], (double)known, &scale[j]);
-        kernels->NAMED(follow)(width, h.k + s * (size_t)width, (REAL)e, w);
+        w[n] = h.w + (size_t)j * (size_t)width;
+        p[n] = h.p + s * (size_t)width;
+        due[n].j = j;
+        due[n++].s = s;
+    }
+    kernels->NAMED(dots)(n, width, w, p, known);
+    for (int i = 0; i < n; i++) {
+        const int j = due[i].j;
+        const size_t s = due[i].s;
+        const double e = head_error(rule, (x - origin[s]) / unit[s], (double)known[i], &scale[j]);
+        kernels->NAMED(follow)(width, h.k + s * (size_t)width, (REAL)e, h.w + (size_t)j * (size_t)width);
     }
 }
 
@@ -59,13 +75,13 @@ static void NAMED(head_gain)(const struct head_rule *rule, void *state, size_t s
     const struct NAMED(head_arrays) h = NAMED(head_of)(rule, state);
     const int width = head_width(rule);
     REAL a[HEAD_MAX_WIDTH], far;
-    const REAL *p = h.p + s * (size_t)width;
+    const REAL *p = h.p + s * (size_t)width, *const gain = a;
     kernels->NAMED(times)(width, h.P, p, a); /* P is symmetric */
-    kernels->NAMED(dots)(1, width, a, p, &far);
+    kernels->NAMED(dots)(1, width, &gain, &p, &far);
     if (!(far >= 0 && (double)far <= MOST_LEVERAGE)) {
         NAMED(head_begin)(rule, state);
         kernels->NAMED(times)(width, h.P, p, a);
-        kernels->NAMED(dots)(1, width, a, p, &far);
+        kernels->NAMED(dots)(1, width, &gain, &p, &far);
     }
     const double whole = head_weighed(rule, state, (double)far) + (double)far;
     const REAL per_root = (REAL)(1 / sqrt(whole)), per_whole = (REAL)(1 / whole);
@@ -80,9 +96,14 @@ static void NAMED(head_outputs)(const struct head_rule *rule, void *state, size_
     const struct NAMED(head_arrays) h = NAMED(head_of)(rule, state);
     const int width = head_width(rule);
     REAL *p = h.p + s * (size_t)width, out[HEAD_MAX_HORIZONS];
+    const REAL *w[HEAD_MAX_HORIZONS], *same[HEAD_MAX_HORIZONS];
     for (int i = 0; i < width; i++) p[i] = i < rule->n ? (REAL)row[i] : 0;
+    for (int j = 0; j < rule->n_horizons; j++) {
+        w[j] = h.w + (size_t)j * (size_t)width;
+        same[j] = p;
+    }
     bool finite = true;
-    kernels_best()->NAMED(dots)(rule->n_horizons, width, h.w, p, out);
+    kernels_best()->NAMED(dots)(rule->n_horizons, width, w, same, out);
     for (int j = 0; j < rule->n_horizons; j++) {
         y[j] = (double)out[j];
         finite = finite && isfinite(y[j]);

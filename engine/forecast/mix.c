@@ -44,10 +44,14 @@ static float mix_lowest(int n_experts, const float *loss)
     return lowest;
 }
 
-/* fmin() is a call, and these loops run for every label. */
+/* fmin() and fmax() are calls, and these loops run for every label; neither number may be NaN. */
 static inline double mix_least(double a, double b)
 {
     return a < b ? a : b;
+}
+static inline double mix_most(double a, double b)
+{
+    return a > b ? a : b;
 }
 
 /* m_j in squares of `unit`; NaN when nobody had spoken. */
@@ -55,13 +59,16 @@ static double mix_mean_square(const struct mix_label *l, double unit)
 {
     const float lowest = mix_lowest(l->n_experts, l->loss);
     const double per_unit = 1 / unit;
-    double sum = 0, whole = 0;
+    double share[MIX_MAX_EXPERTS], square[MIX_MAX_EXPERTS], sum = 0, whole = 0;
+    for (int i = 0; i < l->n_experts; i++) { /* two experts at once */
+        const double e = l->errors[i] * per_unit, behind = l->rate * (double)(l->loss[i] - lowest);
+        share[i] = 1 / (1 + behind * behind);
+        square[i] = mix_least(e * e, 1e30);
+    }
     for (int i = 0; i < l->n_experts; i++) {
         if (!isfinite(l->errors[i])) continue;
-        const double e = l->errors[i] * per_unit, behind = l->rate * (double)(l->loss[i] - lowest);
-        const double share = 1 / (1 + behind * behind);
-        sum += share * mix_least(e * e, 1e30);
-        whole += share;
+        sum += share[i] * square[i];
+        whole += share[i];
     }
     return whole > 0 ? sum / whole : NAN;
 }
@@ -73,12 +80,12 @@ static bool mix_harden(const struct mix_label *l, float *r)
     const bool first = *r == 0;
     double unit = (double)*r;
     for (int i = 0; first && i < l->n_experts; i++)
-        if (isfinite(l->errors[i])) unit = fmax(unit, fabs(l->errors[i]));
+        if (isfinite(l->errors[i])) unit = mix_most(unit, fabs(l->errors[i]));
     if (unit < 1e-300) unit = 1e-300; /* so that 1 / unit is finite */
     const double m = mix_mean_square(l, unit);
     if (isnan(m)) return false;
-    const double square = first ? m : 1 + fmax(HARD_GAIN, 1 / (l->n + 1)) * (fmin(m, HARD_LIMIT) - 1);
-    *r = (float)fmin(unit * sqrt(square), LARGEST_ROOT);
+    const double square = first ? m : 1 + mix_most(HARD_GAIN, 1 / (l->n + 1)) * (mix_least(m, HARD_LIMIT) - 1);
+    *r = (float)mix_least(unit * sqrt(square), LARGEST_ROOT);
     return true;
 }
 

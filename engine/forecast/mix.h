@@ -32,10 +32,7 @@ size_t mix_bytes(int n_experts, int n_horizons); /* per value, a multiple of 8 *
 /* The group of the j-th horizon, and how many groups there can be. */
 static inline int mix_group(const struct mix_settings *s, int j)
 {
-    if (s->horizons != MIX_GROUPED) return 0;
-    int group = 0;
-    for (unsigned size = (unsigned)j + 1; size > 1; size >>= 1) group++;
-    return group;
+    return s->horizons == MIX_GROUPED ? 31 - __builtin_clz((unsigned)j + 1) : 0;
 }
 int mix_groups(int n_horizons);
 /* A label of the j-th horizon has arrived: errors [n_experts]. */

@@ -1,5 +1,7 @@
 #include "engine/forecast/outlook.h"
 
+#include "engine/forecast/ring.h"
+
 static size_t outlook_numbers(const struct outlook_shape *s)
 {
     return s->first[s->n_horizons] * (size_t)s->n_dims;
@@ -13,7 +15,7 @@ size_t outlook_bytes(const struct outlook_shape *s)
 
 struct outlook_entry outlook_at(const struct outlook_shape *s, unsigned char *outlook, int j, int64_t t)
 {
-    const size_t place = (s->first[j] + (size_t)(t % s->horizons[j])) * (size_t)s->n_dims;
+    const size_t place = (s->first[j] + ring_place(t, s->horizons[j])) * (size_t)s->n_dims;
     double *xhat = (double *)(void *)outlook;
     float *s0 = (float *)(void *)(xhat + outlook_numbers(s));
     bands_edge *edges = (bands_edge *)(void *)(s0 + outlook_numbers(s));

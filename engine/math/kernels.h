@@ -146,9 +146,9 @@ struct kernels {
     void (*sgd)(const struct optimiser_step *, size_t n, const struct optimiser_arrays *);
 
     /* Recursive least squares; n is a multiple of RECURSIVE_WIDTH.
-     * y[r] = rows[r, :] . x: RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number, halved by adding to one. */
-    void (*dots_f32)(int n_rows, int n, const float *rows, const float *x, float *y);
-    void (*dots_f64)(int n_rows, int n, const double *rows, const double *x, double *y);
+     * y[p] = a[p] . b[p]: RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number, halved by adding to one. */
+    void (*dots_f32)(int n_pairs, int n, const float *const *a, const float *const *b, float *y);
+    void (*dots_f64)(int n_pairs, int n, const double *const *a, const double *const *b, double *y);
     /* y = x^T matrix [n, n], added up row after row */
     void (*times_f32)(int n, const float *matrix, const float *x, float *y);
     void (*times_f64)(int n, const double *matrix, const double *x, double *y);

@@ -12,7 +12,7 @@
 
 #include "engine/math/attend_inline.h" /* takes its vectors from product_inline.h */
 
-enum { TIMES_VECTORS = 8 };
+enum { TIMES_VECTORS = 8, DOTS_PAIRS = 4 };
 #define REAL        float
 #define NAMED(name) name##_f32
 #include "engine/math/recursive_inline.h"

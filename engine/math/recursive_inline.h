@@ -4,29 +4,44 @@ typedef REAL NAMED(row) __attribute__((vector_size(LANES * sizeof(float)), align
 
 enum { NAMED(WIDE) = (int)(sizeof(NAMED(row)) / sizeof(REAL)), NAMED(ROWS) = RECURSIVE_WIDTH / NAMED(WIDE) };
 
-/* RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number; then halves are added until one is left. */
-static inline REAL NAMED(kernel_dot)(int n, const REAL *a, const REAL *b)
+/* RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number; then halves are added until one is left.  Several pairs side
+ * by side, because each one's sums wait for themselves. */
+static inline __attribute__((always_inline)) void NAMED(dots_block)(const int pairs, int n, const REAL *const *a,
+                                                                    const REAL *const *b, REAL *y)
 {
-    REAL sums[NAMED(WIDE)];
-    NAMED(row) sum[NAMED(ROWS)] = {{0}};
+    NAMED(row) sum[DOTS_PAIRS][NAMED(ROWS)] = {{{0}}};
+    REAL sums[DOTS_PAIRS][NAMED(WIDE)];
     for (int i = 0; i < n; i += RECURSIVE_WIDTH) {
         UNROLL
-        for (int v = 0; v < NAMED(ROWS); v++)
-            sum[v] += *(const NAMED(row) *)(a + i + v * NAMED(WIDE)) * *(const NAMED(row) *)(b + i + v * NAMED(WIDE));
+        for (int p = 0; p < pairs; p++) {
+            UNROLL
+            for (int v = 0; v < NAMED(ROWS); v++)
+                sum[p][v] += *(const NAMED(row) *)(a[p] + i + v * NAMED(WIDE)) *
+                             *(const NAMED(row) *)(b[p] + i + v * NAMED(WIDE));
+        }
     }
-    for (int half = NAMED(ROWS) / 2; half > 0; half /= 2) {
+    UNROLL
+    for (int p = 0; p < pairs; p++) {
         UNROLL
-        for (int v = 0; v < half; v++) sum[v] += sum[v + half];
+        for (int half = NAMED(ROWS) / 2; half > 0; half /= 2) {
+            UNROLL
+            for (int v = 0; v < half; v++) sum[p][v] += sum[p][v + half];
+        }
+        *(NAMED(row) *)sums[p] = sum[p][0];
+        UNROLL
+        for (int half = NAMED(WIDE) / 2; half > 0; half /= 2) {
+            UNROLL
+            for (int i = 0; i < half; i++) sums[p][i] += sums[p][i + half];
+        }
+        y[p] = sums[p][0];
     }
-    *(NAMED(row) *)sums = sum[0];
-    for (int half = NAMED(WIDE) / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) sums[i] += sums[i + half];
-    return sums[0];
 }
 
-static void NAMED(kernel_dots)(int n_rows, int n, const REAL *rows, const REAL *x, REAL *y)
+static void NAMED(kernel_dots)(int n_pairs, int n, const REAL *const *a, const REAL *const *b, REAL *y)
 {
-    for (int r = 0; r < n_rows; r++) y[r] = NAMED(kernel_dot)(n, rows + (size_t)r * (size_t)n, x);
+    int p = 0;
+    for (; p + DOTS_PAIRS <= n_pairs; p += DOTS_PAIRS) NAMED(dots_block)(DOTS_PAIRS, n, a + p, b + p, y + p);
+    for (; p < n_pairs; p++) NAMED(dots_block)(1, n, a + p, b + p, y + p);
 }
 
 /* `vectors` vectors of columns, whose sums stay in registers. */

@@ -385,25 +385,35 @@ Test(kernels, squares_add_up_in_double)
 /* One row of 32 numbers: sums over every 16th, added up in halves. */
 Test(kernels, the_loops_of_least_squares_give_the_same_bits_in_every_set)
 {
-    enum { WIDE = 2 * RECURSIVE_WIDTH };
-    double a[WIDE], matrix[WIDE * WIDE], first[WIDE * WIDE];
-    float single[WIDE], sum_single, first_single = 0;
+    enum { WIDE = 2 * RECURSIVE_WIDTH, PAIRS = 7, ODD = 2 };
+    double a[WIDE], none[WIDE] = {0}, matrix[WIDE * WIDE], first[WIDE * WIDE];
+    float single[WIDE], none_single[WIDE] = {0}, first_single = 0;
+    const double *as[PAIRS];
+    const float *singles[PAIRS];
     int seen = 0;
     test_fill(single, WIDE, 1, 1);
     for (int i = 0; i < WIDE; i++) a[i] = (double)single[i] / 3;
+    for (int p = 0; p < PAIRS; p++) {
+        as[p] = p == ODD ? none : a;
+        singles[p] = p == ODD ? none_single : single;
+    }
     double sums[RECURSIVE_WIDTH];
     for (int i = 0; i < RECURSIVE_WIDTH; i++) sums[i] = a[i] * a[i] + a[i + RECURSIVE_WIDTH] * a[i + RECURSIVE_WIDTH];
     for (int half = RECURSIVE_WIDTH / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++) sums[i] += sums[i + half];
     for (int i = 0; i < N_NAMES; i++) {
         const struct kernels *k = kernels_named(names[i]);
-        double sum, follower[WIDE] = {0};
+        double sum[PAIRS], follower[WIDE] = {0};
+        float sum_single[PAIRS];
         if (!k) continue;
-        k->dots_f64(1, WIDE, a, a, &sum);
-        cr_expect_eq(sum, sums[0], "%s", names[i]);
-        k->dots_f32(1, WIDE, single, single, &sum_single);
-        cr_expect(first_single == 0 || sum_single == first_single, "%s", names[i]);
-        first_single = sum_single;
+        k->dots_f64(PAIRS, WIDE, as, as, sum);
+        k->dots_f32(PAIRS, WIDE, singles, singles, sum_single);
+        for (int p = 0; p < PAIRS; p++) {
+            cr_expect_eq(sum[p], p == ODD ? 0 : sums[0], "%s, pair %d", names[i], p);
+            cr_expect_eq(sum_single[p], p == ODD ? 0 : sum_single[0], "%s, pair %d", names[i], p);
+        }
+        cr_expect(first_single == 0 || sum_single[0] == first_single, "%s", names[i]);
+        first_single = sum_single[0];
         for (int j = 0; j < WIDE * WIDE; j++) matrix[j] = a[j % WIDE] + a[j / WIDE];
         k->deflate_f64(WIDE, a, .5, matrix);
         if (seen++) cr_expect_arr_eq(matrix, first, sizeof(matrix), "%s", names[i]);
