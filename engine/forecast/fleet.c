@@ -227,6 +227,7 @@ static void fleet_forecast(const struct fleet_run *r, const struct eddy_expert_s
     float low, high;
     int a = 0, group = -1;
     struct fleet_trust trust = {0};
+    const bool young = fleet_is_young(shape, r->state->n);
     fleet_range(r, &low, &high);
     for (int j = 0; j < given->n_horizons; j++) {
         const int h = given->horizons[j];
@@ -235,7 +236,7 @@ static void fleet_forecast(const struct fleet_run *r, const struct eddy_expert_s
         const int before = a > 0 ? shape->horizon[a - 1] : 0;
         const float r0 = a > 0 ? deviation[a - 1] : 0;
         const float part = (float)(h - before) / (float)(shape->horizon[a] - before);
-        const float f = fleet_clip((float)(in->ahead[h] / in->sigma), 1e6f);
+        const float f = young ? 0 : fleet_clip((float)(in->ahead[h] / in->sigma), 1e6f);
         float d = f + r0 + (deviation[a] - r0) * part;
         d = d < low ? low : d > high ? high : d;
         forecast[j] = x + in->sigma * (double)(trust.model * d + trust.back * (f + v->back));
@@ -306,7 +307,7 @@ const struct eddy_expert expert_fleet = {
                  "A linear model that all keys share and each corrects for itself: good from a key's first events "
                  "on, persistence on a random walk. 1008 bytes per value of a key for horizons up to 24, 280 for "
                  "the next step alone, 1720 up to 48; a microsecond."},
-    .state_version = 1,
+    .state_version = 2,
     .seasonal = true,
     .state_bytes = fleet_state_bytes,
     .fold = fleet_fold,

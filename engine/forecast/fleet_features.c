@@ -35,32 +35,55 @@ static void features_means(const struct fleet_run *r)
     }
 }
 
-void fleet_look(const struct fleet_run *r, const struct eddy_expert_event *in, struct fleet_view *v)
+/* What x was l steps ago, against now. */
+static float features_lag(const struct fleet_run *r, int l)
+{
+    const int64_t then = r->state->n - l;
+    const float x = r->values[(then > 0 ? then : 0) % r->shape->n_values];
+    return r->state->n > 0 ? (r->x - x) * (1 / r->sigma) : 0;
+}
+
+/* The places of what a young key lacks. */
+static void features_young(const struct fleet_run *r, struct fleet_view *v)
+{
+    static const int lags[FLEET_LAGS] = {1, 2, 3, 4, 6};
+    for (int i = 0; i < FLEET_LAGS; i++) v->features[FLEET_FIRST_LAG + i] = features_lag(r, lags[i]);
+    for (int i = FLEET_FIRST_MEAN + 2, l = 8; i < FLEET_LAST; i++, l += 2) v->features[i] = features_lag(r, l);
+    for (int a = 0; a < r->shape->n_anchors; a++) v->course[a] = 0;
+}
+
+static void features_season(const struct fleet_run *r, const struct eddy_expert_event *in, struct fleet_view *v)
 {
     const struct fleet_shape *shape = r->shape;
-    const struct fleet_state *s = r->state;
-    const float per = 1 / r->sigma;
-    float *p = v->features;
-    features_means(r);
-    p[0] = 1;
-    for (int i = 0; i < FLEET_LAGS; i++) {
-        const int64_t then = s->n - shape->lags[i];
-        const float x = r->values[(then > 0 ? then : 0) % shape->n_values];
-        p[FLEET_FIRST_LAG + i] = s->n > 0 ? (r->x - x) * per : 0;
-    }
-    for (int i = 0; i < FLEET_MEANS; i++) p[FLEET_FIRST_MEAN + i] = (r->x - s->means[i]) * per;
-    const float excess = fleet_clip(p[FLEET_FIRST_MEAN + 1], FLEET_EXCESS);
     const double per_sigma = 1 / in->sigma;
+    float *p = v->features;
     p[FLEET_DEVIATION] = p[FLEET_FIRST_MEAN + 2] - fleet_clip((float)(in->level * per_sigma), 1e6f);
     for (int k = 0; k < FLEET_OFFSETS; k++)
         p[FLEET_FIRST_OFFSET + k] = shape->offsets[k] <= shape->n_ahead
                                         ? fleet_clip((float)(in->ahead[shape->offsets[k]] * per_sigma), FLEET_COURSE)
                                         : 0;
+    for (int a = 0; a < shape->n_anchors; a++)
+        v->course[a] = fleet_clip((float)(in->ahead[shape->horizon[a]] * per_sigma), FLEET_COURSE);
+}
+
+void fleet_look(const struct fleet_run *r, const struct eddy_expert_event *in, struct fleet_view *v)
+{
+    const struct fleet_state *s = r->state;
+    const float per = 1 / r->sigma;
+    const bool young = fleet_is_young(r->shape, s->n);
+    float *p = v->features;
+    features_means(r);
+    p[0] = 1;
+    for (int i = 0; i < FLEET_LAGS && !young; i++) p[FLEET_FIRST_LAG + i] = features_lag(r, r->shape->lags[i]);
+    for (int i = 0; i < FLEET_MEANS; i++) p[FLEET_FIRST_MEAN + i] = (r->x - s->means[i]) * per;
+    const float excess = fleet_clip(p[FLEET_FIRST_MEAN + 1], FLEET_EXCESS);
+    if (young)
+        features_young(r, v);
+    else
+        features_season(r, in, v);
     for (int i = 1; i < FLEET_FIRST_OFFSET; i++) p[i] = fleet_clip(p[i], FLEET_CLIP);
     p[FLEET_LAST] = excess - p[FLEET_FIRST_MEAN + 1];
     v->back = -fleet_clip((r->x - s->means[1]) * per, 30);
-    for (int a = 0; a < shape->n_anchors; a++)
-        v->course[a] = fleet_clip((float)(in->ahead[shape->horizon[a]] * per_sigma), FLEET_COURSE);
 }
 
 void fleet_keep(const struct fleet_shape *shape, const struct fleet_view *v, float sigma, unsigned char *origin)

@@ -23,6 +23,7 @@ static void shape_season(struct fleet_shape *s, int season)
     const int S = season >= 8 && season <= 46 ? season : 24;
     const int lags[] = {1, 2, S / 3, S - 2, S + 1};
     const int offsets[] = {1, (S + 3) / 6, S / 3, (2 * S + 1) / 3, (5 * S + 3) / 6, S - 1};
+    s->young = S < 24 ? 8 : FLEET_GROWN; /* where classes of age begin: each has one kind of features */
     memcpy(s->lags, lags, sizeof(lags));
     memcpy(s->offsets, offsets, sizeof(offsets));
 }
@@ -94,7 +95,7 @@ size_t fleet_contribution_bytes(const struct fleet_shape *s)
 
 int fleet_class(int64_t n)
 {
-    return n < 8 ? 0 : n < 26 ? 1 : n < 60 ? 2 : 3;
+    return n < 8 ? 0 : n < FLEET_GROWN ? 1 : n < 60 ? 2 : 3;
 }
 
 int fleet_age(int64_t n)

@@ -8,8 +8,10 @@
  *     10        (x - m_97 - level) / sigma
  *     11..16    f_j / sigma                    j = 1, 4, 8, 16, 20, 23
  *     17        clip(z, 40) - clip(z, a)       z = (x - m_25) / sigma before clipping
+ * A young key (n < 26) has no season yet and no long means: f_j counts as 0, and more lags take the places of what it
+ * lacks:  1..5  l = 1, 2, 3, 4, 6    8..16  l = 8, 10, 12, .. 24    (x_0 stands for what came before it)
  * Lags and offsets are those of a season of 24 steps; of another that the configuration counts in steps, 8 to 46, they
- * keep their place in it: S/3, S-2, S+1 and S/6, S/3, 2S/3, 5S/6, S-1.
+ * keep their place in it: S/3, S-2, S+1 and S/6, S/3, 2S/3, 5S/6, S-1.  With a season of less than 24 a key is young for n < 8 only.
  *
  * Anchors    h = 1, 4, 8, 16, 20, 24, 32, 40, 48, then half as many again, up to the last horizon: what is learnt; between
  *            them it is interpolated.
@@ -41,7 +43,7 @@ enum {
     FLEET_CLASSES = 4, /* ages of a key: n < 8, < 26, < 60, the others */
     FLEET_AGES = 5,    /* ages of a key's own part: n < 60, < 150, < 400, < 1200, the others */
     FLEET_START = 3,   /* steps before anything is learnt */
-    FLEET_SEASON = 24  /* steps before a key learns weights of its own */
+    FLEET_GROWN = 26   /* steps before a key has all features, and learns weights of its own */
 };
 #define FLEET_CLIP   2.5f /* of features */
 #define FLEET_COURSE 8.f  /* of f_j / sigma where it is the base of a forecast */
@@ -54,6 +56,7 @@ struct fleet_shape {
     int group[FLEET_ANCHORS], n_groups, in_group[FLEET_GROUPS];
     int base[FLEET_ANCHORS]; /* place of its f among what an origin keeps */
     int lags[FLEET_LAGS], offsets[FLEET_OFFSETS], n_ahead;
+    int64_t young;         /* keys with fewer steps have the features of young ones */
     int n_values;          /* ring of values: the last anchor and the last lag reach back into it */
     int every, n_origins;  /* of every so many events the features are kept for anchors beyond the first; how many */
     int n_kept;            /* bytes kept of an origin: features, then f of anchors that no feature has */
@@ -140,6 +143,11 @@ struct fleet_run {
     float x, sigma;                          /* in units */
     bool known;
 };
+
+static inline bool fleet_is_young(const struct fleet_shape *s, int64_t n)
+{
+    return n < s->young;
+}
 
 /* ---- small numbers ---- */
 

@@ -6,7 +6,7 @@
  *     E     = y - W . p              e = E - D . p, both limited to +-8 S
  *     S    += max(.005, .5 / (s + 1)) (|e| - S)            half the fleet's and half |e| at first
  *     u     = Q p                    v = p . u
- *     D    += e u / (.9998 c / d + v)                       from the key's 24th step on;  c = .9998 c + 1
+ *     D    += e u / (.9998 c / d + v)                       from the key's 26th step on;  c = .9998 c + 1
  *     W    += E u / (N / d + 1 + v)                         at the next boundary, all features but the last
  *     P    -= P p (P p)^T / (.99998 + p . P p),  then P / .99998             for every event of the class
  *     P    -= w P_i P_i^T / (1 + w P_ii)                     for feature i in turns: what no event excites (features that
@@ -57,7 +57,8 @@ static bool weights_label_of(const struct fleet_run *r, int anchor, struct weigh
     const float sigma = fleet_origin_sigma(origin);
     if (!(sigma > 0)) return false;
     const float y = (r->x - r->values[of % shape->n_values]) / sigma;
-    *label = (struct weights_label){origin, anchor, of, y - fleet_kept_course(shape, origin, anchor)};
+    *label = (struct weights_label){origin, anchor, of,
+                                    y - (fleet_is_young(shape, of) ? 0 : fleet_kept_course(shape, origin, anchor))};
     return fabsf(y) <= TOO_FAR;
 }
 
@@ -90,7 +91,7 @@ static void weights_contribute(const struct fleet_run *r, const struct weights_l
     out->age = (uint8_t)fleet_age(label->of);
     out->target = label->target;
     out->limit = LIMIT * r->errors[label->anchor];
-    if (!(before > 0) || label->of < FLEET_SEASON) return;
+    if (!(before > 0) || label->of < FLEET_GROWN) return;
     float weight = 1 / (before * before);
     const float far = both * both * weight;
     if (far > 25) weight *= 25 / far;
@@ -108,7 +109,7 @@ static void weights_learn_label(const struct fleet_run *r, const struct weights_
     const float both = e;
     (void)weights_error(r, label, &e);
     weights_contribute(r, label, both, own, before);
-    if (label->of < FLEET_SEASON) return;
+    if (label->of < FLEET_GROWN) return;
     const float v = weights_gain(c, p, u);
     const float gain = e / (FORGET * r->state->count * weights_share(r->shape, label->anchor) + v);
     for (int i = 0; i < FLEET_FEATURES; i++) D[i] += gain * u[i];

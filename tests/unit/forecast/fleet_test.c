@@ -1,5 +1,6 @@
 /* What a model that keys share is worth to them: simulated fleets, one key after another. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "engine/forecast/fleet_shape.h"
@@ -24,6 +25,16 @@ static void walk(int k, double *x, int n)
 {
     x[0] = 100;
     for (int t = 1; t < n; t++) x[t] = x[t - 1] + test_noise(4, 4096 * k + t);
+}
+
+/* A course of three waves at the key's own hour, and noise. */
+static void course(int k, double *x, int n)
+{
+    const double hour = fmod(fabs(10 * test_noise(5, k)), 24), a = 2 * 3.14159265358979 / 24;
+    for (int t = 0; t < n; t++)
+        x[t] = 10 * test_noise(2, k) +
+               (1 + k % 7) * (sin(a * (t + hour)) + .6 * sin(2 * a * (t + hour) + 1) + .4 * sin(3 * a * (t + hour)) +
+                              .1 * test_noise(3, 4096 * k + t));
 }
 
 /* Mean squared error h steps ahead of keys [first, last), forecasts made at ages [from, to), relative to persistence; the
@@ -73,6 +84,17 @@ Test(fleet, a_young_key_is_forecast_nearly_as_well_as_an_old_one)
     const double far = group_error(&fleet, &unseen, 30, 60, 8), old_far = group_error(&fleet, &unseen, 200, 290, 8);
     cr_assert_lt(old_far, .8);
     cr_assert_lt(far, 1.35 * old_far, "%g against %g", far, old_far);
+    test_expert_close(&fleet);
+}
+
+/* With the lags of a grown key alone it would be .24: before its first day is over nobody has a season to go by. */
+Test(fleet, a_young_key_has_enough_lags_to_tell_where_in_its_course_it_is)
+{
+    const struct group unseen = {course, KEYS, KEYS + UNSEEN};
+    struct test_expert fleet;
+    learnt(&fleet, course);
+    const double young = group_error(&fleet, &unseen, 16, 24, 8);
+    cr_assert_lt(young, .12, "%g", young);
     test_expert_close(&fleet);
 }
 
