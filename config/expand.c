@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/log.h"
 #include "config/reading.h"
@@ -42,14 +43,18 @@ static const char *closing_brace(const char *text, const char *end)
     return NULL;
 }
 
-/* A warning only: where secrets are mounted for one process alone, as in a container, everybody is nobody else. */
+/* A warning only: where secrets are mounted for one process alone, as in a container, everybody is nobody else.  A group
+ * may read where the file is another user's: that is how this process reads it, too (secrets that Kubernetes mounts). */
 static void warn_of_readers(const char *path, FILE *file)
 {
     struct stat is;
     if (fstat(fileno(file), &is) != 0 || !S_ISREG(is.st_mode)) return;
-    if (is.st_mode & (S_IROTH | S_IWOTH | S_IWGRP))
-        log_warn("secret_file", "%s: others may %s it (mode %03o): chmod go-w,o= %s", path,
-                 is.st_mode & (S_IWOTH | S_IWGRP) ? "write" : "read", (unsigned)is.st_mode & 0777u, path);
+    const mode_t group = is.st_uid == geteuid() ? S_IRGRP : 0;
+    if (is.st_mode & (S_IROTH | S_IWOTH | S_IWGRP | group))
+        log_warn("secret_file", "%s: %s may %s it (mode %03o): chmod %s %s", path,
+                 is.st_mode & (S_IROTH | S_IWOTH) ? "others" : "its group",
+                 is.st_mode & (S_IWOTH | S_IWGRP) ? "write" : "read", (unsigned)is.st_mode & 0777u,
+                 group ? "go=" : "go-w,o=", path);
 }
 
 static eddy_status expand_file(struct expansion *x, const char *path, struct eddy_error *err)

@@ -37,7 +37,7 @@ static void filter_bad(void *context, const struct eddy_record *record, const st
     (void)fflush(stdout);
 }
 
-static int filter_pipeline(struct command_context *c, const struct config *config)
+static int filter_pipeline(struct command_context *c, const struct config *config, const volatile sig_atomic_t *stop)
 {
     struct eddy_error err = {0};
     struct pipeline pipeline = {0};
@@ -51,7 +51,7 @@ static int filter_pipeline(struct command_context *c, const struct config *confi
         q->state = DRIVER_STATE_SCRATCH;
         q->chunk = 1; /* an answer before the next record is read, and answers in the order of the records */
         q->flush_each = true;
-        q->stop = stop_on_signals();
+        q->stop = stop;
         q->on_bad = filter_bad;
         rc = pipeline_spare_inputs(&pipeline, &err);
         if (rc >= 0) rc = driver_open(q, &driver, &err);
@@ -65,12 +65,13 @@ static int filter_pipeline(struct command_context *c, const struct config *confi
 static int cmd_filter(struct command_context *c, int argc, char **argv)
 {
     struct args args = {0};
+    const volatile sig_atomic_t *stop = stop_on_signals(); /* from the first moment on, a stop is an orderly end */
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
     struct config *config;
     rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_SOURCE | COMMAND_BRINGS_SINK, &config);
     if (rc != COMMAND_GO) return rc;
-    rc = filter_pipeline(c, config);
+    rc = filter_pipeline(c, config, stop);
     config_close(config);
     return rc;
 }

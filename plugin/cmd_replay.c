@@ -22,6 +22,7 @@ struct args {
     const char *output, *metrics, *state, *model, *dead_letter, *incidents;
     const char *score_rows, *scale_rows, *labels, *report;
     bool json;
+    const volatile sig_atomic_t *stop;
 };
 
 static const struct command_option options[] = {
@@ -162,7 +163,7 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     p->request.state = a->state ? DRIVER_STATE_KEPT : DRIVER_STATE_SCRATCH;
     p->request.state_path = a->state;
     p->request.model_path = a->model;
-    p->request.stop = stop_on_signals();
+    p->request.stop = a->stop;
     p->request.on_result = replay_result;
     p->request.on_bad = replay_bad;
     p->request.on_tick = replay_tick;
@@ -257,7 +258,7 @@ static eddy_status replay_run(struct replay *r, struct eddy_error *err)
 
 static int cmd_replay(struct command_context *c, int argc, char **argv)
 {
-    struct args args = {0};
+    struct args args = {.stop = stop_on_signals()}; /* from the first moment on */
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
     struct metrics_request wanted = {0};

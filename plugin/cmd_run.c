@@ -1,4 +1,7 @@
 /* eddy run CONFIG: the daemon. */
+#include <string.h>
+#include <sys/stat.h>
+
 #include "config/log.h"
 #include "engine/flow/workers.h"
 #include "plugin/commands.h"
@@ -22,7 +25,19 @@ static void run_tick(void *context, const struct driver_stats *stats)
     progress_tick(context, stats);
 }
 
-static int run_pipeline(struct command_context *c, const struct config *config)
+/* Told to stop before it had begun, it has ended as it should. */
+static int run_failed(const struct command_context *c, const struct pipeline *p, bool opened,
+                      const struct eddy_error *err)
+{
+    if (err->code == EDDY_EAGAIN && !opened && *p->request.stop) {
+        log_info("end", "stopped while opening: %s", err->message);
+        return COMMAND_DONE;
+    }
+    const int failed = command_fail(c, err);
+    return err->reason && strcmp(err->reason, DRIVER_REFUSED) == 0 ? COMMAND_REFUSED : failed;
+}
+
+static int run_pipeline(struct command_context *c, const struct config *config, const volatile sig_atomic_t *stop)
 {
     struct eddy_error err = {0};
     struct pipeline pipeline = {0};
@@ -33,7 +48,7 @@ static int run_pipeline(struct command_context *c, const struct config *config)
     eddy_status rc = pipeline_configured(&pipeline, config_settings(config), &err);
     pipeline.request.commit = true;
     pipeline.request.state = DRIVER_STATE_KEPT;
-    pipeline.request.stop = stop_on_signals();
+    pipeline.request.stop = stop;
     pipeline.request.on_tick = run_tick;
     pipeline.request.context = &progress;
     if (rc >= 0) rc = pipeline_spare_inputs(&pipeline, &err);
@@ -50,9 +65,10 @@ static int run_pipeline(struct command_context *c, const struct config *config)
     progress_end(&progress);
     struct driver_stats s = {0};
     if (workers) workers_stats(workers, &s);
+    const int failed = rc < 0 ? run_failed(c, &pipeline, workers != NULL, &err) : COMMAND_DONE;
     workers_close(workers);
     pipeline_free(&pipeline);
-    if (rc < 0) return command_fail(c, &err);
+    if (rc < 0) return failed;
     log_info("end", "%lld events, %lld bad, %lld keys, %lld alerts, %lld incidents, %lld updates, %.1f s",
              (long long)s.events, (long long)s.bad, (long long)s.keys, (long long)s.alerts, (long long)s.incidents,
              (long long)s.updates, s.seconds);
@@ -67,13 +83,14 @@ static int run_pipeline(struct command_context *c, const struct config *config)
 static int cmd_run(struct command_context *c, int argc, char **argv)
 {
     struct args args = {0};
-    (void)stop_on_signals(); /* from the first moment on, a stop is an orderly end */
+    const volatile sig_atomic_t *stop = stop_on_signals(); /* from the first moment on, a stop is an orderly end */
+    (void)umask(umask(0) | 027);                           /* what it writes is not everybody's */
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
     struct config *config;
     rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_NOTHING, &config);
     if (rc != COMMAND_GO) return rc;
-    rc = run_pipeline(c, config);
+    rc = run_pipeline(c, config, stop);
     config_close(config);
     return rc;
 }

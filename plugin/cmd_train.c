@@ -20,6 +20,7 @@ struct args {
     const char *output, *model;
     int64_t epochs;
     bool adopt, json;
+    const volatile sig_atomic_t *stop;
 };
 
 static const struct command_option options[] = {
@@ -85,7 +86,7 @@ static eddy_status train_gather(struct training *t, struct eddy_error *err)
     t->pipeline.settings.train.mode = TRAIN_INLINE;
     q->state = DRIVER_STATE_SCRATCH;
     q->model_path = t->args->model;
-    q->stop = stop_on_signals();
+    q->stop = t->args->stop;
     q->gather = &t->windows;
     q->on_tick = train_tick;
     q->context = t;
@@ -240,7 +241,7 @@ static eddy_status train_open(struct training *t, const struct config *config, s
 
 static int cmd_train(struct command_context *c, int argc, char **argv)
 {
-    struct args args = {.epochs = 10};
+    struct args args = {.epochs = 10, .stop = stop_on_signals()}; /* from the first moment on */
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
     const char *wrong = history_complaint(&args.history);

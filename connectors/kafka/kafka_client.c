@@ -13,6 +13,11 @@ int64_t kafka_now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+bool kafka_told_to_stop(const volatile sig_atomic_t *stop)
+{
+    return stop && __atomic_load_n(stop, __ATOMIC_RELAXED);
+}
+
 bool kafka_error_is_denied(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
@@ -119,7 +124,7 @@ eddy_status kafka_client_open(struct kafka_client *c, const struct kafka_client_
     eddy_status rc = kafka_conf(r->role, r->latency, r->name, r->instance_id, r->properties, r->n_partitions, &conf,
                                 err);
     if (rc < 0) return rc;
-    if (r->workers > 1 && (rc = kafka_conf_worker(conf, r->worker, err)) < 0) {
+    if (r->workers > 1 && (rc = kafka_conf_worker(conf, r->worker, !r->id_is_own, err)) < 0) {
         rd_kafka_conf_destroy(conf);
         return rc;
     }
@@ -128,6 +133,7 @@ eddy_status kafka_client_open(struct kafka_client *c, const struct kafka_client_
     c->properties = r->properties;
     c->role = r->role;
     c->owner = r->owner;
+    c->stop = r->stop;
     if (pthread_mutex_init(&c->lock, NULL) != 0) {
         rd_kafka_conf_destroy(conf);
         return eddy_fail(err, EDDY_ENOMEM, "kafka: cannot make a lock");
@@ -210,20 +216,28 @@ eddy_status kafka_client_topic(struct kafka_client *c, const char *topic, int ti
             if (err) *err = c->failed;
             return c->failed.code;
         }
-        if (kafka_now_ms() < end_ms) continue;
         char where[700];
+        if (kafka_told_to_stop(c->stop)) {
+            kafka_client_where(c, where, sizeof(where));
+            return eddy_fail(err, EDDY_EAGAIN,
+                             "kafka: told to stop before bootstrap.servers %s said anything about "
+                             "topic %s",
+                             where, topic);
+        }
+        if (kafka_now_ms() < end_ms) continue;
         kafka_client_where(c, where, sizeof(where));
         return eddy_fail(err, EDDY_EIO, "kafka: no answer about topic %s within %.3g s from bootstrap.servers %s",
                          topic, timeout_ms / 1e3, where);
     }
 }
 
-eddy_status kafka_count_partitions(const struct eddy_strings *topics, const char *name,
-                                   const struct eddy_map *properties, int timeout_ms, int *n, struct eddy_error *err)
+eddy_status kafka_count_partitions(const struct eddy_strings *topics, const struct kafka_question *q, int *n,
+                                   struct eddy_error *err)
 {
     struct kafka_client asker;
-    struct kafka_client_request request = {.role = KAFKA_ASKER, .name = name, .properties = properties};
-    int64_t end_ms = kafka_now_ms() + timeout_ms;
+    struct kafka_client_request request = {
+        .role = KAFKA_ASKER, .name = q->name, .properties = q->properties, .stop = q->stop};
+    int64_t end_ms = kafka_now_ms() + q->timeout_ms;
     eddy_status rc = kafka_client_open(&asker, &request, err);
     if (rc < 0) return rc;
     *n = 0;

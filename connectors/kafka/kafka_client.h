@@ -7,6 +7,7 @@
 #define CONNECTORS_KAFKA_KAFKA_CLIENT_H
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "config/log.h"
 #include "connectors/kafka/kafka_settings.h"
@@ -17,6 +18,7 @@ struct kafka_client {
     const struct eddy_map *properties; /* borrowed: secrets in texts are masked by it; logs look under `lock` */
     void *owner;                       /* for the callbacks below */
     struct log_limit away, other;      /* logs that repeat */
+    const volatile sig_atomic_t *stop; /* of the request */
     int64_t n_troubles;                /* error events so far: connections lost, questions timed out */
     bool has_failed;
     struct eddy_error failed; /* what an error callback found to be final */
@@ -29,8 +31,10 @@ struct kafka_client_request {
     const char *name, *instance_id; /* instance_id: of a member, may be NULL; of a transactor its transactional.id */
     const struct eddy_map *properties;
     enum latency latency;
-    int n_partitions;    /* 0 = unknown */
-    int worker, workers; /* several in one process: their names end in -0, -1, .. */
+    int n_partitions;                  /* 0 = unknown */
+    int worker, workers;               /* several in one process: their names end in -0, -1, .. */
+    bool id_is_own;                    /* instance_id names the worker already */
+    const volatile sig_atomic_t *stop; /* not 0: told to stop, so that nobody waits for brokers; NULL = never */
     void *owner;
     void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);
     void (*on_commit)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);
@@ -46,13 +50,22 @@ void kafka_client_close(struct kafka_client *);
 void kafka_client_orphan(struct kafka_client *);
 
 /* How many partitions `topic` has.  Waits up to timeout_ms for brokers and for a leader; EDDY_EIO naming
- * bootstrap.servers and the last trouble when none answers, EDDY_ENOTFOUND when there is no such topic. */
+ * bootstrap.servers and the last trouble when none answers, EDDY_EAGAIN when told to stop before, EDDY_ENOTFOUND when there
+ * is no such topic. */
 eddy_status kafka_client_topic(struct kafka_client *, const char *topic, int timeout_ms, int *n_partitions,
                                struct eddy_error *);
 
 /* Partitions of all `topics` together, asked by a handle of its own; errors as above. */
-eddy_status kafka_count_partitions(const struct eddy_strings *topics, const char *name,
-                                   const struct eddy_map *properties, int timeout_ms, int *n, struct eddy_error *);
+struct kafka_question {
+    const char *name; /* of who asks */
+    const struct eddy_map *properties;
+    int timeout_ms;
+    const volatile sig_atomic_t *stop;
+};
+eddy_status kafka_count_partitions(const struct eddy_strings *topics, const struct kafka_question *, int *n,
+                                   struct eddy_error *);
+
+bool kafka_told_to_stop(const volatile sig_atomic_t *stop);
 
 /* Ends the pipeline rather than waiting: credentials, rights, topics that do not exist, broken data. */
 bool kafka_error_is_final(rd_kafka_resp_err_t);

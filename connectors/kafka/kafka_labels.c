@@ -369,12 +369,13 @@ eddy_status kafka_labels_match(const char *labels, int n_labels, const char *eve
 }
 
 static eddy_status labels_check_count(const struct kafka_labels *l, const struct kafka_source_settings *set,
-                                      const char *name, struct eddy_error *err)
+                                      const struct source_request *r, struct eddy_error *err)
 {
     const struct eddy_strings topic = {1, &set->labels};
+    const struct kafka_question question = {r->name, &set->properties, (int)(set->connect_timeout / 1000000),
+                                            r->stop};
     int n;
-    eddy_status rc = kafka_count_partitions(&topic, name, &set->properties, (int)(set->connect_timeout / 1000000), &n,
-                                            err);
+    eddy_status rc = kafka_count_partitions(&topic, &question, &n, err);
     return rc < 0 ? rc : kafka_labels_match(l->topic, n, l->events, l->n, err);
 }
 
@@ -391,8 +392,9 @@ static eddy_status labels_open_reader(struct kafka_labels *l, const struct kafka
     return EDDY_OK;
 }
 
-eddy_status kafka_labels_open(const struct kafka_source_settings *set, const char *name, int n_partitions,
-                              struct kafka_partitions *wake, struct kafka_labels **out, struct eddy_error *err)
+eddy_status kafka_labels_open(const struct kafka_source_settings *set, const struct source_request *r,
+                              int n_partitions, struct kafka_partitions *wake, struct kafka_labels **out,
+                              struct eddy_error *err)
 {
     *out = NULL;
     struct kafka_labels *l = calloc(1, sizeof(*l));
@@ -403,15 +405,15 @@ eddy_status kafka_labels_open(const struct kafka_source_settings *set, const cha
     l->settle_at_ms = -1;
     l->n = n_partitions;
     l->writing = (struct kafka_client_request){.role = KAFKA_PRODUCER,
-                                               .name = name,
+                                               .name = r->name,
                                                .properties = &set->properties,
                                                .owner = l,
                                                .on_delivery = labels_on_delivery};
     l->item = calloc((size_t)n_partitions + 1, sizeof(*l->item));
     eddy_status rc = l->item ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "kafka labels: out of memory");
     if (rc == EDDY_OK) rc = kafka_when_parse(set->start, "start", &l->start, err);
-    if (rc == EDDY_OK) rc = labels_check_count(l, set, name, err);
-    if (rc == EDDY_OK) rc = labels_open_reader(l, set, name, err);
+    if (rc == EDDY_OK) rc = labels_check_count(l, set, r, err);
+    if (rc == EDDY_OK) rc = labels_open_reader(l, set, r->name, err);
     if (rc == EDDY_OK) rc = labels_open_writer(l, err);
     if (rc < 0) {
         kafka_labels_close(l);

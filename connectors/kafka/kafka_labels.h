@@ -22,7 +22,7 @@ struct kafka_labels;
 /* Waits for brokers as kafka_client_topic() does.  EDDY_ECONFIG when the label topic has not exactly `n_partitions`, as
  * many as the events.  The settings, with exactly one topic of events, are borrowed until close; `wake` is woken by new
  * labels and acknowledgements. */
-eddy_status kafka_labels_open(const struct kafka_source_settings *, const char *name, int n_partitions,
+eddy_status kafka_labels_open(const struct kafka_source_settings *, const struct source_request *, int n_partitions,
                               struct kafka_partitions *wake, struct kafka_labels **, struct eddy_error *);
 /* Gives up what is on its way.  After the last positions were confirmed, before `wake` is freed; NULL is fine. */
 void kafka_labels_close(struct kafka_labels *);

@@ -233,6 +233,7 @@ static eddy_status kafka_range_open(const void *settings, const struct source_re
                                            .properties = &set->properties,
                                            .worker = r->worker,
                                            .workers = r->workers,
+                                           .stop = r->stop,
                                            .owner = s};
     rc = kafka_client_open(&s->client, &request, err);
     if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, &s->client, err);

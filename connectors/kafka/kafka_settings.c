@@ -258,10 +258,10 @@ eddy_status kafka_conf(enum kafka_role role, enum latency latency, const char *n
     return EDDY_OK;
 }
 
-eddy_status kafka_conf_worker(rd_kafka_conf_t *conf, int worker, struct eddy_error *err)
+eddy_status kafka_conf_worker(rd_kafka_conf_t *conf, int worker, bool ids_too, struct eddy_error *err)
 {
     static const char *const names[] = {"client.id", "group.instance.id", "transactional.id"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    for (size_t i = 0; i < (ids_too ? sizeof(names) / sizeof(*names) : 1); i++) {
         char value[512], text[540];
         size_t size = sizeof(value);
         if (rd_kafka_conf_get(conf, names[i], value, &size) != RD_KAFKA_CONF_OK || !*value) continue;

@@ -37,9 +37,9 @@ eddy_status kafka_labels_check(const char *labels, const struct eddy_strings *to
 eddy_status kafka_conf(enum kafka_role role, enum latency latency, const char *name, const char *instance_id,
                        const struct eddy_map *, int n_partitions, rd_kafka_conf_t **, struct eddy_error *);
 
-/* Of several clients of one kind in a process: client.id, group.instance.id and transactional.id, where set, get the
- * worker's number at their end. */
-eddy_status kafka_conf_worker(rd_kafka_conf_t *, int worker, struct eddy_error *);
+/* Of several clients of one kind in a process: client.id, and with `ids_too` group.instance.id and transactional.id, where
+ * set, get the worker's number at their end. */
+eddy_status kafka_conf_worker(rd_kafka_conf_t *, int worker, bool ids_too, struct eddy_error *);
 
 /* Logs a warning for each property that weakens the connection's security; called at every start. */
 void kafka_properties_warn(const struct eddy_map *);

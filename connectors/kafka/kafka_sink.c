@@ -24,6 +24,7 @@ struct kafka_sink {
     rd_kafka_topic_t *rkt;
     int n_partitions;
     int64_t n_outstanding, n_failed;
+    struct kafka_look look; /* what earlier lives have written; of all partitions */
     rd_kafka_message_t batch[BATCH_MAX];
 };
 
@@ -184,6 +185,7 @@ static eddy_status kafka_sink_service(void *sink, int timeout_ms, struct eddy_er
 {
     struct kafka_sink *s = sink;
     char text[300];
+    kafka_look_rest(&s->look);
     if (s->transaction && !s->client->rk) return EDDY_OK;
     (void)rd_kafka_poll(s->client->rk, timeout_ms);
     if (s->transaction) return EDDY_OK; /* its failures come to light when it is committed */
@@ -211,6 +213,7 @@ static void kafka_sink_close(void *sink)
         (void)rd_kafka_poll(s->own.rk, 0);
     }
     if (s->rkt) rd_kafka_topic_destroy(s->rkt);
+    kafka_look_close(&s->look);
     kafka_client_close(&s->own);
     free(s);
 }
@@ -219,7 +222,7 @@ static eddy_status kafka_sink_written(void *sink, const char *topic, int32_t par
                                       struct sink_written *out, struct eddy_error *err)
 {
     struct kafka_sink *s = sink;
-    return kafka_written(s->client->properties, s->name, s->topic, topic, partition, from, out, err);
+    return kafka_look_at(&s->look, s->client->properties, s->name, s->topic, topic, partition, from, out, err);
 }
 
 static const struct kafka_source_settings *sink_source(const struct sink_request *r)
@@ -230,12 +233,12 @@ static const struct kafka_source_settings *sink_source(const struct sink_request
 
 /* Co-partitioned output can be judged at once when input and output are on one cluster. */
 static eddy_status sink_check_partitions(struct kafka_sink *s, const struct kafka_source_settings *source,
-                                         int timeout_ms, const char *name, struct eddy_error *err)
+                                         const struct kafka_question *question, struct eddy_error *err)
 {
     for (int i = 0; i < source->topics.n; i++) {
         struct eddy_strings one = {1, &source->topics.item[i]};
         int n;
-        eddy_status rc = kafka_count_partitions(&one, name, &source->properties, timeout_ms, &n, err);
+        eddy_status rc = kafka_count_partitions(&one, question, &n, err);
         if (rc < 0) return rc;
         if (n > s->n_partitions)
             return eddy_fail(
@@ -254,7 +257,7 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
     const struct kafka_source_settings *source = sink_source(r);
     bool shared = set->properties.n == 0 && source;
     const struct eddy_map *properties = shared ? &source->properties : &set->properties;
-    int timeout_ms = (int)(set->connect_timeout / 1000000);
+    const struct kafka_question question = {r->name, properties, (int)(set->connect_timeout / 1000000), r->stop};
     struct eddy_strings topic = {1, &set->topic};
 
     *out = NULL;
@@ -270,13 +273,14 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
                                            .latency = (enum latency)r->latency,
                                            .worker = r->worker,
                                            .workers = r->workers,
+                                           .stop = r->stop,
                                            .owner = s,
                                            .on_delivery = sink_on_delivery};
     kafka_properties_warn(properties);
 
     /* A consumer asks first: a producer's question would make a missing topic on brokers that allow it. */
-    eddy_status rc = kafka_count_partitions(&topic, r->name, properties, timeout_ms, &s->n_partitions, err);
-    if (rc == EDDY_OK && shared && r->co_partitioned) rc = sink_check_partitions(s, source, timeout_ms, r->name, err);
+    eddy_status rc = kafka_count_partitions(&topic, &question, &s->n_partitions, err);
+    if (rc == EDDY_OK && shared && r->co_partitioned) rc = sink_check_partitions(s, source, &question, err);
     if (rc == EDDY_OK && s->transaction) rc = sink_ready(s, err);
     if (rc == EDDY_OK && !s->transaction) rc = kafka_client_open(&s->own, &request, err);
     if (rc < 0) goto fail;

@@ -336,25 +336,30 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
 
     eddy_status rc = kafka_when_parse(set->start, "start", &s->start, err);
     if (rc == EDDY_OK)
-        rc = kafka_count_partitions(&set->topics, r->name, &set->properties, (int)(set->connect_timeout / 1000000),
-                                    &n_partitions, err);
+        rc = kafka_count_partitions(
+            &set->topics,
+            &(struct kafka_question){r->name, &set->properties, (int)(set->connect_timeout / 1000000), r->stop},
+            &n_partitions, err);
     if (rc < 0) goto fail;
     const char *own_id = set->instance_id ? set->instance_id : "";
+    const bool drawn = strcmp(own_id, "auto") == 0; /* by the driver, for each worker another */
     s->request = (struct kafka_client_request){.role = KAFKA_MEMBER,
                                                .name = r->name,
-                                               .instance_id = strcmp(own_id, "auto") == 0 ? r->instance : own_id,
+                                               .instance_id = drawn ? r->instance : own_id,
+                                               .id_is_own = drawn,
                                                .properties = &set->properties,
                                                .latency = (enum latency)r->latency,
                                                .n_partitions = n_partitions,
                                                .worker = r->worker,
                                                .workers = r->workers,
+                                               .stop = r->stop,
                                                .owner = s,
                                                .on_rebalance = source_on_rebalance,
                                                .on_commit = source_on_commit};
     rc = kafka_client_open(&s->client, &s->request, err);
     if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, &s->client, err);
     if (rc == EDDY_OK && set->labels && *set->labels)
-        rc = kafka_labels_open(set, r->name, n_partitions, &s->partitions, &s->labels, err);
+        rc = kafka_labels_open(set, r, n_partitions, &s->partitions, &s->labels, err);
     if (rc == EDDY_OK) rc = source_subscribe(s, err);
     if (rc < 0) goto fail;
     *out = s;

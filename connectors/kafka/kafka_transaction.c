@@ -163,11 +163,12 @@ static eddy_status kafka_transaction_open(const struct transaction_request *r, v
     while (rc >= 0) {
         rc = kafka_transaction_recover(t, SLICE_MS, err);
         if (rc == EDDY_OK) break;
-        if (rc == EDDY_EAGAIN && kafka_now_ms() < end_ms) rc = EDDY_OK;
+        if (rc == EDDY_EAGAIN && kafka_now_ms() < end_ms && !kafka_told_to_stop(t->stop)) rc = EDDY_OK;
     }
     if (rc < 0) {
+        const bool stopped = kafka_told_to_stop(t->stop);
         kafka_transaction_close(t);
-        return rc == EDDY_EAGAIN && err ? (err->code = EDDY_EIO) : rc;
+        return rc == EDDY_EAGAIN && !stopped && err ? (err->code = EDDY_EIO) : rc;
     }
     *out = t;
     return EDDY_OK;
@@ -179,8 +180,7 @@ static eddy_status kafka_transaction_open(const struct transaction_request *r, v
 static bool transaction_late(const struct kafka_transaction *t, int64_t *end_ms)
 {
     const int64_t now_ms = kafka_now_ms();
-    if (t->stop && __atomic_load_n(t->stop, __ATOMIC_RELAXED) && *end_ms > now_ms + STOP_MS)
-        *end_ms = now_ms + STOP_MS;
+    if (kafka_told_to_stop(t->stop) && *end_ms > now_ms + STOP_MS) *end_ms = now_ms + STOP_MS;
     return now_ms >= *end_ms;
 }
 
@@ -210,7 +210,7 @@ static eddy_status kafka_transaction_begin(void *transaction, struct eddy_error 
     return EDDY_OK;
 }
 
-static bool kafka_transaction_broken(void *transaction)
+static eddy_status kafka_transaction_check(void *transaction, struct eddy_error *err)
 {
     struct kafka_transaction *t = transaction;
     char text[300];
@@ -220,7 +220,9 @@ static bool kafka_transaction_broken(void *transaction)
         (void)eddy_fail(&t->final, EDDY_EIO, "kafka %s: %s: %s: %s", kafka_servers(&t->source->properties), t->id,
                         rd_kafka_err2name(code), text);
     if (code) kafka_transaction_break(t, text);
-    return t->is_broken;
+    if (!t->is_broken) return EDDY_OK;
+    if (t->final.code < 0) return transaction_ended(t, err);
+    return eddy_fail(err, EDDY_EAGAIN, "kafka: %s: %s", t->id, t->why);
 }
 
 static rd_kafka_topic_partition_list_t *transaction_positions(const struct source_position *at, int n)
@@ -270,12 +272,10 @@ static eddy_status kafka_transaction_commit(void *transaction, void *source, con
 {
     struct kafka_transaction *t = transaction;
     const int64_t start_ms = kafka_now_ms();
-    if (kafka_transaction_broken(t)) {
-        if (t->final.code < 0) return transaction_ended(t, err);
-        return eddy_fail(err, EDDY_EAGAIN, "kafka: %s: %s", t->id, t->why);
-    }
+    eddy_status rc = kafka_transaction_check(t, err);
+    if (rc < 0) return rc;
     const int64_t trouble = t->client.n_troubles;
-    eddy_status rc = n > 0 ? transaction_send_positions(t, source, at, n, start_ms + timeout_ms, err) : EDDY_OK;
+    rc = n > 0 ? transaction_send_positions(t, source, at, n, start_ms + timeout_ms, err) : EDDY_OK;
     if (rc >= 0) rc = transaction_end(t, start_ms + timeout_ms, err);
     if (rc < 0) return rc;
     t->open = false;
@@ -287,7 +287,7 @@ static eddy_status kafka_transaction_commit(void *transaction, void *source, con
 const struct eddy_transactor transactor_kafka = {
     .open = kafka_transaction_open,
     .begin = kafka_transaction_begin,
-    .broken = kafka_transaction_broken,
+    .check = kafka_transaction_check,
     .commit = kafka_transaction_commit,
     .recover = kafka_transaction_recover,
     .close = kafka_transaction_close,

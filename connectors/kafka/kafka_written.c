@@ -4,19 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/kafka/kafka_client.h"
-
 enum {
     WRITTEN_FIRST = 4096,
     WRITTEN_MORE = 8,
     WRITTEN_MOST = 1 << 20,
     ASK_MS = 10000,
     READ_MS = 20000,
-    SLICE_MS = 100
+    SLICE_MS = 100,
+    REST_MS = 10000 /* partitions of a rebalance come one after another */
 };
 
 struct look {
-    struct kafka_client client;
+    rd_kafka_t *rk;
     const char *output, *topic;
     int32_t partition;
     int64_t from, low, high;
@@ -65,20 +64,24 @@ static eddy_status written_read(struct look *l, int64_t at, struct eddy_error *e
     const int64_t end_ms = kafka_now_ms() + READ_MS;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, l->output, l->partition)->offset = at;
-    rd_kafka_resp_err_t code = rd_kafka_assign(l->client.rk, list);
+    rd_kafka_resp_err_t code = rd_kafka_assign(l->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     eddy_status rc = EDDY_OK;
     if (code)
         rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: %s", l->output, (int)l->partition, rd_kafka_err2str(code));
     bool ended = false;
     while (rc >= 0 && !ended && kafka_now_ms() < end_ms) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(l->client.rk, SLICE_MS);
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(l->rk, SLICE_MS);
         if (!m) continue;
+        if (m->partition != l->partition) { /* left over from the look before */
+            rd_kafka_message_destroy(m);
+            continue;
+        }
         ended = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || (!m->err && m->offset + 1 >= l->high);
         if (!m->err) rc = written_add(l, m, err);
         rd_kafka_message_destroy(m);
     }
-    (void)rd_kafka_assign(l->client.rk, NULL);
+    (void)rd_kafka_assign(l->rk, NULL);
     if (rc < 0 || ended) return rc;
     return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: its last records could not be read within %d s", l->output,
                      (int)l->partition, READ_MS / 1000);
@@ -93,8 +96,8 @@ static int written_order(const void *a, const void *b)
 static eddy_status written_look(struct look *l, struct eddy_error *err)
 {
     eddy_status rc = EDDY_OK;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(l->client.rk, l->output, l->partition, &l->low,
-                                                                &l->high, ASK_MS);
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(l->rk, l->output, l->partition, &l->low, &l->high,
+                                                                ASK_MS);
     if (code)
         return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: where does it end? %s", l->output, (int)l->partition,
                          rd_kafka_err2str(code));
@@ -109,21 +112,40 @@ static eddy_status written_look(struct look *l, struct eddy_error *err)
     return rc;
 }
 
-eddy_status kafka_written(const struct eddy_map *properties, const char *name, const char *output, const char *topic,
-                          int32_t partition, int64_t from, struct sink_written *out, struct eddy_error *err)
+static eddy_status look_open(struct kafka_look *k, const struct eddy_map *properties, const char *name,
+                             struct eddy_error *err)
 {
-    struct look l = {.output = output, .topic = topic, .partition = partition, .from = from, .out = out};
     const struct kafka_client_request request = {
         .role = KAFKA_READER, .name = name, .properties = properties, .n_partitions = 1};
+    return k->client.rk ? EDDY_OK : kafka_client_open(&k->client, &request, err);
+}
+
+eddy_status kafka_look_at(struct kafka_look *k, const struct eddy_map *properties, const char *name,
+                          const char *output, const char *topic, int32_t partition, int64_t from,
+                          struct sink_written *out, struct eddy_error *err)
+{
+    struct look l = {.output = output, .topic = topic, .partition = partition, .from = from, .out = out};
     out->n = 0;
     out->item = NULL;
-    eddy_status rc = kafka_client_open(&l.client, &request, err);
+    eddy_status rc = look_open(k, properties, name, err);
     if (rc < 0) return rc;
+    l.rk = k->client.rk;
     rc = written_look(&l, err);
-    kafka_client_close(&l.client);
+    k->looked_ms = kafka_now_ms();
+    if (rc < 0) kafka_look_close(k); /* the next one begins anew */
     if (rc >= 0 && out->n > 0) return rc;
     free(out->item);
     out->item = NULL;
     out->n = 0;
     return rc;
+}
+
+void kafka_look_rest(struct kafka_look *k)
+{
+    if (k->client.rk && kafka_now_ms() - k->looked_ms > REST_MS) kafka_look_close(k);
+}
+
+void kafka_look_close(struct kafka_look *k)
+{
+    kafka_client_close(&k->client);
 }

@@ -102,6 +102,7 @@ struct sink_request driver_sink_request(const struct driver *d)
                                  .latency = d->settings->latency,
                                  .worker = d->request.worker,
                                  .workers = d->request.workers,
+                                 .stop = d->request.stop,
                                  .transaction = d->transaction};
 }
 
@@ -126,7 +127,8 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
                                           .latency = d->settings->latency,
                                           .listener = {d, driver_assign, driver_revoke},
                                           .worker = q->worker,
-                                          .workers = q->workers};
+                                          .workers = q->workers,
+                                          .stop = q->stop};
     if (rc >= 0) rc = q->source->open(q->source_settings, &source, &d->source, err);
     return rc;
 }

@@ -27,7 +27,9 @@ enum driver_state {
 struct driver_stats {
     int64_t records, events, bad, tombstones, results, silent, alerts, incidents, keys, checkpoints;
     int64_t set_aside; /* state files that failed their checks when they were opened */
-    int64_t drifts;    /* times that a partition's network was trained harder */
+    int64_t partitions_refused,
+        saves_given_up; /* a person has to decide about them; checkpoints of lost partitions */
+    int64_t drifts;     /* times that a partition's network was trained harder */
     int64_t late, duplicates, updates, refused, waits; /* waits: turns that stood still for a candidate */
     int64_t partitions;
     int64_t transactions, transactions_failed,
@@ -63,6 +65,7 @@ struct driver_request {
     bool commit;          /* commit positions to the source */
     const struct eddy_transactor
         *transactor;                   /* exactly_once: sinks and positions go through it; NULL = at_least_once */
+    int64_t transaction_most;          /* ns that one may stay open while a turn goes on; 0 = 10 s */
     bool forget_tombstones;            /* payload NULL: forget the key; else skip and count */
     int chunk;                         /* most records per poll; 0 = 1024 */
     bool experts;                      /* results tell of every expert (lane.h) */
@@ -77,7 +80,9 @@ struct driver_request {
 
 struct driver;
 eddy_status driver_open(const struct driver_request *, struct driver **, struct eddy_error *);
-/* Runs until the source has ended, `stop` is set, or something fails; leaves a checkpoint in every case it can. */
+/* Runs until the source has ended, `stop` is set, or something fails; leaves a checkpoint in every case it can.  When
+ * nothing failed but partitions had been refused, the error is that of the last of them, with reason DRIVER_REFUSED. */
+#define DRIVER_REFUSED "partition_refused"
 eddy_status driver_run(struct driver *, struct eddy_error *);
 void driver_stats(const struct driver *, struct driver_stats *);
 /* After driver_run: the hash over all lanes it held at the end, in order of topic and partition (32 digits). */

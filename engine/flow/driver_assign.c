@@ -230,9 +230,12 @@ static int64_t assign_refuse(struct driver *d, struct driver_lane *dl, const str
                                .refused = true};
     dl->started = dl->committed = dl->next;
     d->refusal = *why;
+    d->refusal.reason = DRIVER_REFUSED;
+    d->stats.partitions_refused++;
     log_error("partition_refused", "%s", why->message);
     *tag = dl;
-    return dl->next;
+    /* It stands at the end, where nothing is asked for that the topic no longer has: that would end the others too. */
+    return p->high >= 0 ? p->high : dl->next;
 }
 
 int64_t driver_assign(void *context, const struct source_partition *p, void **tag, struct eddy_error *err)

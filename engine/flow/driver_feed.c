@@ -259,14 +259,20 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, co
     int done = 0, n_messages;
     while (done < n && !dl->gone && !d->spoilt) {
         struct lane_event *events = d->events + done;
+        eddy_status taken = driver_transaction_room(d, err);
+        if (taken < 0) return taken;
+        if (dl->gone || d->spoilt) break;
         FAILPOINT("before_turn");
-        eddy_status taken = lane_turn(dl->lane, events, n - done, d->results, err);
+        const int64_t begun_ns = d->transaction ? driver_clock_ns() : 0;
+        taken = lane_turn(dl->lane, events, n - done, d->results, err);
         if (taken < 0) {
             lane_abort(dl->lane);
             dl->condemned = taken == EDDY_ECORRUPT;
             return taken;
         }
         FAILPOINT("after_turn");
+        if (d->transaction && driver_clock_ns() - begun_ns > d->longest_turn_ns)
+            d->longest_turn_ns = driver_clock_ns() - begun_ns;
         driver_stage(d, &d->stats.cpu_lane, cpu);
         if (taken == 0) {
             eddy_status rc = feed_wait(d, dl, err);

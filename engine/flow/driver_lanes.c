@@ -275,6 +275,7 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
     log_info("revoked", "%s[%d] at offset %" PRId64 "%s", dl->topic, (int)dl->partition, driver_next(dl),
              lost ? ", lost" : "");
     FAILPOINT("before_revoke");
+    d->stats.saves_given_up += lost && dl->saving;
     if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
     if (lost && d->began) driver_spoil(d, "the group has taken partitions away");
     if (dl == d->in_hand && d->sending) /* also of a lane that stands at its checkpoint */

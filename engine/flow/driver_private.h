@@ -47,7 +47,8 @@ struct driver {
     bool sending;      /* results of a turn that is not over may be in it, or with the sink */
     bool spoilt;       /* it cannot be committed, and the lanes are ahead of it: driver_restart() */
     int failures;      /* transactions of the last minute that came to nothing */
-    int64_t failed_ns, commit_due_ns;
+    int64_t failed_ns, commit_due_ns, began_ns;
+    int64_t longest_turn_ns; /* of all turns so far, in a lane alone */
     const char *state_path;
 
     struct driver_lane **lanes; /* in order of topic and partition */
@@ -133,6 +134,7 @@ eddy_status driver_begin(struct driver *, struct eddy_error *); /* before anythi
 /* Commits what is open, with the positions of all lanes.  EDDY_EAGAIN: it is spoilt. */
 eddy_status driver_settle(struct driver *, struct eddy_error *);
 eddy_status driver_transaction_tick(struct driver *, struct eddy_error *);
+eddy_status driver_transaction_room(struct driver *, struct eddy_error *);
 void driver_spoil(struct driver *, const char *why);
 /* After it was spoilt, between turns; EDDY_EAGAIN when told to stop meanwhile. */
 eddy_status driver_restart(struct driver *, struct eddy_error *);

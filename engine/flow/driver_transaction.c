@@ -15,7 +15,7 @@
 #include "engine/flow/driver_private.h"
 
 enum { COMMIT_MS = 10000, STOP_COMMIT_MS = 4000, RECOVER_MS = 500, SURRENDER_AFTER = 5 };
-static const int64_t MS_NS = 1000000;
+static const int64_t MS_NS = 1000000, OPEN_MOST_NS = 10 * 1000000000LL;
 static const int64_t CALM_NS = 60 *
                                1000000000LL; /* a commit that held for so long makes earlier failures forgotten */
 
@@ -53,6 +53,7 @@ eddy_status driver_begin(struct driver *d, struct eddy_error *err)
     }
     if (rc < 0 && err) *err = why;
     d->began = rc >= 0;
+    d->began_ns = driver_clock_ns();
     FAILPOINT("transaction_begun");
     return rc;
 }
@@ -134,15 +135,27 @@ eddy_status driver_settle(struct driver *d, struct eddy_error *err)
 eddy_status driver_transaction_tick(struct driver *d, struct eddy_error *err)
 {
     if (!d->transaction || d->spoilt) return EDDY_OK;
-    if (d->request.transactor->broken(d->transaction)) {
-        struct eddy_error why = {0};
-        eddy_status rc = d->request.transactor->commit(d->transaction, d->source, NULL, 0, 0, &why);
+    struct eddy_error why = {0};
+    eddy_status rc = d->request.transactor->check(d->transaction, &why);
+    if (rc < 0) {
         transaction_failed(d, why.message);
         d->began = false;
-        if (rc < 0 && rc != EDDY_EAGAIN && err) *err = why;
+        if (rc != EDDY_EAGAIN && err) *err = why;
         return rc == EDDY_EAGAIN ? EDDY_OK : rc;
     }
     if (driver_clock_ns() < d->commit_due_ns) return EDDY_OK;
+    rc = driver_settle(d, err);
+    return rc == EDDY_EAGAIN ? EDDY_OK : rc;
+}
+
+/* Before a turn: a transaction that would be too old after one as long as the longest so far is committed first, for the
+ * brokers give up what is open for longer than transaction.timeout.ms.  The first long turn may be lost to that; it is
+ * done again, and from then on every one begins with nothing open. */
+eddy_status driver_transaction_room(struct driver *d, struct eddy_error *err)
+{
+    const int64_t most = d->request.transaction_most ? d->request.transaction_most : OPEN_MOST_NS;
+    if (!d->transaction || !d->began || d->spoilt || d->sending) return EDDY_OK;
+    if (driver_clock_ns() - d->began_ns + d->longest_turn_ns < most) return EDDY_OK;
     eddy_status rc = driver_settle(d, err);
     return rc == EDDY_EAGAIN ? EDDY_OK : rc;
 }

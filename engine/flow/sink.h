@@ -5,6 +5,8 @@
 #ifndef ENGINE_FLOW_SINK_H
 #define ENGINE_FLOW_SINK_H
 
+#include <signal.h>
+
 #include "eddy_codec.h"
 
 struct sink_header {
@@ -41,7 +43,9 @@ struct sink_request {
     int co_partitioned;               /* results keep their input's partition (dead letters do not): checked early */
     int worker, workers;              /* which of how many side by side in this process; workers 0 or 1: one alone */
     void *transaction; /* what eddy_transactor.open() gave (transaction.h): write inside it; NULL = none */
-    int columns;       /* a file that ends in .csv is written as columns by the CSV codec */
+    const volatile sig_atomic_t
+        *stop;   /* not 0: told to stop, so open() waits no longer (EDDY_EAGAIN); NULL = never */
+    int columns; /* a file that ends in .csv is written as columns by the CSV codec */
 };
 
 struct eddy_sink {

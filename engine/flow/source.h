@@ -8,6 +8,8 @@
 #ifndef ENGINE_FLOW_SOURCE_H
 #define ENGINE_FLOW_SOURCE_H
 
+#include <signal.h>
+
 #include "eddy_codec.h"
 
 /* One assigned partition as the source sees it. */
@@ -51,6 +53,8 @@ struct source_request {
     int latency; /* enum latency (config/settings.h) */
     struct source_listener listener;
     int worker, workers; /* which of how many sources side by side in this process; workers 0 or 1: one alone */
+    const volatile sig_atomic_t
+        *stop; /* not 0: told to stop, so open() waits no longer (EDDY_EAGAIN); NULL = never */
 };
 
 struct eddy_source {

@@ -2,8 +2,8 @@
  * (engine/flow/driver_transaction.c) owns this interface; connectors/kafka/kafka_transaction.c implements it.
  *
  * Sinks opened with `sink_request.transaction` write inside the transaction that is open; the driver begins it before the
- * first of their messages.  A message that the transaction can no longer carry is taken and dropped: broken() is true
- * then, and commit() fails.
+ * first of their messages.  A message that the transaction can no longer carry is taken and dropped: check() says so then,
+ * and commit() fails.
  *
  * Threads  one thread calls everything. */
 #ifndef ENGINE_FLOW_TRANSACTION_H
@@ -25,7 +25,8 @@ struct eddy_transactor {
     /* Fences whoever used the same id before, and ends what it left open. */
     eddy_status (*open)(const struct transaction_request *, void **transaction, struct eddy_error *);
     eddy_status (*begin)(void *transaction, struct eddy_error *);
-    bool (*broken)(void *transaction);
+    /* EDDY_EAGAIN: what is open can no longer be committed, and why; other errors are final. */
+    eddy_status (*check)(void *transaction, struct eddy_error *);
     /* Makes everything since begin() visible, and with it the positions of the group that `source` is a member of.
      * EDDY_EAGAIN: it did not happen, or nobody knows whether it did: recover(), then ask the group.  Other errors are
      * final. */

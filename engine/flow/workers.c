@@ -307,6 +307,7 @@ static void stats_add(struct driver_stats *sum, const struct driver_stats *one)
     sum->tombstones += one->tombstones, sum->results += one->results, sum->silent += one->silent;
     sum->alerts += one->alerts, sum->incidents += one->incidents, sum->keys += one->keys;
     sum->checkpoints += one->checkpoints, sum->set_aside += one->set_aside;
+    sum->partitions_refused += one->partitions_refused, sum->saves_given_up += one->saves_given_up;
     sum->late += one->late, sum->duplicates += one->duplicates, sum->updates += one->updates;
     sum->transactions += one->transactions, sum->transactions_failed += one->transactions_failed;
     sum->restarts += one->restarts, sum->drifts += one->drifts;

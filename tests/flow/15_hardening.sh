@@ -70,10 +70,13 @@ state: {path: $scratch/planted}
 YAML
 export PLANTED=planted-environment-09fe
 run check "$scratch/kafka.yml"
-expect 0 "a file of secrets that everybody may read is named" "others may read it" "chmod go-w,o="
+expect 0 "a file of secrets that everybody may read is named" "others may read it" "chmod go="
+chmod 640 "$scratch/password"
+run check "$scratch/kafka.yml"
+expect 0 "and one that its owner's group may read" "its group may read it (mode 640)"
 chmod 600 "$scratch/password"
 run check "$scratch/kafka.yml"
-check "and one that only its owner reads is not" bash -c "! grep -q 'others may' '$scratch/err'"
+check "and one that only its owner reads is not" bash -c "! grep -q 'secret_file' '$scratch/err'"
 
 # ---- a planted password, through every command ----
 mkdir "$scratch/said"

@@ -59,10 +59,11 @@ static eddy_status fake_begin(void *t, struct eddy_error *err)
     return EDDY_OK;
 }
 
-static bool fake_broken(void *t)
+static eddy_status fake_check(void *t, struct eddy_error *err)
 {
     (void)t;
-    return broker.open && broker.fate == BREAKS;
+    if (!broker.open || broker.fate != BREAKS) return EDDY_OK;
+    return eddy_fail(err, EDDY_EAGAIN, "a message was not delivered");
 }
 
 static eddy_status fake_commit(void *t, void *source, const struct source_position *at, int n, int timeout_ms,
@@ -101,8 +102,7 @@ static void fake_close(void *t)
     fake_abort();
 }
 
-static const struct eddy_transactor fake = {fake_open,   fake_begin,   fake_broken,
-                                            fake_commit, fake_recover, fake_close};
+static const struct eddy_transactor fake = {fake_open, fake_begin, fake_check, fake_commit, fake_recover, fake_close};
 
 static struct script *topic(void)
 {
@@ -115,9 +115,11 @@ static struct script *topic(void)
 static const char yaml[] = "state: {checkpoint: 100ms}\ncommit_interval: 10ms\ntrain: {epoch: 256}\n"
                            "errors: {dead_letter: {letters: {}}}\n";
 
-static struct script_run live(const char *dir, bool exactly_once)
+static int64_t transaction_most; /* of the next lives; 0 = as it is by itself */
+
+static struct script_run live_as(const char *dir, bool exactly_once, const char *configured)
 {
-    struct script_run run = {.config = script_config(yaml)};
+    struct script_run run = {.config = script_config(configured)};
     const struct driver_request q = {.settings = config_settings(run.config),
                                      .source = &script_source,
                                      .sink = &script_sink,
@@ -125,6 +127,7 @@ static struct script_run live(const char *dir, bool exactly_once)
                                      .state = DRIVER_STATE_KEPT,
                                      .state_path = dir,
                                      .transactor = exactly_once ? &fake : NULL,
+                                     .transaction_most = transaction_most,
                                      .commit = true};
     run.opened = driver_open(&q, &run.driver, &run.err);
     cr_assert_geq(run.opened, 0, "%s", run.err.message);
@@ -135,6 +138,11 @@ static struct script_run live(const char *dir, bool exactly_once)
     run.driver = NULL;
     config_close(run.config);
     return run;
+}
+
+static struct script_run live(const char *dir, bool exactly_once)
+{
+    return live_as(dir, exactly_once, yaml);
 }
 
 static void check_equal(const struct script *a, const struct script *b)
@@ -198,6 +206,56 @@ Test(driver_transaction, a_stop_in_an_open_transaction_leaves_nothing_half, .fin
     const struct script_run last = live(dir, true);
     check_equal(quiet, s);
     cr_assert_str_eq(reference.hash, last.hash);
+    script_remove(dir), script_remove(other);
+    free(dir), free(other);
+}
+
+/* Brokers give up what is open for longer than transaction.timeout.ms, however long `commit_interval` is. */
+Test(driver_transaction, no_turn_begins_in_a_transaction_that_it_would_outlive, .fini = script_close_all)
+{
+    static const char seldom[] = "state: {checkpoint: 1h}\ncommit_interval: 5s\n"
+                                 "errors: {dead_letter: {letters: {}}}\n";
+    char *dir = script_dir(), *other = script_dir();
+    struct script *quiet = topic();
+    broker = (struct broker){.draw = 7, .percent = 0};
+    const struct script_run rare = live_as(other, true, seldom);
+    cr_assert_leq(rare.stats.transactions, 2, "%lld", (long long)rare.stats.transactions);
+
+    struct script *s = topic();
+    broker = (struct broker){.draw = 7, .percent = 0};
+    transaction_most = 5000000; /* 5 ms: a few polls of the script */
+    const struct script_run run = live_as(dir, true, seldom);
+    cr_assert_geq(run.ran, 0, "%s", run.err.message);
+    cr_assert_gt(run.stats.transactions, 20, "%lld", (long long)run.stats.transactions);
+    check_equal(quiet, s);
+    cr_assert_str_eq(rare.hash, run.hash);
+    script_remove(dir), script_remove(other);
+    free(dir), free(other);
+}
+
+/* A checkpoint that is being written when its transaction fails is given up with the lanes; the file is the older one. */
+Test(driver_transaction, a_restart_in_the_middle_of_a_checkpoint_loses_and_repeats_nothing, .fini = script_close_all)
+{
+    static const char saving[] = "state: {checkpoint: 1ms, max_keys: 2}\ncommit_interval: 10ms\ntrain: {epoch: 256}\n"
+                                 "errors: {dead_letter: {letters: {}}}\n";
+    char *dir = script_dir(), *other = script_dir();
+    struct script *quiet = topic();
+    const struct script_run reference = live_as(other, false, saving);
+
+    struct script *s = topic();
+    broker = (struct broker){.draw = 11, .percent = 20};
+    int64_t cancelled = 0, checkpoints = 0;
+    struct script_run run = {0};
+    for (int lives = 0; s->committed < RECORDS && lives < 50; lives++) {
+        run = live_as(dir, true, saving);
+        cr_assert_geq(run.ran, 0, "%s", run.err.message);
+        cancelled += run.stats.saves_given_up;
+        checkpoints += run.stats.checkpoints;
+    }
+    check_equal(quiet, s);
+    cr_assert_str_eq(reference.hash, run.hash);
+    cr_assert_gt(cancelled, 0, "the test must have met a checkpoint in the making");
+    cr_assert_gt(checkpoints, 10);
     script_remove(dir), script_remove(other);
     free(dir), free(other);
 }

@@ -122,13 +122,23 @@ Test(kafka_settings, defaults_lie_beneath_the_users_and_owned_ones_above)
     cr_expect(!rd_kafka_conf_get(conf, "client.id", value, &size) && strcmp(value, "plant-7") == 0);
     rd_kafka_conf_destroy(conf);
 
+    cr_assert_eq(kafka_conf(KAFKA_MEMBER, LATENCY_BALANCED, "plant-7", "5eed-3", &map, 1, &conf, &err), EDDY_OK, "%s",
+                 err.message);
+    cr_assert_eq(kafka_conf_worker(conf, 3, false, &err), EDDY_OK, "%s", err.message);
+    size = sizeof(value);
+    cr_expect(!rd_kafka_conf_get(conf, "group.instance.id", value, &size) && strcmp(value, "5eed-3") == 0,
+              "a worker's own id has its number once: %s", value);
+    size = sizeof(value);
+    cr_expect(!rd_kafka_conf_get(conf, "client.id", value, &size) && strcmp(value, "plant-7-3") == 0, "%s", value);
+    rd_kafka_conf_destroy(conf);
+
     cr_assert_eq(kafka_conf(KAFKA_MEMBER, LATENCY_BALANCED, "plant-7", "a", &map, 100, &conf, &err), EDDY_OK, "%s",
                  err.message);
     size = sizeof(value);
     cr_expect(!rd_kafka_conf_get(conf, "group.id", value, &size) && strcmp(value, "plant-7") == 0);
     size = sizeof(value);
     cr_expect(!rd_kafka_conf_get(conf, "group.instance.id", value, &size) && strcmp(value, "a") == 0);
-    cr_assert_eq(kafka_conf_worker(conf, 12, &err), EDDY_OK, "%s", err.message);
+    cr_assert_eq(kafka_conf_worker(conf, 12, true, &err), EDDY_OK, "%s", err.message);
     size = sizeof(value);
     cr_expect(!rd_kafka_conf_get(conf, "group.instance.id", value, &size) && strcmp(value, "a-12") == 0, "%s", value);
     size = sizeof(value);
