@@ -1,7 +1,8 @@
 #!/bin/bash
-# Brokers that die and come back, networks that misbehave, and the loss of one broker of three.
-#   FAULT_FULL=1   20 broker deaths instead of 2, 10 rounds of network faults instead of 1, and three brokers, of which one
-#                  dies 6 times
+# Brokers that die and come back, at once or long after every timeout, networks that misbehave, and the loss of one broker of
+# three.
+#   FAULT_FULL=1   20 broker deaths instead of 2, away for 60 s instead of 20, 10 rounds of network faults instead of 1, and
+#                  three brokers, of which one dies 6 times
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 . tests/kafka/broker.sh
@@ -13,19 +14,7 @@ BROKER_BEHIND=$(broker_free_port) || exit 1
 pipeline_start
 direct=$BROKERS
 trap 'kill "${proxy_pid:-}" "${generator:-}" 2>/dev/null; [ -z "${cluster_dir:-}" ] || cluster_stop; pipeline_end; broker_stop' EXIT
-if full; then deaths=20 rounds=10 lost=6; else deaths=2 rounds=1 lost=0; fi
-
-resident_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$eddy_pid/status"; }
-n_files() { find "/proc/$eddy_pid/fd" -mindepth 1 2>/dev/null | wc -l; }
-
-# The process that went through it all comes to the end by itself, with 0.
-survived() {
-    wait "$generator" || { echo "the generator failed"; tail -2 "$scratch/generate.log"; return 1; }
-    lab_reference "$input" || return 1
-    kill -0 "$eddy_pid" || { echo "it has ended"; return 1; }
-    lab_settled 1 90 || { kill_eddy; return 1; }
-    lab_stop && lab_exact
-}
+if full; then deaths=20 away_s=60 rounds=10 lost=6; else deaths=2 away_s=20 rounds=1 lost=0; fi
 
 broker_deaths() {
     local i before=$violations first_kb last_kb files
@@ -46,6 +35,28 @@ broker_deaths() {
     check "and keeps no files open that it does not need ($files, then $(n_files))" [ "$(n_files)" -lt $((files + 16)) ]
     judge "broker kill -9 and back, $deaths times" "$deaths" survived
     row "broker kill -9 and back under load" "$deaths" $((violations - before)) "$first_kb KB, then $last_kb KB resident"
+}
+
+# Longer than session.timeout.ms, transaction.timeout.ms and every retry: it waits, takes no more memory meanwhile, and
+# goes on by itself.
+broker_away() {
+    local before=$violations first_kb most_kb=0 kb i
+    lab_live away 40000 2000
+    lab_start
+    wait_for 30 grep -qs event=partition_assigned "$scratch/away.log"
+    sleep 3
+    first_kb=$(resident_kb)
+    broker_kill
+    for ((i = 0; i < away_s; i++)); do
+        sleep 1
+        kb=$(resident_kb)
+        [ "${kb:-0}" -le "$most_kb" ] || most_kb=$kb
+    done
+    check "it lives without a broker for $away_s s, with bounded memory ($first_kb KB, at most $most_kb KB)" \
+        [ "$most_kb" -lt $((first_kb + 65536)) ]
+    broker_start || failed "the broker does not come back"
+    judge "broker away for $away_s s" 1 survived
+    row "broker away for $away_s s" 1 $((violations - before)) "$first_kb KB, at most $most_kb KB resident"
 }
 
 network() {
@@ -90,12 +101,12 @@ one_of_three() {
         sleep 1
     done
     judge "one of three brokers killed, $lost times" "$lost" survived
-    row "three brokers, one killed" "$lost" $((violations - before)) "replication 3, coordinators move"
+    row "three brokers, one killed, guarantee: $GUARANTEE" "$lost" $((violations - before)) "replication 3, coordinators move"
     cluster_stop
     cluster_dir='' BROKERS=$direct EDDY_BROKERS=$direct
 }
 
-for part in ${EDDY_PARTS:-broker_deaths network one_of_three}; do
+for part in ${EDDY_PARTS:-broker_deaths broker_away network one_of_three}; do
     echo "# $part"
     $part
 done

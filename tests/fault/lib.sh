@@ -143,6 +143,19 @@ lab_last() {
     lab_stop && lab_exact
 }
 
+# survived [SECONDS]: the process that went through it all comes to the end by itself, with 0, and everything is right.
+survived() {
+    wait "$generator" || { echo "the generator failed"; tail -2 "$scratch/generate.log"; return 1; }
+    lab_reference "$input" || return 1
+    kill -0 "$eddy_pid" || { echo "it has ended"; return 1; }
+    lab_settled 1 "${1:-90}" || { kill_eddy; return 1; }
+    lab_stop && lab_exact
+}
+
+resident_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$eddy_pid/status"; }
+n_files() { find "/proc/$eddy_pid/fd" -mindepth 1 2>/dev/null | wc -l; }
+n_threads() { awk '/^Threads/ { print $2 }' "/proc/$eddy_pid/status"; }
+
 # random_s MAX_MS: a time in seconds.
 random_s() { printf '%d.%03d' $((RANDOM * $1 / 32768 / 1000)) $((RANDOM * $1 / 32768 % 1000)); }
 # A signal to a process that may be gone already, and its end.

@@ -8,6 +8,9 @@ MODE_FILE holds one of these, and is looked at again all the time:
     cut             connections are reset, new ones too
 """
 import asyncio
+import logging
+import os
+import signal
 import socket
 import struct
 import sys
@@ -47,8 +50,11 @@ async def pump(reader, writer, path):
 def reset(writer):
     """RST instead of FIN: what is under way is lost."""
     sock = writer.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    try:
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:  # the other end was quicker
+        pass
     writer.transport.abort()
 
 
@@ -84,4 +90,10 @@ async def main():
         await server.serve_forever()
 
 
-asyncio.run(main())
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # connections that break are what this is for
+signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
+signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+try:
+    asyncio.run(main())
+except OSError as error:
+    sys.exit(f"proxy.py: port {sys.argv[1]}: {error}")
