@@ -69,7 +69,7 @@ const struct eddy_detector detector_drift = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "drift",
              "opens incidents where the forecast's errors have grown for good (80 bytes a value)", options,
              sizeof(struct long_run_settings), NULL},
-    .state_version = 1,
+    .state_version = 2,
     .state_bytes = drift_state_bytes,
     .judge = drift_judge,
     .sound = drift_sound,

@@ -12,13 +12,14 @@ static void long_run_block(struct long_run *r, const struct long_run_settings *s
     r->block[1] = 0;
 }
 
-static void long_run_learn(struct long_run *r, const struct long_run_settings *s, double x)
+static void long_run_learn(struct long_run *r, const struct long_run_settings *s, double x, bool rises_only)
 {
     const double gain = fmax(1 / (double)r->n, 1 / (double)s->memory), d = r->fast - r->slow;
+    const bool counts = !rises_only || d > 0;
     r->slow += gain * (x - r->slow);
     r->deviation += gain * (fabs(x - r->slow) - r->deviation);
-    r->variance += gain * (d * d - r->variance);
-    long_run_block(r, s, d);
+    if (counts) r->variance += gain * (d * d - r->variance);
+    long_run_block(r, s, counts ? d : 0);
 }
 
 double long_run_step(struct long_run *r, const struct long_run_settings *s, double x, bool rises_only)
@@ -37,7 +38,7 @@ double long_run_step(struct long_run *r, const struct long_run_settings *s, doub
         r->open = r->n > s->after && r->limit > 0 && (rises_only ? d : fabs(d)) > r->limit;
         r->age = 0;
         if (!r->open) {
-            long_run_learn(r, s, x);
+            long_run_learn(r, s, x, rises_only);
             return 0;
         }
     }

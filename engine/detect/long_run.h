@@ -7,6 +7,8 @@
  *     most   largest |d| in the past, but for the latest 4 to 8 windows; decays by 1/memory a row
  *     open   |d| > max(limit sqrt V, record most), from the event `after` on, on the side that counts
  *     closed |d| < half of what it took, or open for more than `accept` events: then slow = fast is the new long run
+ * Where only rises count, V and most are those of rises (d > 0): a series that falls for good has not shown by that how far
+ * it usually rises.
  * Memory  plain data; all 0 when new. */
 #ifndef ENGINE_DETECT_LONG_RUN_H
 #define ENGINE_DETECT_LONG_RUN_H

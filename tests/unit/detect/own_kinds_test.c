@@ -196,6 +196,21 @@ Test(drift, finds_errors_that_have_doubled_and_not_those_that_have_shrunk)
     free(shrinks.state);
 }
 
+/* A network that has learnt errs .4 instead of 1 from the event 2000 on, and 1.5 from 5000 on: that errors have fallen for
+ * good does not say that they usually rise so far. */
+Test(drift, a_fall_of_the_errors_does_not_hide_that_they_rise_again)
+{
+    struct bench b;
+    bench_open(&b, &detector_drift, &lasting, 1);
+    int first = -1;
+    for (int i = 0; i < 6000; i++) {
+        const double e = (i < 2000 ? 1 : i < 5000 ? .4 : 1.5) * (double)eddy_random_normal(5, (uint64_t)i);
+        if (one(&b, e) && first < 0) first = i;
+    }
+    cr_expect(first >= 5000 && first < 5150, "at %d", first);
+    free(b.state);
+}
+
 Test(level_shift, keeps_its_state_finite_whatever_comes)
 {
     const double wild[] = {1e308, -1e308, 0, 5e-324, NAN, 1e9, -1e308, 7};
