@@ -310,12 +310,14 @@ static void blend_shares(const struct blend *b, const void *state, const struct 
                          struct blend_shares *out)
 {
     const struct blend_state *own = state;
-    const double *a = s->a + blend_cell(b, table, j) * (size_t)b->n_experts;
-    mix_weights(b->settings, blend_hedged(b), blend_hedge(b, s, table), j, out->hedge);
+    const int known = own->seen[table] > 0 ? table
+                                           : 0; /* extreme rows that have had no label go by the usual weights */
+    const double *a = s->a + blend_cell(b, known, j) * (size_t)b->n_experts;
+    mix_weights(b->settings, blend_hedged(b), blend_hedge(b, s, known), j, out->hedge);
     if (!blend_stacks(b)) out->hedge[b->n_experts] = 0;
     out->part = !blend_stacks(b) || own->steps <= STACK_AFTER ? 0 : b->settings->kind == MIX_STACK ? 1 : .5;
     for (int i = 0; i < b->n_experts; i++)
-        out->stack[i] = out->part == 0 ? 0 : own->seen[table] == 0 ? 1. / b->n_experts : a[i];
+        out->stack[i] = out->part == 0 ? 0 : own->seen[known] == 0 ? 1. / b->n_experts : a[i];
 }
 
 /* D_j; NaN when nobody knows. */

@@ -16,7 +16,8 @@
  *              O_k = max(1, 2/3 sum of the horizons in k): labels of a group and of neighbouring steps overlap
  *     xhat_j = x_s + f_k D_j
  * Rows far from the exponential means of 97 and 673 steps (beyond `extreme` and 1.5 `extreme` scales) have tables of their
- * own, for stack and both; their f begins with 30 steps' worth of the usual rows'.
+ * own, for stack and both; their f begins with 30 steps' worth of the usual rows', and before the first label of one of
+ * them they have the usual rows' weights.
  * An expert that is silent stands for the last value in the stack.
  *
  * Layout   struct blend_state in the key's row, per value, all 0 for a new key; then the arrays of blend.c.

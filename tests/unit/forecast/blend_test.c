@@ -237,6 +237,28 @@ Test(blend, extreme_rows_have_weights_of_their_own)
     free(w.state);
 }
 
+Test(blend, extreme_rows_without_a_label_go_by_the_usual_weights)
+{
+    struct world w;
+    double usual[2], extreme[2];
+    world_open(&w, 2, &standard);
+    for (int t = 0; t <= 1500; t++) {
+        /* The second expert is always wrong; the last value lies far out, as none before. */
+        const double x = t == 1500 ? 100 : test_noise(3, t);
+        double forecasts[2 * H];
+        for (int j = 0; j < H; j++) {
+            forecasts[j] = t + horizons[j] == 1500 ? 100 : test_noise(3, t + horizons[j]);
+            forecasts[H + j] = x + 3;
+        }
+        world_step(&w, x, 1, forecasts);
+        blend_weights(&w.blend, w.state, 0, t == 1500 ? extreme : usual);
+    }
+    cr_expect_gt(usual[0], .9, "%g", usual[0]);
+    cr_expect_float_eq(extreme[0], usual[0], .05, "%g, not %g", extreme[0], usual[0]);
+    cr_expect_float_eq(extreme[1], usual[1], .05, "%g, not %g", extreme[1], usual[1]);
+    free(w.state);
+}
+
 Test(blend, stays_finite_whatever_comes)
 {
     static const double hostile[] = {0, 1.7e308, -1.7e308, 5e-324, 1, NAN, 1e-300, 1e39, 1e18, INFINITY};
