@@ -22,29 +22,49 @@ static struct season_search *season_search_of(const struct lane *l, const struct
     return (struct season_search *)(void *)(r->row + l->plan->at_search);
 }
 
-/* A cycle that was found goes before the calendar's, unless both are the same: clocks know about gaps, counts do not. */
+static struct season_choice *season_choice_of(const struct lane *l, const struct key_row *r)
+{
+    return (struct season_choice *)(void *)(r->row + l->plan->at_choice);
+}
+
+static double season_usual(const struct lane *l, const struct key_row *r)
+{
+    return *(const double *)(const void *)(r->row + l->plan->at_clock);
+}
+
 struct eddy_season lane_season(const struct lane *l, const struct key_row *r, int64_t time_ns)
 {
-    const double usual_s = *(const double *)(void *)(r->row + l->plan->at_clock);
-    const struct eddy_season calendar = season_at(&l->plan->season, time_ns, r->count, usual_s);
-    const struct season_search *found = l->plan->at_search >= 0 ? season_search_of(l, r) : NULL;
-    if (!found || !(found->period > 0)) return calendar;
-    if (found->period > .95 * calendar.steps && found->period < 1.05 * calendar.steps) return calendar;
+    const double usual_s = season_usual(l, r);
+    if (l->plan->at_search < 0) return season_at(&l->plan->season, time_ns, r->count, usual_s);
+    const struct season_choice *chosen = season_choice_of(l, r);
+    const struct season_search *found = season_search_of(l, r);
+    if (!chosen->made) return season_at(&l->plan->season, time_ns, r->count, usual_s);
+    if (!chosen->found) return season_within(chosen->period_ns, time_ns, usual_s);
     const double phase = found->phase + 1 / found->period;
     return (struct eddy_season){found->period, phase < 1 ? phase : phase - 1};
 }
 
-void lane_season_find(const struct lane *l, struct key_row *r, const struct point *points)
+/* The next differences of the search; true when another cycle is found, or none any more. */
+static bool season_search_on(const struct lane *l, struct key_row *r, const struct point *points)
 {
     static const double LIMIT = 1.5; /* scales, which are three differences wide */
     const struct plan *p = l->plan;
     double u = 0;
-    if (p->at_search < 0) return;
     for (int v = 0; v < p->n_values; v++) u += lane_clip((double)points[v].dz, LIMIT);
-    if (!season_search_add(season_search_of(l, r), (float)u)) return;
+    if (!season_search_add(season_search_of(l, r), (float)u)) return false;
     keyspace_note(l->keys, r, (size_t)p->at_past, sizeof(struct season_past));
-    if (!season_search_decide(season_search_of(l, r), (struct season_past *)(void *)(r->row + p->at_past))) return;
-    for (int v = 0; v < p->n_values; v++) season_forget(lane_profile(l, r, v), p->n_season_bins);
+    return season_search_decide(season_search_of(l, r), (struct season_past *)(void *)(r->row + p->at_past));
+}
+
+void lane_season_find(const struct lane *l, struct key_row *r, const struct point *points)
+{
+    const struct plan *p = l->plan;
+    if (p->at_search < 0) return;
+    const bool anew = season_search_on(l, r, points);
+    const double usual_s = season_usual(l, r);
+    const bool other = season_choose(season_choice_of(l, r), r->count, season_period(&p->season, usual_s), usual_s,
+                                     season_search_of(l, r)->period, anew);
+    for (int v = 0; v < p->n_values && (anew || other); v++) season_forget(lane_profile(l, r, v), p->n_season_bins);
 }
 
 struct lane_courses lane_courses(struct lane *l, const struct key_row *r, int channel, double steps)

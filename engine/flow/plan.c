@@ -246,6 +246,7 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
         {&p->at_season, "season", SECTION_BYTES, plan_meaning(domain, &p->season, sizeof(p->season)), season},
         {&p->at_changes, "volatility", SECTION_BYTES, domain, volatility},
         {&p->at_search, "season.search", SECTION_BYTES, 2, search ? sizeof(struct season_search) : 0},
+        {&p->at_choice, "season.choice", SECTION_BYTES, 1, search ? sizeof(struct season_choice) : 0},
         {&p->at_steps, "steps", SECTION_I64, 1, channels * sizeof(int64_t)},
         {&p->at_outlook, "outlook", SECTION_BYTES, outlook, channels * p->outlook_bytes},
         {&p->at_unlearnt, "train.unlearnt", SECTION_I64, 1,

@@ -19,6 +19,7 @@
 #include "engine/forecast/blend.h"
 #include "engine/forecast/outlook.h"
 #include "engine/forecast/season.h"
+#include "engine/forecast/season_choice.h"
 #include "engine/forecast/season_search.h"
 #include "engine/model/model.h"
 #include "engine/state/store.h"
@@ -137,6 +138,7 @@ struct plan {
     int64_t at_changes;   /* [n_values] struct volatility; forecast.volatility only */
     int64_t at_season;    /* [n_values] struct season_profile; seasonal only */
     int64_t at_search;    /* struct season_search; seasonal and season auto only */
+    int64_t at_choice;    /* struct season_choice; with it */
     int64_t at_past;      /* struct season_past; with it */
     int64_t at_steps;     /* [n_channels] int64_t: steps of the series */
     int64_t at_outlook;   /* [n_channels, outlook_bytes] */

@@ -52,12 +52,19 @@ static bool sound_season(const struct plan *p, const unsigned char *row)
     return sound;
 }
 
+/* A cycle that counts has been found. */
+static bool sound_choice(const struct plan *p, const unsigned char *row, double found)
+{
+    const struct season_choice *c = (const void *)(row + p->at_choice);
+    return c->period_ns >= 0 && c->made <= 1 && c->found <= 1 && (!c->found || found > 0);
+}
+
 static bool sound_search(const struct plan *p, const unsigned char *row)
 {
     if (p->at_search < 0) return true;
     const struct season_search *s = (const void *)(row + p->at_search);
     return sound_count(s->n) && (s->period == 0 || (s->period >= 1 && s->period <= SEASON_LAGS)) && s->phase >= 0 &&
-           s->phase < 1 && sound_floats(s->waiting, SEASON_WAITING);
+           s->phase < 1 && sound_floats(s->waiting, SEASON_WAITING) && sound_choice(p, row, s->period);
 }
 
 static bool sound_mix(const struct plan *p, const unsigned char *row)

@@ -20,7 +20,7 @@ size_t season_profile_bytes(int n_bins)
     return (offsetof(struct season_profile, rate) + (size_t)n_bins * sizeof(float) + 7) & ~(size_t)7;
 }
 
-static int64_t season_period(const struct season_rule *r, double usual_s)
+int64_t season_period(const struct season_rule *r, double usual_s)
 {
     if (r->kind == SEASON_DURATION) return r->period_ns;
     if (usual_s <= 4 * 3600) return 24 * HOUR_NS;
@@ -32,8 +32,13 @@ struct eddy_season season_at(const struct season_rule *r, int64_t time_ns, int64
 {
     if (r->kind == SEASON_STEPS)
         return (struct eddy_season){(double)r->steps, (double)(count % r->steps) / (double)r->steps};
-    if (r->kind == SEASON_NONE || !(usual_s > 0)) return (struct eddy_season){0};
-    const int64_t period = season_period(r, usual_s);
+    if (r->kind == SEASON_NONE) return (struct eddy_season){0};
+    return season_within(season_period(r, usual_s), time_ns, usual_s);
+}
+
+struct eddy_season season_within(int64_t period, int64_t time_ns, double usual_s)
+{
+    if (!(usual_s > 0)) return (struct eddy_season){0};
     const double steps = (double)period / (usual_s * 1e9);
     if (steps < 2) return (struct eddy_season){0};
     const int64_t into = time_ns % period;

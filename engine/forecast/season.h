@@ -42,6 +42,10 @@ size_t season_profile_bytes(int n_bins); /* a multiple of 8 */
  * for events up to 4 hours apart, a week up to 2 days, a year up to 45 days. */
 struct eddy_season season_at(const struct season_rule *, int64_t time_ns, int64_t count, double usual_s);
 
+int64_t season_period(const struct season_rule *, double usual_s); /* ns; 0 = none */
+struct eddy_season season_within(int64_t period_ns, int64_t time_ns,
+                                 double usual_s); /* the same by the clock alone */
+
 /* A value; difference: to the last one, NaN when there is none. */
 void season_learn(struct season_profile *, int n_bins, const struct eddy_season *, double x, double difference,
                   double sigma);
