@@ -21,7 +21,10 @@ HARDEN   = $(if $(SAN),,-D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-cla
 SAN_asan = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN_tsan = -fsanitize=thread
 SAN_fuzz = $(SAN_asan) -fsanitize=fuzzer-no-link
+# -fno-math-errno and -fno-trapping-math change no result: they say that nobody looks at errno after sqrt() or at the
+# processor's floating point exception flags.
 CFLAGS_  = -std=c11 -D_GNU_SOURCE -I. -Iconfig -Iengine -Iplugin -fPIC -fvisibility=hidden -ffp-contract=off \
+           -fno-math-errno -fno-trapping-math \
            -MMD -MP $(WARN) $(OPT) $(HARDEN) $(SAN_$(SAN)) $(if $(FAILPOINTS),-DEDDY_FAILPOINTS) \
            $(PACKAGES_CFLAGS) $(CFLAGS)
 LDLIBS_  = $(PACKAGES_LIBS) -lpthread -ldl -lm
@@ -62,10 +65,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc  ,$<)$(CC) $(CFLAGS_) -c $< -o $@
 
-# The maths are loops over floats: they are worth the vectoriser.  The two flags change no result; they say that nobody
-# looks at errno or at the processor's floating point exception flags.
-$(BUILD)/engine/math/%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g) -fno-math-errno -fno-trapping-math
-$(BUILD)/engine/forecast/fleet%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g) -fno-math-errno -fno-trapping-math
+# The maths are loops over floats: they are worth the vectoriser.
+$(BUILD)/engine/math/%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g)
+$(BUILD)/engine/forecast/fleet%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g)
 # The same loops for wider vectors, chosen at run time (engine/math/kernels.c).
 ifeq ($(shell uname -m),x86_64)
 $(BUILD)/engine/math/kernels_avx2.o: OPT += -mavx2 -mfma
@@ -274,6 +276,10 @@ bench: setup ## speed and memory: a table, and build/bench.json; PEERS=1 install
 	$(SELF) $(BENCH)
 	@BUILD=$(BUILD) PEERS=$(PEERS) tests/bench/bench.sh $(BENCH)
 
+profile: setup ## where an event's CPU time goes, stage by stage: build/bench_kafka under perf
+	$(SELF) $(BUILD)/bench_kafka
+	@BUILD=$(BUILD) tests/bench/profile.sh
+
 accuracy: setup ## forecasts and detection on real data beside what they must reach: ROWS=nab,ett SEEDS=1 for a quick look
 	$(SELF) all $(BUILD)/charts
 	@BUILD=$(BUILD) ROWS=$(ROWS) SEEDS=$(SEEDS) python3 -B tests/accuracy/accuracy.py
@@ -300,5 +306,5 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 -include $(shell find $(addprefix $(BUILD)/,config engine connectors plugin tests double) -name '*.d' 2>/dev/null)
-.PHONY: all setup demo test test-unit test-flow test-kafka test-fault test-asan test-race fuzz bench accuracy lint strict \
+.PHONY: all setup demo test test-unit test-flow test-kafka test-fault test-asan test-race fuzz bench profile accuracy lint strict \
         everything layers format clean help $(addprefix unit-,$(GROUPS) gradient fault-store)

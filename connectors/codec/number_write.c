@@ -45,6 +45,10 @@ static char *digits_before(uint64_t n, char *end)
 
 size_t number_write_int(int64_t value, char *out)
 {
+    if (value >= 0 && value < 100) { /* horizons, partitions */
+        memcpy(out, pairs + 2 * value + (value < 10), 2);
+        return value < 10 ? 1 : 2;
+    }
     char text[NUMBER_TEXT_BYTES], *end = text + sizeof(text);
     uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     char *p = digits_before(size, end);

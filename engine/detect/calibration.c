@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "engine/math/scalar.h"
+
 static const double LEAST_DEVIATION = .1, OUTLIER = 4, SLOWEST = .01;
 enum { MOST_BLOCKS = 60000 };
 
@@ -9,9 +11,10 @@ enum { MOST_BLOCKS = 60000 };
 static void calibration_close(struct calibration *q)
 {
     double c = (double)q->highest;
-    const double room = OUTLIER * fmax((double)q->deviation, LEAST_DEVIATION);
-    const double gain = fmax(1. / (q->n_blocks + 1), SLOWEST);
-    if (q->n_blocks >= CALIBRATION_BLOCKS) c = fmin(fmax(c, (double)q->mean - room), (double)q->mean + room);
+    const double room = OUTLIER * scalar_most((double)q->deviation, LEAST_DEVIATION);
+    const double gain = scalar_most(1. / (q->n_blocks + 1), SLOWEST);
+    if (q->n_blocks >= CALIBRATION_BLOCKS)
+        c = scalar_least(scalar_most(c, (double)q->mean - room), (double)q->mean + room);
     if (q->n_blocks == 0) {
         q->mean = (float)c;
     } else {
@@ -29,7 +32,7 @@ double calibration_judge(struct calibration *q, double y, int64_t block, double 
 {
     double r = CALIBRATION_UNKNOWN;
     if (q->n_blocks >= CALIBRATION_BLOCKS) {
-        const double beyond = (y - (double)q->mean) / fmax((double)q->deviation, LEAST_DEVIATION);
+        const double beyond = (y - (double)q->mean) / scalar_most((double)q->deviation, LEAST_DEVIATION);
         q->record -= (float)((double)q->record / memory);
         r = beyond < (double)q->record ? -1 : beyond;
         q->pending = fmaxf(q->pending, (float)beyond);

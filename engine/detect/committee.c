@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "engine/detect/detectors.h"
+#include "engine/math/scalar.h"
 #include "engine/math/sound.h"
 
 enum { EPISODE_QUIET = 48 };
@@ -68,14 +69,14 @@ static const struct committee_opinion COMMITTEE_SILENT = {.speaker = -1, .counts
 static bool committee_has(const struct committee_settings *s, const char *name)
 {
     for (int i = 0; i < s->members.n; i++)
-        if (strcmp(s->members.item[i], name) == 0) return true;
+        if (*s->members.item[i] == *name && strcmp(s->members.item[i], name) == 0) return true;
     return s->members.n == 0;
 }
 
 /* A member's evidence is `ratio` times its limit. */
 static void committee_hear(struct committee_opinion *o, int m, double ratio, double strength)
 {
-    o->strength = fmax(o->strength, strength);
+    o->strength = scalar_most(o->strength, strength);
     if (strength < 1) return;
     if (!committee_members[m].scalable) o->counts = m;
     if (ratio <= o->loudest) return;
@@ -98,7 +99,7 @@ static struct committee_opinion committee_ask(const struct committee_settings *s
         v->bump[m] -= (float)((double)v->bump[m] / s->repeat);
         const double r = committee_evidence(member, v, in, s->block, s->memory);
         const double ratio = r / (member->limit * (member->scalable ? limits : 1));
-        o.support = fmax(o.support, ratio);
+        o.support = scalar_most(o.support, ratio);
         over = over || (member->once && ratio >= 1);
         committee_hear(member->once ? &quiet : &o, m, ratio, ratio / (1 + (double)v->bump[m]));
     }
@@ -106,7 +107,7 @@ static struct committee_opinion committee_ask(const struct committee_settings *s
     if (v->quiet_for > EPISODE_QUIET) v->episode = 0;
     if (v->episode) return o;
     v->episode = quiet.strength >= 1 && !mute;
-    o.strength = fmax(o.strength, quiet.strength);
+    o.strength = scalar_most(o.strength, quiet.strength);
     if (o.speaker < 0) o.speaker = quiet.speaker;
     if (quiet.counts >= 0) o.counts = quiet.counts;
     return o;
@@ -140,10 +141,10 @@ static void committee_judge(const void *settings, void *state, const struct eddy
     out->evidence = out->support = 0;
     for (int i = 0; i < in->n_values; i++) {
         const struct committee_opinion o = committee_value(s, &values[i], in, i, mute);
-        const double evidence = fmin(1, fmax(0, in->threshold * o.strength));
+        const double evidence = scalar_least(1, scalar_most(0, in->threshold * o.strength));
         out->attribution[i] = (float)evidence;
-        out->evidence = fmax(out->evidence, evidence);
-        out->support = fmax(out->support, o.support);
+        out->evidence = scalar_most(out->evidence, evidence);
+        out->support = scalar_most(out->support, o.support);
         if (o.speaker < 0 || mute || in->warmup) continue;
         values[i].bump[o.speaker] += 1;
         if (alarm && evidence <= loudest) continue;

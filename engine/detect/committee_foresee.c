@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/detect/committee.h"
+#include "engine/math/scalar.h"
 
 enum { N = COMMITTEE_FEATURES, FIRST_ROW = 31, UNCLIPPED = 30 };
 static const float LAMBDA = .9995F, AT_FIRST = 10, MOST_TRACE = 200.F * N;
@@ -54,7 +55,7 @@ static void foresee_learn(struct committee_forecast *r, const float f[N], double
     }
     const float whole = LAMBDA + spread;
     if (r->n > UNCLIPPED) error = committee_clip(error, 4 * (double)r->error + 1e-9);
-    r->error += (float)(fmax(1. / (r->n + 1), .003) * (fabs(error) - (double)r->error));
+    r->error += (float)(scalar_most(1. / (r->n + 1), .003) * (fabs(error) - (double)r->error));
     for (int i = 0; i < N; i++) {
         const float share = u[i] / whole;
         float *row = r->p + triangle(i);
@@ -100,5 +101,5 @@ void committee_foresee(struct committee_value *v, struct committee_event *in)
         foresee_learn(&v->forecast, f, error);
         in->e = in->un * error;
     }
-    in->z = fmin(fabs(in->e) / in->s, 6);
+    in->z = scalar_least(fabs(in->e) / in->s, 6);
 }

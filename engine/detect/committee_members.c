@@ -21,6 +21,7 @@
 
 #include "engine/detect/committee.h"
 #include "engine/math/precise.h"
+#include "engine/math/scalar.h"
 
 enum { FIRST_WINDOWS = 100, FIRST_RHYTHM = 200, LEAST_BINS = 4 };
 
@@ -94,13 +95,14 @@ static double member_phase(struct committee_value *v, const struct committee_eve
     struct committee_season *p = &v->season;
     if (!in->follows || v->n <= FIRST_RHYTHM || p->n_bins < LEAST_BINS) return NAN;
     const double unit = 1.4142135623730951 * v->spread + COMMITTEE_LEAST, own = (in->d - p->move[in->bin]) / unit;
-    const double here = fmin(own * own, 9);
+    const double here = scalar_least(own * own, 9);
     double most = 0;
     for (int q = 0; q < COMMITTEE_SHIFTS; q++) {
         const int other = (in->bin + (2 * (q + 1) * p->n_bins + 8) / 16) % p->n_bins;
         const double off = (in->d - p->move[other]) / unit;
-        p->log_ratio[q] = (float)fmin(200, fmax(0, (double)p->log_ratio[q] + here - fmin(off * off, 9)));
-        most = fmax(most, (double)p->log_ratio[q]);
+        p->log_ratio[q] = (float)scalar_least(
+            200, scalar_most(0, (double)p->log_ratio[q] + here - scalar_least(off * off, 9)));
+        most = scalar_most(most, (double)p->log_ratio[q]);
     }
     return precise_log(.5 + most);
 }
@@ -113,7 +115,7 @@ static double member_stuck(struct committee_value *v, const struct committee_eve
         return ((double)v->run + 1) / ((double)v->longest_run + 6);
     }
     if (v->run > v->longest_run)
-        v->longest_run = v->n > COMMITTEE_YOUNG ? (int32_t)fmin(v->run, 1.5 * v->longest_run + 8) : v->run;
+        v->longest_run = v->n > COMMITTEE_YOUNG ? (int32_t)scalar_least(v->run, 1.5 * v->longest_run + 8) : v->run;
     v->run = 0;
     return NAN;
 }
@@ -121,17 +123,17 @@ static double member_stuck(struct committee_value *v, const struct committee_eve
 static double member_novel(struct committee_value *v, const struct committee_event *in)
 {
     if (in->missing) return NAN;
-    const double range = v->high - v->low, excess = fmax(in->x - v->high, v->low - in->x);
-    v->low = fmin(v->low, in->x);
-    v->high = fmax(v->high, in->x);
-    return range > 0 && excess > 0 && v->n > FIRST_WINDOWS ? 10 * fmin(excess / range, 1e6) : NAN;
+    const double range = v->high - v->low, excess = scalar_most(in->x - v->high, v->low - in->x);
+    v->low = scalar_least(v->low, in->x);
+    v->high = scalar_most(v->high, in->x);
+    return range > 0 && excess > 0 && v->n > FIRST_WINDOWS ? 10 * scalar_least(excess / range, 1e6) : NAN;
 }
 
 static double member_miss(struct committee_value *v, const struct committee_event *in)
 {
     if (!in->missing) return NAN;
-    return fmax((double)v->gap / ((double)v->longest_gap + 4),
-                2 * ((double)v->missing_rate - .05) / ((double)v->most_missing + .1));
+    return scalar_most((double)v->gap / ((double)v->longest_gap + 4),
+                       2 * ((double)v->missing_rate - .05) / ((double)v->most_missing + .1));
 }
 
 const struct committee_member committee_members[COMMITTEE_MEMBERS] = {

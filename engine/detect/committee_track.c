@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "engine/detect/committee.h"
+#include "engine/math/scalar.h"
 
 enum { LEARNING_ROWS = 30, PROFILE_ROWS = 25, USUAL_LAG = 24, SHORTEST_LAG = 12, LONGEST_LAG = COMMITTEE_RING - 4 };
 static const double OTHER_SEASON = 1.3; /* shorter or longer than the known one by this factor */
@@ -32,7 +33,7 @@ static void track_season_change(struct committee_season *p, double steps)
     for (int b = 0; b < p->n_bins; b++) usual += (double)p->error[b] / p->n_bins;
     memset(p, 0, sizeof(*p));
     p->steps = (float)steps;
-    p->n_bins = steps >= 2 ? (int)fmin(floor(steps + .5), COMMITTEE_BINS) : 1;
+    p->n_bins = steps >= 2 ? (int)scalar_least(floor(steps + .5), COMMITTEE_BINS) : 1;
     for (int b = 0; b < p->n_bins; b++) p->error[b] = (float)usual;
 }
 
@@ -47,7 +48,7 @@ static double track_profile(const double *level, int n_bins, double phase, doubl
 {
     const double place = phase * n_bins + .5;
     const int bin = (int)floor(place) % n_bins, before = (bin + n_bins - 1) % n_bins;
-    const double share = fmin(1, place - floor(place) + .5 / per_bin);
+    const double share = scalar_least(1, place - floor(place) + .5 / per_bin);
     return level[before] + share * (level[bin] - level[before]);
 }
 
@@ -98,7 +99,7 @@ static void track_gap(struct committee_value *v, bool missing)
         return;
     }
     if (v->gap > v->longest_gap)
-        v->longest_gap = v->n > COMMITTEE_YOUNG ? (int32_t)fmin(v->gap, 1.2 * v->longest_gap + 4) : v->gap;
+        v->longest_gap = v->n > COMMITTEE_YOUNG ? (int32_t)scalar_least(v->gap, 1.2 * v->longest_gap + 4) : v->gap;
     v->gap = 0;
     v->most_missing -= (float)(1e-4 * (double)v->most_missing);
     if (v->missing_rate > v->most_missing) v->most_missing = v->missing_rate;
@@ -133,12 +134,12 @@ static void track_learn_season(struct committee_value *v, const struct committee
     struct committee_season *p = &v->season;
     const int b = in->bin;
     if (in->foreseen)
-        p->error[b] += (float)(fmax(.04 / in->per_bin, 1. / (p->n[b] + 1)) *
-                               (fmin(fabs(in->e) / in->s, 5) - (double)p->error[b]));
-    v->spread += fmax(rate, .003) * (fmin(fabs(in->d - p->move[b]), 6 * v->sd) - v->spread);
+        p->error[b] += (float)(scalar_most(.04 / in->per_bin, 1. / (p->n[b] + 1)) *
+                               (scalar_least(fabs(in->e) / in->s, 5) - (double)p->error[b]));
+    v->spread += scalar_most(rate, .003) * (scalar_least(fabs(in->d - p->move[b]), 6 * v->sd) - v->spread);
     if (p->n[b] < UINT8_MAX) p->n[b]++;
     const double move = v->n > LEARNING_ROWS ? committee_clip(in->d, 2 * in->un) : in->d;
-    p->move[b] += fmax(.06 / in->per_bin, 1. / p->n[b]) * (move - p->move[b]);
+    p->move[b] += scalar_most(.06 / in->per_bin, 1. / p->n[b]) * (move - p->move[b]);
 }
 
 void committee_learn(struct committee_value *v, const struct committee_event *in)
@@ -146,18 +147,18 @@ void committee_learn(struct committee_value *v, const struct committee_event *in
     const double rate = 1 / ((double)v->n + 1);
     if (in->follows) {
         const double move = v->n > LEARNING_ROWS ? committee_clip(in->d, 6 * v->sd + COMMITTEE_LEAST) : in->d;
-        v->sd += fmax(rate, .002) * (fabs(move) - v->sd);
+        v->sd += scalar_most(rate, .002) * (fabs(move) - v->sd);
         if (in->foreseen) {
-            const double error = v->forecast.n > 40 ? fmin(fabs(in->e), 5 * in->s) : fabs(in->e);
-            v->error += fmax(1. / (v->forecast.n + 1), .003) * (error - v->error);
+            const double error = v->forecast.n > 40 ? scalar_least(fabs(in->e), 5 * in->s) : fabs(in->e);
+            v->error += scalar_most(1. / (v->forecast.n + 1), .003) * (error - v->error);
         }
         track_learn_season(v, in, rate);
     }
     if (!in->missing) {
-        v->w += fmax(rate, 2. / 673) * (fabs(in->x - v->m97) - v->w);
-        v->m12 += fmax(rate, 2. / 12) * (in->x - v->m12);
-        v->m25 += fmax(rate, 2. / 25) * (in->x - v->m25);
-        v->m97 += fmax(rate, 2. / 97) * (in->x - v->m97);
+        v->w += scalar_most(rate, 2. / 673) * (fabs(in->x - v->m97) - v->w);
+        v->m12 += scalar_most(rate, 2. / 12) * (in->x - v->m12);
+        v->m25 += scalar_most(rate, 2. / 25) * (in->x - v->m25);
+        v->m97 += scalar_most(rate, 2. / 97) * (in->x - v->m97);
     }
     v->n++;
 }

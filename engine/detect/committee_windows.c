@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "engine/detect/committee.h"
+#include "engine/math/scalar.h"
 
 enum { SHORT = 24, MIDDLE = 48, LONG = 60, EXCEEDING = 20, LAST = COMMITTEE_RING - 1 };
 
@@ -21,7 +22,7 @@ static void windows_moves(const struct committee_value *v, struct committee_even
     double sum = 0, highest = 0, next = in->x;
     int n_short = 0, n = 0;
     for (int back = 0; back < MIDDLE; back++) {
-        const double x = committee_past(v, back + 1), move = fmin(fabs(next - x), most);
+        const double x = committee_past(v, back + 1), move = scalar_least(fabs(next - x), most);
         next = x;
         if (unknown >> back & 1) continue;
         sum += move;
@@ -41,7 +42,7 @@ static void windows_errors(const struct committee_value *v, struct committee_eve
     for (int back = SHORT; back < LONG; back++) before += v->z[(v->n - back) & LAST];
     in->mean24 = (double)recent / SHORT;
     in->mean60 = (double)(recent + before) / LONG;
-    in->exceeding = __builtin_popcountll(v->exceeded & ((1ull << EXCEEDING) - 1)) / (double)EXCEEDING;
+    in->exceeding = scalar_bits(v->exceeded & ((1ull << EXCEEDING) - 1)) / (double)EXCEEDING;
 }
 
 void committee_windows(struct committee_value *v, struct committee_event *in)

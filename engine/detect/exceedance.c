@@ -19,6 +19,7 @@
 #include "engine/detect/detectors.h"
 #include "engine/detect/rank.h"
 #include "engine/detect/tail.h"
+#include "engine/math/scalar.h"
 #include "engine/math/sound.h"
 
 enum { MAX_NETS = 3, N_WINDOWS = 4, LONG_WINDOW = 60 };
@@ -107,7 +108,7 @@ static size_t exceedance_state_bytes(const void *settings, int n_values, int n_h
 
 static double exceedance_share(uint64_t hits, int k)
 {
-    return __builtin_popcountll(hits & ((1ull << k) - 1)) / (double)k;
+    return scalar_bits(hits & ((1ull << k) - 1)) / (double)k;
 }
 
 /* Steps 1 and 2 for all nets of a value. */
@@ -129,17 +130,18 @@ static void exceedance_rank_nets(const struct exceedance_settings *s, struct net
 static double exceedance_windows(const struct exceedance_settings *s, struct exceedance_value *v,
                                  const struct net *nets, int n_nets)
 {
+    const double gain = tail_gain(v->n, s->memory);
     double mean = 0, longest = 0;
     for (int w = 0; w < N_WINDOWS; w++) {
         double share = 0;
         for (int i = 0; i < n_nets; i++) share += exceedance_share(nets[i].hits, windows[w]);
-        double evidence = tail_judge(&v->tails[w], share / n_nets, v->n, s->memory);
+        double evidence = tail_judge(&v->tails[w], share / n_nets, v->n, gain);
         if (windows[w] == LONG_WINDOW)
             longest = evidence;
         else
             mean += evidence / (N_WINDOWS - 1);
     }
-    return fmax(mean, longest);
+    return scalar_most(mean, longest);
 }
 
 /* Step 4. */
@@ -149,9 +151,9 @@ static double exceedance_marginal(const struct exceedance_settings *s, struct ex
     uint64_t hit = rank_p(&v->marginal, distance) < .1;
     rank_add(&v->marginal, distance);
     v->marginal_hits = v->marginal_hits << 1 | hit;
-    v->slow += fmax(1 / ((double)v->n + 1), MARGINAL_GAIN) * (x - v->slow);
-    return MARGINAL_WEIGHT *
-           tail_judge(&v->marginal_tail, exceedance_share(v->marginal_hits, LONG_WINDOW), v->n, s->memory);
+    v->slow += scalar_most(1 / ((double)v->n + 1), MARGINAL_GAIN) * (x - v->slow);
+    return MARGINAL_WEIGHT * tail_judge(&v->marginal_tail, exceedance_share(v->marginal_hits, LONG_WINDOW), v->n,
+                                        tail_gain(v->n, s->memory));
 }
 
 /* Step 5; moves the range on. */
@@ -159,8 +161,8 @@ static bool exceedance_novel(const struct exceedance_settings *s, struct exceeda
 {
     double margin = s->novelty * (v->high - v->low);
     bool novel = v->high > v->low && (x > v->high + margin || x < v->low - margin);
-    v->low = fmin(v->low, x);
-    v->high = fmax(v->high, x);
+    v->low = scalar_least(v->low, x);
+    v->high = scalar_most(v->high, x);
     return novel;
 }
 
@@ -175,7 +177,7 @@ static double exceedance_value(const struct exceedance_settings *s, struct excee
     struct net *nets = (struct net *)(void *)(v + 1);
     exceedance_rank_nets(s, nets, in, value, v->high - v->low);
     double evidence = exceedance_windows(s, v, nets, exceedance_nets(in->n_horizons));
-    evidence = fmax(evidence, exceedance_marginal(s, v, x));
+    evidence = scalar_most(evidence, exceedance_marginal(s, v, x));
     bool novel = exceedance_novel(s, v, x);
     if (v->n++ < in->warmup_events) return 0;
     return novel ? 1 : .999 * evidence;
@@ -187,7 +189,7 @@ static bool exceedance_counts(const struct exceedance_settings *s, struct exceed
 {
     key->load -= key->load / LOAD_EVENTS;
     if (s->gate <= 0 || isnan(in->support)) return true;
-    if (in->support >= s->gate * (1 + s->gate_rise * fmax(0, key->load - 1)))
+    if (in->support >= s->gate * (1 + s->gate_rise * scalar_most(0, key->load - 1)))
         key->supported_until = in->count + 1 + s->gate_rows;
     return in->count < key->supported_until;
 }
@@ -205,13 +207,13 @@ static void exceedance_judge(const void *settings, void *state, const struct edd
                                                                                                   in->n_horizons));
         double evidence = exceedance_value(s, v, in, i);
         out->attribution[i] = (float)evidence;
-        out->evidence = fmax(out->evidence, evidence);
+        out->evidence = scalar_most(out->evidence, evidence);
     }
     const bool counts = exceedance_counts(s, key, in);
     out->score = !counts || in->count < key->muted_until ? 0 : out->evidence;
     if (!in->warmup && out->score >= in->threshold) {
         double mute = floor(s->mute * (double)in->count);
-        mute = fmin(fmax(mute, (double)s->mute_min), (double)s->mute_max);
+        mute = scalar_least(scalar_most(mute, (double)s->mute_min), (double)s->mute_max);
         key->muted_until = in->count + 1 + (int64_t)mute;
         key->load += 1;
     }

@@ -2,19 +2,21 @@
 
 #include <math.h>
 
+#include "engine/math/scalar.h"
+
 static void long_run_block(struct long_run *r, const struct long_run_settings *s, double d)
 {
-    r->block[1] = fmax(r->block[1], fabs(d));
+    r->block[1] = scalar_most(r->block[1], fabs(d));
     r->most -= r->most / (double)s->memory;
     if (r->n % (4 * s->window)) return;
-    r->most = fmax(r->most, r->block[0]);
+    r->most = scalar_most(r->most, r->block[0]);
     r->block[0] = r->block[1];
     r->block[1] = 0;
 }
 
 static void long_run_learn(struct long_run *r, const struct long_run_settings *s, double x, bool rises_only)
 {
-    const double gain = fmax(1 / (double)r->n, 1 / (double)s->memory), d = r->fast - r->slow;
+    const double gain = scalar_most(1 / (double)r->n, 1 / (double)s->memory), d = r->fast - r->slow;
     const bool counts = !rises_only || d > 0;
     r->slow += gain * (x - r->slow);
     r->deviation += gain * (fabs(x - r->slow) - r->deviation);
@@ -26,15 +28,15 @@ double long_run_step(struct long_run *r, const struct long_run_settings *s, doub
 {
     enum { SETTLED = 32, CLIP = 6 };
     const double HUGE_VALUE = 1e100; /* squares stay finite */
-    x = fmax(-HUGE_VALUE, fmin(HUGE_VALUE, x));
+    x = scalar_most(-HUGE_VALUE, scalar_least(HUGE_VALUE, x));
     if (r->n++ == 0) r->fast = r->slow = x;
     if (r->n > SETTLED && r->deviation > 0 && !r->open)
-        x = fmax(r->slow - CLIP * r->deviation, fmin(r->slow + CLIP * r->deviation, x));
-    r->fast += fmax(1 / (double)r->n, 1 / (double)s->window) * (x - r->fast);
+        x = scalar_most(r->slow - CLIP * r->deviation, scalar_least(r->slow + CLIP * r->deviation, x));
+    r->fast += scalar_most(1 / (double)r->n, 1 / (double)s->window) * (x - r->fast);
 
     const double d = r->fast - r->slow;
     if (!r->open) {
-        r->limit = fmax(s->limit * sqrt(r->variance), s->record * r->most);
+        r->limit = scalar_most(s->limit * sqrt(r->variance), s->record * r->most);
         r->open = r->n > s->after && r->limit > 0 && (rises_only ? d : fabs(d)) > r->limit;
         r->age = 0;
         if (!r->open) {
@@ -46,5 +48,5 @@ double long_run_step(struct long_run *r, const struct long_run_settings *s, doub
     const bool accepted = ++r->age > s->accept;
     if (accepted) r->slow = r->fast;
     if (over || accepted) r->open = 0;
-    return r->open ? fmax(1e-6, fabs(d) / r->limit) : 0;
+    return r->open ? scalar_most(1e-6, fabs(d) / r->limit) : 0;
 }

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "engine/math/scalar.h"
+
 enum { FULL = MOMENTS_MAX * (MOMENTS_MAX + 1) / 2, RECORDS_TO_CLIP = 32, RECORDS_TO_SCALE = 8 };
 static const double LARGEST = 1e18, LARGEST_Z = 1e6, CLIP_SD = 5, TINY = 1e-30, SMALLEST_PIVOT = 1e-9;
 
@@ -32,9 +34,9 @@ void moments_centre(const struct moments *m, const double *x, double *centred)
     for (int i = 0; i < m->n_values; i++) {
         centred[i] = NAN;
         if (!isfinite(x[i])) continue;
-        if (!m->seen[i]) m->first[i] = fmin(fmax(x[i], -1e300), 1e300);
+        if (!m->seen[i]) m->first[i] = scalar_least(scalar_most(x[i], -1e300), 1e300);
         m->seen[i] = 1;
-        centred[i] = fmin(fmax(x[i] - m->first[i], -LARGEST), LARGEST);
+        centred[i] = scalar_least(scalar_most(x[i] - m->first[i], -LARGEST), LARGEST);
     }
 }
 
@@ -45,7 +47,7 @@ void moments_standardise(const struct moments *m, const double *centred, int64_t
         z[i] = 0;
         if (n <= RECORDS_TO_SCALE || variance <= 0 || isnan(centred[i])) continue;
         z[i] = (centred[i] - (double)m->mean[i]) / sqrt(variance + TINY);
-        z[i] = fmin(fmax(z[i], -LARGEST_Z), LARGEST_Z);
+        z[i] = scalar_least(scalar_most(z[i], -LARGEST_Z), LARGEST_Z);
     }
 }
 
@@ -70,19 +72,19 @@ double moments_distance(const struct moments *m, const double *e)
 {
     double sum = 0;
     for (int i = 0; i < m->n_values; i++) sum += e[i] * moments_row(m, i, e);
-    return fmax(sum, 0);
+    return scalar_most(sum, 0);
 }
 
 void moments_learn(const struct moments *m, const double *centred, int64_t n, double memory)
 {
-    const double g = fmax(1 / (double)n, 1 / memory);
+    const double g = scalar_most(1 / (double)n, 1 / memory);
     double d[MOMENTS_MAX];
     for (int i = 0; i < m->n_values; i++) {
         d[i] = 0;
         if (isnan(centred[i])) continue;
         d[i] = centred[i] - (double)m->mean[i];
         const double limit = CLIP_SD * sqrt((double)m->covariance[triangle(i, i)]);
-        if (n > RECORDS_TO_CLIP) d[i] = fmin(fmax(d[i], -limit), limit);
+        if (n > RECORDS_TO_CLIP) d[i] = scalar_least(scalar_most(d[i], -limit), limit);
         m->mean[i] += (float)(g * d[i]);
     }
     for (int i = 0; i < m->n_values; i++) {
@@ -106,7 +108,7 @@ static void moments_factor(const struct moments *m, double ridge, double *l)
         for (int k = 0; k <= i; k++) {
             double sum = i == k ? 1 + ridge : moments_correlation(m, i, k);
             for (int j = 0; j < k; j++) sum -= l[triangle(i, j)] * l[triangle(k, j)];
-            l[triangle(i, k)] = i == k ? sqrt(fmax(sum, SMALLEST_PIVOT)) : sum / l[triangle(k, k)];
+            l[triangle(i, k)] = i == k ? sqrt(scalar_most(sum, SMALLEST_PIVOT)) : sum / l[triangle(k, k)];
         }
 }
 

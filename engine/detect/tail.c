@@ -1,7 +1,5 @@
 #include "engine/detect/tail.h"
 
-#include <math.h>
-
 /* -log10 Q(z) at z = -1, -.75, .., 9; from erfc in double precision. */
 static const double minus_log10_q[] = {
     .07503,   .11161,   .16023,   .22279,   .30103,   .39654,   .51069,   .64469,  .79955,   .97613,   1.17518,
@@ -16,15 +14,4 @@ double tail_minus_log10(double z)
     double place = (z + 1) * 4;
     int i = (int)place;
     return minus_log10_q[i] + (place - i) * (minus_log10_q[i + 1] - minus_log10_q[i]);
-}
-
-double tail_judge(struct tail *t, double share, int64_t n, double memory)
-{
-    double evidence = 0;
-    if (n > 20) evidence = tail_minus_log10((share - t->mean) / fmax(sqrt(t->variance), 1e-6)) / 10;
-
-    double gain = fmax(1 / ((double)n + 1), 1 / memory), off = share - t->mean;
-    t->mean += gain * off;
-    t->variance += gain * (off * off - t->variance);
-    return evidence > 1 ? 1 : evidence;
 }

@@ -8,14 +8,31 @@
 #ifndef ENGINE_DETECT_TAIL_H
 #define ENGINE_DETECT_TAIL_H
 
+#include <math.h>
 #include <stdint.h>
+
+#include "engine/math/scalar.h"
 
 struct tail {
     double mean, variance;
 };
 
-/* T_k for `share`, then takes it in; n counts the events before this one (0 evidence while n <= 20). */
-double tail_judge(struct tail *, double share, int64_t n, double memory);
 double tail_minus_log10(double z); /* -log10 Q(z), within 1 %, 0 below z = -1 */
+
+/* g, the same for all windows of an event; n counts the events before it. */
+static inline double tail_gain(int64_t n, double memory)
+{
+    return scalar_most(1 / ((double)n + 1), 1 / memory);
+}
+
+/* T_k for `share`, then takes it in (0 evidence while n <= 20). */
+static inline double tail_judge(struct tail *t, double share, int64_t n, double gain)
+{
+    const double off = share - t->mean;
+    const double evidence = n > 20 ? tail_minus_log10(off / scalar_most(sqrt(t->variance), 1e-6)) / 10 : 0;
+    t->mean += gain * off;
+    t->variance += gain * (off * off - t->variance);
+    return evidence > 1 ? 1 : evidence;
+}
 
 #endif

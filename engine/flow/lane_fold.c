@@ -11,6 +11,7 @@
 #include "engine/flow/lane_private.h"
 #include "engine/forecast/moves.h"
 #include "engine/forecast/scale.h"
+#include "engine/math/scalar.h"
 
 size_t lane_values_each(const struct plan *p)
 {
@@ -103,7 +104,7 @@ static void fold_before(struct lane *l, const struct key_row *r)
     for (int v = 0; p->looker >= 0 && v < p->n_values; v++) {
         const struct scale *s = lane_scale(l, r, v);
         l->before[v] = s->n > 0 ? s->last : NAN;
-        l->before[p->n_values + v] = p->fixed_deviation ? p->fixed_deviation[v] : fmin(scale_sigma(s), 1e30);
+        l->before[p->n_values + v] = p->fixed_deviation ? p->fixed_deviation[v] : scalar_least(scale_sigma(s), 1e30);
     }
 }
 

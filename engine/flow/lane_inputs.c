@@ -11,6 +11,7 @@
 #include "engine/forecast/calendar.h"
 #include "engine/forecast/scale.h"
 #include "engine/forecast/volatility.h"
+#include "engine/math/scalar.h"
 
 static const double INPUT_LIMIT = 6, FIXED_LIMIT = 1e6, CLOCK_MEMORY = 100;
 
@@ -59,7 +60,7 @@ struct point lane_point_against(const struct plan *p, const struct scale *s, int
                                 bool known)
 {
     const bool fixed = p->fixed_mean, level = !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
-    const double sigma = fixed ? p->fixed_deviation[value] : fmin(scale_sigma(s), 1e30);
+    const double sigma = fixed ? p->fixed_deviation[value] : scalar_least(scale_sigma(s), 1e30);
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
     return (struct point){.value = x,
                           .sigma = (float)sigma,
@@ -75,8 +76,8 @@ float lane_clock_of(const struct lane *l, const struct key_row *r, double elapse
     if (r->count == 0) return 0;
     if (r->count == 1) *usual = elapsed_s;
     float squashed = (float)(elapsed_s + *usual > 0 ? (elapsed_s - *usual) / (elapsed_s + *usual) : 0);
-    double limited = *usual > 0 ? fmin(elapsed_s, 10 * *usual) : elapsed_s;
-    *usual += (limited - *usual) / fmin((double)r->count, CLOCK_MEMORY);
+    double limited = *usual > 0 ? scalar_least(elapsed_s, 10 * *usual) : elapsed_s;
+    *usual += (limited - *usual) / scalar_least((double)r->count, CLOCK_MEMORY);
     return squashed;
 }
 

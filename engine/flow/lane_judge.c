@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/flow/lane_private.h"
+#include "engine/math/scalar.h"
 
 /* One detector's verdict, taken into the result.  The first in the list that alarms and knows names the fault. */
 static void judge_count(const struct lane *l, const struct eddy_verdict *verdict, struct eddy_result *out)
@@ -23,7 +24,7 @@ static struct eddy_verdict judge_ask(struct lane *l, const struct plan_judge *j,
     struct eddy_verdict verdict = {.attribution = l->part_scores, .support = NAN};
     memset(l->part_scores, 0, (size_t)l->plan->n_values * sizeof(float));
     j->part->judge(j->settings, r->row + j->at_state, evidence, &verdict);
-    evidence->support = fmax(evidence->support, verdict.support); /* NaN only while nobody has said any */
+    evidence->support = scalar_most(evidence->support, verdict.support); /* NaN only while nobody has said any */
     return verdict;
 }
 

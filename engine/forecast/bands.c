@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "engine/math/quantiles.h"
+#include "engine/math/scalar.h"
 
 enum { AT_N, AT_S, AT_Q };
 static const double SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6;
@@ -60,8 +61,8 @@ void bands_update(float *t, const struct eddy_reals *coverages, double rate, dou
         *high += (float)(rate * (1 - tail - (error < bands_offset(s0, edges[n_bands + i]) ? 1 : 0)));
     }
     const double n = (double)t[AT_N], s = (double)t[AT_S];
-    const double limited = s > 0 ? fmin(size, SCALE_LIMIT * s) : size;
-    t[AT_S] = (float)(s + fmax(SCALE_GAIN, 1 / (n + 1)) * (limited - s));
+    const double limited = s > 0 ? scalar_least(size, SCALE_LIMIT * s) : size;
+    t[AT_S] = (float)(s + scalar_most(SCALE_GAIN, 1 / (n + 1)) * (limited - s));
     if (n < COUNT_LIMIT) t[AT_N] += 1;
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/forecast/ring.h"
 #include "engine/forecast/stack.h"
+#include "engine/math/scalar.h"
 #include "engine/math/sound.h"
 
 static const double LEAST_SCALE = 1e-100, SCALE_GAIN = .005, SCALE_LIMIT = 20, JUMP = 25, SHRINK_DISCOUNT = .9999,
@@ -130,19 +131,13 @@ bool blend_sound(const struct blend *b, const void *state)
 
 /* ---- labels ---- */
 
-/* fmin() is a call; neither may be NaN. */
-static inline double blend_least(double a, double b)
-{
-    return a < b ? a : b;
-}
-
 /* The scale moved on; the weight of a row whose squared error is m. */
 static double blend_weight(double *scale, double m)
 {
     if (*scale == 0)
         *scale = m;
     else
-        *scale += SCALE_GAIN * (blend_least(m, SCALE_LIMIT * *scale) - *scale);
+        *scale += SCALE_GAIN * (scalar_least(m, SCALE_LIMIT * *scale) - *scale);
     if (*scale < LEAST_SCALE)
         *scale = LEAST_SCALE; /* nobody errs: their weights must stay numbers when somebody does */
     return m > JUMP * *scale ? JUMP / m : 1 / *scale;
@@ -265,7 +260,7 @@ static int blend_table(const struct blend *b, struct blend_state *own, double x,
 {
     bool far = false;
     for (int i = 0; i < 2; i++) {
-        const double gain = fmax(2 / MEAN_STEPS[i], 1 / ((double)own->steps + 1));
+        const double gain = scalar_most(2 / MEAN_STEPS[i], 1 / ((double)own->steps + 1));
         own->mean[i] = own->steps > 0 ? own->mean[i] + gain * blend_limit(x - own->mean[i]) : blend_limit(x);
         far |= fabs(x - own->mean[i]) > b->settings->extreme * sigma * (i > 0 ? FAR_SLOW : 1);
     }
@@ -279,7 +274,7 @@ static double blend_overlap(const struct blend *b, int j)
     const int group = mix_group(b->settings, j);
     for (int k = j; k < b->n_horizons && mix_group(b->settings, k) == group; k++) sum += b->horizons[k];
     for (int k = j - 1; k >= 0 && mix_group(b->settings, k) == group; k--) sum += b->horizons[k];
-    return fmax(1, sum * 2 / 3);
+    return scalar_most(1, sum * 2 / 3);
 }
 
 /* How much of the mix is left of it. */
@@ -298,7 +293,7 @@ static double blend_share(const struct blend *b, const void *state, const struct
     }
     if (!(p.g > 0) || !(p.h > 0)) return 0;
     const double doubt = b->settings->shrink * b->settings->shrink * blend_overlap(b, j) * variance / (p.g * p.g);
-    return fmin(1, p.g / p.h * fmax(0, 1 - doubt));
+    return scalar_least(1, p.g / p.h * scalar_most(0, 1 - doubt));
 }
 
 /* Weights before silence and shrinkage: hedge [E + 1] and stack [E] for the mean of both, `part` the stack's share. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "engine/math/activations.h"
+#include "engine/math/scalar.h"
 
 enum { AT_N, AT_LOSS };
 static const double LOSS_LIMIT = 10, HARD_GAIN = .005, HARD_LIMIT = 20, COUNT_LIMIT = 1e6, LARGEST_ROOT = 1e38;
@@ -154,6 +155,7 @@ void mix_combine(const struct mix_settings *s, int n_experts, int n_horizons, co
             if (isfinite(forecasts[i * n_horizons + j])) whole += weights[i];
         for (int i = 0; i < n_experts; i++)
             if (isfinite(forecasts[i * n_horizons + j])) sum += weights[i] / whole * forecasts[i * n_horizons + j];
-        mixed[j] = whole > 0 ? fmin(fmax(sum, -DBL_MAX), DBL_MAX) : NAN; /* a rounding may pass the largest number */
+        mixed[j] = whole > 0 ? scalar_least(scalar_most(sum, -DBL_MAX), DBL_MAX)
+                             : NAN; /* a rounding may pass the largest number */
     }
 }

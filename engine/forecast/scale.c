@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "engine/math/scalar.h"
+
 static const double SCALE_MEMORY = 200, SLOW_GAIN = 2.0 / 673, LARGEST_STEP = 1e150;
 
 static double scale_limit(double d)
@@ -19,13 +21,13 @@ double scale_update(struct scale *s, double x)
 
     double d2 = d * d, limit = 25 * s->v + 1e-4 * s->spread * s->spread;
     if (s->n >= 20 && d2 > limit) d2 = limit;
-    s->v += (d2 - s->v) / fmin(n, SCALE_MEMORY);
+    s->v += (d2 - s->v) / scalar_least(n, SCALE_MEMORY);
 
-    double gain = fmax(SLOW_GAIN, 1 / (n + 1));
+    double gain = scalar_most(SLOW_GAIN, 1 / (n + 1));
     double off = scale_limit(x - s->slow);
     s->slow += gain * off;
     s->spread += gain * (fabs(off) - s->spread);
-    s->mean += scale_limit(x - s->mean) / fmin(n + 1, SCALE_MEMORY);
+    s->mean += scale_limit(x - s->mean) / scalar_least(n + 1, SCALE_MEMORY);
     s->last = x;
     s->n++;
     return d;

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "engine/math/scalar.h"
+
 static const double LARGEST = 1e30, LEAST_GAIN = .1, SIGMAS = 2;
 static const int64_t HOUR_NS = 3600 * (int64_t)1000000000;
 
@@ -59,13 +61,13 @@ void season_learn(struct season_profile *p, int n_bins, const struct eddy_season
                   double sigma)
 {
     const double steps = s->steps > 0 ? s->steps : 24, level = season_limit(x, LARGEST);
-    p->mean += fmax(2 / (4 * steps + 1), 1 / ((double)p->n + 1)) * (level - p->mean);
+    p->mean += scalar_most(2 / (4 * steps + 1), 1 / ((double)p->n + 1)) * (level - p->mean);
     p->n++;
     if (!(s->steps > 0) || !isfinite(difference)) return;
     const int b = season_bin(n_bins, season_place(n_bins, s->phase));
-    const double d = season_limit(difference, fmin(SIGMAS * sigma, LARGEST));
-    const double gain = fmax(LEAST_GAIN / season_steps_per_bin(n_bins, s->steps),
-                             1 / ((double)((p->n - 1) / n_bins) + 1));
+    const double d = season_limit(difference, scalar_least(SIGMAS * sigma, LARGEST));
+    const double gain = scalar_most(LEAST_GAIN / season_steps_per_bin(n_bins, s->steps),
+                                    1 / ((double)((p->n - 1) / n_bins) + 1));
     if ((double)p->n > s->steps) {
         const double rate = (double)p->rate[b];
         p->sxy += rate * d - p->sxy / (10 * steps);
@@ -92,7 +94,7 @@ void season_course_of(const struct season_profile *p, int n_bins, double steps, 
     const double per_bin = season_steps_per_bin(n_bins, steps);
     c->half_step = .5 / per_bin;
     for (int b = 0; b < n_bins; b++) mean += (double)p->rate[b]; /* a bin never seen has rate 0 */
-    mean /= __builtin_popcountll(p->seen);
+    mean /= scalar_bits(p->seen);
     for (int b = 0; b < n_bins; b++) {
         if (p->seen >> b & 1) sum += per_bin * ((double)p->rate[b] - mean);
         c->level[b + 1] = sum;
@@ -102,7 +104,7 @@ void season_course_of(const struct season_profile *p, int n_bins, double steps, 
     for (int b = 1; b <= n_bins; b++) c->level[b] -= average;
     c->level[0] = c->level[n_bins];
     const double known = (double)p->n - steps;
-    c->trust = p->syy > 0 ? fmin(1, fmax(0, 1.5 * p->sxy / p->syy)) * known / (known + steps / 2) : 0;
+    c->trust = p->syy > 0 ? scalar_least(1, scalar_most(0, 1.5 * p->sxy / p->syy)) * known / (known + steps / 2) : 0;
 }
 
 void season_look_ahead(const struct season_course *c, double phase, double *ahead, int n_ahead)

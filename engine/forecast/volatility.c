@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "engine/math/scalar.h"
+
 static const double FAST = .06, SLOW = .005, LEAST = 1e-12, LIMIT = 1e30;
 
 static void volatility_follow(float *mean, double size, double gain)
@@ -11,11 +13,11 @@ static void volatility_follow(float *mean, double size, double gain)
 
 void volatility_update(struct volatility *v, double x)
 {
-    const double n = (double)v->n, size = fmin(fabs(x - v->last), LIMIT);
+    const double n = (double)v->n, size = scalar_least(fabs(x - v->last), LIMIT);
     v->last = x;
     if (v->n++ == 0) return;
-    volatility_follow(&v->fast, size, fmax(FAST, 1 / n));
-    volatility_follow(&v->slow, size, fmax(SLOW, 1 / n));
+    volatility_follow(&v->fast, size, scalar_most(FAST, 1 / n));
+    volatility_follow(&v->slow, size, scalar_most(SLOW, 1 / n));
 }
 
 float volatility_scale(const struct volatility *v, int h)

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "engine/flow/driver.h"
+#include "tests/bench/records.h"
 
 enum { BENCH_ROUNDS = 3 };
 
@@ -20,6 +21,7 @@ struct bench_run {
     double poll, decode, lane, encode, send, checkpoint; /* CPU seconds of the loop by stage */
     double rss_bytes;                                    /* resident memory gained since before driver_open() */
     double updates, output_bytes, checkpoints;
+    double lookup;   /* CPU seconds of finding the keys' rows, where that is measured */
     double p50, p99; /* seconds from a record's produce to its result's arrival, where that is measured */
 };
 
@@ -42,6 +44,10 @@ struct bench_run bench_pipeline(const char *yaml, struct driver_request request)
 struct bench_run bench_sample(const char *name, struct driver_request request);
 /* What plan_estimate() says of that sample for the benchmark's keys. */
 size_t bench_sample_estimate(const char *name);
+
+/* CPU seconds of finding the row of a record's key, with the copy for an abort, when all rows are in memory: keys come as in
+ * `records`, rows are as the configuration makes them. */
+double bench_lookup(const char *yaml, const struct records *records);
 
 /* Sorts `run` by CPU time per event and returns the median one. */
 struct bench_run bench_median(struct bench_run *run, int n);

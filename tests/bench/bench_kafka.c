@@ -15,8 +15,9 @@
 
 enum { N_KEYS = 10000, MOST_ROUNDS = 15 };
 
-#define LSTM  "lstm: {units: 64}"
-#define OFF   "{mode: off}"
+#define LSTM "lstm: {units: 64}"
+#define OFF  "{mode: off}"
+/* Each of a key's events lies in one TBPTT window: 32 steps, every 32 events. */
 #define LEARN "{mode: background, window: 32, every: 32, epoch: 16384, windows: 512, replay: 0}"
 
 struct kafka_case {
@@ -34,13 +35,13 @@ static const struct kafka_case cases[] = {
     {"gru-32", "gru: {units: 32}", OFF, NULL, NULL, "floor", NULL},
     {"lstm-64, exactly_once 1s", LSTM, OFF, NULL, NULL, "lstm-64", "1s"},
     {"lstm-64, exactly_once 100ms", LSTM, OFF, NULL, NULL, "lstm-64", "100ms"},
-    {"lstm-64, learning", LSTM, LEARN, NULL, NULL, "lstm-64", NULL},
+    {"lstm-64, every event in one window", LSTM, LEARN, NULL, NULL, "lstm-64", NULL},
     {"lstm-64, lean output", LSTM, OFF, "[key, ts, forecast, score, anomaly]", NULL, "lstm-64", NULL},
     {"naive C, lstm-64", NULL, NULL, NULL, load_naive, "lstm-64", NULL},
     {"Python + ONNX Runtime, batched", NULL, NULL, NULL, load_python, "lstm-64", NULL},
     {"Python + ONNX Runtime, one by one", NULL, NULL, NULL, load_python_alone, "lstm-64", NULL},
 };
-enum { PACE_CASE = 2 /* whose pace the floor has */, N_CASES = sizeof(cases) / sizeof(cases[0]) };
+enum { FLOOR_CASE = 0, PACE_CASE = 2 /* whose pace the floor has */, N_CASES = sizeof(cases) / sizeof(cases[0]) };
 
 struct work {
     struct kafka_load load;
@@ -65,13 +66,12 @@ static void on_result(void *context, const struct eddy_result *result)
     p->stop = 1;
 }
 
-static struct bench_run pipeline_run(const void *argument)
+enum { YAML_BYTES = 1500 };
+
+static void write_yaml(const struct work *w, char yaml[YAML_BYTES])
 {
-    const struct work *w = argument;
     const struct kafka_case *c = w->which;
-    struct progress progress = {.want = w->load.records->n};
-    char yaml[1500];
-    snprintf(yaml, sizeof(yaml),
+    snprintf(yaml, YAML_BYTES,
              "name: bench-%d-%d\n"
              "source: {kafka: {topics: [" LOAD_INPUT "], properties: {bootstrap.servers: \"%s\"}}}\n"
              "sink: {kafka: {topic: " LOAD_OUTPUT "}}\n"
@@ -82,6 +82,15 @@ static struct bench_run pipeline_run(const void *argument)
              "commit_interval: %s\n",
              (int)(c - cases), w->round, w->load.servers, c->fields ? ", fields: " : "", c->fields ? c->fields : "",
              c->layer, c->train, c->commit ? c->commit : "1s");
+}
+
+static struct bench_run pipeline_run(const void *argument)
+{
+    const struct work *w = argument;
+    const struct kafka_case *c = w->which;
+    struct progress progress = {.want = w->load.records->n};
+    char yaml[YAML_BYTES];
+    write_yaml(w, yaml);
     struct driver_request request = {.commit = true,
                                      .stop = &progress.stop,
                                      .on_result = on_result,
@@ -91,6 +100,15 @@ static struct bench_run pipeline_run(const void *argument)
     if (progress.n != progress.want) bench_die("not every record was scored", NULL);
     run.seconds = progress.last - progress.first;
     return run;
+}
+
+/* Only `lookup` is filled in: seconds of finding the rows of all records. */
+static struct bench_run lookup_run(const void *argument)
+{
+    const struct work *w = argument;
+    char yaml[YAML_BYTES];
+    write_yaml(w, yaml);
+    return (struct bench_run){.lookup = bench_lookup(yaml, w->load.records) * w->load.records->n};
 }
 
 static struct bench_run case_run(struct work *w, const struct kafka_case *c)
@@ -112,19 +130,24 @@ static bool wanted(const struct kafka_case *c)
     return !only || strstr(c->name, only) || strcmp(c->name, "floor") == 0;
 }
 
+/* Sorts them. */
+static double median_of(double *x, int n)
+{
+    for (int r = 0; r < n; r++)
+        for (int k = r; k > 0 && x[k] < x[k - 1]; k--) {
+            double swap = x[k];
+            x[k] = x[k - 1];
+            x[k - 1] = swap;
+        }
+    return x[n / 2];
+}
+
 /* The median over rounds of the ratio within one round. */
 static double ratio(const struct bench_run *a, const struct bench_run *b, int n)
 {
     double of[MOST_ROUNDS];
-    for (int r = 0; r < n; r++) {
-        of[r] = (a[r].cpu_process / a[r].events) / (b[r].cpu_process / b[r].events);
-        for (int k = r; k > 0 && of[k] < of[k - 1]; k--) {
-            double swap = of[k];
-            of[k] = of[k - 1];
-            of[k - 1] = swap;
-        }
-    }
-    return of[n / 2];
+    for (int r = 0; r < n; r++) of[r] = (a[r].cpu_process / a[r].events) / (b[r].cpu_process / b[r].events);
+    return median_of(of, n);
 }
 
 static void report(struct bench_run run[N_CASES][MOST_ROUNDS], int n_rounds, size_t output_bytes)
@@ -145,6 +168,23 @@ static void report(struct bench_run run[N_CASES][MOST_ROUNDS], int n_rounds, siz
     }
 }
 
+/* The work on an event's text and key, beside what the floor takes for it in all; medians over rounds. */
+static void report_text(const struct bench_run *eddy, const struct bench_run *floor, const double *lookup, int n)
+{
+    double parse[MOST_ROUNDS], format[MOST_ROUNDS], find[MOST_ROUNDS], whole[MOST_ROUNDS], share[MOST_ROUNDS];
+    for (int r = 0; r < n; r++) {
+        parse[r] = 1e6 * eddy[r].decode / eddy[r].events;
+        format[r] = 1e6 * eddy[r].encode / eddy[r].events;
+        find[r] = 1e6 * lookup[r] / eddy[r].events;
+        whole[r] = 1e6 * floor[r].cpu_process / floor[r].events;
+        share[r] = (parse[r] + find[r] + format[r]) / whole[r];
+    }
+    printf("{\"bench\":\"kafka, text and keys\",\"case\":\"parse + lookup + format share of floor\","
+           "\"parse_us\":%.3f,\"lookup_us\":%.3f,\"format_us\":%.3f,\"floor_us\":%.3f,\"share\":%.3f}\n",
+           median_of(parse, n), median_of(find, n), median_of(format, n), median_of(whole, n), median_of(share, n));
+    fflush(stdout);
+}
+
 int main(void)
 {
     const char *events = getenv("EDDY_BENCH_EVENTS"), *rounds = getenv("EDDY_BENCH_ROUNDS"),
@@ -155,6 +195,7 @@ int main(void)
     struct eddy_error err;
     struct records records;
     static struct bench_run run[N_CASES][MOST_ROUNDS];
+    double lookup[MOST_ROUNDS];
     if (n_rounds < 1 || n_rounds > MOST_ROUNDS) bench_die("EDDY_BENCH_ROUNDS is 1 to 15", NULL);
     records_open(&records, events ? atoi(events) : servers ? 1000000 : 400000, N_KEYS);
     if (!servers && kafka_mock_open(topics, 2, &mock, &err) < 0) bench_die("mock cluster", &err);
@@ -169,10 +210,14 @@ int main(void)
     const struct bench_run first = case_run(&work, &cases[PACE_CASE]);
     work.load.rate = first.events / first.seconds;
     work.load.output_bytes = (size_t)bench_in_child(load_output_size, &work.load).output_bytes;
-    for (work.round = 1; work.round <= n_rounds; work.round++)
+    for (work.round = 1; work.round <= n_rounds; work.round++) {
         for (int c = 0; c < N_CASES; c++)
             if (wanted(&cases[c])) run[c][work.round - 1] = case_run(&work, &cases[c]);
+        work.which = &cases[PACE_CASE];
+        lookup[work.round - 1] = bench_in_child(lookup_run, &work).lookup;
+    }
     report(run, n_rounds, work.load.output_bytes);
+    if (wanted(&cases[PACE_CASE])) report_text(run[PACE_CASE], run[FLOOR_CASE], lookup, n_rounds);
     kafka_mock_close(mock);
     records_close(&records);
     return 0;
