@@ -69,8 +69,11 @@ void bands_update(float *t, const struct eddy_reals *coverages, double rate, dou
 /* To the nearest step; trackers of hopeless series stop at the widest edge there is. */
 static bands_edge bands_round(float q)
 {
-    const double steps = floor((double)q / BANDS_STEP + .5);
-    return (bands_edge)(steps > INT16_MAX ? INT16_MAX : steps >= -INT16_MAX ? steps : -INT16_MAX); /* also NaN */
+    const double steps = (double)q / BANDS_STEP + .5;
+    if (steps > INT16_MAX) return INT16_MAX;
+    if (!(steps >= -INT16_MAX)) return -INT16_MAX; /* also NaN */
+    const int towards_zero = (int)steps; /* floor() is a call where the baseline has no instruction for it */
+    return (bands_edge)(towards_zero - ((double)towards_zero > steps));
 }
 
 void bands_expect(float *t, const struct eddy_reals *coverages, double size)

@@ -23,36 +23,36 @@ static void NAMED(head_begin)(const struct head_rule *rule, void *state)
     for (int i = 0; i < rule->n; i++) h.P[(size_t)i * width + (size_t)i] = (REAL)FIRST_COVARIANCE;
 }
 
-/* What each weight row said of the value that has come; then each learns.  Rows do not touch each other's numbers. */
+/* The labels that have come: what each weight row said of them, then each learns, a few rows at a time, while they are in
+ * the first cache.  Rows do not touch each other's numbers. */
 static void NAMED(head_labels)(const struct head_rule *rule, void *state, int64_t t, double x)
 {
+    enum { AT_ONCE = 8 };
     const struct kernels *kernels = kernels_best();
     const struct NAMED(head_arrays) h = NAMED(head_of)(rule, state);
     const int width = head_width(rule), ring = head_ring(rule);
     const size_t now = ring_place(t, ring);
     const double *origin = head_origins(state), *unit = head_units(rule, state);
     double *scale = head_scales(rule, state);
-    const REAL *w[HEAD_MAX_HORIZONS], *p[HEAD_MAX_HORIZONS];
-    REAL known[HEAD_MAX_HORIZONS];
-    struct {
-        int j;
-        size_t s;
-    } due[HEAD_MAX_HORIZONS];
-    int n = 0;
-    for (int j = 0; j < rule->n_horizons && rule->horizons[j] <= t; j++) {
-        const size_t s = ring_back(now, rule->horizons[j], ring);
-        if (!(unit[s] > 0)) continue;
-        w[n] = h.w + (size_t)j * (size_t)width;
-        p[n] = h.p + s * (size_t)width;
-        due[n].j = j;
-        due[n++].s = s;
-    }
-    kernels->NAMED(dots)(n, width, w, p, known);
-    for (int i = 0; i < n; i++) {
-        const int j = due[i].j;
-        const size_t s = due[i].s;
-        const double e = head_error(rule, (x - origin[s]) / unit[s], (double)known[i], &scale[j]);
-        kernels->NAMED(follow)(width, h.k + s * (size_t)width, (REAL)e, h.w + (size_t)j * (size_t)width);
+    for (int j = 0; j < rule->n_horizons && rule->horizons[j] <= t;) {
+        const REAL *w[AT_ONCE], *p[AT_ONCE];
+        REAL known[AT_ONCE];
+        int due[AT_ONCE], n = 0;
+        size_t place[AT_ONCE];
+        for (; n < AT_ONCE && j < rule->n_horizons && rule->horizons[j] <= t; j++) {
+            const size_t s = ring_back(now, rule->horizons[j], ring);
+            if (!(unit[s] > 0)) continue;
+            w[n] = h.w + (size_t)j * (size_t)width;
+            p[n] = h.p + s * (size_t)width;
+            place[n] = s;
+            due[n++] = j;
+        }
+        kernels->NAMED(dots)(n, width, w, p, known);
+        for (int i = 0; i < n; i++) {
+            const size_t s = place[i];
+            const double e = head_error(rule, (x - origin[s]) / unit[s], (double)known[i], &scale[due[i]]);
+            kernels->NAMED(follow)(width, h.k + s * (size_t)width, (REAL)e, h.w + (size_t)due[i] * (size_t)width);
+        }
     }
 }
 
