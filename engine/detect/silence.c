@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "config/little_endian.h"
+#include "engine/math/sound.h"
 
 enum { LOOKS = 2, MEMORY = 50, FEW = 3, CONFIRM = 16 };
-static const int64_t LONGEST_NS = 4000000000000000000; /* of active time: sums stay numbers */
+static const int64_t LONGEST_NS = 4000000000000000000;     /* of active time: sums stay numbers */
+static const int64_t MOST_ACTIVE_NS = 4100000000000000000; /* the last addition included */
 static const double LIMIT = 4, DECAY = .999, TIMES_LONGEST = 2, TIMES_ACCEPTED = 50, LEAP = 1000;
 
 struct watched {
@@ -322,7 +324,8 @@ static bool silence_decode_item(struct silence *s, const unsigned char **at, con
     memcpy(&w.usual_ns, p + 40, 8);
     memcpy(&w.longest_ns, p + 48, 8);
     p += ITEM_BYTES;
-    const bool sane = w.n >= 0 && w.usual_ns >= 0 && w.usual_ns < 1e19 && w.longest_ns >= 0 && w.longest_ns < 1e19;
+    const bool sane = sound_count(w.n) && sound_span(w.active_ns, 0, s->clock.active_ns) && w.usual_ns >= 0 &&
+                      w.usual_ns < 1e19 && w.longest_ns >= 0 && w.longest_ns < 1e19;
     if (!sane || (uint64_t)(end - p) < w.key_len) return false;
     *at = p + w.key_len;
     if (s->clock.n == s->settings.keys) return true;
@@ -336,13 +339,14 @@ static bool silence_decode_item(struct silence *s, const unsigned char **at, con
 
 eddy_status silence_decode(struct silence *s, const void *bytes, size_t n, struct eddy_error *err)
 {
-    const unsigned char *at = bytes, *end = at + n;
+    const unsigned char *at = bytes, *end = n > 0 ? at + n : at;
     bool good = n >= HEAD_BYTES && le_get_u32(at) == FORMAT;
     const uint32_t count = good ? le_get_u32(at + 20) : 0, cursor = good ? le_get_u32(at + 24) : 0;
     if (good) {
         s->clock.now_ns = (int64_t)le_get_u64(at + 4);
         s->clock.active_ns = (int64_t)le_get_u64(at + 12);
         s->clock.n_ahead = (int)(le_get_u32(at + 28) % CONFIRM);
+        good = sound_span(s->clock.active_ns, 0, MOST_ACTIVE_NS);
         at += HEAD_BYTES;
     }
     for (uint32_t i = 0; i < count && good; i++) good = silence_decode_item(s, &at, end);

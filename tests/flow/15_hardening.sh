@@ -78,6 +78,12 @@ chmod 600 "$scratch/password"
 run check "$scratch/kafka.yml"
 check "and one that only its owner reads is not" bash -c "! grep -q 'secret_file' '$scratch/err'"
 
+# ---- what it writes ----
+config "$scratch/file.yml"
+(umask 000 && run run "$scratch/file.yml")
+check "what the daemon writes is not everybody's, whatever the umask" \
+    test "$(stat -c %a "$scratch/scored.jsonl")" = 640
+
 # ---- a planted password, through every command ----
 mkdir "$scratch/said"
 n=0

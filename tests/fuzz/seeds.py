@@ -61,6 +61,14 @@ for which in range(12):
 for at in (64, 168, 264, 536, 592, 736, 960, 1808, 2192, 4016, 27696, 34976, 36856, 37888, 38784, 42728, 42800, 43840):
     for number in (12, 13, 14):
         seed("state", f"row_{at}_{number}", struct.pack("<BBHB", 10, 3, at // 4, number))
+# Defects that were found.
+for name, data in {
+    "silence_active_below_zero": b'\xd6\x7fn\x00\xff\x7f\x1d\x00\x0c\xe2',
+    "silence_heard_long_ago": b'\xd6o\x08s\xc5',
+    "silence_heard_at_no_time": b'{{\xfeaua*\xfeu',
+    "silence_empty": b'\x06\x01\x00\x00',
+}.items():
+    seed("state", name, data)
 
 # import_fuzz.c
 record = lambda kind, payload: struct.pack("<cH", kind, len(payload)) + payload
