@@ -95,14 +95,16 @@ static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_
 {
     char text[400];
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    /* No right comes back by asking again, and no timeout gets shorter, whatever librdkafka wants done. */
-    const bool denied = kafka_error_is_denied(code) || code == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT;
+    /* No right comes back by asking again, no timeout and no message gets smaller, whatever librdkafka wants done. */
+    const bool denied = kafka_error_is_denied(code) || code == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT ||
+                        code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     bool passing = rd_kafka_error_is_fatal(error) || rd_kafka_error_txn_requires_abort(error) ||
                    rd_kafka_error_is_retriable(error);
     bool final = kafka_transaction_hopeless(code) && code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
     (void)snprintf(text, sizeof(text), "%s: %s: %s", what, rd_kafka_err2name(code), rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     kafka_transaction_break(t, text);
+    (void)rd_kafka_poll(t->client.rk, 0); /* the delivery report of the message behind it says more */
     if (t->final.code < 0) return transaction_ended(t, err);
     kafka_mask(t->client.properties, text);
     return eddy_fail(err, denied || (final && !passing) ? EDDY_EIO : EDDY_EAGAIN, "kafka %s: %s: %s",
