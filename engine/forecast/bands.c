@@ -6,7 +6,7 @@
 #include "engine/math/scalar.h"
 
 enum { AT_N, AT_S, AT_Q };
-static const double SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6;
+static const double SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6, STILL = 1e-3, STILL_GAIN = 1e-4;
 static const float EXPECTED_COUNT = 8;
 
 size_t bands_floats(int n_bands)
@@ -41,6 +41,14 @@ static void bands_begin(float *t, const struct eddy_reals *coverages, double siz
     }
 }
 
+/* s after an error of a size.  Quantiles alone keep the bands right while nothing moves; a scale that went to 0 with the
+ * errors would take hundreds of events to come back, for it grows by a fifth at an event. */
+static double bands_scale_after(double s, double size, double gain)
+{
+    if (s == 0) return size;
+    return s + (size < STILL * s ? STILL_GAIN : gain) * (scalar_least(size, SCALE_LIMIT * s) - s);
+}
+
 void bands_update(float *t, const struct eddy_reals *coverages, double rate, double error, float s0,
                   const bands_edge *edges)
 {
@@ -60,10 +68,8 @@ void bands_update(float *t, const struct eddy_reals *coverages, double rate, dou
         *low += (float)(rate * (tail - (error < bands_offset(s0, edges[i]) ? 1 : 0)));
         *high += (float)(rate * (1 - tail - (error < bands_offset(s0, edges[n_bands + i]) ? 1 : 0)));
     }
-    const double n = (double)t[AT_N], s = (double)t[AT_S];
-    const double limited = s > 0 ? scalar_least(size, SCALE_LIMIT * s) : size;
-    t[AT_S] = (float)(s + scalar_most(SCALE_GAIN, 1 / (n + 1)) * (limited - s));
-    if (n < COUNT_LIMIT) t[AT_N] += 1;
+    t[AT_S] = (float)bands_scale_after((double)t[AT_S], size, scalar_most(SCALE_GAIN, 1 / ((double)t[AT_N] + 1)));
+    if ((double)t[AT_N] < COUNT_LIMIT) t[AT_N] += 1;
 }
 
 /* To the nearest step; trackers of hopeless series stop at the widest edge there is. */

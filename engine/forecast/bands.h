@@ -3,7 +3,8 @@
  * Equations (FORECASTING, sections 4 and 9; e = x - xhat when the label arrives; s0 and q0 are the scale and the quantile
  *            by which the forecast's band was written out)
  *     q_tau += rate (tau - [e < s0 q0_tau])                   for both edges of every band
- *     s     += max(.01, 1/(n+1)) (min(|e|, 20 s) - s)
+ *     s     += max(.01, 1/(n+1)) (min(|e|, 20 s) - s)         with gain .0001 where |e| < s / 1000: the series stands
+ *                                                            still, which does not say how far it moves when it moves
  *     band   = xhat + s q_tau                                q_tau in steps of 1/256, edges in order
  * A label is compared with the edge that was written out: so the share of values inside is what is steered, however long
  * labels take to come.  (Against today's quantile the bands of far horizons come out too narrow.)

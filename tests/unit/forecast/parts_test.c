@@ -132,6 +132,44 @@ Test(bands, know_nothing_before_the_first_error_and_nest_afterwards)
     }
 }
 
+/* Share of `n` errors of deviation 1 from the event `from` on that the 90 % band covers, after `still` events without one. */
+static double covered_after(int still, int n)
+{
+    static const double coverages[] = {.9};
+    const struct eddy_reals wanted = {1, coverages};
+    float tracker[16] = {0};
+    bands_edge e[2] = {0};
+    int inside = 0;
+    for (int i = 0; i < 2000 + still + n; i++) {
+        const bool stands = i >= 2000 && i < 2000 + still;
+        const double error = stands ? 0 : (double)eddy_random_normal(9, (uint64_t)i);
+        const float s = bands_scale(tracker);
+        inside += i >= 2000 + still && error >= bands_offset(s, e[0]) && error <= bands_offset(s, e[1]);
+        bands_update(tracker, &wanted, .03, error, s, e);
+        (void)bands_write(tracker, 1, e);
+    }
+    return (double)inside / n;
+}
+
+Test(bands, come_back_soon_after_a_long_standstill)
+{
+    const double usual = covered_after(0, 300), after = covered_after(5000, 300);
+    cr_expect_float_eq(usual, .9, .04, "%g", usual);
+    cr_expect_gt(after, .45, "%g: with a scale that has gone to 0 it is .04", after);
+}
+
+Test(bands, of_a_series_that_never_moved_begin_with_its_first_error)
+{
+    static const double coverages[] = {.9};
+    const struct eddy_reals wanted = {1, coverages};
+    float tracker[16] = {0};
+    bands_edge e[2] = {0};
+    for (int i = 0; i < 500; i++) bands_update(tracker, &wanted, .03, 0, bands_scale(tracker), e);
+    cr_expect_eq(bands_scale(tracker), 0);
+    bands_update(tracker, &wanted, .03, 3, 0, e);
+    cr_expect_eq(bands_scale(tracker), 3);
+}
+
 Test(outlook, returns_at_its_step_what_was_forecast_for_it)
 {
     static const int horizons[] = {1, 3, 12};
