@@ -181,7 +181,7 @@ unit-gradient: $(BUILD)/test-gradient
 	$<
 
 # State on a disk that fails, fills up and loses power (FAULT_FULL=1: every trial; FAULT_TABLE=FILE: what came of them).
-FAULT_STORE = $(wildcard tests/fault/store/*.c) $(addprefix tests/unit/flow/,fixture.c fixture_script.c)
+FAULT_STORE = $(wildcard tests/fault/store/*.c) $(addprefix tests/unit/flow/,fixture.c fixture_script.c fixture_topic.c)
 $(BUILD)/test-fault-store: $(patsubst %.c,$(BUILD)/%.o,$(FAULT_STORE)) $(foreach d,$(NEEDS_flow),$(call lib,$(d)))
 	$(link) -lcriterion
 unit-fault-store: $(BUILD)/test-fault-store

@@ -386,6 +386,18 @@ static const struct eddy_option state_options[] = {
      "expired): refuse the partition, rebuild its state from the topic and write results again from the group's "
      "position, or trust the state and go on from there.",
      NULL, 0, false},
+    {"topic", EDDY_OPT_STRING, AT(state, topic), "", 0, 0, "Kafka topic",
+     "A compacted topic on the source's cluster that keeps a copy of every partition's state, so that a partition "
+     "that "
+     "moves to another machine, or a machine whose disk is lost, goes on from there instead of folding everything "
+     "again. Made with the source topic's number of partitions when there is none; one per pipeline and source "
+     "topic. "
+     "Empty is none; recommended for more than one machine.",
+     NULL, 0, false},
+    {"topic_interval", EDDY_OPT_DURATION, AT(state, topic_interval), "30s", 100 * MS, DAY, "",
+     "Time between two publications of a partition's state to state.topic: what another machine folds again at most, "
+     "besides a checkpoint's. What changed meanwhile is written, at the next checkpoint.",
+     NULL, 0, false},
     {0},
 };
 

@@ -176,15 +176,17 @@ struct train_settings {
 };
 
 struct state_settings {
-    const char *path;   /* directory */
-    int64_t checkpoint; /* ns between checkpoints */
-    int64_t memory;     /* bytes for resident keys of one process, over all partitions */
-    int64_t max_keys;   /* resident keys per process; 0 = by `memory` alone */
-    int64_t ttl;        /* ns of event time after which an idle key is forgotten; 0 = never */
-    int on_change;      /* enum on_change */
-    int missing;        /* enum missing_state */
-    int gap;            /* enum state_gap */
-    int ahead;          /* enum state_ahead */
+    const char *path;       /* directory */
+    int64_t checkpoint;     /* ns between checkpoints */
+    int64_t memory;         /* bytes for resident keys of one process, over all partitions */
+    int64_t max_keys;       /* resident keys per process; 0 = by `memory` alone */
+    int64_t ttl;            /* ns of event time after which an idle key is forgotten; 0 = never */
+    int on_change;          /* enum on_change */
+    int missing;            /* enum missing_state */
+    int gap;                /* enum state_gap */
+    int ahead;              /* enum state_ahead */
+    const char *topic;      /* Kafka topic that keeps a copy; "" = none */
+    int64_t topic_interval; /* ns between two publications of a partition */
 };
 
 struct errors_settings {

@@ -1,8 +1,9 @@
 /* eddy reset CONFIG: moves the group's offsets, and with them the local state.
  *
  * Offsets and state belong together: moving one without the other folds events twice or leaves them out.  So with
- * --execute the state directory is renamed (nothing is deleted), and then the offsets are committed.  When the second
- * step fails the state is put back. */
+ * --execute the state directory is renamed (not deleted), a copy in a topic (state.topic), which the next start would
+ * restore, is deleted, and then the offsets are committed.  When one of the last two fails the state is put back; without
+ * its copy, which the next run writes anew. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -113,12 +114,32 @@ static eddy_status reset_alone(struct reset *r, struct store_lock **lock, struct
     return rc;
 }
 
+/* The brokers forget the group's offsets of a topic that goes. */
+static eddy_status reset_topic(const struct reset *r, struct eddy_error *err)
+{
+    const char *topic = r->settings->state.topic;
+    if (!topic || !*topic) return EDDY_OK;
+    char policy[64];
+    eddy_status rc = kafka_state_topic_check(r->settings->source.settings, topic, err);
+    if (rc >= 0) rc = kafka_admin_topic(r->admin, topic, err);
+    if (rc == EDDY_ENOTFOUND) return EDDY_OK;
+    if (rc >= 0) rc = kafka_admin_topic_setting(r->admin, topic, "cleanup.policy", policy, sizeof(policy), err);
+    if (rc >= 0 && strcmp(policy, "compact") != 0)
+        rc = eddy_fail(err, EDDY_ECONFIG,
+                       "state.topic: %s has cleanup.policy=%s: it is no copy of a state and is not deleted", topic,
+                       policy);
+    if (rc >= 0) rc = kafka_admin_delete(r->admin, topic, err);
+    if (rc >= 0) printf("deleted the copy of the state, topic %s\n", topic);
+    return rc;
+}
+
 static eddy_status reset_execute(struct reset *r, struct eddy_error *err)
 {
     bool moved = access(r->state, F_OK) == 0;
     if (moved && rename(r->state, r->aside) != 0)
         return eddy_fail(err, EDDY_EIO, "%s: cannot be renamed to %s: %s", r->state, r->aside, strerror(errno));
-    eddy_status rc = kafka_admin_set_positions(r->admin, r->settings->name, r->positions, r->n, err);
+    eddy_status rc = reset_topic(r, err);
+    if (rc >= 0) rc = kafka_admin_set_positions(r->admin, r->settings->name, r->positions, r->n, err);
     if (rc < 0 && moved && rename(r->aside, r->state) != 0)
         return eddy_fail(err, rc, "the offsets could not be moved, and the state lies in %s", r->aside);
     if (rc >= 0 && moved) printf("the old state lies in %s\n", r->aside);
@@ -137,6 +158,8 @@ static eddy_status reset_all(struct reset *r, struct eddy_error *err)
     if (rc >= 0 && r->args->execute) rc = reset_execute(r, err);
     if (rc >= 0 && !r->args->execute) {
         printf("state      %s would be renamed to %s\n", r->state, r->aside);
+        const char *copy = r->settings->state.topic;
+        if (copy && *copy) printf("copy       topic %s would be deleted\n", copy);
         puts("nothing was changed; --execute does it");
     }
     store_lock_close(lock);
@@ -179,9 +202,10 @@ const struct command command_reset = {
     "moves the group's offsets and the local state together",
     "Prints the plan; only --execute changes anything.  Refuses while the group has members or the state is in use;\n"
     "waits for the session of a process that was stopped a moment ago.\n"
-    "The old state is renamed, not deleted.  The next start builds the state anew from what the topics keep, "
-    "silently up\n"
-    "to the new offset; from there on results are written (again).",
+    "The old state is renamed, not deleted; a copy in a topic (state.topic) is deleted.  The next start builds the "
+    "state\n"
+    "anew from what the source's topics keep, silently up to the new offset; from there on results are written "
+    "(again).",
     options,
     cmd_reset,
 };

@@ -131,6 +131,7 @@ static eddy_status do_forget(struct state_work *w, struct eddy_error *err)
     eddy_status rc = store_get_row(w->store, w->word, strlen(w->word), &row, err);
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;
     if (rc >= 0) rc = store_delete_row(w->store, w->word, strlen(w->word), err);
+    if (rc >= 0) rc = lane_stored_edited(w->store, err);
     if (rc >= 0) rc = store_commit(w->store, err);
     if (rc < 0) return rc;
     w->found++;

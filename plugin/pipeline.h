@@ -23,7 +23,9 @@ struct pipeline {
 eddy_status pipeline_configured(struct pipeline *, const struct settings *, struct eddy_error *);
 /* What `guarantee` asks of source and sinks; EDDY_ECONFIG when they cannot keep it. */
 eddy_status pipeline_can_guarantee(const struct settings *, struct eddy_error *);
-/* The same, and the transactions that it takes: `run` only. */
+/* What `state.topic` asks of the source; EDDY_ECONFIG. */
+eddy_status pipeline_can_copy_state(const struct settings *, struct eddy_error *);
+/* Both, and what it takes to keep them: `run` only. */
 eddy_status pipeline_guarantee(struct pipeline *, struct eddy_error *);
 /* The configuration without its source and sink; one of the calls below brings the source. */
 eddy_status pipeline_bare(struct pipeline *, const struct settings *, struct eddy_error *);

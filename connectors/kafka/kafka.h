@@ -14,6 +14,7 @@
 
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
+#include "engine/flow/state_topic.h"
 #include "engine/flow/transaction.h"
 
 enum tombstones { TOMBSTONES_SKIP, TOMBSTONES_FORGET };
@@ -51,6 +52,10 @@ extern const struct eddy_source source_kafka; /* settings: struct kafka_source_s
 extern const struct eddy_sink sink_kafka;     /* settings: struct kafka_sink_settings */
 /* For pipelines whose source and sinks are the above, on one cluster. */
 extern const struct eddy_transactor transactor_kafka;
+/* For pipelines whose source is the above. */
+extern const struct eddy_state_topic state_topic_kafka;
+/* EDDY_ECONFIG when a source with these settings cannot have that state topic. */
+eddy_status kafka_state_topic_check(const struct kafka_source_settings *, const char *topic, struct eddy_error *);
 
 /* The same calls over a fixed range; settings: struct kafka_range_settings, filled by the command. */
 extern const struct eddy_source source_kafka_range;

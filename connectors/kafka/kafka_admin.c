@@ -1,6 +1,7 @@
 #include "connectors/kafka/kafka_admin.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ static eddy_status admin_fail(struct kafka_admin *a, const char *what, rd_kafka_
     if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS || code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP ||
         code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)
         status = EDDY_EBUSY; /* brokers answer "unknown member" to a commit from outside while the group lives */
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) status = EDDY_ENOTFOUND;
     if (code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
         code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR)
         status = EDDY_EAGAIN;
@@ -85,30 +87,116 @@ static rd_kafka_AdminOptions_t *admin_options(struct kafka_admin *a, rd_kafka_ad
     return options;
 }
 
-eddy_status kafka_admin_create(struct kafka_admin *a, const char *topic, int n_partitions, struct eddy_error *err)
+/* The answer to a change of one topic. */
+static eddy_status admin_topic_done(struct kafka_admin *a, const rd_kafka_topic_result_t **results, size_t n,
+                                    const char *what, struct eddy_error *err)
 {
+    rd_kafka_resp_err_t code = n == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__FAIL;
+    if (!code) return EDDY_OK;
+    return admin_fail(a, what, code, n == 1 ? rd_kafka_topic_result_error_string(results[0]) : "", err);
+}
+
+static eddy_status admin_create(struct kafka_admin *a, const char *topic, int n_partitions, const char *policy,
+                                struct eddy_error *err)
+{
+    static const char what[] = "creating a topic";
     char text[200];
     eddy_status rc;
     size_t n = 0;
     rd_kafka_NewTopic_t *made = rd_kafka_NewTopic_new(topic, n_partitions, -1, text, sizeof(text));
     if (!made) return eddy_fail(err, EDDY_EINVAL, "kafka: topic %s: %s", topic, text);
+    if (policy) (void)rd_kafka_NewTopic_set_config(made, "cleanup.policy", policy);
     rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
 
     rd_kafka_CreateTopics(a->client.rk, &made, 1, options, queue);
-    rd_kafka_event_t *event = admin_answer(a, queue, "creating a topic", &rc, err);
+    rd_kafka_event_t *event = admin_answer(a, queue, what, &rc, err);
     if (event) {
         const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(
             rd_kafka_event_CreateTopics_result(event), &n);
-        rd_kafka_resp_err_t code = n == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__FAIL;
-        if (code)
-            rc = admin_fail(a, "creating a topic", code, n == 1 ? rd_kafka_topic_result_error_string(results[0]) : "",
-                            err);
+        rc = admin_topic_done(a, results, n, what, err);
         rd_kafka_event_destroy(event);
     }
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_NewTopic_destroy(made);
+    return rc;
+}
+
+eddy_status kafka_admin_create(struct kafka_admin *a, const char *topic, int n_partitions, struct eddy_error *err)
+{
+    return admin_create(a, topic, n_partitions, NULL, err);
+}
+
+eddy_status kafka_admin_create_compacted(struct kafka_admin *a, const char *topic, int n_partitions,
+                                         struct eddy_error *err)
+{
+    return admin_create(a, topic, n_partitions, "compact", err);
+}
+
+eddy_status kafka_admin_delete(struct kafka_admin *a, const char *topic, struct eddy_error *err)
+{
+    static const char what[] = "deleting a topic";
+    eddy_status rc;
+    size_t n = 0;
+    rd_kafka_DeleteTopic_t *gone = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_DELETETOPICS);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
+
+    rd_kafka_DeleteTopics(a->client.rk, &gone, 1, options, queue);
+    rd_kafka_event_t *event = admin_answer(a, queue, what, &rc, err);
+    if (event) {
+        const rd_kafka_topic_result_t **results = rd_kafka_DeleteTopics_result_topics(
+            rd_kafka_event_DeleteTopics_result(event), &n);
+        rc = admin_topic_done(a, results, n, what, err);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_DeleteTopic_destroy(gone);
+    return rc;
+}
+
+static eddy_status admin_find_setting(const rd_kafka_ConfigResource_t *resource, const char *setting, char *out,
+                                      size_t size)
+{
+    size_t n = 0;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &n);
+    for (size_t i = 0; i < n; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (!value || strcmp(rd_kafka_ConfigEntry_name(entries[i]), setting) != 0) continue;
+        (void)snprintf(out, size, "%s", value);
+        return EDDY_OK;
+    }
+    return EDDY_ENOTFOUND;
+}
+
+eddy_status kafka_admin_topic_setting(struct kafka_admin *a, const char *topic, const char *setting, char *out,
+                                      size_t size, struct eddy_error *err)
+{
+    static const char what[] = "asking for a topic's settings";
+    eddy_status rc;
+    size_t n = 0;
+    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
+
+    rd_kafka_DescribeConfigs(a->client.rk, &asked, 1, options, queue);
+    rd_kafka_event_t *event = admin_answer(a, queue, what, &rc, err);
+    if (event) {
+        const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(
+            rd_kafka_event_DescribeConfigs_result(event), &n);
+        rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(found[0]) : RD_KAFKA_RESP_ERR__FAIL;
+        if (code)
+            rc = admin_fail(a, what, code, n == 1 ? rd_kafka_ConfigResource_error_string(found[0]) : "", err);
+        else if ((rc = admin_find_setting(found[0], setting, out, size)) < 0)
+            rc = eddy_fail(err, rc, "kafka %s: topic %s has no setting %s", kafka_servers(a->client.properties),
+                           topic, setting);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ConfigResource_destroy(asked);
     return rc;
 }
 

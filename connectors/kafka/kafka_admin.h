@@ -19,6 +19,15 @@ eddy_status kafka_admin_topic(struct kafka_admin *, const char *topic, struct ed
 /* Makes a topic; EDDY_EBUSY when there is one of that name. */
 eddy_status kafka_admin_create(struct kafka_admin *, const char *topic, int n_partitions, struct eddy_error *);
 
+/* The same with cleanup.policy=compact, which keeps the newest record of every key. */
+eddy_status kafka_admin_create_compacted(struct kafka_admin *, const char *topic, int n_partitions,
+                                         struct eddy_error *);
+/* Removes a topic with all that it holds; EDDY_ENOTFOUND when there is none. */
+eddy_status kafka_admin_delete(struct kafka_admin *, const char *topic, struct eddy_error *);
+/* What the brokers have set for a topic, as text. */
+eddy_status kafka_admin_topic_setting(struct kafka_admin *, const char *topic, const char *setting, char *out,
+                                      size_t size, struct eddy_error *);
+
 struct kafka_group_position {
     const char *topic; /* borrowed from the caller's list */
     int32_t partition;

@@ -93,7 +93,8 @@ static void client_error(rd_kafka_t *rk, int code, const char *reason, void *opa
     rd_kafka_resp_err_t kind = (rd_kafka_resp_err_t)code;
 
     c->n_troubles++;
-    if (c->role == KAFKA_TRANSACTOR && kind == RD_KAFKA_RESP_ERR__FATAL) return; /* kafka_transaction.c replaces it */
+    const bool replaced = c->role == KAFKA_TRANSACTOR || c->role == KAFKA_PUBLISHER;
+    if (replaced && kind == RD_KAFKA_RESP_ERR__FATAL) return; /* kafka_transaction.c replaces it */
     if (kind == RD_KAFKA_RESP_ERR__FATAL) {
         kind = rd_kafka_fatal_error(rk, text, sizeof(text));
     } else {
@@ -129,6 +130,11 @@ eddy_status kafka_client_open(struct kafka_client *c, const struct kafka_client_
         return rc;
     }
 
+    if (r->batch_bytes > 0 && (rc = kafka_conf_batch(conf, r->batch_bytes, err)) < 0) {
+        rd_kafka_conf_destroy(conf);
+        return rc;
+    }
+
     memset(c, 0, sizeof(*c));
     c->properties = r->properties;
     c->role = r->role;
@@ -139,7 +145,7 @@ eddy_status kafka_client_open(struct kafka_client *c, const struct kafka_client_
         return eddy_fail(err, EDDY_ENOMEM, "kafka: cannot make a lock");
     }
     client_callbacks(conf, c, r);
-    bool writes = r->role == KAFKA_PRODUCER || r->role == KAFKA_TRANSACTOR;
+    bool writes = r->role == KAFKA_PRODUCER || r->role == KAFKA_TRANSACTOR || r->role == KAFKA_PUBLISHER;
     c->rk = rd_kafka_new(writes ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!c->rk) {
         rd_kafka_conf_destroy(conf);

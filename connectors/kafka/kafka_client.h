@@ -31,9 +31,10 @@ struct kafka_client_request {
     const char *name, *instance_id; /* instance_id: of a member, may be NULL; of a transactor its transactional.id */
     const struct eddy_map *properties;
     enum latency latency;
-    int n_partitions;                  /* 0 = unknown */
-    int worker, workers;               /* several in one process: their names end in -0, -1, .. */
-    bool id_is_own;                    /* instance_id names the worker already */
+    int n_partitions;    /* 0 = unknown */
+    int batch_bytes;     /* of a producer: most that goes together, and of one message; 0 = as configured */
+    int worker, workers; /* several in one process: their names end in -0, -1, .. */
+    bool id_is_own;      /* instance_id names the worker already */
     const volatile sig_atomic_t *stop; /* not 0: told to stop, so that nobody waits for brokers; NULL = never */
     void *owner;
     void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);

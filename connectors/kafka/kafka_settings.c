@@ -134,6 +134,9 @@ static const struct fixed fixed[] = {
     /* A dead process blocks its partitions' readers no longer than this; a transaction that waits longer is begun anew. */
     {KAFKA_TRANSACTOR, "transaction.timeout.ms", "15000"},
     {KAFKA_TRANSACTOR, "message.timeout.ms", "15000"},
+    /* Nobody waits for these but who restores the same partition while its last owner is dead in the midst of a commit. */
+    {KAFKA_PUBLISHER, "transaction.timeout.ms", "300000"},
+    {KAFKA_PUBLISHER, "message.timeout.ms", "60000"},
 };
 
 /* librdkafka 2.6.1; before, the client's nonce went into the proof twice. */
@@ -234,7 +237,8 @@ static eddy_status settings_owned(rd_kafka_conf_t *conf, enum kafka_role role, c
         rc = kafka_conf_set(conf, "group.id", name, err);
     if (rc == EDDY_OK && role == KAFKA_MEMBER && instance_id && *instance_id)
         rc = kafka_conf_set(conf, "group.instance.id", instance_id, err);
-    if (rc == EDDY_OK && role == KAFKA_TRANSACTOR) rc = kafka_conf_set(conf, "transactional.id", instance_id, err);
+    if (rc == EDDY_OK && (role == KAFKA_TRANSACTOR || role == KAFKA_PUBLISHER))
+        rc = kafka_conf_set(conf, "transactional.id", instance_id, err);
     return rc;
 }
 
@@ -256,6 +260,14 @@ eddy_status kafka_conf(enum kafka_role role, enum latency latency, const char *n
     }
     *out = conf;
     return EDDY_OK;
+}
+
+eddy_status kafka_conf_batch(rd_kafka_conf_t *conf, int bytes, struct eddy_error *err)
+{
+    char number[24];
+    (void)snprintf(number, sizeof(number), "%d", bytes);
+    const eddy_status rc = kafka_conf_set(conf, "message.max.bytes", number, err);
+    return rc < 0 ? rc : kafka_conf_set(conf, "batch.size", number, err);
 }
 
 eddy_status kafka_conf_worker(rd_kafka_conf_t *conf, int worker, bool ids_too, struct eddy_error *err)

@@ -16,6 +16,7 @@ enum kafka_role {
     KAFKA_READER,     /* consumer of fixed ranges: joins no group, commits nothing, is told of partition ends */
     KAFKA_PRODUCER,   /* idempotent producer */
     KAFKA_TRANSACTOR, /* producer with a transactional.id */
+    KAFKA_PUBLISHER,  /* the same for the state topic, whose transactions may take minutes */
     KAFKA_ASKER       /* metadata, offsets, group administration */
 };
 
@@ -40,6 +41,9 @@ eddy_status kafka_conf(enum kafka_role role, enum latency latency, const char *n
 /* Of several clients of one kind in a process: client.id, and with `ids_too` group.instance.id and transactional.id, where
  * set, get the worker's number at their end. */
 eddy_status kafka_conf_worker(rd_kafka_conf_t *, int worker, bool ids_too, struct eddy_error *);
+
+/* A producer's messages, and what it sends together, are no longer than this, whatever the user's properties say. */
+eddy_status kafka_conf_batch(rd_kafka_conf_t *, int bytes, struct eddy_error *);
 
 /* Logs a warning for each property that weakens the connection's security; called at every start. */
 void kafka_properties_warn(const struct eddy_map *);

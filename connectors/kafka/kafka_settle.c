@@ -12,7 +12,8 @@ enum {
     SETTLE_ASK_MS = 4000,  /* one question to the brokers */
     SETTLE_RETRY_MS = 500, /* between two rounds of questions */
     SEEK_MS = 10000,       /* for librdkafka to turn to another offset */
-    METADATA_MAX = 4097,   /* brokers take 4096 bytes (offset.metadata.max.bytes) */
+    SEEK_PAUSE_MS = 20,
+    METADATA_MAX = 4097, /* brokers take 4096 bytes (offset.metadata.max.bytes) */
 };
 
 static eddy_status source_start_one(struct kafka_source *s, const rd_kafka_topic_partition_t *committed,
@@ -87,20 +88,43 @@ static eddy_status source_try(struct kafka_source *s, rd_kafka_topic_partition_l
     return EDDY_OK;
 }
 
+/* librdkafka turns to another offset only in partitions that it has begun to read, which it does on a thread of its own
+ * after they were assigned: those that it has not are left in the list. */
+static eddy_status source_seek_begun(struct kafka_source *s, bool *all, struct eddy_error *err)
+{
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(s->client.rk, s->again, SEEK_MS);
+    const bool late = error && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT; /* SEEN after 10 ms, too */
+    if (error && !late) {
+        eddy_status rc = eddy_fail(err, EDDY_EIO, "kafka: seeking: %s", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return rc;
+    }
+    if (error) rd_kafka_error_destroy(error);
+    for (int i = s->again->cnt - 1; i >= 0; i--) {
+        const rd_kafka_topic_partition_t *e = &s->again->elems[i];
+        if (e->err == RD_KAFKA_RESP_ERR__STATE || e->err == RD_KAFKA_RESP_ERR__IN_PROGRESS) continue;
+        if (e->err)
+            return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: seeking to offset %lld: %s", e->topic, (int)e->partition,
+                             (long long)e->offset, rd_kafka_err2str(e->err));
+        (void)rd_kafka_topic_partition_list_del_by_idx(s->again, i);
+    }
+    *all = s->again->cnt == 0;
+    return EDDY_OK;
+}
+
 /* Restarted partitions are read on from where the listener wants them. */
 static eddy_status source_seek(struct kafka_source *s, struct eddy_error *err)
 {
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(s->client.rk, s->again, SEEK_MS);
+    const int64_t end_ms = kafka_now_ms() + SEEK_MS;
+    bool all = false;
     eddy_status rc = EDDY_OK;
-    if (error) {
-        rc = eddy_fail(err, EDDY_EIO, "kafka: seeking: %s", rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
+    while (rc == EDDY_OK && !all) {
+        rc = source_seek_begun(s, &all, err);
+        if (rc == EDDY_OK && !all && kafka_now_ms() >= end_ms)
+            rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: seeking: it was not begun within %d s",
+                           s->again->elems[0].topic, (int)s->again->elems[0].partition, SEEK_MS / 1000);
+        if (rc == EDDY_OK && !all) kafka_partitions_wait(&s->partitions, SEEK_PAUSE_MS);
     }
-    for (int i = 0; i < s->again->cnt && rc == EDDY_OK; i++)
-        if (s->again->elems[i].err)
-            rc = eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: seeking to offset %lld: %s", s->again->elems[i].topic,
-                           (int)s->again->elems[i].partition, (long long)s->again->elems[i].offset,
-                           rd_kafka_err2str(s->again->elems[i].err));
     rd_kafka_topic_partition_list_destroy(s->again);
     s->again = NULL;
     return rc;
@@ -124,13 +148,13 @@ eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
     return rc == EDDY_EAGAIN ? EDDY_OK : rc;
 }
 
-eddy_status kafka_source_restart(void *source, struct eddy_error *err)
+/* Those with this tag, or all (NULL). */
+static eddy_status source_begin_again(struct kafka_source *s, const void *tag, struct eddy_error *err)
 {
-    struct kafka_source *s = source;
     if (!s->again) s->again = rd_kafka_topic_partition_list_new(s->partitions.n_live);
     for (int i = 0; i < s->partitions.n; i++) {
         struct kafka_partition *p = s->partitions.item[i];
-        if (!p->live) continue;
+        if (!p->live || (tag && p->tag != tag)) continue;
         rd_kafka_topic_partition_list_add(s->again, p->topic, p->partition);
         source_revoke_one(s, p, true);
     }
@@ -141,4 +165,14 @@ eddy_status kafka_source_restart(void *source, struct eddy_error *err)
         s->again = NULL;
     }
     return source_failure(s, err);
+}
+
+eddy_status kafka_source_restart(void *source, struct eddy_error *err)
+{
+    return source_begin_again(source, NULL, err);
+}
+
+eddy_status kafka_source_again(void *source, void *tag, struct eddy_error *err)
+{
+    return source_begin_again(source, tag, err);
 }

@@ -397,6 +397,7 @@ const struct eddy_source source_kafka = {
     .resume = kafka_source_resume,
     .commit = kafka_source_commit,
     .restart = kafka_source_restart,
+    .again = kafka_source_again,
     .ended = kafka_source_ended,
     .close = kafka_source_close,
 };

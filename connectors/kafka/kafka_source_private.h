@@ -35,8 +35,9 @@ void source_log_error(rd_kafka_error_t *, const char *what); /* takes it over; N
 void source_forget_pending(struct kafka_source *);
 
 /* kafka_settle.c */
-eddy_status source_settle(struct kafka_source *, struct eddy_error *); /* asks and assigns what waits for it */
-eddy_status kafka_source_restart(void *source, struct eddy_error *);   /* eddy_source.restart */
+eddy_status source_settle(struct kafka_source *, struct eddy_error *);        /* asks and assigns what waits for it */
+eddy_status kafka_source_restart(void *source, struct eddy_error *);          /* eddy_source.restart */
+eddy_status kafka_source_again(void *source, void *tag, struct eddy_error *); /* eddy_source.again */
 
 /* kafka_leave.c */
 void source_end_membership(struct kafka_source *); /* takes it over */

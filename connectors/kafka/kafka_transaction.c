@@ -33,6 +33,7 @@ static void transaction_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m,
 {
     struct kafka_transaction *t = ((struct kafka_client *)opaque)->owner;
     (void)rk;
+    if (!m->err) t->last_offset = m->offset;
     if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
     char text[300];
     (void)snprintf(text, sizeof(text), "%s [%d]: a message of %zu bytes was not delivered: %s: %s",
@@ -45,9 +46,10 @@ static void transaction_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m,
 
 static eddy_status transaction_producer(struct kafka_transaction *t, struct eddy_error *err)
 {
-    const struct kafka_client_request request = {.role = KAFKA_TRANSACTOR,
+    const struct kafka_client_request request = {.role = t->role,
                                                  .name = t->name,
                                                  .instance_id = t->id,
+                                                 .batch_bytes = t->batch_bytes,
                                                  .properties = &t->source->properties,
                                                  .latency = t->latency,
                                                  .owner = t,
@@ -55,7 +57,7 @@ static eddy_status transaction_producer(struct kafka_transaction *t, struct eddy
     eddy_status rc = kafka_client_open(&t->client, &request, err);
     if (rc < 0) return rc;
     t->generation++;
-    t->open = t->is_broken = t->doubtful = false;
+    t->ready = t->open = t->is_broken = t->doubtful = false;
     t->why[0] = '\0';
     return EDDY_OK;
 }
@@ -122,6 +124,7 @@ static eddy_status kafka_transaction_recover(void *transaction, int timeout_ms, 
         if (rc < 0) return rc;
     }
     rd_kafka_error_t *error = rd_kafka_init_transactions(t->client.rk, timeout_ms);
+    t->ready = !error;
     if (!error) return EDDY_OK;
     if (rd_kafka_error_is_retriable(error)) { /* may be asked again; the same producer goes on */
         eddy_status rc = eddy_fail(err, EDDY_EAGAIN, "kafka %s: %s: %s", kafka_servers(&t->source->properties), t->id,
@@ -150,23 +153,36 @@ static void kafka_transaction_close(void *transaction)
     free(t);
 }
 
-static eddy_status kafka_transaction_open(const struct transaction_request *r, void **out, struct eddy_error *err)
+eddy_status kafka_transaction_new(enum kafka_role role, const struct transaction_request *r, int batch_bytes,
+                                  struct kafka_transaction **out, struct eddy_error *err)
 {
     *out = NULL;
     struct kafka_transaction *t = calloc(1, sizeof(*t));
     if (!t) return eddy_fail(err, EDDY_ENOMEM, "kafka transactions: out of memory");
+    t->role = role;
+    t->batch_bytes = batch_bytes;
     t->source = r->source->settings;
     t->latency = (enum latency)r->latency;
     t->stop = r->stop;
     t->name = strdup(r->name);
     if (asprintf(&t->id, "eddy-%s-%s", r->name, r->id) < 0) t->id = NULL;
-    eddy_status rc = t->name && t->id ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "kafka transactions: out of memory");
-    const int64_t end_ms = kafka_now_ms() + t->source->connect_timeout / 1000000;
-    while (rc >= 0) {
-        rc = kafka_transaction_recover(t, SLICE_MS, err);
-        if (rc == EDDY_OK) break;
-        if (rc == EDDY_EAGAIN && kafka_now_ms() < end_ms && !kafka_told_to_stop(t->stop)) rc = EDDY_OK;
+    if (!t->name || !t->id) {
+        kafka_transaction_close(t);
+        return eddy_fail(err, EDDY_ENOMEM, "kafka transactions: out of memory");
     }
+    *out = t;
+    return EDDY_OK;
+}
+
+static eddy_status kafka_transaction_open(const struct transaction_request *r, void **out, struct eddy_error *err)
+{
+    struct kafka_transaction *t = NULL;
+    *out = NULL;
+    eddy_status rc = kafka_transaction_new(KAFKA_TRANSACTOR, r, 0, &t, err);
+    if (rc < 0) return rc;
+    const int64_t end_ms = kafka_now_ms() + t->source->connect_timeout / 1000000;
+    do rc = kafka_transaction_recover(t, SLICE_MS, err);
+    while (rc == EDDY_EAGAIN && kafka_now_ms() < end_ms && !kafka_told_to_stop(t->stop));
     if (rc < 0) {
         const bool stopped = kafka_told_to_stop(t->stop);
         kafka_transaction_close(t);

@@ -7,9 +7,10 @@ enum {
     READER = 1 << KAFKA_READER,
     PRODUCER = 1 << KAFKA_PRODUCER,
     TRANSACTOR = 1 << KAFKA_TRANSACTOR,
+    PUBLISHER = 1 << KAFKA_PUBLISHER,
     ASKER = 1 << KAFKA_ASKER,
     CONSUMERS = MEMBER | READER,
-    PRODUCERS = PRODUCER | TRANSACTOR,
+    PRODUCERS = PRODUCER | TRANSACTOR | PUBLISHER,
     ALL = CONSUMERS | PRODUCERS | ASKER
 };
 
@@ -22,14 +23,16 @@ struct tuning {
 /* Bounds are there because librdkafka's own (64 MB and 1 GiB of queues) assume a machine to itself; socket.keepalive finds
  * a broker that vanished behind a firewall.  A consumer that waits for more bytes gets them in fewer answers, each of which
  * costs as much as dozens of records; a producer that lingers writes fewer batches.  Nagle's algorithm holds back small
- * requests until the last one was acknowledged, up to 40 ms. */
+ * requests until the last one was acknowledged, up to 40 ms.  A reader goes from one place to another, and the brokers hold
+ * its last request so long. */
 static const struct tuning tunings[] = {
     {ALL, "socket.keepalive.enable", {"true", "true", "true"}},
     {ALL, "socket.nagle.disable", {"true", "true", "true"}},
     {CONSUMERS, "check.crcs", {"true", "true", "true"}},
     {CONSUMERS, "fetch.max.bytes", {"16777216", "16777216", "16777216"}},
     {CONSUMERS, "fetch.min.bytes", {"1", "1", "262144"}},
-    {CONSUMERS, "fetch.wait.max.ms", {"500", "500", "100"}},
+    {MEMBER, "fetch.wait.max.ms", {"500", "500", "100"}},
+    {READER, "fetch.wait.max.ms", {"20", "20", "20"}},
     {CONSUMERS, "fetch.error.backoff.ms", {"500", "50", "500"}},
     {PRODUCERS, "linger.ms", {"5", "0", "50"}},
     {PRODUCERS, "queue.buffering.max.messages", {"20000", "20000", "50000"}},

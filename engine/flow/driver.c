@@ -164,6 +164,7 @@ eddy_status driver_open(const struct driver_request *request, struct driver **ou
     if (rc >= 0) rc = driver_open_codecs(d, err);
     if (rc >= 0 && s->train.mode != TRAIN_OFF) rc = trainer_open(s->train.mode, &d->trainer, err);
     if (rc >= 0) rc = driver_transaction_open(d, err);
+    if (rc >= 0) rc = driver_topic_open(d, err);
     if (rc >= 0) rc = driver_open_ends(d, err);
     if (rc < 0) {
         driver_close(d);
@@ -263,7 +264,8 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
 {
     double cpu = 0;
     driver_stage(d, NULL, &cpu);
-    const int patience_ms = driver_patience_ms(d, driver_saving(d) ? SAVING_POLL_MS : POLL_MS);
+    const bool busy = driver_saving(d) || driver_topic_busy(d);
+    const int patience_ms = driver_patience_ms(d, busy ? SAVING_POLL_MS : POLL_MS);
     eddy_status rc = d->request.source->poll(d->source, patience_ms, d->chunk, d->batches, MAX_BATCHES, err);
     driver_stage(d, &d->stats.cpu_poll, &cpu);
     if (rc < 0) return rc;
@@ -285,6 +287,7 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
         rc = driver_checkpoint_go_on(d, err);
     else if (rc >= 0 && now >= d->checkpoint_due_ns)
         rc = driver_checkpoint_now(d, false, err);
+    if (rc >= 0 && !d->spoilt) rc = driver_topic_tick(d, err);
     if (d->spoilt && (rc >= 0 || rc == EDDY_EAGAIN)) rc = driver_restart(d, err);
     if (rc == EDDY_EAGAIN && driver_stopping(d)) rc = EDDY_OK;
     driver_stage(d, &d->stats.cpu_checkpoint, &cpu);
@@ -303,7 +306,8 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
 eddy_status driver_run(struct driver *d, struct eddy_error *err)
 {
     eddy_status rc = EDDY_OK;
-    while (rc >= 0 && !driver_stopping(d) && !d->request.source->ended(d->source)) rc = driver_turn(d, err);
+    while (rc >= 0 && !driver_stopping(d) && (driver_topic_holding(d) || !d->request.source->ended(d->source)))
+        rc = driver_turn(d, err);
 
     /* Whatever ended the loop: what was folded and confirmed is kept. */
     FAILPOINT("before_last_checkpoint");
@@ -320,6 +324,7 @@ eddy_status driver_run(struct driver *d, struct eddy_error *err)
         if (err) *err = d->checkpoint_error; /* a full disk is no reason to stop, but the end must not hide it */
         rc = d->checkpoint_error.code;
     }
+    if (saved >= 0 && rc >= 0) rc = driver_topic_finish(d, err);
     if (rc >= 0 && d->refusal.code < 0) { /* the others went on, but the end must not hide it */
         if (err) *err = d->refusal;
         rc = d->refusal.code;
@@ -406,6 +411,7 @@ void driver_close(struct driver *d)
     if (d->sink) d->request.sink->close(d->sink);
     if (d->dead_letters) letters->close(d->dead_letters);
     if (d->incidents) d->request.incidents->close(d->incidents);
+    driver_topic_close(d);
     driver_transaction_close(d);
     if (d->codec) d->codec_type->close(d->codec);
     if (d->sink_codec) d->sink_codec_type->close(d->sink_codec);

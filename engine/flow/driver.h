@@ -17,6 +17,7 @@
 #include "engine/flow/lane.h"
 #include "engine/flow/sink.h"
 #include "engine/flow/source.h"
+#include "engine/flow/state_topic.h"
 #include "engine/flow/transaction.h"
 
 enum driver_state {
@@ -34,6 +35,9 @@ struct driver_stats {
     int64_t partitions;
     int64_t transactions, transactions_failed,
         restarts; /* exactly_once: committed; given up; partitions begun anew */
+    int64_t publications, publications_failed, published_rows; /* to the state topic */
+    int64_t restores, restored_rows;                           /* partitions restored from it */
+    double restore_seconds;
     double seconds, grad_norm, loss;
     uint64_t model;
     /* CPU seconds of this thread by stage, when EDDY_STAGES is set in the environment; else 0 */
@@ -64,13 +68,14 @@ struct driver_request {
     bool incidents_apart; /* results do not tell of incidents in full */
     bool commit;          /* commit positions to the source */
     const struct eddy_transactor
-        *transactor;                   /* exactly_once: sinks and positions go through it; NULL = at_least_once */
-    int64_t transaction_most;          /* ns that one may stay open while a turn goes on; 0 = 10 s */
-    bool forget_tombstones;            /* payload NULL: forget the key; else skip and count */
-    int chunk;                         /* most records per poll; 0 = 1024 */
-    bool experts;                      /* results tell of every expert (lane.h) */
-    bool flush_each;                   /* filter: service the sink after every turn */
-    const volatile sig_atomic_t *stop; /* set: drain, checkpoint, end; may be NULL */
+        *transactor; /* exactly_once: sinks and positions go through it; NULL = at_least_once */
+    const struct eddy_state_topic *state_topic; /* keeps a copy of kept states; NULL = none */
+    int64_t transaction_most;                   /* ns that one may stay open while a turn goes on; 0 = 10 s */
+    bool forget_tombstones;                     /* payload NULL: forget the key; else skip and count */
+    int chunk;                                  /* most records per poll; 0 = 1024 */
+    bool experts;                               /* results tell of every expert (lane.h) */
+    bool flush_each;                            /* filter: service the sink after every turn */
+    const volatile sig_atomic_t *stop;          /* set: drain, checkpoint, end; may be NULL */
     void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */
     /* A record that could not be used, after it went to the dead letters; may be NULL. */
     void (*on_bad)(void *context, const struct eddy_record *, const struct eddy_error *);

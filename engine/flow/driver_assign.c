@@ -190,6 +190,7 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
     if (d->request.claims) rc = claims_take(d->request.claims, p->topic, p->partition, d->request.stop, err);
     if (rc < 0) return rc;
     dl->claimed = d->request.claims != NULL;
+    if (driver_topic_holds(d, dl, p)) return EDDY_OK;
     rc = assign_store(d, dl, p, err);
     if (rc != EDDY_ECORRUPT) return rc;
     if (d->settings->state.missing == MISSING_STATE_REFUSE && d->settings->state.ahead != STATE_AHEAD_REBUILD) {
@@ -197,6 +198,10 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
         return eddy_fail(err, rc, "%.800s (state.missing: rebuild makes it anew from the topic)", why.message);
     }
     rc = assign_set_aside(d, dl, err);
+    if (rc >= 0 && (dl->look || dl->known.any)) { /* the copy may be good */
+        driver_topic_hold(dl, p);
+        return EDDY_OK;
+    }
     return rc < 0 ? rc : assign_store(d, dl, p, err);
 }
 
@@ -211,6 +216,14 @@ static bool assign_may_refuse(const struct driver *d, eddy_status rc)
 {
     return d->request.commit &&
            (rc == EDDY_EMISMATCH || rc == EDDY_ENOTFOUND || rc == EDDY_ECORRUPT || rc == EDDY_EVERSION);
+}
+
+void driver_refuse(struct driver *d, const struct eddy_error *why)
+{
+    d->refusal = *why;
+    d->refusal.reason = DRIVER_REFUSED;
+    d->stats.partitions_refused++;
+    log_error("partition_refused", "%s", why->message);
 }
 
 /* The partition stays ours, unread, so that nobody else takes it either; driver_refused() ends a pipeline that has no
@@ -229,10 +242,7 @@ static int64_t assign_refuse(struct driver *d, struct driver_lane *dl, const str
                                .claimed = dl->claimed,
                                .refused = true};
     dl->started = dl->committed = dl->next;
-    d->refusal = *why;
-    d->refusal.reason = DRIVER_REFUSED;
-    d->stats.partitions_refused++;
-    log_error("partition_refused", "%s", why->message);
+    driver_refuse(d, why);
     *tag = dl;
     /* It stands at the end, where nothing is asked for that the topic no longer has: that would end the others too. */
     return p->high >= 0 ? p->high : dl->next;
@@ -261,6 +271,10 @@ int64_t driver_assign(void *context, const struct source_partition *p, void **ta
         if (err) *err = why;
         driver_free_lane(d, dl);
         return rc;
+    }
+    if (dl->held) {
+        *tag = dl;
+        return dl->next;
     }
     dl->started = driver_next(dl);
     const int64_t from = dl->started > p->low ? dl->started : p->low; /* not the same where a gap was accepted */

@@ -351,7 +351,7 @@ eddy_status driver_feed(struct driver *d, const struct source_batch *batch, stru
 {
     struct driver_lane *dl = batch->tag;
     if (!dl) return EDDY_OK; /* revoked while an earlier batch was in hand */
-    if (dl->refused) return d->request.source->pause(d->source, dl, err);
+    if (dl->refused || dl->held) return d->request.source->pause(d->source, dl, err);
 
     d->in_hand = dl;
     eddy_status rc = EDDY_OK;

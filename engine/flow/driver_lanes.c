@@ -83,7 +83,7 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
     lane_gather(dl->lane, d->request.gather);
     if (lane_checkpointed(dl->lane) < 0) lane_seek(dl->lane, dl->next);
     driver_share_memory(d);
-    return EDDY_OK;
+    return driver_topic_follow(d, dl, err);
 }
 
 /* ---- checkpoint ---- */
@@ -193,8 +193,10 @@ eddy_status driver_checkpoint_begin(struct driver *d, struct eddy_error *err)
 static eddy_status saving_ended(struct driver *d, struct driver_lane *dl, eddy_status rc, struct eddy_error *err)
 {
     FAILPOINT("after_checkpoint");
+    const bool held = rc >= 0;
     dl->saving = false;
     rc = checkpoint_ended(d, rc, err);
+    if (rc >= 0 && held) rc = driver_topic_offer(d, dl, err);
     return rc < 0 ? rc : driver_commit_positions(d, dl, err);
 }
 
@@ -225,9 +227,13 @@ eddy_status driver_checkpoint_end(struct driver *d, struct eddy_error *err)
 void driver_shut_lane(struct driver_lane *dl)
 {
     driver_written_free(dl);
+    restorer_close(dl->restorer);
+    publisher_close(dl->publisher);
     lane_close(dl->lane);
     plan_close(dl->plan);
     store_close(dl->store);
+    dl->restorer = NULL;
+    dl->publisher = NULL;
     dl->lane = NULL;
     dl->plan = NULL;
     dl->store = NULL;
@@ -250,6 +256,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     for (int i = 0; i < d->n_batches; i++) /* its records of this poll are nobody's; the address may be used again */
         if (d->batches[i].tag == dl) d->batches[i].tag = NULL;
     driver_add_stats(&d->stats, dl);
+    driver_topic_forget(d, dl);
     driver_shut_lane(dl);
     if (dl->condemned) lane_bury(d, dl);
     if (dl->claimed) claims_give(d->request.claims, dl->topic, dl->partition);
@@ -277,10 +284,10 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
     FAILPOINT("before_revoke");
     d->stats.saves_given_up += lost && dl->saving;
     if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
-    if (lost && d->began) driver_spoil(d, "the group has taken partitions away");
+    if (lost && d->began && !dl->held) driver_spoil(d, "the group has taken partitions away");
     if (dl == d->in_hand && d->sending) /* also of a lane that stands at its checkpoint */
         driver_spoil(d, "a partition changed hands while its results were being sent");
-    if (!lost && !d->spoilt && !dl->refused && driver_saved(dl) != driver_next(dl)) {
+    if (!lost && !d->spoilt && !dl->refused && !dl->held && driver_saved(dl) != driver_next(dl)) {
         rc = d->transaction ? driver_settle(d, err) : driver_drain(d, revoke_patience_ms(d), err);
         if (rc >= 0) rc = driver_checkpoint_lane(d, dl, err);
         if (rc >= 0) rc = driver_commit_positions(d, dl, err);

@@ -5,6 +5,8 @@
 #define ENGINE_FLOW_DRIVER_PRIVATE_H
 
 #include "engine/flow/driver.h"
+#include "engine/flow/topic_publish.h"
+#include "engine/flow/topic_restore.h"
 
 /* One assigned partition.  The lane is opened when the names of its values are known: from the command, the stored
  * state, or the first good record. */
@@ -28,6 +30,39 @@ struct driver_lane {
     bool condemned;              /* a row of its state cannot be worked on: nothing is saved, the file is set aside */
     bool refused;                /* a person has to decide about its state; it is not read (driver_assign.c) */
     bool gone;                   /* revoked; freed when no batch of it is in hand */
+
+    /* with a state topic: driver_topic.c */
+    int look;  /* enum topic_look; not LOOK_NONE: it is not known what the topic has .. */
+    bool held; /* .. and nothing is read before */
+    int64_t look_since_ns, look_due_ns;
+    int64_t low, asked;          /* first offset kept, and the group's, when the look began */
+    int64_t end;                 /* behind the last publication that the group knows */
+    struct topic_known known;    /* what the topic has */
+    struct restorer *restorer;   /* reading it */
+    struct publisher *publisher; /* writing it; NULL = nothing is */
+    int64_t publish_due_ns;
+};
+
+enum topic_look {
+    LOOK_NONE,
+    LOOK_ASK,  /* the group is to be asked for the last publication */
+    LOOK_FIND, /* its manifest is being read */
+    LOOK_READ  /* all of it is */
+};
+
+/* What was found of a partition that is about to be assigned again. */
+struct driver_looked {
+    char *topic;
+    int32_t partition;
+    struct topic_known known;
+};
+
+enum publish_stage { PUBLISH_IDLE, PUBLISH_SENDING, PUBLISH_FLUSHING, PUBLISH_RECOVER };
+struct driver_publication { /* the one that is being written: one at a time */
+    struct driver_lane *lane;
+    int stage;        /* enum publish_stage */
+    int64_t end;      /* behind its last record, when it may have been committed; -1 = it cannot have been */
+    int64_t retry_ns; /* nothing is tried before */
 };
 
 struct driver {
@@ -50,6 +85,13 @@ struct driver {
     int64_t failed_ns, commit_due_ns, began_ns;
     int64_t longest_turn_ns; /* of all turns so far, in a lane alone */
     const char *state_path;
+
+    void *topic; /* of request.state_topic; NULL = none */
+    struct driver_looked *looked;
+    int n_looked;
+    struct driver_publication publication;
+    int64_t restore_started_ns,
+        topic_log_ns; /* of the partition that is being restored; of the next log of progress */
 
     struct driver_lane **lanes; /* in order of topic and partition */
     int n_lanes;
@@ -96,6 +138,8 @@ void driver_add_stats(struct driver_stats *total, const struct driver_lane *);
 /* driver_assign.c */
 /* Moves the state file of a lane that is shut to another name, and says why. */
 eddy_status driver_set_aside(struct driver *, struct driver_lane *, const char *why, struct eddy_error *);
+/* A person has to decide about a partition; the others go on, and the end of the process tells of it. */
+void driver_refuse(struct driver *, const struct eddy_error *why);
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
 /* driver_written.c */
 void driver_written_look(struct driver *, struct driver_lane *);
@@ -139,6 +183,30 @@ void driver_spoil(struct driver *, const char *why);
 /* After it was spoilt, between turns; EDDY_EAGAIN when told to stop meanwhile. */
 eddy_status driver_restart(struct driver *, struct eddy_error *);
 int driver_patience_ms(const struct driver *, int most_ms);
+
+/* driver_topic.c: nothing without a state topic */
+eddy_status driver_topic_open(struct driver *, struct eddy_error *);
+void driver_topic_close(struct driver *);
+eddy_status driver_topic_tick(struct driver *, struct eddy_error *); /* between turns */
+bool driver_topic_holding(const struct driver *);                    /* a partition waits for its copy */
+bool driver_topic_busy(const struct driver *);
+
+/* driver_topic_look.c */
+/* What the copy has is to be looked for: true: first, the partition is held, and assigned again when it is known. */
+bool driver_topic_holds(struct driver *, struct driver_lane *, const struct source_partition *);
+void driver_topic_hold(struct driver_lane *, const struct source_partition *);
+/* Its place among those that are about to be assigned again; -1 = it is none. */
+int driver_topic_looked(const struct driver *, const char *topic, int32_t partition);
+struct driver_lane *driver_topic_wanted(const struct driver *, int64_t now_ns);
+eddy_status driver_topic_look(struct driver *, struct driver_lane *, struct eddy_error *);
+
+/* driver_topic_publish.c */
+eddy_status driver_topic_follow(struct driver *, struct driver_lane *, struct eddy_error *); /* its lane runs */
+eddy_status driver_topic_offer(struct driver *, struct driver_lane *, struct eddy_error *); /* its checkpoint holds */
+void driver_topic_forget(struct driver *, const struct driver_lane *);                      /* it is about to go */
+eddy_status driver_topic_publish(struct driver *, struct eddy_error *);
+bool driver_topic_publishing(const struct driver *);
+eddy_status driver_topic_finish(struct driver *, struct eddy_error *); /* at the end, for a moment */
 
 /* driver_incidents.c */
 eddy_status driver_open_incidents(struct driver *, struct eddy_error *);

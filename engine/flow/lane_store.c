@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "config/little_endian.h"
 #include "engine/detect/silence.h"
@@ -181,4 +182,13 @@ eddy_status lane_stored_adopt(struct store *store, int64_t keep, const struct we
     eddy_buffer_free(&model);
     eddy_buffer_free(&position);
     return rc;
+}
+
+eddy_status lane_stored_edited(struct store *store, struct eddy_error *err)
+{
+    struct timespec now;
+    unsigned char bytes[8];
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    le_put_u64(bytes, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    return store_put_meta(store, LANE_EDITED, bytes, sizeof(bytes), err);
 }

@@ -75,6 +75,8 @@ struct eddy_source {
     /* Revokes all partitions through the listener as lost and assigns them again, now or from a later poll() or serve(),
      * with the position that the group knows by then.  NULL = cannot. */
     eddy_status (*restart)(void *source, struct eddy_error *);
+    /* The same for one partition, between two polls; the transaction of the others goes on. */
+    eddy_status (*again)(void *source, void *tag, struct eddy_error *);
     bool (*ended)(void *source); /* files and bounded replays: everything has been delivered */
     /* Revokes everything through the listener, then frees.  NULL is fine. */
     void (*close)(void *source);

@@ -311,6 +311,9 @@ static void stats_add(struct driver_stats *sum, const struct driver_stats *one)
     sum->late += one->late, sum->duplicates += one->duplicates, sum->updates += one->updates;
     sum->transactions += one->transactions, sum->transactions_failed += one->transactions_failed;
     sum->restarts += one->restarts, sum->drifts += one->drifts;
+    sum->publications += one->publications, sum->publications_failed += one->publications_failed;
+    sum->published_rows += one->published_rows, sum->restores += one->restores;
+    sum->restored_rows += one->restored_rows, sum->restore_seconds += one->restore_seconds;
     sum->refused += one->refused, sum->waits += one->waits, sum->partitions += one->partitions;
     sum->cpu_poll += one->cpu_poll, sum->cpu_decode += one->cpu_decode, sum->cpu_lane += one->cpu_lane;
     sum->cpu_encode += one->cpu_encode, sum->cpu_send += one->cpu_send;

@@ -123,9 +123,9 @@ eddy_status store_note_since(struct store *, int64_t since, struct eddy_error *)
  * some of it is lost (no room on the disk, or nobody took it for long): note_since(-1), then take.  Between commits, what
  * was taken is what the commits changed. */
 bool store_take_changes(struct store *, struct side_log *out);
-/* How many rows there are, and a sum over them that does not care for their order; two stores with equal rows have the
- * same. */
-eddy_status store_rows_sum(struct store *, uint64_t *n, uint64_t *sum, struct eddy_error *);
+/* How many rows, named blobs and model versions there are, and a sum over them that does not care for their order: two
+ * stores of one identity that hold the same have the same. */
+void store_sum(const struct store *, uint64_t *n, uint64_t *sum);
 
 /* Makes everything since the last commit durable, as one transaction. */
 eddy_status store_commit(struct store *, struct eddy_error *);

@@ -228,21 +228,8 @@ eddy_status store_contents_check(struct store *s, struct eddy_error *err)
     return EDDY_OK;
 }
 
-eddy_status store_rows_sum(struct store *s, uint64_t *n, uint64_t *sum, struct eddy_error *err)
+void store_sum(const struct store *s, uint64_t *n, uint64_t *sum)
 {
-    static const char *const rest[] = {[STORE_META] = "SELECT sum FROM meta WHERE name != '" STORE_CONTENTS_META "'",
-                                       [STORE_MODELS] = "SELECT sum FROM model"};
-    struct store_contents c = s->contents;
-    eddy_status rc = EDDY_OK;
-    for (int kind = STORE_META; kind <= STORE_MODELS && rc >= 0; kind++) {
-        sqlite3_stmt *stmt = NULL;
-        int step = SQLITE_DONE;
-        rc = prepare(s, rest[kind], &stmt, err);
-        while (rc >= 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
-            contents_take(&c, kind, (uint64_t)sqlite3_column_int64(stmt, 0));
-        rc = finish(s, stmt, step, rc, err);
-    }
-    *n = c.n;
-    *sum = c.sum;
-    return rc;
+    *n = s->contents.n;
+    *sum = s->contents.sum;
 }

@@ -8,7 +8,7 @@
 
 #include "config/little_endian.h"
 
-enum { ROW_BYTES = 32, MODEL_BYTES = 8, MANIFEST_BYTES = 36, THING_MOST = 512 << 20 };
+enum { ROW_BYTES = 32, MODEL_BYTES = 8, MANIFEST_BYTES = 40, THING_MOST = 512 << 20 };
 
 static void put_u16(unsigned char *to, uint32_t v)
 {
@@ -161,6 +161,7 @@ eddy_status topic_put_manifest(struct topic_writer *w, const struct topic_manife
     le_put_u64(head + 16, m->sum);
     le_put_u64(head + 24, m->fingerprint);
     le_put_u32(head + 32, (uint32_t)name_len);
+    le_put_u32(head + 36, m->n_models);
     eddy_status rc = writer_key(w, TOPIC_MANIFEST, NULL, 0, err);
     if (rc >= 0) rc = writer_thing(w, head, sizeof(head), w->id.name, name_len, err);
     if (rc >= 0 && eddy_buffer_append(&w->thing, w->id.topic, strlen(w->id.topic)) < 0) rc = no_memory(&w->id, err);
@@ -311,6 +312,7 @@ static eddy_status thing_manifest(const struct topic_reader *t, const struct rec
                                             .n = le_get_u64(p + 8),
                                             .sum = le_get_u64(p + 16),
                                             .fingerprint = le_get_u64(p + 24),
+                                            .n_models = le_get_u32(p + 36),
                                             .generation = r->generation,
                                             .number = r->number};
     return out->manifest.position >= 0 ? 1 : damaged(t, r, "names a position below 0", err);

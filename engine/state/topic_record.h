@@ -13,8 +13,10 @@
  *              R  row      u32 flags, u32 0, i64 next_off, i64 time_ns, i64 count, row
  *              B  blob     as in the table `meta` of the state file
  *              W  weights  i64 wall time in s, weights
- *              M  manifest i64 position, u64 n, u64 sum, u64 fingerprint, u32 length of the pipeline's name, both names
- *          The manifest is the last record of a publication; n and sum are over all rows at its position (store.h).
+ *              M  manifest i64 position, u64 n, u64 sum, u64 fingerprint, u32 length of the pipeline's name,
+ *                          u32 versions of the weights that count: the newest ones, both names
+ *          The manifest is the last record of a publication; n and sum are over all that the state holds at its
+ *          position (store_sum).
  *          All numbers are little-endian; rows are bytes as they lie in memory (export.h).
  * Errors   name topic, partition and offset: EDDY_ECORRUPT, EDDY_EVERSION (a newer format), EDDY_EMISMATCH (of another
  *          pipeline, source topic or partition).  Whatever the bytes are, no more memory is taken than there are bytes.
@@ -34,9 +36,10 @@ enum topic_kind { TOPIC_ROW = 'R', TOPIC_BLOB = 'B', TOPIC_MODEL = 'W', TOPIC_MA
 
 struct topic_manifest {
     int64_t position;     /* the state is the fold of exactly the events before it */
-    uint64_t n, sum;      /* of all rows (store_rows_sum) */
+    uint64_t n, sum;      /* store_sum() */
     uint64_t fingerprint; /* of schema, layout and networks */
     uint64_t generation, number;
+    uint32_t n_models; /* the newest versions of the weights; older ones that are still there have gone */
 };
 
 /* ---- writing ---- */

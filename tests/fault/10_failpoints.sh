@@ -25,17 +25,24 @@ in_order() {
     tests/fault/failpoints.sh | grep -vE "$others" | awk '
         { rank = 0 }
         /log_truncation/ { rank = 1 }
+        /publication/ { rank = 1.5 }
+        /restore/ { rank = 4 }
         /leave|close|revoke|last_checkpoint/ { rank = 2 }
         /silent_replay/ { rank = 3 }
         { print rank, $0 }' | sort | cut -d ' ' -f 2
 }
 read -ra points < <(in_order | tr '\n' ' ')
 
-# Only a state that lies behind the group's offset is replayed silently.
+# Only a state that lies behind the group's offset is replayed silently; only one that is gone is restored from its copy.
 prepare() {
-    [ "$1" = silent_replay ] || return 0
+    case $1 in
+    silent_replay | restore_*) ;;
+    publication_*) lab_copies; return ;;
+    *) return 0 ;;
+    esac
+    [ "$1" = silent_replay ] || lab_copies
     lab_start
-    lab_settled && lab_stop && rm -rf "$(lab_state)"
+    wait_for 20 lab_assigned && lab_settled && lab_stop && rm -rf "$(lab_state)"
 }
 
 # strike POINT N ACTION: 0 when the program died there.

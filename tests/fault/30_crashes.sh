@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.." || exit 1
 pipeline_start
 RANDOM=${EDDY_SEED:-$$}
 echo "# seed ${EDDY_SEED:-$$}"
-if full; then kills_one=100 kills_three=100 terms=60 storm_s=300 stops=10; else kills_one=8 kills_three=6 terms=6 storm_s=10 stops=1; fi
+if full; then kills_one=100 kills_three=100 terms=60 storm_s=300 stops=10 losses=30; else kills_one=8 kills_three=6 terms=6 storm_s=10 stops=1 losses=3; fi
 
 # ---- kill -9, the same instance restarted at once ----
 random_kills() {
@@ -27,6 +27,32 @@ random_kills() {
     kill_eddy
     judge "one instance, $kills_one random kill -9" "$kills_one" lab_last
     row "random kill -9, one instance" "$kills_one" $violations "$(spread "${times[@]}") from kill -9 to the next output"
+}
+
+# ---- kill -9, and the state directory is gone ----
+# machine_lost_with NAME [COPIES]: with a copy in a topic it is restored; else everything is folded again.
+machine_lost_with() {
+    local before=$violations i t0 ms times=()
+    lab_live "$1" $((losses * 6000)) 3000
+    [ $# -eq 1 ] || lab_copies
+    lab_start
+    for ((i = 0; i < losses; i++)); do
+        sleep "$(random_s 3000)"
+        kill_eddy
+        rm -rf "$(lab_state)"
+        t0=$(now_ms)
+        lab_start
+        if generating && ms=$(tool fault_wait "output=$1.scored" "since=$t0" seconds=60); then times+=("$ms"); fi
+    done
+    kill_eddy
+    judge "$losses machines lost, $1" "$losses" lab_last
+    row "machine lost, ${2:-without a state topic}" "$losses" $((violations - before)) \
+        "$(grep -c event=restored "$scratch/$1.log") partitions restored, $(spread "${times[@]}") to the next output"
+}
+machine_lost() {
+    machine_lost_with lost
+    machine_lost_with copied "with a state topic"
+    check "the topic was of use" grep -q event=restored "$scratch/copied.log"
 }
 
 # ---- three members, one of them killed or told to stop at a time ----
@@ -130,7 +156,7 @@ storm() {
     row "rebalance storm" $turns $((violations - before)) "up to four members for $storm_s s"
 }
 
-for part in ${EDDY_PARTS:-random_kills random_kills_of_three random_stops zombie slow_poll storm}; do
+for part in ${EDDY_PARTS:-random_kills machine_lost random_kills_of_three random_stops zombie slow_poll storm}; do
     echo "# $part"
     $part
 done

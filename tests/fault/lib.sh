@@ -7,6 +7,7 @@
 #   lab_input TOPIC EVENTS [generate options]   a topic of 3 partitions with seeded events
 #   lab_reference TOPIC                         what a replay makes of it: outputs, incidents, state hash
 #   lab_trial NAME TOPIC                        output topics of a new trial; sets `trial` and `input`
+#   lab_copies                                  .. and a copy of its state in a topic, from its next start on
 #   lab_start [INSTANCE] [VAR=VALUE...]         the pipeline in the background; its pid in eddy_pid.  A static member,
 #                                               unless DYNAMIC is set
 #   lab_drained [SECONDS]                       the group has come to the end of the input
@@ -43,8 +44,11 @@ lab_trial() {
     create_topic "$trial.scored" $partitions_n
     create_topic "$trial.incidents" 1
     create_topic "$trial.dlq" 1
-    export LAB_NAME=$trial LAB_INPUT=$input
+    export LAB_NAME=$trial LAB_INPUT=$input LAB_COPY=
 }
+
+# From now on the trial's state is copied into a topic.
+lab_copies() { LAB_COPY=$trial.copy; }
 
 lab_state() { echo "$scratch/state.$trial.${1:-1}"; }
 

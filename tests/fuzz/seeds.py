@@ -89,7 +89,7 @@ topic_key = lambda kind, piece, name=b"": struct.pack("<BcHiQ", 1, kind, piece, 
 topic_value = lambda pieces, body, generation=1, number=1: struct.pack("<QQQII", 0, generation, number, pieces, 0) + body
 topic = lambda how, key, value=b"": struct.pack("<BHH", how, len(key), len(value)) + key + value
 topic_row = struct.pack("<IIqqq", 5, 0, 7, 1000, 3) + bytes(64)
-manifest = struct.pack("<qQQQI", 40, 1, 2, 3, 4) + b"fuzz" + b"topic"
+manifest = struct.pack("<qQQQII", 40, 1, 2, 3, 4, 1) + b"fuzz" + b"topic"
 seed("state_topic", "row", topic(RIGHT, topic_key(b"R", 0, b"p1"), topic_value(1, topic_row)))
 seed("state_topic", "gone", topic(RIGHT | NO_VALUE, topic_key(b"R", 0, b"p1")))
 seed("state_topic", "pieces", topic(RIGHT, topic_key(b"B", 0, b"train"), topic_value(3, b"one"))

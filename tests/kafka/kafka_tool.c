@@ -1,13 +1,42 @@
 /* The few things that suites need of a broker and kcat does not offer, by eddy's own administration calls.
  *   kafka_tool SERVERS create TOPIC PARTITIONS
+ *   kafka_tool SERVERS compacted TOPIC PARTITIONS     the same with cleanup.policy=compact
  *   kafka_tool SERVERS members GROUP                  prints the number of live members
  *   kafka_tool SERVERS positions GROUP TOPIC WHEN     prints "partition low high at committed" lines
- *   kafka_tool SERVERS set GROUP TOPIC WHEN           commits where WHEN points, for all partitions */
+ *   kafka_tool SERVERS set GROUP TOPIC WHEN           commits where WHEN points, for all partitions
+ *   kafka_tool SERVERS setting TOPIC NAME             prints a topic's setting
+ *   kafka_tool SERVERS trim TOPIC PARTITION OFFSET    removes the records before OFFSET, as retention does */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include "connectors/kafka/kafka_admin.h"
+
+static eddy_status tool_trim(const char *servers, const char *topic, int partition, int64_t offset,
+                             struct eddy_error *err)
+{
+    char text[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    (void)rd_kafka_conf_set(conf, "bootstrap.servers", servers, text, sizeof(text));
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (!rk) return eddy_fail(err, EDDY_EIO, "%s", text);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    rd_kafka_DeleteRecords_t *request = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_DeleteRecords(rk, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+    rd_kafka_resp_err_t code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (!code) code = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event))->elems[0].err;
+    if (event) rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteRecords_destroy(request);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    return code ? eddy_fail(err, EDDY_EIO, "trimming %s: %s", topic, rd_kafka_err2str(code)) : EDDY_OK;
+}
 
 static eddy_status tool_positions(struct kafka_admin *a, char **argv, bool set, struct eddy_error *err)
 {
@@ -33,11 +62,21 @@ static eddy_status tool_run(struct kafka_admin *a, int argc, char **argv, struct
 {
     const char *what = argv[2];
     if (argc == 5 && strcmp(what, "create") == 0) return kafka_admin_create(a, argv[3], atoi(argv[4]), err);
+    if (argc == 5 && strcmp(what, "compacted") == 0)
+        return kafka_admin_create_compacted(a, argv[3], atoi(argv[4]), err);
     if (argc == 4 && strcmp(what, "members") == 0) {
         eddy_status n = kafka_admin_members(a, argv[3], err);
         if (n >= 0) printf("%d\n", (int)n);
         return n;
     }
+    if (argc == 5 && strcmp(what, "setting") == 0) {
+        char value[200];
+        const eddy_status rc = kafka_admin_topic_setting(a, argv[3], argv[4], value, sizeof(value), err);
+        if (rc >= 0) puts(value);
+        return rc;
+    }
+    if (argc == 6 && strcmp(what, "trim") == 0)
+        return tool_trim(argv[1], argv[3], atoi(argv[4]), atoll(argv[5]), err);
     if (argc == 6 && strcmp(what, "positions") == 0) return tool_positions(a, argv, false, err);
     if (argc == 6 && strcmp(what, "set") == 0) return tool_positions(a, argv, true, err);
     return eddy_fail(err, EDDY_EINVAL, "usage: see the head of tests/kafka/kafka_tool.c");

@@ -128,6 +128,12 @@ static eddy_status source_restart(void *source, struct eddy_error *err)
     return s->listener.revoke(s->listener.context, s->tag, true, err);
 }
 
+static eddy_status source_again(void *source, void *tag, struct eddy_error *err)
+{
+    cr_assert_eq(((struct script *)source)->tag, tag);
+    return source_restart(source, err);
+}
+
 static bool source_ended(void *source)
 {
     struct script *s = source;
@@ -153,6 +159,7 @@ const struct eddy_source script_source = {
     .resume = source_resume,
     .commit = source_commit,
     .restart = source_restart,
+    .again = source_again,
     .ended = source_ended,
     .close = source_close};
 
@@ -316,12 +323,14 @@ struct config *script_config(const char *yaml)
 
 static void script_request(const struct config *config, const char *state_path, struct driver_request *q)
 {
-    *q = (struct driver_request){.settings = config_settings(config),
+    const struct settings *settings = config_settings(config);
+    *q = (struct driver_request){.settings = settings,
                                  .source = &script_source,
                                  .sink = &script_sink,
                                  .sink_request = {.name = "test"},
                                  .state = state_path ? DRIVER_STATE_KEPT : DRIVER_STATE_SCRATCH,
                                  .state_path = state_path,
+                                 .state_topic = settings->state.topic ? &script_topic : NULL,
                                  .commit = true,
                                  .forget_tombstones = true};
 }

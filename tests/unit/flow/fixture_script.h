@@ -45,6 +45,7 @@ struct script {
 
 extern const struct eddy_source script_source;
 extern const struct eddy_sink script_sink, script_letters;
+extern const struct eddy_state_topic script_topic; /* fixture_topic.h; used where the settings say state.topic */
 extern const struct eddy_parts script_parts;
 
 /* The script that the parts above act out; one at a time, each test runs in a process of its own. */
