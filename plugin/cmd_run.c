@@ -33,8 +33,7 @@ static int run_failed(const struct command_context *c, const struct pipeline *p,
         log_info("end", "stopped while opening: %s", err->message);
         return COMMAND_DONE;
     }
-    const int failed = command_fail(c, err);
-    return err->reason && strcmp(err->reason, DRIVER_REFUSED) == 0 ? COMMAND_REFUSED : failed;
+    return command_fail(c, err);
 }
 
 static int run_pipeline(struct command_context *c, const struct config *config, const volatile sig_atomic_t *stop)

@@ -58,8 +58,7 @@ static void command_overview(FILE *out)
     for (const struct command *const *c = command_table; *c; c++)
         fprintf(out, "  %-*s %s\n", NAME_WIDTH, (*c)->name, (*c)->summary);
     fprintf(out, "  %-*s %s\n\n", NAME_WIDTH, "help", "this text; `eddy help COMMAND` explains one command");
-    fprintf(out, "Results go to stdout, logs to stderr.  Exit: 0 done, 1 failed, 2 usage, "
-                 "3 a partition was refused,\n78 bad configuration.\n");
+    fprintf(out, "Results go to stdout, logs to stderr.  Exit: 0 done, 1 failed, 2 usage, 78 bad configuration.\n");
 }
 
 static int usage_print(const char *command, const char *format, va_list args)

@@ -32,7 +32,6 @@ enum command_exit {
     COMMAND_DONE = 0,
     COMMAND_FAILED = 1,
     COMMAND_USAGE = 2,
-    COMMAND_REFUSED = 3, /* run: a person has to decide about a partition; starting again changes nothing */
     COMMAND_BAD_CONFIG = 78,
     COMMAND_GO = -1
 };

@@ -16,4 +16,4 @@ printf '.SH COMMANDS\n'
     "$eddy" help "$name" | roff
     printf '.fi\n'
 done
-printf '.SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 a partition was refused (run), 78 bad configuration.\n'
+printf '.SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 78 bad configuration.\n'

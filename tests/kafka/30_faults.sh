@@ -153,7 +153,7 @@ missing_state() {
     before=$(state_hash) outputs=$(topic_end gone.scored)
     rm -rf "$scratch/state/gone"
     check "state.missing: refuse names the partition and starts nothing" \
-        fails 3 "gone" "${args[@]}" --set state.missing=refuse
+        fails 1 "gone" "${args[@]}" --set state.missing=refuse
     start_eddy gone "${args[@]}" --set state.missing=rebuild
     feed gone 20100 20000
     check "state.missing: rebuild goes on" wait_for 60 drained gone gone.scored
