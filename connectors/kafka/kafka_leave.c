@@ -18,12 +18,12 @@ static bool source_may_destroy(struct kafka_source *s)
 {
     int64_t end_ms = kafka_now_ms() + CLOSE_JOIN_MS;
     for (;;) {
-        char *member = rd_kafka_memberid(s->client.rk);
+        char *member = rd_kafka_memberid(s->client->rk);
         bool joined = member && *member;
-        if (member) rd_kafka_mem_free(s->client.rk, member);
+        if (member) rd_kafka_mem_free(s->client->rk, member);
         if (s->was_assigned || !joined) return true;
         if (kafka_now_ms() >= end_ms) return false;
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, WAIT_SLICE_MS);
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client->rk, WAIT_SLICE_MS);
         if (m) rd_kafka_message_destroy(m);
     }
 }
@@ -31,7 +31,7 @@ static bool source_may_destroy(struct kafka_source *s)
 static void source_serve_until(struct kafka_source *s, int64_t end_ms, bool (*done)(struct kafka_source *))
 {
     while (!done(s) && kafka_now_ms() < end_ms) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, 20);
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client->rk, 20);
         if (m) rd_kafka_message_destroy(m);
     }
 }
@@ -44,29 +44,44 @@ static bool source_commits_done(struct kafka_source *s)
 /* Leaves the group, but not longer than CLOSE_LEAVE_MS: with dead brokers librdkafka would wait for them. */
 static void source_leave(struct kafka_source *s)
 {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->client.rk);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->client->rk);
     int64_t end_ms = kafka_now_ms() + CLOSE_LEAVE_MS;
-    source_log_error(rd_kafka_consumer_close_queue(s->client.rk, queue), "leaving the group");
-    while (!rd_kafka_consumer_closed(s->client.rk) && kafka_now_ms() < end_ms)
+    source_log_error(rd_kafka_consumer_close_queue(s->client->rk, queue), "leaving the group");
+    while (!rd_kafka_consumer_closed(s->client->rk) && kafka_now_ms() < end_ms)
         (void)rd_kafka_queue_poll_callback(queue, 20);
     rd_kafka_queue_destroy(queue);
 }
 
-void *source_destroy(void *source)
+void source_destroy(struct kafka_source *s)
 {
-    struct kafka_source *s = source;
-    kafka_client_close(&s->client);
+    kafka_client_close(s->client);
+    free(s->client);
     free(s);
+}
+
+static void *client_end(void *client)
+{
+    kafka_client_close(client);
+    free(client);
     return NULL;
+}
+
+void kafka_client_abandon(struct kafka_client *c)
+{
+    pthread_t thread;
+    kafka_client_orphan(c);
+    if (pthread_create(&thread, NULL, client_end, c) == 0)
+        (void)pthread_detach(thread);
+    else
+        (void)client_end(c);
 }
 
 /* Ends the membership; takes s over.  Without a coordinator librdkafka keeps an unsent commit for a whole session timeout
  * and its destroy call waits for that: another thread may wait there. */
 void source_end_membership(struct kafka_source *s)
 {
-    pthread_t thread;
     source_serve_until(s, kafka_now_ms() + CLOSE_COMMIT_MS, source_commits_done);
-    if (s->pending) source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign while closing");
+    if (s->pending) source_log_error(rd_kafka_incremental_assign(s->client->rk, s->pending), "assign while closing");
     source_forget_pending(s);
     bool may_destroy = source_may_destroy(s);
     kafka_partitions_unwatch(s->group_queue);
@@ -76,17 +91,17 @@ void source_end_membership(struct kafka_source *s)
     FAILPOINT("after_leave");
     if (s->again) rd_kafka_topic_partition_list_destroy(s->again);
     s->again = NULL;
-    bool quick = s->n_commits == 0 && rd_kafka_consumer_closed(s->client.rk);
+    bool quick = s->n_commits == 0 && rd_kafka_consumer_closed(s->client->rk);
     kafka_partitions_free(&s->partitions);
     if (quick && may_destroy) {
-        (void)source_destroy(s);
+        source_destroy(s);
         return;
     }
-    kafka_client_orphan(&s->client);
     log_warn("kafka_group", "the group does not answer: left without its consent");
-    if (!may_destroy) return; /* its threads end with the process */
-    if (pthread_create(&thread, NULL, source_destroy, s) == 0)
-        (void)pthread_detach(thread);
-    else
-        (void)source_destroy(s);
+    if (may_destroy) {
+        kafka_client_abandon(s->client);
+        free(s);
+    } else { /* its threads end with the process */
+        kafka_client_orphan(s->client);
+    }
 }

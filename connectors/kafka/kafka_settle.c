@@ -60,9 +60,9 @@ static eddy_status source_place(struct kafka_source *s, rd_kafka_topic_partition
     for (int i = 0; i < n; i++)
         places[i] = (struct kafka_place){list->elems[i].topic, list->elems[i].partition, 0, 0, 0};
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
-    eddy_status rc = kafka_committed(&s->client, committed, SETTLE_ASK_MS, err);
+    eddy_status rc = kafka_committed(s->client, committed, SETTLE_ASK_MS, err);
     FAILPOINT("assign_asked");
-    if (rc == EDDY_OK) rc = kafka_places(&s->client, places, n, &s->start, SETTLE_ASK_MS, err);
+    if (rc == EDDY_OK) rc = kafka_places(s->client, places, n, &s->start, SETTLE_ASK_MS, err);
     for (int i = 0; i < n && rc == EDDY_OK; i++)
         rc = source_start_one(s, &committed->elems[i], &places[i], &list->elems[i], err);
     rd_kafka_topic_partition_list_destroy(committed);
@@ -77,7 +77,7 @@ static eddy_status source_try(struct kafka_source *s, rd_kafka_topic_partition_l
     struct eddy_error why = {0};
     eddy_status rc = source_place(s, list, &why);
     if (rc == EDDY_EAGAIN) {
-        if (log_allowed(&s->client.away, 5000, &n_held)) log_warn("broker_away", "%s; asking again", why.message);
+        if (log_allowed(&s->client->away, 5000, &n_held)) log_warn("broker_away", "%s; asking again", why.message);
         s->settle_at_ms = kafka_now_ms() + SETTLE_RETRY_MS;
         return EDDY_EAGAIN;
     }
@@ -92,7 +92,7 @@ static eddy_status source_try(struct kafka_source *s, rd_kafka_topic_partition_l
  * after they were assigned: those that it has not are left in the list. */
 static eddy_status source_seek_begun(struct kafka_source *s, bool *all, struct eddy_error *err)
 {
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(s->client.rk, s->again, SEEK_MS);
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(s->client->rk, s->again, SEEK_MS);
     const bool late = error && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT; /* SEEN after 10 ms, too */
     if (error && !late) {
         eddy_status rc = eddy_fail(err, EDDY_EIO, "kafka: seeking: %s", rd_kafka_error_string(error));
@@ -141,7 +141,7 @@ eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
     if (s->pending && rc == EDDY_OK) {
         rc = source_try(s, s->pending, err);
         if (rc == EDDY_OK) {
-            source_log_error(rd_kafka_incremental_assign(s->client.rk, s->pending), "assign");
+            source_log_error(rd_kafka_incremental_assign(s->client->rk, s->pending), "assign");
             source_forget_pending(s);
         }
     }

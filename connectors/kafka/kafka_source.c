@@ -18,16 +18,16 @@ enum {
 
 eddy_status source_failure(struct kafka_source *s, struct eddy_error *err)
 {
-    if (!s->client.has_failed) return EDDY_OK;
-    if (err) *err = s->client.failed;
-    return s->client.failed.code;
+    if (!s->client->has_failed) return EDDY_OK;
+    if (err) *err = s->client->failed;
+    return s->client->failed.code;
 }
 
 void source_fail(struct kafka_source *s, const struct eddy_error *why)
 {
-    if (s->client.has_failed) return;
-    s->client.has_failed = true;
-    s->client.failed = *why;
+    if (s->client->has_failed) return;
+    s->client->has_failed = true;
+    s->client->failed = *why;
 }
 
 void source_revoke_one(struct kafka_source *s, struct kafka_partition *p, bool lost)
@@ -77,7 +77,7 @@ static void source_send_commits(struct kafka_source *s)
     kafka_labels_due(s->labels, list);
     if (list->cnt > 0) {
         FAILPOINT("before_offset_commit");
-        rd_kafka_resp_err_t code = rd_kafka_commit(s->client.rk, list, 1);
+        rd_kafka_resp_err_t code = rd_kafka_commit(s->client->rk, list, 1);
         if (code)
             log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
         else
@@ -138,7 +138,7 @@ static void source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_
         if (!code && e->err) code = e->err;
     }
     if (!code || code == RD_KAFKA_RESP_ERR__NO_OFFSET) return;
-    if (log_allowed(&s->client.other, 1000, &n_held))
+    if (log_allowed(&s->client->other, 1000, &n_held))
         log_warn("commit_failed", "%s; the next commit repeats it", rd_kafka_err2str(code));
 }
 
@@ -147,10 +147,10 @@ static void source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_
 rd_kafka_consumer_group_metadata_t *kafka_source_group(void *source)
 {
     struct kafka_source *s = source;
-    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(s->client.rk);
-    char *member = rd_kafka_memberid(s->client.rk);
-    bool in = member && *member && !rd_kafka_assignment_lost(s->client.rk);
-    if (member) rd_kafka_mem_free(s->client.rk, member);
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(s->client->rk);
+    char *member = rd_kafka_memberid(s->client->rk);
+    bool in = member && *member && !rd_kafka_assignment_lost(s->client->rk);
+    if (member) rd_kafka_mem_free(s->client->rk, member);
     if (in) return group;
     if (group) rd_kafka_consumer_group_metadata_destroy(group);
     return NULL;
@@ -162,8 +162,8 @@ rd_kafka_consumer_group_metadata_t *kafka_source_group(void *source)
 static bool source_may_rejoin(struct kafka_source *s)
 {
     char text[200];
-    if (!s->client.has_failed || s->closing || !s->was_assigned || !s->group_queue) return false;
-    if (rd_kafka_fatal_error(s->client.rk, text, sizeof(text)) != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) return false;
+    if (!s->client->has_failed || s->closing || !s->was_assigned || !s->group_queue) return false;
+    if (rd_kafka_fatal_error(s->client->rk, text, sizeof(text)) != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) return false;
     int64_t now_ms = kafka_now_ms();
     if (now_ms - s->fenced_ms > FENCED_WITHIN_MS) s->n_fenced = 0;
     s->fenced_ms = now_ms;
@@ -174,7 +174,7 @@ static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *e
 
 static eddy_status source_rejoin(struct kafka_source *s, struct eddy_error *err)
 {
-    log_warn("kafka_group", "%s; joining the group again", s->client.failed.message);
+    log_warn("kafka_group", "%s; joining the group again", s->client->failed.message);
     for (int i = 0; i < s->partitions.n; i++) source_revoke_one(s, s->partitions.item[i], true);
     kafka_labels_stop(s->labels, NULL, true);
     source_forget_pending(s);
@@ -183,10 +183,13 @@ static eddy_status source_rejoin(struct kafka_source *s, struct eddy_error *err)
     kafka_partitions_unwatch(s->group_queue);
     rd_kafka_queue_destroy(s->group_queue);
     s->group_queue = NULL;
-    kafka_client_close(&s->client);
+    struct kafka_client *fresh = calloc(1, sizeof(*fresh));
+    if (!fresh) return eddy_fail(err, EDDY_ENOMEM, "kafka source: out of memory");
+    kafka_client_abandon(s->client); /* it may wait for a coordinator that never answers */
+    s->client = s->partitions.client = fresh;
     s->n_commits = 0;
     s->was_assigned = false;
-    eddy_status rc = kafka_client_open(&s->client, &s->request, err);
+    eddy_status rc = kafka_client_open(s->client, &s->request, err);
     return rc < 0 ? rc : source_subscribe(s, err);
 }
 
@@ -194,7 +197,7 @@ static eddy_status kafka_source_serve(void *source, struct eddy_error *err)
 {
     struct kafka_source *s = source;
     for (int i = 0; i < GROUP_EVENTS_MAX; i++) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client.rk, 0);
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->client->rk, 0);
         if (!m) break;
         struct eddy_error why = {0};
         struct kafka_partition *p = m->rkt ? kafka_partitions_find(&s->partitions, rd_kafka_topic_name(m->rkt),
@@ -204,7 +207,7 @@ static eddy_status kafka_source_serve(void *source, struct eddy_error *err)
             (void)eddy_fail(&why, EDDY_EIO, "kafka: %s [%d] offset %lld came through the group's queue",
                             rd_kafka_topic_name(m->rkt), (int)m->partition, (long long)m->offset);
         else if (m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
-            (void)kafka_event_error(&s->client, m, p && p->live ? p : NULL, &why);
+            (void)kafka_event_error(s->client, m, p && p->live ? p : NULL, &why);
         rd_kafka_message_destroy(m);
         if (why.code < 0) source_fail(s, &why);
     }
@@ -291,7 +294,7 @@ static void kafka_source_close(void *source)
     struct kafka_source *s = source;
     if (!s) return;
     s->closing = true;
-    bool lost = s->client.rk && rd_kafka_assignment_lost(s->client.rk);
+    bool lost = s->client->rk && rd_kafka_assignment_lost(s->client->rk);
     kafka_labels_stop(s->labels, NULL, lost);
     for (int i = 0; i < s->partitions.n; i++) source_revoke_one(s, s->partitions.item[i], lost);
     if (s->labels) source_send_commits(s);
@@ -302,21 +305,21 @@ static void kafka_source_close(void *source)
         return;
     }
     kafka_partitions_free(&s->partitions);
-    (void)source_destroy(s);
+    source_destroy(s);
 }
 
 static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *err)
 {
     const struct eddy_strings *topics = &s->settings->topics;
-    (void)rd_kafka_poll_set_consumer(s->client.rk);
-    s->group_queue = rd_kafka_queue_get_consumer(s->client.rk);
+    (void)rd_kafka_poll_set_consumer(s->client->rk);
+    s->group_queue = rd_kafka_queue_get_consumer(s->client->rk);
     if (!s->group_queue) return eddy_fail(err, EDDY_EIO, "kafka: librdkafka gives no group queue");
     kafka_partitions_watch(&s->partitions, s->group_queue);
 
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topics->n);
     for (int i = 0; i < topics->n; i++)
         rd_kafka_topic_partition_list_add(list, topics->item[i], RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(s->client.rk, list);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(s->client->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code) return eddy_fail(err, EDDY_EIO, "kafka: cannot subscribe: %s", rd_kafka_err2str(code));
     return EDDY_OK;
@@ -329,7 +332,11 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
     int n_partitions;
     *out = NULL;
     struct kafka_source *s = calloc(1, sizeof(*s));
-    if (!s) return eddy_fail(err, EDDY_ENOMEM, "kafka source: out of memory");
+    if (s) s->client = calloc(1, sizeof(*s->client));
+    if (!s || !s->client) {
+        free(s);
+        return eddy_fail(err, EDDY_ENOMEM, "kafka source: out of memory");
+    }
     s->settings = set;
     s->listener = r->listener;
     kafka_properties_warn(&set->properties);
@@ -356,8 +363,8 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
                                                .owner = s,
                                                .on_rebalance = source_on_rebalance,
                                                .on_commit = source_on_commit};
-    rc = kafka_client_open(&s->client, &s->request, err);
-    if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, &s->client, err);
+    rc = kafka_client_open(s->client, &s->request, err);
+    if (rc == EDDY_OK) rc = kafka_partitions_init(&s->partitions, s->client, err);
     if (rc == EDDY_OK && set->labels && *set->labels)
         rc = kafka_labels_open(set, r, n_partitions, &s->partitions, &s->labels, err);
     if (rc == EDDY_OK) rc = source_subscribe(s, err);

@@ -10,7 +10,7 @@
 enum { WAIT_SLICE_MS = 100 /* the group is served at least so often */ };
 
 struct kafka_source {
-    struct kafka_client client;
+    struct kafka_client *client; /* another one after joining the group again */
     struct kafka_partitions partitions;
     struct kafka_labels *labels; /* NULL = off */
     const struct kafka_source_settings *settings;
@@ -41,6 +41,8 @@ eddy_status kafka_source_again(void *source, void *tag, struct eddy_error *); /*
 
 /* kafka_leave.c */
 void source_end_membership(struct kafka_source *); /* takes it over */
-void *source_destroy(void *source);                /* a source that is no member any more */
+void source_destroy(struct kafka_source *);        /* a source that is no member any more */
+/* Ends a client on another thread: without a coordinator librdkafka's destroy call may wait for a session, or for ever. */
+void kafka_client_abandon(struct kafka_client *);
 
 #endif
