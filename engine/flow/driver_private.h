@@ -55,6 +55,7 @@ struct driver_looked {
     char *topic;
     int32_t partition;
     struct topic_known known;
+    int64_t at_ns;
 };
 
 enum publish_stage { PUBLISH_IDLE, PUBLISH_SENDING, PUBLISH_FLUSHING, PUBLISH_RECOVER };

@@ -17,8 +17,9 @@ enum {
     ASK_MS = 500,   /* one question to the brokers */
     READ_SLICE = 64 /* records between two looks at the clock */
 };
-static const int64_t READ_NS = 20 * 1000000LL, RETRY_NS = 1000 * 1000000LL, LOG_NS = 5000 * 1000000LL,
-                     LOST_NS = 30000 * 1000000LL; /* what was committed and is not there by then has gone */
+static const int64_t READ_NS = 20 * 1000000LL, RETRY_NS = 1000 * 1000000LL, LOG_NS = 5000 * 1000000LL;
+static const int64_t FRESH_NS = 10000 * 1000000LL; /* the partition may have been another's since */
+static const int64_t LOST_NS = 30000 * 1000000LL;  /* what was committed and is not there by then has gone */
 
 /* Where the partition's own state stands: -1 = there is none that could be used. */
 static int64_t look_position(const struct driver *d, const struct driver_lane *dl)
@@ -63,10 +64,11 @@ bool driver_topic_holds(struct driver *d, struct driver_lane *dl, const struct s
     if (!d->topic) return false;
     const int at = driver_topic_looked(d, p->topic, p->partition);
     if (at >= 0) {
-        dl->known = d->looked[at].known;
-        free(d->looked[at].topic);
+        const struct driver_looked found = d->looked[at];
         d->looked[at] = d->looked[--d->n_looked];
-        return false;
+        free(found.topic);
+        dl->known = found.known;
+        if (driver_clock_ns() < found.at_ns + FRESH_NS) return false;
     }
     const int64_t here = look_position(d, dl);
     if (here >= 0 && here >= p->low)
@@ -88,7 +90,7 @@ static eddy_status look_done(struct driver *d, struct driver_lane *dl, struct ed
     if (grown) d->looked = grown;
     char *topic = grown ? strdup(dl->topic) : NULL;
     if (!topic) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", dl->topic, (int)dl->partition);
-    d->looked[d->n_looked++] = (struct driver_looked){topic, dl->partition, dl->known};
+    d->looked[d->n_looked++] = (struct driver_looked){topic, dl->partition, dl->known, driver_clock_ns()};
     return d->request.source->again(d->source, dl, err);
 }
 
