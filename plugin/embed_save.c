@@ -93,18 +93,6 @@ static void restore_identity(const struct eddy *e, struct store_identity *out)
     *out = (struct store_identity){config_settings(e->config)->name, EMBED_TOPIC, 0};
 }
 
-/* Removes a store's files. */
-static void remove_store(const char *path)
-{
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
-        char *name = NULL;
-        if (asprintf(&name, "%s%s", path, ends[i]) < 0) return;
-        (void)unlink(name);
-        free(name);
-    }
-}
-
 /* The saved file as a store of its own at `beside`. */
 static eddy_status restore_import(const struct eddy *e, const char *path, const char *beside, struct eddy_error *err)
 {
@@ -147,7 +135,7 @@ static eddy_status restore_replace(struct eddy *e, const char *beside, struct ed
 {
     struct store_identity ours;
     restore_identity(e, &ours);
-    remove_store(e->store_path);
+    store_remove(e->store_path);
     if (rename(beside, e->store_path) != 0) return save_failed(e->store_path, err);
     eddy_status rc = store_open(e->store_path, &ours, STORE_WRITE, &e->store, err);
     if (rc >= 0) rc = embed_open_lane(e, e->store, &e->lane, err);
@@ -191,9 +179,9 @@ eddy_status eddy_restore(struct eddy *e, const char *path, struct eddy_error *er
     if (rc >= 0 && directory && asprintf(&beside, "%s/restored", directory) < 0)
         rc = eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", path);
     if (rc >= 0) {
-        remove_store(beside); /* of a restore that was killed */
+        store_remove(beside); /* of a restore that was killed */
         rc = restore_from(e, path, beside, err);
-        remove_store(beside);
+        store_remove(beside);
     }
     if (directory) (void)rmdir(directory);
     free(directory);

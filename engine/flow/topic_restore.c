@@ -1,12 +1,10 @@
 #include "engine/flow/topic_restore.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/failpoint.h"
 #include "engine/flow/lane_store.h"
@@ -29,24 +27,12 @@ static eddy_status restorer_no_memory(const struct restorer *r, struct eddy_erro
                      (int)r->request.id.partition);
 }
 
-/* The file and what SQLite keeps beside it. */
-static void remove_file(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
-        char *of = NULL;
-        if (asprintf(&of, "%s%s", path, suffixes[i]) < 0) continue;
-        (void)unlink(of);
-        free(of);
-    }
-}
-
 static eddy_status restorer_file(struct restorer *r, struct eddy_error *err)
 {
     store_close(r->store);
     r->store = NULL;
     r->n = r->rows = 0;
-    remove_file(r->path);
+    store_remove(r->path);
     return store_open(r->path, &r->request.id, STORE_WRITE, &r->store, err);
 }
 
@@ -77,7 +63,7 @@ void restorer_close(struct restorer *r)
 {
     if (!r) return;
     store_close(r->store);
-    if (r->path) remove_file(r->path);
+    if (r->path) store_remove(r->path);
     free(r->path);
     topic_reader_free(&r->reader);
     free(r);
@@ -175,26 +161,15 @@ static eddy_status restorer_check(struct restorer *r, struct eddy_error *err)
     return rc;
 }
 
-/* A rename is durable when its directory is. */
-static void sync_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    const int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) (void)fsync(fd);
-    if (fd >= 0) close(fd);
-    free(directory);
-}
-
 static eddy_status restorer_place(struct restorer *r, struct eddy_error *err)
 {
     store_close(r->store);
     r->store = NULL;
     FAILPOINT("restore_before_rename");
-    remove_file(r->request.path); /* an older state: its log must not meet the new file */
+    store_remove(r->request.path); /* an older state: its log must not meet the new file */
     if (rename(r->path, r->request.path) != 0)
         return eddy_fail(err, EDDY_EIO, "%s: cannot be renamed to %s: %s", r->path, r->request.path, strerror(errno));
-    sync_directory(r->request.path);
+    store_sync_directory(r->request.path);
     return EDDY_OK;
 }
 

@@ -177,18 +177,6 @@ static eddy_status import_records(struct import *m, struct eddy_error *err)
     return EDDY_OK;
 }
 
-static void remove_store(const char *path)
-{
-    static const char *const endings[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        char *file = NULL;
-        if (asprintf(&file, "%s%s", path, endings[i]) >= 0) {
-            unlink(file);
-            free(file);
-        }
-    }
-}
-
 eddy_status store_import(FILE *from, const char *path, const struct store_identity *identity, struct eddy_error *err)
 {
     struct import m = {.from = from};
@@ -202,6 +190,6 @@ eddy_status store_import(FILE *from, const char *path, const struct store_identi
     if (rc == EDDY_OK) rc = store_commit(m.store, err);
     store_close(m.store);
     eddy_buffer_free(&m.payload);
-    if (rc < 0) remove_store(path);
+    if (rc < 0) store_remove(path);
     return rc;
 }

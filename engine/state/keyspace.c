@@ -187,14 +187,7 @@ static eddy_status row_begin_anew(struct keyspace *ks, struct key_row *r, struct
 static eddy_status row_check(const struct keyspace *ks, const struct key_row *r, struct eddy_error *err)
 {
     char text[STORE_KEY_TEXT];
-    const struct stored_row as_stored = {.key = r->key,
-                                         .key_len = r->key_len,
-                                         .next_off = r->next_off,
-                                         .time_ns = r->time_ns,
-                                         .count = r->count,
-                                         .flags = r->flags,
-                                         .row = r->row,
-                                         .row_bytes = ks->layout->row_bytes};
+    const struct stored_row as_stored = save_as_stored(ks, r);
     const char *what = ks->unsound ? ks->unsound(ks->context, &as_stored) : NULL;
     if (!what) return EDDY_OK;
     return eddy_fail(err, EDDY_ECORRUPT, "state file %s: the row of key \"%s\" holds numbers that cannot be: %s",
@@ -353,14 +346,7 @@ void keyspace_abort(struct keyspace *ks)
 /* Makes the store agree with a dirty key. */
 static eddy_status row_save(struct keyspace *ks, struct key_row *r, struct eddy_error *err)
 {
-    const struct stored_row stored = {.key = r->key,
-                                      .key_len = r->key_len,
-                                      .next_off = r->next_off,
-                                      .time_ns = r->time_ns,
-                                      .count = r->count,
-                                      .flags = r->flags,
-                                      .row = r->row,
-                                      .row_bytes = ks->layout->row_bytes};
+    const struct stored_row stored = save_as_stored(ks, r);
     eddy_status rc = r->state & ROW_GONE ? store_delete_row(ks->store, r->key, r->key_len, err)
                                          : store_put_row(ks->store, &stored, err);
     if (rc < 0) return rc;

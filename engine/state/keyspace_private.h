@@ -88,7 +88,8 @@ struct keyspace {
 eddy_status keyspace_no_memory(struct eddy_error *);
 void row_retire(struct keyspace *, struct key_row *); /* leaves memory; the counts of dirty and gone keys follow */
 
-/* keyspace_save.c; all but the first two only with a storage thread */
+/* keyspace_save.c; all but the first three only with a storage thread */
+struct stored_row save_as_stored(const struct keyspace *, const struct key_row *); /* borrowed from the row */
 void save_close(struct keyspace *);
 size_t save_memory(const struct keyspace *);
 eddy_status save_room(struct keyspace *, uint32_t slot); /* bits for this slot */

@@ -83,7 +83,7 @@ void save_note_dirty(struct keyspace *ks, const struct key_row *r)
     ks->dirty[r->slot >> 6] |= UINT64_C(1) << (r->slot & 63);
 }
 
-static struct stored_row row_as_stored(const struct keyspace *ks, const struct key_row *r)
+struct stored_row save_as_stored(const struct keyspace *ks, const struct key_row *r)
 {
     return (struct stored_row){.key = r->key,
                                .key_len = r->key_len,
@@ -119,7 +119,7 @@ static void cut_put_back(struct keyspace *ks, const struct key_row *r)
 eddy_status save_before_change(struct keyspace *ks, struct key_row *r, struct eddy_error *err)
 {
     if (!cut_take(ks, r)) return EDDY_OK;
-    const struct stored_row stored = row_as_stored(ks, r);
+    const struct stored_row stored = save_as_stored(ks, r);
     eddy_status rc = side_log_append(&ks->frozen, &stored, (r->state & ROW_GONE) != 0, true, err);
     if (rc < 0)
         cut_put_back(ks, r);
@@ -143,7 +143,7 @@ eddy_status save_before_leaving(struct keyspace *ks, struct key_row *r, struct e
 {
     const bool in_cut = cut_take(ks, r);
     if (!(r->state & ROW_DIRTY) && !row_is_in_log(ks, r)) return EDDY_OK;
-    const struct stored_row stored = row_as_stored(ks, r);
+    const struct stored_row stored = save_as_stored(ks, r);
     eddy_status rc = side_log_put(in_cut ? &ks->frozen : &ks->active, r->hash, &stored, (r->state & ROW_GONE) != 0,
                                   err);
     if (rc < 0 && in_cut) cut_put_back(ks, r);
@@ -232,7 +232,7 @@ eddy_status keyspace_save_begin(struct keyspace *ks, const struct keyspace_save 
 static eddy_status cut_expire(struct keyspace *ks, struct key_row *r, bool in_cut, struct eddy_error *err)
 {
     if (in_cut && r->state & ROW_STORED) {
-        const struct stored_row stored = row_as_stored(ks, r);
+        const struct stored_row stored = save_as_stored(ks, r);
         const eddy_status rc = side_log_put(&ks->frozen, r->hash, &stored, true, err);
         if (rc < 0) return rc;
     } else if (!(r->state & ROW_STORED)) {
@@ -246,7 +246,7 @@ static eddy_status cut_expire(struct keyspace *ks, struct key_row *r, bool in_cu
 static eddy_status cut_copy(struct keyspace *ks, struct key_row *r, struct eddy_error *err)
 {
     const bool gone = (r->state & ROW_GONE) != 0;
-    const struct stored_row stored = row_as_stored(ks, r);
+    const struct stored_row stored = save_as_stored(ks, r);
     /* One that leaves must be found: an older record of it may be in the index. */
     const eddy_status rc = gone ? side_log_put(&ks->frozen, r->hash, &stored, true, err)
                                 : side_log_append(&ks->frozen, &stored, false, false, err);
@@ -362,7 +362,7 @@ eddy_status save_flush(struct keyspace *ks, struct eddy_error *err)
         struct key_row *r = row_of_slot(ks, slot);
         if (!bit_is_set(ks->dirty, slot) || !(r->state & ROW_DIRTY)) continue;
         const bool gone = (r->state & ROW_GONE) != 0;
-        const struct stored_row stored = row_as_stored(ks, r);
+        const struct stored_row stored = save_as_stored(ks, r);
         rc = side_log_put(&ks->active, r->hash, &stored, gone,
                           err); /* in the index: it may be evicted and change again */
         if (rc < 0) break;

@@ -67,6 +67,10 @@ eddy_status store_open(const char *path, const struct store_identity *, enum sto
 /* Moves a file that nobody has open to <path>.corrupt-<unix time>, with what SQLite keeps beside it; *moved is malloc'ed.
  * EDDY_EIO, EDDY_ENOMEM. */
 eddy_status store_set_aside(const char *path, char **moved, struct eddy_error *);
+/* Removes a file that nobody has open, with what SQLite keeps beside it. */
+void store_remove(const char *path);
+/* Makes what became of a file's name durable. */
+void store_sync_directory(const char *path);
 bool store_is_new(const struct store *);      /* it has never been committed */
 const char *store_file(const struct store *); /* its path, for messages */
 enum { STORE_KEY_TEXT = 100 };

@@ -1,4 +1,4 @@
-/* A damaged file out of the way: renamed, never deleted, so that people can look at it. */
+/* State files as a whole.  A damaged one is put out of the way: renamed, never deleted, so that people can look at it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -52,16 +52,27 @@ static eddy_status aside_beside(const char *path, const char *moved, const char 
     return rc;
 }
 
-static void sync_directory_of(const char *path)
+void store_sync_directory(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
-        (void)fsync(fd); /* undone by a power loss it is found and moved once more */
+        (void)fsync(fd);
         close(fd);
     }
     free(directory);
+}
+
+void store_remove(const char *path)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        char *file = NULL;
+        if (asprintf(&file, "%s%s", path, endings[i]) < 0) continue;
+        (void)unlink(file);
+        free(file);
+    }
 }
 
 eddy_status store_set_aside(const char *path, char **moved, struct eddy_error *err)
@@ -71,7 +82,7 @@ eddy_status store_set_aside(const char *path, char **moved, struct eddy_error *e
     if (rc >= 0) rc = aside_beside(path, *moved, "-wal", err);
     if (rc >= 0) rc = aside_beside(path, *moved, "-journal", err);
     if (rc >= 0) rc = aside_beside(path, *moved, "-shm", err);
-    if (rc >= 0) sync_directory_of(path);
+    if (rc >= 0) store_sync_directory(path); /* undone by a power loss it is found and moved once more */
     if (rc < 0) {
         free(*moved);
         *moved = NULL;
