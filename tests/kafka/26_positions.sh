@@ -21,18 +21,8 @@ feed() {
     awk -f tests/kafka/generate.awk -v events=$((fed + $1)) -v keys=50 -v from=$fed | kcat -b "$BROKERS" -P -t sensors -K '|'
     fed=$((fed + $1))
 }
-n_results() { read_topic "$1" -f '.\n' | wc -l; }
 has() { [ "$(n_results "$1")" -eq "$2" ]; }
 state_hash() { "$EDDY" state $config hash "$@"; }
-says() { grep -q "$1" "$scratch/$2.log"; }
-ends_with() {
-    local rc
-    wait_for 30 gone "$eddy_pid" || { kill_eddy; return 1; }
-    wait "$eddy_pid"
-    rc=$?
-    eddy_pid=
-    [ $rc -eq "$1" ]
-}
 
 # ---- results since the checkpoint are there already ----
 start_eddy least $config "${least[@]}"

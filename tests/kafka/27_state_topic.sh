@@ -26,19 +26,9 @@ feed() {
     awk -f tests/kafka/generate.awk -v events=$((fed + $1)) -v keys=300 -v from=$fed | kcat -b "$BROKERS" -P -t sensors -K '|'
     fed=$((fed + $1))
 }
-n_results() { read_topic "$1" -f '.\n' | wc -l; }
 has() { [ "$(n_results "$1")" -ge "$2" ]; }
-says() { grep -q "$1" "$scratch/$2.log"; }
 n_said() { grep -c "$1" "$scratch/$2.log"; }
 said_more() { [ "$(n_said "$1" "$2")" -gt "$3" ]; }
-ends_with() {
-    local rc
-    wait_for 30 gone "$eddy_pid" || { kill_eddy; return 1; }
-    wait "$eddy_pid"
-    rc=$?
-    eddy_pid=
-    [ $rc -eq "$1" ]
-}
 hash_of() { "$EDDY" state $config hash --set name="$1" --set state.path="$2" 2>/dev/null; }
 # The last state of each partition, whichever directory has it.
 same_state() { [ -n "$(hash_of reference "$EDDY_STATE")" ] && [ "$(hash_of copy "$1")" = "$(hash_of reference "$EDDY_STATE")" ]; }

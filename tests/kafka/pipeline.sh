@@ -125,6 +125,19 @@ stop_eddy() {
     echo "exit $rc after $stop_ms ms"
     return 1
 }
+# ends_with STATUS: it ends by itself, or by a signal that it was sent, within 30 seconds and with this exit status.
+ends_with() {
+    local rc
+    wait_for 30 gone "$eddy_pid" || { kill_eddy; return 1; }
+    wait "$eddy_pid"
+    rc=$?
+    eddy_pid=
+    [ $rc -eq "$1" ]
+}
+# says PATTERN NAME: the log of the pipeline started as NAME does.
+says() { grep -q "$1" "$scratch/$2.log"; }
+# n_results TOPIC: records that readers of committed ones see.
+n_results() { read_topic "$1" -f '.\n' | wc -l; }
 kill_eddy() {
     kill -KILL "$eddy_pid" 2>/dev/null
     wait "$eddy_pid" 2>/dev/null

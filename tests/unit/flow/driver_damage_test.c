@@ -42,17 +42,24 @@ static size_t set_aside_files(const char *path)
     return n;
 }
 
+/* One life has left its state at 600 of 1,000 records; the next one goes to the end. */
+static struct script *lived_to_600(const char *dir)
+{
+    struct script *s = script_open(1000);
+    s->end_at = 600;
+    cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
+    s->end_at = 0;
+    return s;
+}
+
 Test(driver_damage, a_damaged_file_is_set_aside_and_its_state_made_anew_in_silence, .fini = script_close_all)
 {
     struct script *whole = script_open(1000);
     struct script_run reference = script_live(LEARNING, NULL);
     char *dir = script_dir(), *path = state_file(dir);
 
-    struct script *s = script_open(1000);
-    s->end_at = 600;
-    cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
+    struct script *s = lived_to_600(dir);
     damage(path);
-    s->end_at = 0;
     struct script_run run = script_live(LEARNING, dir);
     cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
     cr_assert_eq(run.stats.set_aside, 1);
@@ -100,11 +107,8 @@ Test(driver_damage, a_row_that_cannot_be_is_named_and_the_next_start_makes_the_s
     struct script_run reference = script_live(LEARNING, NULL);
     char *dir = script_dir(), *path = state_file(dir);
 
-    struct script *s = script_open(1000);
-    s->end_at = 600;
-    cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
+    struct script *s = lived_to_600(dir);
     spoil_a_row(path);
-    s->end_at = 0;
     struct script_run run = script_live(LEARNING, dir);
     cr_assert_eq(run.ran, EDDY_ECORRUPT, "%d %s", run.ran, run.err.message);
     cr_assert(strstr(run.err.message, path) && strstr(run.err.message, "\"a\"") && strstr(run.err.message, "scale"),
@@ -122,12 +126,9 @@ Test(driver_damage, a_row_that_cannot_be_is_named_and_the_next_start_makes_the_s
 
 Test(driver_damage, state_missing_refuse_leaves_a_damaged_file_alone_and_names_it, .fini = script_close_all)
 {
-    struct script *s = script_open(1000);
     char *dir = script_dir(), *path = state_file(dir);
-    s->end_at = 600;
-    cr_assert_eq(script_live(LEARNING, dir).ran, EDDY_OK);
+    struct script *s = lived_to_600(dir);
     damage(path);
-    s->end_at = 0;
     struct script_run run = script_live(LEARNING "state: {missing: refuse}\n", dir);
     cr_assert_eq(run.ran, EDDY_ECORRUPT, "%d %s", run.ran, run.err.message);
     cr_assert(strstr(run.err.message, path) && strstr(run.err.message, "state.missing: rebuild"), "%s",

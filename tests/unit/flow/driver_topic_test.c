@@ -63,6 +63,15 @@ static struct script_run goes_on(struct script *s, const char *yaml, const char 
     return run;
 }
 
+/* The directory is gone for the last time. */
+static void is_restored(struct script *s, char *dir)
+{
+    wipe(dir);
+    cr_assert_eq(goes_on(s, COPIED, dir).stats.restores, 1);
+    script_remove(dir);
+    free(dir);
+}
+
 Test(driver_topic, a_lost_directory_is_restored)
 {
     const int64_t until[] = {100, 350, CUT};
@@ -223,10 +232,7 @@ Test(driver_topic, a_publication_that_a_dead_process_has_left_open_is_never_read
         r->value = strdup("half");
         r->n = 4;
     }
-    wipe(dir);
-    cr_assert_eq(goes_on(s, COPIED, dir).stats.restores, 1);
-    script_remove(dir);
-    free(dir);
+    is_restored(s, dir);
 }
 
 Test(driver_topic, another_process_that_publishes_ends_our_publications)
@@ -326,8 +332,5 @@ Test(driver_topic, a_topic_that_was_made_anew_is_written_anew)
     cr_assert_eq(script_live(COPIED, dir).ran, EDDY_OK);
     cr_assert_eq(copy.commits, 1);
     s->end_at = 0;
-    wipe(dir);
-    cr_assert_eq(goes_on(s, COPIED, dir).stats.restores, 1);
-    script_remove(dir);
-    free(dir);
+    is_restored(s, dir);
 }

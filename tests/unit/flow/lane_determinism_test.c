@@ -254,18 +254,24 @@ Test(lane, one_replayed_window_for_each_fresh_one_doubles_the_steps_but_for_the_
     cr_assert_eq(mixed, 2 * alone - 4, "%lld against %lld steps", (long long)mixed, (long long)alone);
 }
 
+/* Turns of any length, in the background or not, and a process that crashes. */
+static void same_and_survives(const char *in_line, const char *background)
+{
+    uint64_t digest;
+    char whole[33], cut[33];
+    same(in_line, 1, 1000, background, 333, 1000);
+    outcome(in_line, 50, 1000, &digest, whole);
+    interrupted(background, 75, 4, cut);
+    cr_assert_str_eq(whole, cut);
+}
+
 /* ---- windows cut as of a new key ---- */
 
 #define YOUNG(mode) "train: {mode: " mode ", every: 4, window: 8, epoch: 32, windows: 8, batch: 3, young: 0.5}\n"
 
 Test(lane, young_windows_are_the_same_for_any_turns_and_survive_a_crash)
 {
-    uint64_t digest;
-    char whole[33], cut[33];
-    same(SMALL YOUNG("inline"), 1, 1000, SMALL YOUNG("background"), 333, 1000);
-    outcome(SMALL YOUNG("inline"), 50, 1000, &digest, whole);
-    interrupted(SMALL YOUNG("background"), 75, 4, cut);
-    cr_assert_str_eq(whole, cut);
+    same_and_survives(SMALL YOUNG("inline"), SMALL YOUNG("background"));
 }
 
 /* ---- rounds that wait for event time, with an eye on drift ---- */
@@ -276,12 +282,7 @@ Test(lane, young_windows_are_the_same_for_any_turns_and_survive_a_crash)
 
 Test(lane, rounds_that_wait_are_the_same_for_any_turns_and_survive_a_crash)
 {
-    uint64_t digest;
-    char whole[33], cut[33];
-    same(SMALL TIMED("inline"), 1, 1000, SMALL TIMED("background"), 333, 1000);
-    outcome(SMALL TIMED("inline"), 50, 1000, &digest, whole);
-    interrupted(SMALL TIMED("background"), 75, 4, cut);
-    cr_assert_str_eq(whole, cut);
+    same_and_survives(SMALL TIMED("inline"), SMALL TIMED("background"));
 }
 
 Test(lane, an_aborted_batch_gives_back_the_time_of_the_last_round)

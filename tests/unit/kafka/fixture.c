@@ -48,6 +48,27 @@ void cluster_property(struct cluster *c, const char *name, const char *value)
     c->pairs[c->properties.n++] = (struct eddy_pair){name, value, 10 + c->properties.n};
 }
 
+void cluster_inject(struct cluster *c, const struct trial *t)
+{
+    rd_kafka_resp_err_t codes[8];
+    for (int i = 0; i < t->times; i++) codes[i] = (rd_kafka_resp_err_t)t->code;
+    rd_kafka_mock_push_request_errors_array(c->mock, (int16_t)t->request, (size_t)t->times, codes);
+}
+
+rd_kafka_t *cluster_consumer(struct cluster *c, const char *group)
+{
+    char text[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    (void)rd_kafka_conf_set(conf, "bootstrap.servers", c->servers, text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "isolation.level", "read_committed", text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "group.id", group, text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", text, sizeof(text));
+    (void)rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    cr_assert(rk, "%s", text);
+    return rk;
+}
+
 void cluster_produce(struct cluster *c, const char *topic, int partition, int64_t first, int64_t n)
 {
     for (int64_t i = first; i < first + n; i++) {

@@ -26,6 +26,18 @@ void cluster_property(struct cluster *, const char *name, const char *value);
 /* Records first .. first + n - 1 of one partition, confirmed. */
 void cluster_produce(struct cluster *, const char *topic, int partition, int64_t first, int64_t n);
 
+/* Some answers of a broker are errors, and what must come of it. */
+struct trial {
+    int request; /* number in the Kafka protocol: whose answers .. */
+    int times;   /* .. so many of them */
+    int code;    /* .. are this error */
+    int outcome; /* as the test counts them */
+    const char *name;
+};
+void cluster_inject(struct cluster *, const struct trial *);
+/* A plain consumer of committed records, to see what was left behind; the caller destroys it. */
+rd_kafka_t *cluster_consumer(struct cluster *, const char *group);
+
 /* What a driver would know about the partitions; several readers may share it. */
 struct positions {
     int64_t next[FIXTURE_PARTITIONS]; /* next offset wanted; records must come exactly in this order */

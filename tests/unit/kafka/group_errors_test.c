@@ -10,14 +10,6 @@ enum request { FETCH = 1, COMMIT = 8, FIND_COORDINATOR = 10, JOIN = 11, HEARTBEA
 enum outcome { GOES_ON, ENDS };
 enum { N_RECORDS = 5 };
 
-struct trial {
-    int request; /* enum request: whose answers .. */
-    int times;   /* .. so many of them */
-    int code;    /* .. are this error */
-    int outcome; /* enum outcome */
-    const char *name;
-};
-
 static const struct trial joining[] = {
     {FIND_COORDINATOR, 3, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, GOES_ON, "COORDINATOR_NOT_AVAILABLE"},
     {FIND_COORDINATOR, 1, RD_KAFKA_RESP_ERR__TRANSPORT, GOES_ON, "_TRANSPORT"},
@@ -75,30 +67,17 @@ static const struct eddy_strings topics = {1, topic_names};
 
 static void bench_open(struct bench *b)
 {
-    char text[200];
     memset(b, 0, sizeof(*b));
     cluster_open(&b->c);
     cluster_topic(&b->c, "events", 1);
     b->settings = fixture_source(&b->c, &topics);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    (void)rd_kafka_conf_set(conf, "bootstrap.servers", b->c.servers, text, sizeof(text));
-    (void)rd_kafka_conf_set(conf, "group.id", "fixture", text, sizeof(text));
-    (void)rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
-    b->asker = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    cr_assert(b->asker, "%s", text);
+    b->asker = cluster_consumer(&b->c, "fixture");
 }
 
 static void bench_close(struct bench *b)
 {
     rd_kafka_destroy(b->asker);
     cluster_close(&b->c);
-}
-
-static void inject(struct bench *b, const struct trial *t)
-{
-    rd_kafka_resp_err_t codes[8];
-    for (int i = 0; i < t->times; i++) codes[i] = (rd_kafka_resp_err_t)t->code;
-    rd_kafka_mock_push_request_errors_array(b->c.mock, (int16_t)t->request, (size_t)t->times, codes);
 }
 
 static int64_t bench_committed(struct bench *b)
@@ -150,7 +129,7 @@ static void joining_trials(const struct trial *trials, size_t n)
     bench_open(&b);
     for (size_t i = 0; i < n; i++) {
         struct reader r = {.at = &b.at, .number = 1};
-        inject(&b, &trials[i]);
+        cluster_inject(&b.c, &trials[i]);
         cr_assert_eq(reader_open(&r, &source_kafka, &b.settings), EDDY_OK, "%s: %s", trials[i].name, r.err.message);
         (void)trial_ends(&b, &r, &trials[i], bench_read(&b, &r) >= 0);
         reader_close(&r);
@@ -167,7 +146,7 @@ static void member_trials(const struct trial *trials, size_t n)
     cr_assert_eq(reader_open(&r, &source_kafka, &b.settings), EDDY_OK, "%s", r.err.message);
     cr_assert_geq(bench_read(&b, &r), 0, "%s", r.err.message);
     for (size_t i = 0; i < n; i++) {
-        inject(&b, &trials[i]);
+        cluster_inject(&b.c, &trials[i]);
         if (trial_ends(&b, &r, &trials[i], bench_read(&b, &r) >= 0) == ENDS) break;
     }
     reader_close(&r);

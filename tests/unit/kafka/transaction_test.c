@@ -20,14 +20,6 @@ enum request {
 };
 enum outcome { HOLDS, AGAIN, ENDS };
 
-struct trial {
-    int request; /* enum request: whose answers .. */
-    int times;   /* .. so many of them */
-    int code;    /* .. are this error */
-    int outcome; /* enum outcome */
-    const char *name;
-};
-
 static const struct trial trials[] = {
     {PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, HOLDS, "NOT_LEADER_FOR_PARTITION"},
     {PRODUCE, 2, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, HOLDS, "NOT_ENOUGH_REPLICAS"},
@@ -98,15 +90,7 @@ static const struct eddy_strings topics = {1, topic_names};
 
 static void readback_open(struct bench *b)
 {
-    char text[200];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    (void)rd_kafka_conf_set(conf, "bootstrap.servers", b->c.servers, text, sizeof(text));
-    (void)rd_kafka_conf_set(conf, "isolation.level", "read_committed", text, sizeof(text));
-    (void)rd_kafka_conf_set(conf, "group.id", "readback", text, sizeof(text));
-    (void)rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", text, sizeof(text));
-    (void)rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
-    b->readback = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    cr_assert(b->readback, "%s", text);
+    b->readback = cluster_consumer(&b->c, "readback");
     (void)rd_kafka_poll_set_consumer(b->readback);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, "scored", 0)->offset = 0;
@@ -214,19 +198,12 @@ static eddy_status bench_recover(struct bench *b, struct eddy_error *err)
     return rc;
 }
 
-static void inject(struct bench *b, const struct trial *t)
-{
-    rd_kafka_resp_err_t codes[8];
-    for (int i = 0; i < t->times; i++) codes[i] = (rd_kafka_resp_err_t)t->code;
-    rd_kafka_mock_push_request_errors_array(b->c.mock, (int16_t)t->request, (size_t)t->times, codes);
-}
-
 static void trial_run(struct bench *b, const struct trial *t)
 {
     struct eddy_error err = {0};
     bench_begin(b);
     cr_assert_eq(bench_commit(b, &err), EDDY_OK, "before %s: %s", t->name, err.message);
-    inject(b, t);
+    cluster_inject(&b->c, t);
     const eddy_status rc = bench_commit(b, &err);
     const int seen = rc >= 0 ? HOLDS : rc == EDDY_EAGAIN ? AGAIN : ENDS;
     cr_expect_eq(seen, t->outcome, "request %d, %s: outcome %d instead of %d: %s", t->request, t->name, seen,
@@ -273,7 +250,7 @@ Test(kafka_transaction, errors_while_an_id_is_taken_into_use_end_as_they_must, .
         const struct trial *t = &openings[i];
         struct eddy_error err = {0};
         const struct transaction_request request = {.name = "matrix", .id = "one", .source = &b.choice};
-        inject(&b, t);
+        cluster_inject(&b.c, t);
         const eddy_status rc = transactor_kafka.open(&request, &b.transaction, &err);
         cr_expect_eq(rc >= 0 ? HOLDS : ENDS, t->outcome, "request %d, %s: %s", t->request, t->name, err.message);
         if (rc < 0) cr_expect(strstr(err.message, t->name), "it ends by name, %s: %s", t->name, err.message);
