@@ -8,7 +8,7 @@
 
 static const double FIRST_COVARIANCE = .1, MOST_COVARIANCE = 1e6, MOST_LEVERAGE = 1e12, LARGEST_TARGET = 1e6;
 static const double SCALE_GAIN = .005, LEAST_SCALE = 1e-3, LEVERAGE_GAIN = .005, FIRST_LEVERAGE_GAIN = .02;
-enum { LEVERAGE_AFTER = 400 };
+enum { LEVERAGE_AFTER = 400, HEAD_AT_ONCE = 8 };
 
 /* ---- where things lie ---- */
 
@@ -42,7 +42,7 @@ size_t head_bytes(const struct head_rule *rule)
 {
     const size_t width = (size_t)head_width(rule), ring = (size_t)head_ring(rule),
                  horizons = (size_t)rule->n_horizons;
-    const size_t numbers = width * (width + horizons + 2 * ring);
+    const size_t numbers = recursive_row((int)width) + width * (1 + horizons + 2 * ring);
     return sizeof(struct head_state) + (2 * ring + horizons) * sizeof(double) +
            numbers * (rule->single ? sizeof(float) : sizeof(double));
 }
@@ -98,31 +98,27 @@ void head_init(const struct head_rule *rule, void *state)
         head_begin_f64(rule, state);
 }
 
-void head_learn(const struct head_rule *rule, void *state, int64_t t, double x)
+static void head_pass(const struct head_rule *rule, void *state, int64_t t, const double *label, const double *row,
+                      double *y)
 {
     if (rule->single)
-        head_labels_f32(rule, state, t, x);
+        head_pass_f32(rule, state, t, label, row, y);
     else
-        head_labels_f64(rule, state, t, x);
+        head_pass_f64(rule, state, t, label, row, y);
 }
 
-void head_skip(const struct head_rule *rule, void *state, int64_t t)
+void head_skip(const struct head_rule *rule, void *state, int64_t t, const double *label)
 {
-    head_units(rule, state)[t % head_ring(rule)] = 0;
+    if (label) head_pass(rule, state, t, label, NULL, NULL);
+    head_units(rule, state)[ring_place(t, head_ring(rule))] = 0;
 }
 
-void head_forecast(const struct head_rule *rule, void *state, int64_t t, const double *row, double x, double unit,
-                   double *y)
+void head_forecast(const struct head_rule *rule, void *state, int64_t t, const double *label, const double *row,
+                   double x, double unit, double *y)
 {
-    const size_t s = (size_t)(t % head_ring(rule));
+    const size_t s = ring_place(t, head_ring(rule));
     head_origins(state)[s] = x;
-    head_units(rule, state)[s] = unit;
-    if (rule->single) {
-        head_outputs_f32(rule, state, s, row, y);
-        head_gain_f32(rule, state, s);
-    } else {
-        head_outputs_f64(rule, state, s, row, y);
-        head_gain_f64(rule, state, s);
-    }
+    head_units(rule, state)[s] = label ? unit : 0;
+    head_pass(rule, state, t, label, row, y);
     ((struct head_state *)state)->n++;
 }

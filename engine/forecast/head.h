@@ -10,12 +10,14 @@
  *         o = min(1, leverage M / l)                 rows far out count less; M the usual l: mean over 50 rows at first,
  *                                                    after 400 rows over 200, of l limited to leverage M
  *         k_t = a / (lambda / o + l)      P = (P - k_t a^T) / lambda      P = I / 10 at first
+ *         the last line's P is made at the next row, on the way to its a: s = a / sqrt(lambda / o + l) waits till then
  *         y_h = w_h . p_t                            xhat_{t+h} = x_t + u_t y_h
- * Where rows say nothing P would grow for ever: a diagonal above 1e6 is brought down with its row and column.  Rounding
+ * Where rows say nothing P would grow for ever: a diagonal above 1e6 is brought down with its row and column, one tile of
+ * diagonals at a row.  Rounding
  * that makes l negative starts P anew.
  *
  * Layout   struct head_state in the key's row, then [ring] x_s | [ring] u_s | [H] S, doubles; then, in the precision
- *          chosen and padded to `width`,  P [width, width] | w [H, width] | k [ring, width] | p [ring, width].
+ *          chosen and padded to `width`,  P, a triangle (recursive_row) | s [width] | w [H, width] | k and p [ring, 2, width].
  * Memory   never allocates; the scratch is the caller's.
  * Numbers  nothing non-finite is kept. */
 #ifndef ENGINE_FORECAST_HEAD_H
@@ -42,12 +44,11 @@ struct head_state {
 
 size_t head_bytes(const struct head_rule *);
 void head_init(const struct head_rule *, void *state);
-/* Step t has brought x. */
-void head_learn(const struct head_rule *, void *state, int64_t t, double x);
-/* Step t has no row: horizons that begin there learn nothing. */
-void head_skip(const struct head_rule *, void *state, int64_t t);
-/* The row of step t: forecasts in units, y [n_horizons]. */
-void head_forecast(const struct head_rule *, void *state, int64_t t, const double *row, double x, double unit,
-                   double *y);
+/* Step t, at which `label` came (NULL: no value; no horizon learns at it, and none that begins there does later).
+ * With the row of the step: forecasts in units, y [n_horizons]. */
+void head_forecast(const struct head_rule *, void *state, int64_t t, const double *label, const double *row, double x,
+                   double unit, double *y);
+/* A step without a row: horizons that begin there learn nothing. */
+void head_skip(const struct head_rule *, void *state, int64_t t, const double *label);
 
 #endif

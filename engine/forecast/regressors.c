@@ -1,5 +1,7 @@
 #include "engine/forecast/regressors.h"
 
+#include "engine/forecast/ring.h"
+
 static const double MEAN_STEPS[REGRESSORS_MEANS] = {12, 25, 97, 673};
 static const double LIMIT = 4, FAR_LIMIT = 40, RAW_LIMIT = 1e6, UNIT_SPREADS = 1.25;
 enum { UNIT_STEPS = 200, READY_AFTER = 4, FAST_MEAN = 1, SLOW_MEAN = 2 };
@@ -33,7 +35,7 @@ void regressors_learn(const struct regressors_shape *s, struct regressors_state 
         r->mean[i] = r->n > 0 ? r->mean[i] + (x - r->mean[i]) * regressors_gain(MEAN_STEPS[i], r->n) : x;
     if (r->n > 0 && !(r->spread > 0)) r->still++;
     if (r->n - r->still < UNIT_STEPS) r->unit = UNIT_SPREADS * r->spread + 1e-6 * fabs(x) + 1e-12;
-    r->last[r->n % regressors_span(s)] = x;
+    r->last[ring_place(r->n, regressors_span(s))] = x;
     r->n++;
 }
 
@@ -52,10 +54,11 @@ void regressors_write(const struct regressors_shape *s, const struct regressors_
 {
     const int span = regressors_span(s);
     const double per_unit = 1 / regressors_unit(s, r, in->sigma), limit = s->raw ? RAW_LIMIT : LIMIT;
-    const double x = r->last[(r->n - 1) % span];
+    const size_t now = ring_place(r->n - 1, span);
+    const double x = r->last[now];
     double *at = row;
     *at++ = 1;
-    for (int i = 0; i < s->n_lags; i++) *at++ = (x - r->last[(r->n - 1 - s->lags[i]) % span]) * per_unit;
+    for (int i = 0; i < s->n_lags; i++) *at++ = (x - r->last[ring_back(now, s->lags[i], span)]) * per_unit;
     for (int i = 0; i < REGRESSORS_MEANS; i++) *at++ = (x - r->mean[i]) * per_unit;
     *at++ = (x - r->mean[SLOW_MEAN] - in->level) * per_unit;
     for (int j = 1; j <= REGRESSORS_AHEAD; j++) *at++ = in->ahead[j] * per_unit;

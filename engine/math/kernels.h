@@ -73,6 +73,13 @@ struct attention {
 
 /* Rows of recursive least squares are padded with zeros to a multiple of this. */
 enum { RECURSIVE_WIDTH = 16 };
+/* Of a symmetric matrix only the triangle below the diagonal is kept, in tiles of RECURSIVE_WIDTH squared, those on the
+ * diagonal whole: where row i begins, whose columns are 0 .. RECURSIVE_WIDTH (i / RECURSIVE_WIDTH + 1) - 1. */
+static inline size_t recursive_row(int i)
+{
+    const size_t tile = (size_t)(i / RECURSIVE_WIDTH), within = (size_t)(i % RECURSIVE_WIDTH);
+    return (tile + 1) * RECURSIVE_WIDTH * (tile * RECURSIVE_WIDTH / 2 + within);
+}
 
 /* c = op(a) b, or added to c: element (row, k) of op(a) stands at a[row a_row + k a_step], one of the two strides is 1. */
 struct matmul {
@@ -149,13 +156,12 @@ struct kernels {
      * y[p] = a[p] . b[p]: RECURSIVE_WIDTH sums over every RECURSIVE_WIDTH-th number, halved by adding to one. */
     void (*dots_f32)(int n_pairs, int n, const float *const *a, const float *const *b, float *y);
     void (*dots_f64)(int n_pairs, int n, const double *const *a, const double *const *b, double *y);
-    /* y = x^T matrix [n, n], added up row after row */
-    void (*times_f32)(int n, const float *matrix, const float *x, float *y);
-    void (*times_f64)(int n, const double *matrix, const double *x, double *y);
     void (*follow_f32)(int n, const float *gain, float by, float *w); /* w += by gain */
     void (*follow_f64)(int n, const double *gain, double by, double *w);
-    void (*deflate_f32)(int n, const float *s, float by, float *matrix); /* [n, n] (matrix - s s^T) by */
-    void (*deflate_f64)(int n, const double *s, double by, double *matrix);
+    /* A symmetric matrix as its triangle (recursive_row): P becomes (P - s s^T) by, and y [n] = P x.  Both in one go,
+     * because what it costs is that the matrix passes through the caches. */
+    void (*deflate_f32)(int n, const float *s, float by, const float *x, float *triangle, float *y);
+    void (*deflate_f64)(int n, const double *s, double by, const double *x, double *triangle, double *y);
 };
 
 /* The set in use: the fastest that this processor runs, unless the environment's EDDY_KERNEL or kernels_force() says

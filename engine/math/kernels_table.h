@@ -12,11 +12,21 @@
 
 #include "engine/math/attend_inline.h" /* takes its vectors from product_inline.h */
 
-enum { TIMES_VECTORS = 8, DOTS_PAIRS = 4 };
-#define REAL        float
+enum { DOTS_PAIRS = 4 };
+#define REAL float
+#ifdef LANES_FMA
+#define ROW_FMA(a, b, c) LANES_FMA(a, b, c)
+#else
+#define ROW_FMA(a, b, c) ((a) * (b) + (c))
+#endif
 #define NAMED(name) name##_f32
 #include "engine/math/recursive_inline.h"
-#define REAL        double
+#define REAL double
+#ifdef LANES_FMA_F64
+#define ROW_FMA(a, b, c) LANES_FMA_F64(a, b, c)
+#else
+#define ROW_FMA(a, b, c) ((a) * (b) + (c))
+#endif
 #define NAMED(name) name##_f64
 #include "engine/math/recursive_inline.h"
 
@@ -49,8 +59,6 @@ const struct kernels KERNELS_TABLE = {
     .sgd = kernel_sgd,
     .dots_f32 = kernel_dots_f32,
     .dots_f64 = kernel_dots_f64,
-    .times_f32 = kernel_times_f32,
-    .times_f64 = kernel_times_f64,
     .follow_f32 = kernel_follow_f32,
     .follow_f64 = kernel_follow_f64,
     .deflate_f32 = kernel_deflate_f32,

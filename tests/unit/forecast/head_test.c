@@ -60,8 +60,8 @@ static void run(const struct head_rule *rule, void *head, double y[3])
     for (int t = 0; t < STEPS; t++) {
         double row[N];
         row_at(t, row);
-        if (t > 0) head_learn(rule, head, t, value_at(t));
-        head_forecast(rule, head, t, row, value_at(t), 2, y);
+        const double x = value_at(t);
+        head_forecast(rule, head, t, &x, row, x, 2, y);
     }
 }
 
@@ -96,10 +96,10 @@ Test(head, an_error_counts_up_to_its_limit)
     for (int glitch = 0; glitch < 2; glitch++) {
         void *head = open_head(&rule);
         run(&rule, head, without);
-        head_learn(&rule, head, STEPS, value_at(STEPS) + (glitch ? 1e9 : 0));
+        const double x = value_at(STEPS) + (glitch ? 1e9 : 0);
         double row[N];
         row_at(STEPS, row);
-        head_forecast(&rule, head, STEPS, row, 0, 2, with);
+        head_forecast(&rule, head, STEPS, &x, row, 0, 2, with);
         cr_expect_float_eq(with[1], 2 * row[0] / 2, 100, "%g", with[1]);
         free(head);
     }
@@ -114,8 +114,8 @@ Test(head, what_says_nothing_does_not_wind_up)
     for (int t = 0; t < 20000; t++) {
         double row[N] = {1, 0, 0, 0, 0};
         if (t % 1000 == 999) row[3] = 1;
-        head_learn(&rule, head, t, 5);
-        head_forecast(&rule, head, t, row, 5, 1, y);
+        const double x = 5;
+        head_forecast(&rule, head, t, &x, row, 5, 1, y);
         for (int j = 0; j < 3; j++) cr_assert(fabs(y[j]) < 1, "%d: %g", t, y[j]);
     }
     free(head);
@@ -126,11 +126,11 @@ Test(head, a_step_without_a_row_teaches_nothing)
     double y[3], again[3], row[N] = {1, 0, 0, 0, 0};
     void *head = open_head(&plain);
     run(&plain, head, y);
-    for (int t = STEPS; t < STEPS + 20; t++) head_skip(&plain, head, t);
-    head_forecast(&plain, head, STEPS + 20, row, 0, 2, y);
-    for (int t = STEPS + 21; t < STEPS + 30; t++) head_skip(&plain, head, t);
-    head_learn(&plain, head, STEPS + 30, 1e5);
-    head_forecast(&plain, head, STEPS + 30, row, 0, 2, again);
+    const double x = 0, far = 1e5;
+    for (int t = STEPS; t < STEPS + 20; t++) head_skip(&plain, head, t, NULL);
+    head_forecast(&plain, head, STEPS + 20, &x, row, 0, 2, y);
+    for (int t = STEPS + 21; t < STEPS + 30; t++) head_skip(&plain, head, t, NULL);
+    head_forecast(&plain, head, STEPS + 30, &far, row, 0, 2, again);
     for (int j = 0; j < 3; j++) cr_expect_float_eq(y[j], again[j], 1e-12);
     free(head);
 }

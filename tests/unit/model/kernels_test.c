@@ -386,11 +386,10 @@ Test(kernels, squares_add_up_in_double)
 Test(kernels, the_loops_of_least_squares_give_the_same_bits_in_every_set)
 {
     enum { WIDE = 2 * RECURSIVE_WIDTH, PAIRS = 7, ODD = 2 };
-    double a[WIDE], none[WIDE] = {0}, matrix[WIDE * WIDE], first[WIDE * WIDE];
+    double a[WIDE], none[WIDE] = {0};
     float single[WIDE], none_single[WIDE] = {0}, first_single = 0;
     const double *as[PAIRS];
     const float *singles[PAIRS];
-    int seen = 0;
     test_fill(single, WIDE, 1, 1);
     for (int i = 0; i < WIDE; i++) a[i] = (double)single[i] / 3;
     for (int p = 0; p < PAIRS; p++) {
@@ -414,17 +413,47 @@ Test(kernels, the_loops_of_least_squares_give_the_same_bits_in_every_set)
         }
         cr_expect(first_single == 0 || sum_single[0] == first_single, "%s", names[i]);
         first_single = sum_single[0];
-        for (int j = 0; j < WIDE * WIDE; j++) matrix[j] = a[j % WIDE] + a[j / WIDE];
-        k->deflate_f64(WIDE, a, .5, matrix);
-        if (seen++) cr_expect_arr_eq(matrix, first, sizeof(matrix), "%s", names[i]);
-        memcpy(first, matrix, sizeof(first));
-        cr_expect_eq(matrix[WIDE + 3], (a[3] + a[1] - a[1] * a[3]) * .5);
-        cr_expect_eq(matrix[3 * WIDE + 1], matrix[WIDE + 3], "symmetric to the last bit");
-        double by_hand = 0, product[WIDE];
-        for (int j = 0; j < WIDE; j++) by_hand += matrix[j * WIDE + 5] * a[j];
-        k->times_f64(WIDE, matrix, a, product);
-        cr_expect_eq(product[5], by_hand);
         k->follow_f64(WIDE, a, 3, follower);
         cr_expect_eq(follower[7], 3 * a[7]);
+    }
+}
+
+/* Of five tiles a side, against the whole matrix by hand. */
+Test(kernels, a_triangle_is_deflated_and_multiplied_as_the_symmetric_matrix_that_it_stands_for)
+{
+    enum { WIDE = 5 * RECURSIVE_WIDTH };
+    static double whole[WIDE][WIDE], triangle[WIDE * WIDE], s[WIDE], x[WIDE], y[WIDE];
+    static float single_triangle[WIDE * WIDE], single_s[WIDE], single_x[WIDE], single_y[WIDE];
+    cr_assert_eq(recursive_row(WIDE), 15 * RECURSIVE_WIDTH * RECURSIVE_WIDTH, "5 + 4 + .. tiles");
+    test_fill(single_s, WIDE, 1, 1);
+    test_fill(single_x, WIDE, 1, 2);
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        if (!k) continue;
+        for (int r = 0; r < WIDE; r++) {
+            s[r] = (double)single_s[r], x[r] = (double)single_x[r];
+            for (int c = 0; c < WIDE; c++) whole[r][c] = 1 / (double)(1 + r + c);
+            for (int c = 0; c < RECURSIVE_WIDTH * (r / RECURSIVE_WIDTH + 1); c++) {
+                triangle[recursive_row(r) + (size_t)c] = whole[r][c];
+                single_triangle[recursive_row(r) + (size_t)c] = (float)whole[r][c];
+            }
+        }
+        k->deflate_f64(WIDE, s, .5, x, triangle, y);
+        k->deflate_f32(WIDE, single_s, .5f, single_x, single_triangle, single_y);
+        for (int r = 0; r < WIDE; r++) {
+            double product = 0;
+            for (int c = 0; c < WIDE; c++) {
+                const double is = (whole[r][c] - s[r] * s[c]) * .5;
+                product += is * x[c];
+                if (c >= RECURSIVE_WIDTH * (r / RECURSIVE_WIDTH + 1)) continue;
+                const size_t at = recursive_row(r) + (size_t)c;
+                cr_assert_float_eq(triangle[at], is, 1e-15, "%s %d %d", names[i], r, c);
+                cr_assert_float_eq((double)single_triangle[at], is, 1e-6, "%s %d %d", names[i], r, c);
+                if (c / RECURSIVE_WIDTH == r / RECURSIVE_WIDTH)
+                    cr_assert_eq(triangle[at], triangle[recursive_row(c) + (size_t)r], "both halves of a tile");
+            }
+            cr_assert_float_eq(y[r], product, 1e-13, "%s %d", names[i], r);
+            cr_assert_float_eq((double)single_y[r], product, 1e-4, "%s %d", names[i], r);
+        }
     }
 }
