@@ -208,6 +208,19 @@ static int64_t blend_waiting(const struct blend *b, const struct blend_arrays *s
     return isfinite(s->origin[place]) ? (int64_t)place : -1;
 }
 
+/* The horizons in an order that keeps those of one group apart, whose sums wait for each other: the first of every group,
+ * then the second ones.  Groups do not touch each other's numbers. */
+static void blend_order(const struct blend *b, int *order)
+{
+    int first[MIX_MAX_GROUPS + 1], n_groups = 0, n = 0;
+    for (int j = 0; j < b->n_horizons; j++)
+        if (j == 0 || mix_group(b->settings, j) != mix_group(b->settings, j - 1)) first[n_groups++] = j;
+    first[n_groups] = b->n_horizons;
+    for (int within = 0; n < b->n_horizons; within++)
+        for (int group = 0; group < n_groups; group++)
+            if (first[group] + within < first[group + 1]) order[n++] = first[group] + within;
+}
+
 void blend_learn(const struct blend *b, void *state, int64_t t, double x, double *errors)
 {
     const struct blend_arrays s = blend_of(b, state);
@@ -225,9 +238,11 @@ void blend_learn(const struct blend *b, void *state, int64_t t, double x, double
         blend_fade(b, &s, table);
         own->seen[table]++;
     }
-    for (int j = 0; j < b->n_horizons; j++) {
-        const int64_t place = blend_waiting(b, &s, t, now, j);
-        if (place >= 0) blend_label(b, &s, t, j, (size_t)place, x, errors);
+    int order[BLEND_MAX_HORIZONS];
+    blend_order(b, order);
+    for (int i = 0; i < b->n_horizons; i++) {
+        const int64_t place = blend_waiting(b, &s, t, now, order[i]);
+        if (place >= 0) blend_label(b, &s, t, order[i], (size_t)place, x, errors);
     }
 }
 

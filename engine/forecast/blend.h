@@ -32,7 +32,11 @@
 
 #include "engine/forecast/mix.h"
 
-enum { BLEND_MAX_EXPERTS = MIX_MAX_EXPERTS - 1, BLEND_LAYOUT = 2 /* raise it when bytes change their meaning */ };
+enum {
+    BLEND_MAX_EXPERTS = MIX_MAX_EXPERTS - 1,
+    BLEND_MAX_HORIZONS = 512,
+    BLEND_LAYOUT = 2 /* raise it when bytes change their meaning */
+};
 
 struct blend {
     const struct mix_settings *settings;

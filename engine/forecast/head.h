@@ -27,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HEAD_MAX_WIDTH = 512, HEAD_MAX_HORIZONS = 512 };
+enum { HEAD_MAX_WIDTH = 512 };
 
 struct head_rule {
     int n; /* numbers in a row, at most HEAD_MAX_WIDTH */

@@ -26,7 +26,7 @@
 
 #include "config/settings.h"
 
-enum { MIX_MAX_EXPERTS = 64 }; /* whoever plans a mix sees to it */
+enum { MIX_MAX_EXPERTS = 64, MIX_MAX_GROUPS = 32 }; /* experts: whoever plans a mix sees to it */
 
 size_t mix_bytes(int n_experts, int n_horizons); /* per value, a multiple of 8 */
 /* The group of the j-th horizon, and how many groups there can be. */
