@@ -2,8 +2,8 @@
  *
  * Every lane of a vector does what one scalar would do: sums run over k in ascending order from the bias on, and no sum
  * is split.  So a set gives the same bits at every batch size and place in the batch.  avx2 and avx512 fuse multiply and
- * add in the products of networks and in their activations, and agree with each other bit for bit; portable rounds twice
- * and differs from them in the last digits.  Least squares, the optimisers and what is left are the same bits everywhere.
+ * add in the products of networks, in their activations and in deflate_*, and agree with each other bit for bit; portable
+ * rounds twice and differs from them in the last digits.  The optimisers and what is left are the same bits everywhere.
  *
  * Panels   weights of n_out columns are kept as ceil(n_out / 16) panels [1 + n_x + n_h, 16]: the bias row, the rows that
  *          meet x, the rows that meet h.  Missing columns are 0.  A layer of several gates gives each gate panels of its
@@ -144,6 +144,10 @@ struct kernels {
 
     /* sum (a - b)^2 in double, as `squares` */
     double (*distance)(size_t n, const float *a, const float *b);
+    size_t (*known)(size_t n, const float *a); /* how many are numbers */
+    /* Huber's loss of y against labels (NaN: none), e^2/2 up to |e| = delta, then delta (|e| - delta/2): d = weight times
+     * its gradient, 0 without a label; the sum in double, as `squares`. */
+    double (*huber)(size_t n, float delta, float weight, const float *y, const float *label, float *d);
     /* To -most .. most; not a number stays so. */
     void (*clip)(size_t n, float most, const float *a, float *clipped);
 

@@ -1,6 +1,7 @@
 /* The table of one instruction set: included last by each kernels_*.c, which sets KERNELS_NAME and KERNELS_TABLE. */
 #include "engine/math/activations_inline.h"
 #include "engine/math/gates_inline.h"
+#include "engine/math/loss_inline.h"
 #include "engine/math/optimiser_inline.h"
 #include "engine/math/product_inline.h"
 
@@ -53,6 +54,8 @@ const struct kernels KERNELS_TABLE = {
     .finite = kernel_finite,
     .squares = kernel_squares,
     .distance = kernel_distance,
+    .known = kernel_known,
+    .huber = kernel_huber,
     .clip = kernel_clip,
     .adam = kernel_adam,
     .rmsprop = kernel_rmsprop,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/math/activations.h"
+#include "engine/math/kernels.h"
 #include "engine/math/precise.h"
 #include "engine/math/quantiles.h"
 
@@ -45,14 +46,6 @@ static float limited(float x, float most)
 }
 
 /* One target's outputs: output k at y[k * n], the gradient likewise; each step_* writes all of d_y. */
-
-static double step_huber(const struct loss *l, const float *y, size_t n, float label, float *d_y)
-{
-    (void)n;
-    const float delta = (float)l->delta, e = *y - label, size = e < 0 ? -e : e;
-    *d_y = limited(e, delta);
-    return (double)(size <= delta ? e * e / 2 : delta * (size - delta / 2));
-}
 
 static double step_squared(const struct loss *l, const float *y, size_t n, float label, float *d_y)
 {
@@ -165,7 +158,6 @@ static double step_softmax(const struct loss *l, const float *y, size_t n, float
 static double step_target(const struct loss *l, const float *y, size_t n, float label, float *d_y)
 {
     switch (l->kind) {
-    case LOSS_HUBER: return step_huber(l, y, n, label, d_y);
     case LOSS_SQUARED: return step_squared(l, y, n, label, d_y);
     case LOSS_QUANTILES: return step_quantiles(l, y, n, label, d_y);
     case LOSS_SIGMOID: return step_sigmoid(l, y, n, label, d_y);
@@ -183,6 +175,7 @@ double loss_step(const struct loss *l, int n_targets, const float *y, const floa
 {
     const size_t n = (size_t)n_targets, n_y = (size_t)loss_outputs(l, n_targets);
     double sum = 0;
+    if (l->kind == LOSS_HUBER) return kernels_best()->huber(n, (float)l->delta, weight, y, target, d_y);
     memset(d_y, 0, n_y * sizeof(float));
     for (size_t i = 0; i < n; i++)
         if (is_label(l, target[i])) sum += step_target(l, y + i, n, target[i], d_y + i);

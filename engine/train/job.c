@@ -143,20 +143,18 @@ static eddy_status job_train_network(struct train_job *job, struct weights *w, i
     return rc < 0 ? rc : report.steps > 0;
 }
 
-/* Network by network; 1 when any weight has moved. */
+/* Network by network. */
 static eddy_status job_train(struct train_job *job, struct weights *w, struct train_scratch *scratch)
 {
     const float *windows = job->windows.data;
-    eddy_status moved = EDDY_OK;
     for (int k = 0; k < job->model->n; k++) {
         const struct window_shape *shape = &job->windows.shapes[k];
         if (shape->n_steps == 0) continue;
         eddy_status rc = job_train_network(job, w, k, windows, scratch);
         if (rc < 0) return rc;
-        if (rc > 0) moved = 1;
+        if (rc > 0) weights_pack(&job->model->slices[k], w);
         windows += ((size_t)job->windows.n + (size_t)job->windows.n_held) * window_floats(shape);
     }
-    if (moved > 0) weights_pack(job->model, w);
     return EDDY_OK;
 }
 
@@ -171,7 +169,7 @@ static eddy_status job_judge(const struct train_job *job, const struct weights *
     eddy_status rc = judge_candidate(job->model, &job->windows, t->champion, t->ema > 0 ? base->ema : base->master,
                                      t->ema > 0 ? (*w)->ema : (*w)->master, scratch, &worse, NULL);
     if (rc < 0 || !worse) return rc;
-    struct weights *again = weights_next(base);
+    struct weights *again = weights_next(job->model, base);
     if (!again) return EDDY_ENOMEM;
     for (int k = 0; k < base->n_networks; k++)
         weights_progress(again, k)->refused = (*w)->progress[k].refused + (*w)->progress[k].steps -
@@ -183,7 +181,7 @@ static eddy_status job_judge(const struct train_job *job, const struct weights *
 
 void job_run(struct train_job *job, struct train_scratch *scratch)
 {
-    struct weights *base = job_base(job), *w = weights_next(base);
+    struct weights *base = job_base(job), *w = weights_next(job->model, base);
     if (w && (job_train(job, w, scratch) < 0 || job_judge(job, base, &w, scratch) < 0)) {
         weights_unref(w);
         w = NULL;

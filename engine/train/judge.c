@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "engine/math/kernels.h"
 #include "engine/train/batch.h"
 
 enum { JUDGE_BATCH = 32 };
@@ -17,8 +18,7 @@ static void judge_rows(struct batch *b, double *each)
         int64_t labels = 0;
         for (int t = 0, k = -1; t < b->n_steps; t++, target += net->n_targets) {
             k = batch_standing(b, row, t, k);
-            int known = 0;
-            for (int i = 0; i < net->n_targets; i++) known += !isnan(target[i]);
+            const int64_t known = (int64_t)kernels_best()->known((size_t)net->n_targets, target);
             if (k < 0 || known == 0) continue;
             const size_t at = ((size_t)k * (size_t)b->n_rows + (size_t)row) * (size_t)net->n_out;
             sum += loss_step(&net->loss, net->n_targets, top->y + at, target, 1, b->step);

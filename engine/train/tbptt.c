@@ -5,13 +5,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/math/kernels.h"
 #include "engine/train/batch.h"
 
-static bool known(const float *target, int n)
+static int64_t known(const float *target, int n)
 {
-    for (int i = 0; i < n; i++)
-        if (!isnan(target[i])) return true;
-    return false;
+    return (int64_t)kernels_best()->known((size_t)n, target);
 }
 
 /* Labels that an output of this window answers. */
@@ -23,7 +22,7 @@ static int64_t count_labels(const struct batch *b)
         const float *target = window_target(b->shape, batch_window(b, row));
         for (int t = 0, k = -1; t < b->n_steps; t++, target += n_targets) {
             k = batch_standing(b, row, t, k);
-            for (int i = 0; k >= 0 && i < n_targets; i++) n += !isnan(target[i]);
+            if (k >= 0) n += known(target, n_targets);
         }
     }
     return n;
@@ -32,7 +31,7 @@ static int64_t count_labels(const struct batch *b)
 static bool any_label(const struct batch *b)
 {
     for (int row = 0; row < b->n_rows; row++)
-        if (known(window_target(b->shape, batch_window(b, row)), b->n_steps * b->net->n_targets)) return true;
+        if (known(window_target(b->shape, batch_window(b, row)), b->n_steps * b->net->n_targets) > 0) return true;
     return false;
 }
 
@@ -49,7 +48,7 @@ static double batch_loss(struct batch *b, float weight)
         const float *target = window_target(b->shape, batch_window(b, row));
         for (int t = 0, k = -1; t < b->n_steps; t++, target += net->n_targets) {
             k = batch_standing(b, row, t, k);
-            if (k < 0 || !known(target, net->n_targets)) continue;
+            if (k < 0 || known(target, net->n_targets) == 0) continue;
             const size_t at = ((size_t)k * n_rows + (size_t)row) * n_out;
             sum += loss_step(&net->loss, net->n_targets, top->y + at, target, weight, b->step);
             for (size_t i = 0; i < n_out; i++) b->d_y[at + i] += b->step[i];

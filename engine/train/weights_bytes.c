@@ -189,7 +189,7 @@ eddy_status weights_decode(const struct model *model, const void *data, size_t n
         weights_unref(w);
         return eddy_fail(err, EDDY_ECORRUPT, "stored weights: a number in them cannot be");
     }
-    weights_pack(model, w);
+    weights_pack_all(model, w);
     *out = w;
     return EDDY_OK;
 }

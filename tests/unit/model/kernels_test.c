@@ -424,6 +424,9 @@ Test(kernels, a_triangle_is_deflated_and_multiplied_as_the_symmetric_matrix_that
     enum { WIDE = 5 * RECURSIVE_WIDTH };
     static double whole[WIDE][WIDE], triangle[WIDE * WIDE], s[WIDE], x[WIDE], y[WIDE];
     static float single_triangle[WIDE * WIDE], single_s[WIDE], single_x[WIDE], single_y[WIDE];
+    static double fused[WIDE];
+    static float fused_single[WIDE];
+    int n_fused = 0;
     cr_assert_eq(recursive_row(WIDE), 15 * RECURSIVE_WIDTH * RECURSIVE_WIDTH, "5 + 4 + .. tiles");
     test_fill(single_s, WIDE, 1, 1);
     test_fill(single_x, WIDE, 1, 2);
@@ -455,5 +458,33 @@ Test(kernels, a_triangle_is_deflated_and_multiplied_as_the_symmetric_matrix_that
             cr_assert_float_eq(y[r], product, 1e-13, "%s %d", names[i], r);
             cr_assert_float_eq((double)single_y[r], product, 1e-4, "%s %d", names[i], r);
         }
+        if (strcmp(names[i], "portable") == 0) continue;
+        if (n_fused++) cr_assert_arr_eq(y, fused, sizeof(y), "%s", names[i]);
+        if (n_fused > 1) cr_assert_arr_eq(single_y, fused_single, sizeof(single_y), "%s", names[i]);
+        memcpy(fused, y, sizeof(y));
+        memcpy(fused_single, single_y, sizeof(single_y));
+    }
+}
+
+Test(kernels, hubers_loss_and_known_labels_are_the_same_bits_in_every_set)
+{
+    enum { MANY = 37 };
+    float y[MANY], label[MANY], d[MANY], d_want[MANY];
+    double want = 0, part[16] = {0};
+    const float delta = .5f, weight = .3f;
+    test_fill(y, MANY, 1, 1);
+    for (int i = 0; i < MANY; i++) {
+        label[i] = i % 5 == 4 ? NAN : i % 3 == 0 ? y[i] - .25f : -y[i];
+        const float e = i % 5 == 4 ? 0 : y[i] - label[i], size = fabsf(e);
+        d_want[i] = fmaxf(fminf(e, delta), -delta) * weight;
+        part[i % 16] += (double)(size <= delta ? e * e / 2 : delta * (size - delta / 2));
+    }
+    for (int i = 0; i < 16; i++) want += part[i];
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        if (!k) continue;
+        cr_expect_eq(k->known(MANY, label), MANY - 7, "%s", names[i]);
+        cr_expect_eq(k->huber(MANY, delta, weight, y, label, d), want, "%s", names[i]);
+        for (int j = 0; j < MANY; j++) cr_expect_eq(d[j], d_want[j], "%s %d", names[i], j);
     }
 }

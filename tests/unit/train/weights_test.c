@@ -13,7 +13,7 @@ static struct weights *some_weights(const struct model *model)
 {
     struct weights *initial, *w;
     cr_assert_eq(weights_initial(model, 42, &initial, NULL), EDDY_OK);
-    w = weights_next(initial);
+    w = weights_next(model, initial);
     cr_assert(w);
     const size_t n = model->n_params;
     struct train_state s = weights_train_state(w, &model->slices[0], 0);
@@ -24,7 +24,7 @@ static struct weights *some_weights(const struct model *model)
     w->version = 77;
     *weights_progress(w, 0) = (struct train_progress){12345678901, 3, 0.25, NAN, {1, -2, 3, 0.5}};
     for (int i = 0; i < model->n_tensors; i++) weights_health(w)[i] = (struct train_health){i + 1, 1.0 / (i + 1)};
-    weights_pack(model, w);
+    weights_pack_all(model, w);
     weights_unref(initial);
     return w;
 }
@@ -321,5 +321,32 @@ Test(weights, given_ones_serve_as_they_are_and_have_learned_nothing)
     weights_unref(w);
     free(params);
     free(packed);
+    test_network_close(&t);
+}
+
+/* Memory goes round among the snapshots of a chain; what a snapshot says depends on its base alone. */
+Test(weights, the_next_one_is_its_base_whatever_memory_it_lies_in)
+{
+    struct test_network t;
+    struct weights *first, *moved, *next, *again;
+    test_network_open(&t, "gru:5", 3, 1);
+    cr_assert_eq(weights_initial(t.model, 1, &first, NULL), EDDY_OK);
+    moved = weights_next(t.model, first);
+    cr_assert(moved);
+    struct train_state s = weights_train_state(moved, &t.model->slices[0], 0);
+    s.master[3] = s.ema[4] = 7;
+    weights_pack_all(t.model, moved);
+    next = weights_next(t.model, moved);
+    assert_same(t.model, next, moved);
+    cr_assert_eq(next->version, 2);
+    weights_unref(moved);
+    again = weights_next(t.model, first); /* where `moved` lay */
+    cr_assert_eq(again, moved);
+    assert_same(t.model, again, first);
+    cr_assert_eq(again->version, 1);
+    weights_unref(first);
+    weights_unref(again);
+    cr_assert_eq(next->master[3], 7.0f);
+    weights_unref(next);
     test_network_close(&t);
 }
