@@ -1,7 +1,7 @@
 /* Experts: each forecasts one value of a key by itself, from the value's own past.
  *
- * An expert keeps plain data in the key's row, one state per value (aligned to 8 bytes, all bytes 0 for a new key unless
- * init() says otherwise), and is called once per event of the key: it takes the value in, then says what it expects.
+ * An expert keeps plain data in the key's row, one state per value (aligned to 8 bytes, from EDDY_EXPERT_LONG bytes on
+ * to 64; all bytes 0 for a new key unless init() says otherwise), and is called once per event of the key: it takes the value in, then says what it expects.
  *
  * Units    values as they come in the event, no scaling; `sigma` is the value's robust scale of differences, for limits.
  * Memory   never allocates and keeps no pointer; the state is saved, moved and restored as bytes.
@@ -21,6 +21,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { EDDY_EXPERT_LONG = 4096 };
 
 struct eddy_expert_shape {
     int n_horizons;
@@ -49,6 +51,7 @@ struct eddy_expert_event {
     /* What it may say besides: the usual |error| of forecasts as these, by what it knows of other keys; the bands of a key
      * go by it until the first label of a horizon has come.  NaN where nothing is said. */
     double *spread; /* [n_horizons] NaN at first */
+    void *kept;     /* of experts with kept_bytes() */
 };
 
 struct eddy_expert {
@@ -75,6 +78,10 @@ struct eddy_expert {
      * over.  Asked once when a key comes back into memory, then its row is refused; NULL: any bytes are harmless. */
     bool (*sound)(const void *settings, const struct eddy_expert_shape *, const void *state);
     bool (*model_sound)(const void *settings, const struct eddy_expert_shape *, const void *model); /* the same */
+    /* Long memory of steps, per value and besides the state: `kept` of an event is a ring of *n_steps places of so many bytes
+     * (aligned as a state is, all 0 for a new key).  A fold changes no other place than that of its own step, count mod
+     * n_steps, so that it alone need be given back when a batch is aborted.  0, or NULL here: nothing is kept. */
+    size_t (*kept_bytes)(const void *settings, const struct eddy_expert_shape *, int *n_steps);
 };
 
 #ifdef __cplusplus

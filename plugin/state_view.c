@@ -55,9 +55,14 @@ void state_view_line_json(const struct store_identity *id, const struct stored_r
     json_end(j);
 }
 
+static bool is_bytes(uint32_t type)
+{
+    return type == SECTION_BYTES || type == SECTION_LINES;
+}
+
 static size_t number_bytes(uint32_t type)
 {
-    return type == SECTION_F32 ? sizeof(float) : type == SECTION_BYTES ? 1 : sizeof(double);
+    return type == SECTION_F32 ? sizeof(float) : is_bytes(type) ? 1 : sizeof(double);
 }
 
 static double number_at(const unsigned char *at, uint32_t type, size_t i)
@@ -78,7 +83,7 @@ static void view_section(const struct section *s, const unsigned char *row, FILE
     size_t n = (size_t)s->bytes / number_bytes(s->type), shown = n < NUMBERS_SHOWN ? n : NUMBERS_SHOWN;
     fprintf(out, "  %-28s v%u %6llu bytes ", s->name, s->version, (unsigned long long)s->bytes);
     for (size_t i = 0; i < shown; i++) {
-        if (s->type == SECTION_BYTES)
+        if (is_bytes(s->type))
             fprintf(out, " %02x", row[s->offset + i]);
         else
             fprintf(out, " %.6g", number_at(row + s->offset, s->type, i));
@@ -88,9 +93,9 @@ static void view_section(const struct section *s, const unsigned char *row, FILE
 
 static void view_section_json(const struct section *s, const unsigned char *row, struct json_out *j)
 {
-    static const char *const types[] = {"bytes", "f32", "f64", "i64"};
+    static const char *const types[] = {"bytes", "f32", "f64", "i64", "lines"};
     json_open(j, s->name, '{');
-    json_text(j, "type", s->type < 4 ? types[s->type] : "?");
+    json_text(j, "type", s->type < sizeof(types) / sizeof(*types) ? types[s->type] : "?");
     json_int(j, "version", s->version);
     json_open(j, "data", '[');
     size_t n = (size_t)s->bytes / number_bytes(s->type);

@@ -106,7 +106,7 @@ void lane_residuals(struct lane *l, const struct key_row *r, int value, double x
 /* One series of an event in hand. */
 struct foresight {
     struct lane *lane;
-    const struct key_row *row;
+    struct key_row *row;
     const struct eddy_result *out;
     const struct point *points; /* [n_dims] */
     const struct eddy_season *season;
@@ -183,6 +183,15 @@ static const float *foresee_hidden(const struct foresight *f, const struct plan_
     return l->rows[e->reads].state[f->event * l->plan->n_channels + f->channel] + e->at_hidden;
 }
 
+/* What the expert keeps of a value's steps; this step's place may change now. */
+static void *foresee_kept(const struct foresight *f, const struct plan_expert *e, int value)
+{
+    if (e->at_kept < 0) return NULL;
+    const size_t at = (size_t)e->at_kept + (size_t)value * e->kept;
+    keyspace_note(f->lane->keys, f->row, at + (size_t)(f->step % e->n_kept) * e->kept_each, e->kept_each);
+    return f->row->row + at;
+}
+
 static void foresee_by_itself(const struct foresight *f, int expert)
 {
     const struct lane *l = f->lane;
@@ -204,7 +213,8 @@ static void foresee_by_itself(const struct foresight *f, int expert)
             .model = e->model_bytes > 0 ? l->share.model + e->at_model : NULL,
             .contribution = e->model_bytes > 0 && l->contributions[d] ? l->contributions[d] + e->at_contribution
                                                                       : NULL,
-            .spread = l->spreads + d * p->outlook.n_horizons};
+            .spread = l->spreads + d * p->outlook.n_horizons,
+            .kept = foresee_kept(f, e, value)};
         e->part->fold(e->settings, &e->shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
                       foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons);
     }

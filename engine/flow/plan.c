@@ -223,7 +223,7 @@ static eddy_status plan_pieces(struct plan *p, struct eddy_error *err)
     p->piece_bytes = past.bytes + (p->training ? channels * p->point_bytes : 0);
     for (int k = 0; k < p->n_networks; k++)
         if (p->networks[k].at_starts >= 0) p->piece_bytes += channels * p->networks[k].net->n_state * sizeof(float);
-    return rc;
+    return rc >= 0 ? plan_expert_kept(p, err) : rc;
 }
 
 static eddy_status plan_layout(struct plan *p, struct eddy_error *err)

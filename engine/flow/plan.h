@@ -78,6 +78,10 @@ struct plan_expert {
     struct eddy_expert_shape shape;
     size_t bytes;     /* of its state per value */
     int64_t at_state; /* [n_values, bytes] */
+    size_t kept_each; /* bytes that it keeps of a step; 0 = nothing */
+    int n_kept;       /* of so many steps */
+    size_t kept;      /* bytes of them all, per value */
+    int64_t at_kept;  /* [n_values, kept] */
     /* What the keys share: where it lies in the lane's model, and an event's part in its contribution; model_bytes 0 =
      * nothing. */
     size_t model_bytes, at_model, at_contribution;

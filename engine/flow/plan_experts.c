@@ -93,6 +93,13 @@ static void experts_share(struct plan *p, struct plan_expert *e)
     p->contribution_bytes += (e->part->contribution_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
 }
 
+/* Short states and places lie close together, long ones on cache lines of their own. */
+static size_t experts_aligned(size_t bytes)
+{
+    const size_t to = bytes < EDDY_EXPERT_LONG ? 8 : 64;
+    return (bytes + to - 1) / to * to;
+}
+
 static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice, struct eddy_error *err)
 {
     struct plan_expert *e = &p->experts[p->n_experts];
@@ -101,7 +108,8 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
                               .network = -1,
                               .reads = -1,
                               .shape = p->expert_shape,
-                              .at_state = -1};
+                              .at_state = -1,
+                              .at_kept = -1};
     struct eddy_error why = {0};
     eddy_status rc = EDDY_OK;
     if (e->part == &expert_network) {
@@ -114,7 +122,9 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
         if ((rc = experts_features(p, choice, e, err)) < 0) return rc;
         if (e->part->plan) rc = e->part->plan(e->settings, &e->shape, &why);
         if (rc < 0) return eddy_fail(err, EDDY_ECONFIG, "%s: %.400s", choice->where, why.message);
-        e->bytes = (e->part->state_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
+        e->bytes = experts_aligned(e->part->state_bytes(e->settings, &e->shape));
+        if (e->part->kept_bytes) e->kept_each = e->part->kept_bytes(e->settings, &e->shape, &e->n_kept);
+        e->kept = experts_aligned((size_t)e->n_kept * e->kept_each);
         experts_share(p, e);
         if (e->part->seasonal && p->n_season_bins > 0) {
             p->seasonal = true;
@@ -123,6 +133,11 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
     }
     p->n_experts++;
     return rc;
+}
+
+static const char *experts_called(const struct plan *p, const struct plan_expert *e)
+{
+    return e->network >= 0 ? p->networks[e->network].name : e->part->part.name;
 }
 
 static bool experts_read(const struct plan *p, int network)
@@ -202,6 +217,33 @@ eddy_status plan_experts(struct plan *p, struct eddy_error *err)
     return p->head_bands ? experts_tails(p, err) : rc;
 }
 
+/* A section of one expert: `bytes` per value. */
+static eddy_status experts_section(struct plan *p, int i, const char *what, size_t bytes, int64_t *at,
+                                   struct eddy_error *err)
+{
+    const struct plan_expert *e = &p->experts[i];
+    const size_t horizons = (size_t)p->outlook.n_horizons;
+    const uint32_t version = plan_meaning(plan_domain(p, e->part->state_version), p->outlook.horizons,
+                                          horizons * sizeof(int));
+    char name[64];
+    (void)snprintf(name, sizeof(name), "expert.%d.%.40s%s", i, experts_called(p, e), what);
+    const struct planned_section s = {at, name, bytes < EDDY_EXPERT_LONG ? SECTION_BYTES : SECTION_LINES, version,
+                                      (size_t)p->n_values * bytes};
+    return plan_add(p, &s, err);
+}
+
+eddy_status plan_expert_kept(struct plan *p, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < p->n_experts && rc >= 0; i++) {
+        struct plan_expert *e = &p->experts[i];
+        rc = experts_section(p, i, ".kept", e->kept, &e->at_kept, err);
+        p->n_pieces += e->kept > 0 ? (size_t)p->n_values : 0;
+        p->piece_bytes += (size_t)p->n_values * e->kept_each;
+    }
+    return rc;
+}
+
 eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
 {
     const size_t values = (size_t)p->n_values, horizons = (size_t)p->outlook.n_horizons;
@@ -209,16 +251,9 @@ eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
     eddy_status rc = EDDY_OK;
     uint32_t who = outlook;
     for (int i = 0; i < p->n_experts && rc >= 0; i++) {
-        struct plan_expert *e = &p->experts[i];
-        const char *called = e->network >= 0 ? p->networks[e->network].name : e->part->part.name;
-        char name[64];
-        (void)snprintf(name, sizeof(name), "expert.%d.%.40s", i, called);
+        const char *called = experts_called(p, &p->experts[i]);
         who = plan_meaning(who, called, strlen(called));
-        const struct planned_section s = {
-            &e->at_state, name, SECTION_BYTES,
-            plan_meaning(plan_domain(p, e->part->state_version), p->outlook.horizons, horizons * sizeof(int)),
-            values * e->bytes};
-        rc = plan_add(p, &s, err);
+        rc = experts_section(p, i, "", p->experts[i].bytes, &p->experts[i].at_state, err);
     }
     p->blend = (struct blend){.settings = &p->settings->forecast.mix,
                               .n_experts = p->n_experts,

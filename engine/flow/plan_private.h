@@ -31,7 +31,8 @@ void plan_networks_close(struct plan *);
 /* plan_experts.c */
 eddy_status plan_experts(struct plan *, struct eddy_error *);
 eddy_status plan_expert_sections(struct plan *, struct eddy_error *);
-eddy_status plan_judges(struct plan *, struct eddy_error *); /* with their sections */
+eddy_status plan_expert_kept(struct plan *, struct eddy_error *); /* what is undone piece by piece */
+eddy_status plan_judges(struct plan *, struct eddy_error *);      /* with their sections */
 void plan_experts_close(struct plan *);
 
 #endif

@@ -38,13 +38,29 @@ static double *head_scales(const struct head_rule *rule, void *state)
     return head_units(rule, state) + head_ring(rule);
 }
 
+/* Where what has the chosen precision begins, on a cache line of its own if the state does. */
+static size_t head_at_numbers(const struct head_rule *rule)
+{
+    const size_t doubles = 2 * (size_t)head_ring(rule) + (size_t)rule->n_horizons;
+    return head_on_line(sizeof(struct head_state) + doubles * sizeof(double));
+}
+
+static size_t head_real_bytes(const struct head_rule *rule)
+{
+    return rule->single ? sizeof(float) : sizeof(double);
+}
+
 size_t head_bytes(const struct head_rule *rule)
 {
-    const size_t width = (size_t)head_width(rule), ring = (size_t)head_ring(rule),
-                 horizons = (size_t)rule->n_horizons;
-    const size_t numbers = recursive_row((int)width) + width * (1 + horizons + 2 * ring);
-    return sizeof(struct head_state) + (2 * ring + horizons) * sizeof(double) +
-           numbers * (rule->single ? sizeof(float) : sizeof(double));
+    const int width = head_width(rule);
+    const size_t numbers = recursive_row(width) + (size_t)width * (1 + (size_t)rule->n_horizons);
+    return head_at_numbers(rule) + numbers * head_real_bytes(rule);
+}
+
+size_t head_kept_bytes(const struct head_rule *rule, int *n_steps)
+{
+    *n_steps = head_ring(rule);
+    return 2 * (size_t)head_width(rule) * head_real_bytes(rule);
 }
 
 /* ---- what does not depend on the precision ---- */
@@ -89,36 +105,35 @@ static double head_weighed(const struct head_rule *rule, struct head_state *s, d
 #define NAMED(name) name##_f64
 #include "engine/forecast/head_inline.h"
 
-void head_init(const struct head_rule *rule, void *state)
+void head_init(const struct head *head)
 {
-    memset(state, 0, head_bytes(rule));
-    if (rule->single)
-        head_begin_f32(rule, state);
+    memset(head->state, 0, head_bytes(head->rule));
+    if (head->rule->single)
+        head_begin_f32(head);
     else
-        head_begin_f64(rule, state);
+        head_begin_f64(head);
 }
 
-static void head_pass(const struct head_rule *rule, void *state, int64_t t, const double *label, const double *row,
-                      double *y)
+static void head_pass(const struct head *head, int64_t t, const double *label, const double *row, double *y)
 {
-    if (rule->single)
-        head_pass_f32(rule, state, t, label, row, y);
+    if (head->rule->single)
+        head_pass_f32(head, t, label, row, y);
     else
-        head_pass_f64(rule, state, t, label, row, y);
+        head_pass_f64(head, t, label, row, y);
 }
 
-void head_skip(const struct head_rule *rule, void *state, int64_t t, const double *label)
+void head_skip(const struct head *head, int64_t t, const double *label)
 {
-    if (label) head_pass(rule, state, t, label, NULL, NULL);
-    head_units(rule, state)[ring_place(t, head_ring(rule))] = 0;
+    if (label) head_pass(head, t, label, NULL, NULL);
+    head_units(head->rule, head->state)[ring_place(t, head_ring(head->rule))] = 0;
 }
 
-void head_forecast(const struct head_rule *rule, void *state, int64_t t, const double *label, const double *row,
-                   double x, double unit, double *y)
+void head_forecast(const struct head *head, int64_t t, const double *label, const double *row, double x, double unit,
+                   double *y)
 {
-    const size_t s = ring_place(t, head_ring(rule));
-    head_origins(state)[s] = x;
-    head_units(rule, state)[s] = label ? unit : 0;
-    head_pass(rule, state, t, label, row, y);
-    ((struct head_state *)state)->n++;
+    const size_t s = ring_place(t, head_ring(head->rule));
+    head_origins(head->state)[s] = x;
+    head_units(head->rule, head->state)[s] = label ? unit : 0;
+    head_pass(head, t, label, row, y);
+    ((struct head_state *)head->state)->n++;
 }

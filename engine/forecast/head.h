@@ -16,8 +16,9 @@
  * diagonals at a row.  Rounding
  * that makes l negative starts P anew.
  *
- * Layout   struct head_state in the key's row, then [ring] x_s | [ring] u_s | [H] S, doubles; then, in the precision
- *          chosen and padded to `width`,  P, a triangle (recursive_row) | s [width] | w [H, width] | k and p [ring, 2, width].
+ * Layout   struct head_state in the key's row, then [ring] x_s | [ring] u_s | [H] S, doubles; then, from a multiple of 64
+ *          bytes on, in the precision chosen and padded to `width`,  P, a triangle (recursive_row) | s [width] |
+ *          w [H, width].  Apart from it, of each step,  k and p [ring, 2, width]: a step changes its own alone.
  * Memory   never allocates; the scratch is the caller's.
  * Numbers  nothing non-finite is kept. */
 #ifndef ENGINE_FORECAST_HEAD_H
@@ -42,13 +43,24 @@ struct head_state {
     double leverage; /* M; 0 = not known */
 };
 
+/* A head at work: its state [head_bytes], and what it keeps of the last steps [n_steps, head_kept_bytes]. */
+struct head {
+    const struct head_rule *rule;
+    void *state, *kept;
+};
+
+static inline size_t head_on_line(size_t bytes) /* the next multiple of 64 */
+{
+    return (bytes + 63) & ~(size_t)63;
+}
 size_t head_bytes(const struct head_rule *);
-void head_init(const struct head_rule *, void *state);
+size_t head_kept_bytes(const struct head_rule *, int *n_steps);
+void head_init(const struct head *); /* the state; what is kept is all 0 for a new key */
 /* Step t, at which `label` came (NULL: no value; no horizon learns at it, and none that begins there does later).
  * With the row of the step: forecasts in units, y [n_horizons]. */
-void head_forecast(const struct head_rule *, void *state, int64_t t, const double *label, const double *row, double x,
-                   double unit, double *y);
+void head_forecast(const struct head *, int64_t t, const double *label, const double *row, double x, double unit,
+                   double *y);
 /* A step without a row: horizons that begin there learn nothing. */
-void head_skip(const struct head_rule *, void *state, int64_t t, const double *label);
+void head_skip(const struct head *, int64_t t, const double *label);
 
 #endif

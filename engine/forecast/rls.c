@@ -66,7 +66,7 @@ static struct rls rls_of(const struct rls_settings *s, const struct eddy_expert_
                                 .forgetting = s->forgetting,
                                 .huber = s->huber,
                                 .leverage = s->leverage};
-    r.at_head = regressors_bytes(&r.inputs);
+    r.at_head = head_on_line(regressors_bytes(&r.inputs));
     return r;
 }
 
@@ -88,7 +88,13 @@ static size_t rls_state_bytes(const void *settings, const struct eddy_expert_sha
 static void rls_init(const void *settings, const struct eddy_expert_shape *shape, void *state)
 {
     const struct rls r = rls_of(settings, shape);
-    head_init(&r.head, (unsigned char *)state + r.at_head);
+    head_init(&(struct head){&r.head, (unsigned char *)state + r.at_head, NULL});
+}
+
+static size_t rls_kept_bytes(const void *settings, const struct eddy_expert_shape *shape, int *n_steps)
+{
+    const struct rls r = rls_of(settings, shape);
+    return head_kept_bytes(&r.head, n_steps);
 }
 
 static void rls_limit(const struct rls *r, const struct regressors_state *past, double clamp, double x, double unit,
@@ -109,25 +115,25 @@ static void rls_fold(const void *settings, const struct eddy_expert_shape *shape
     const struct rls_settings *s = settings;
     const struct rls r = rls_of(s, shape);
     struct regressors_state *past = state;
-    unsigned char *head = (unsigned char *)state + r.at_head;
+    const struct head head = {&r.head, (unsigned char *)state + r.at_head, in->kept};
     const bool known = !isnan(in->x);
-    const int64_t t = past->n;
-    if (!known && t == 0) {
+    if (!known && past->n == 0) {
         for (int j = 0; j < shape->n_horizons; j++) forecast[j] = NAN;
         return;
     }
-    const double x = known ? expert_limit(in->x, EXPERT_LARGEST) : past->last[(t - 1) % regressors_span(&r.inputs)];
+    const double x = known ? expert_limit(in->x, EXPERT_LARGEST)
+                           : past->last[(past->n - 1) % regressors_span(&r.inputs)];
     const double *label = known ? &x : NULL;
     regressors_learn(&r.inputs, past, x);
     if (!regressors_ready(&r.inputs, past)) {
-        head_skip(&r.head, head, t, label);
+        head_skip(&head, in->count, label);
         for (int j = 0; j < shape->n_horizons; j++) forecast[j] = x;
         return;
     }
     double row[HEAD_MAX_WIDTH];
     const double unit = regressors_unit(&r.inputs, past, in->sigma);
     regressors_write(&r.inputs, past, in, row);
-    head_forecast(&r.head, head, t, label, row, x, unit, forecast);
+    head_forecast(&head, in->count, label, row, x, unit, forecast);
     rls_limit(&r, past, s->clamp, x, unit, forecast);
 }
 
@@ -146,7 +152,7 @@ const struct eddy_expert expert_rls = {
              .summary =
                  "A linear forecast from lags, means, the season and a network's hidden outputs, learnt for each "
                  "value by recursive least squares: the smallest errors of one expert, for memory and time. "
-                 "42152 bytes per value of a key at 24 horizons without a network; at 48 with 32 hidden outputs "
+                 "42240 bytes per value of a key at 24 horizons without a network; at 48 with 32 hidden outputs "
                  "126 kB.",
              .options = options,
              .settings_size = sizeof(struct rls_settings)},
@@ -157,4 +163,5 @@ const struct eddy_expert expert_rls = {
     .init = rls_init,
     .fold = rls_fold,
     .sound = rls_sound,
+    .kept_bytes = rls_kept_bytes,
 };

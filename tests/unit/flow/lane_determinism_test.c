@@ -157,6 +157,12 @@ Test(lane, an_aborted_batch_leaves_no_trace)
     aborted(SMALL TRAIN("inline"));
 }
 
+Test(lane, an_aborted_batch_gives_back_what_experts_keep_of_steps)
+{
+    aborted("forecast: {horizons: [1, 3], network: {layers: [{gru: {units: 8}}]}, experts: [network, {rls: {network: "
+            "network, lags: [1-3]}}]}\n" TRAIN("inline"));
+}
+
 /* Checkpoints every `every` events; after each one the lane goes on for a while and is then forgotten, as by kill -9. */
 static void interrupted(const char *yaml, int64_t every, int64_t max_resident, char hash[33])
 {

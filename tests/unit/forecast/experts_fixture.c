@@ -43,9 +43,12 @@ void test_expert_open_at(struct test_expert *t, const char *yaml, int season, in
     t->settings = fixture_choice(t->config)->settings;
     if (t->expert->plan)
         cr_assert_eq(t->expert->plan(t->settings, &t->shape, &err), EDDY_OK, "%s: %s", yaml, err.message);
-    t->bytes = t->expert->state_bytes(t->settings, &t->shape);
+    if (t->expert->kept_bytes) t->kept_each = t->expert->kept_bytes(t->settings, &t->shape, &t->n_kept);
+    const size_t own = (t->expert->state_bytes(t->settings, &t->shape) + 7) & ~(size_t)7;
+    t->bytes = own + (size_t)t->n_kept * t->kept_each;
     t->state = calloc(1, t->bytes);
     cr_assert(t->state);
+    if (t->n_kept > 0) t->kept = (unsigned char *)t->state + own;
     if (t->expert->init) t->expert->init(t->settings, &t->shape, t->state);
     if (!t->expert->model_bytes) return;
     t->model_bytes = t->expert->model_bytes(t->settings, &t->shape);
@@ -97,7 +100,8 @@ void test_expert_fold(struct test_expert *t, double x)
                                             .count = t->count++,
                                             .ahead = no_season,
                                             .model = t->model,
-                                            .contribution = contribution};
+                                            .contribution = contribution,
+                                            .kept = t->kept};
     t->expert->fold(t->settings, &t->shape, t->state, &event, t->forecast);
 }
 

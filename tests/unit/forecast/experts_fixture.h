@@ -15,8 +15,11 @@ struct test_expert {
     struct eddy_expert_shape shape;
     struct scale scale;
     int64_t count;
-    size_t bytes, model_bytes, contribution_bytes;
+    size_t bytes, model_bytes, contribution_bytes; /* bytes: of the state and of what is kept of steps behind it */
     void *state;
+    unsigned char *kept; /* [n_kept, kept_each]; NULL: nothing */
+    size_t kept_each;
+    int n_kept;
     void *model;                  /* what keys share; a boundary every TEST_SHARE_EVERY steps */
     unsigned char *contributions; /* [TEST_SHARE_EVERY, contribution_bytes] */
     double forecast[TEST_HORIZONS];

@@ -219,6 +219,25 @@ EVERY_EXPERT(does_not_depend_on_the_unit)
     test_expert_close(&other);
 }
 
+EVERY_EXPERT(keeps_a_step_in_its_own_place)
+{
+    struct test_expert t;
+    test_expert_open(&t, c->yaml, SEASON);
+    unsigned char *before = malloc((size_t)t.n_kept * t.kept_each + 1);
+    cr_assert(before);
+    for (int i = 0; i < 200; i++) {
+        if (t.kept) memcpy(before, t.kept, (size_t)t.n_kept * t.kept_each);
+        const int own = t.n_kept > 0 ? (int)(t.count % t.n_kept) : 0;
+        test_expert_fold(&t, i % 11 == 5 ? NAN : seasonal(i));
+        for (int k = 0; k < t.n_kept; k++)
+            cr_assert(k == own || memcmp(before + (size_t)k * t.kept_each, t.kept + (size_t)k * t.kept_each,
+                                         t.kept_each) == 0,
+                      "%s, step %d: place %d", c->yaml, i, k);
+    }
+    free(before);
+    test_expert_close(&t);
+}
+
 Test(experts, say_what_they_cost)
 {
     for (int i = 0; experts_built_in[i]; i++) {

@@ -11,12 +11,20 @@ enum { N = 5, STEPS = 300 };
 static const int horizons[] = {1, 3, 12};
 static const struct head_rule plain = {.n = N, .n_horizons = 3, .horizons = horizons, .forgetting = 1};
 
-static void *open_head(const struct head_rule *rule)
+static struct head open_head(const struct head_rule *rule)
 {
-    void *state = calloc(1, head_bytes(rule));
-    cr_assert(state);
-    head_init(rule, state);
-    return state;
+    int n_steps;
+    const size_t each = head_kept_bytes(rule, &n_steps);
+    const struct head head = {rule, calloc(1, head_bytes(rule)), calloc((size_t)n_steps, each)};
+    cr_assert(head.state && head.kept);
+    head_init(&head);
+    return head;
+}
+
+static void close_head(const struct head *head)
+{
+    free(head->state);
+    free(head->kept);
 }
 
 static void row_at(int t, double row[N])
@@ -55,21 +63,21 @@ static void solve_normal_equations(int h, double w[N])
     for (int i = 0; i < N; i++) w[i] = a[i][N] / a[i][i];
 }
 
-static void run(const struct head_rule *rule, void *head, double y[3])
+static void run(const struct head *head, double y[3])
 {
     for (int t = 0; t < STEPS; t++) {
         double row[N];
         row_at(t, row);
         const double x = value_at(t);
-        head_forecast(rule, head, t, &x, row, x, 2, y);
+        head_forecast(head, t, &x, row, x, 2, y);
     }
 }
 
 static void expect_normal_equations(const struct head_rule *rule, double tolerance)
 {
     double y[3], row[N];
-    void *head = open_head(rule);
-    run(rule, head, y);
+    const struct head head = open_head(rule);
+    run(&head, y);
     row_at(STEPS - 1, row);
     for (int j = 0; j < 3; j++) {
         double w[N], sum = 0;
@@ -77,7 +85,7 @@ static void expect_normal_equations(const struct head_rule *rule, double toleran
         for (int i = 0; i < N; i++) sum += w[i] * row[i];
         cr_expect_float_eq(y[j], sum, tolerance, "%d steps: %.12g, not %.12g", horizons[j], y[j], sum);
     }
-    free(head);
+    close_head(&head);
 }
 
 Test(head, without_forgetting_it_solves_the_normal_equations_of_every_horizon)
@@ -94,14 +102,14 @@ Test(head, an_error_counts_up_to_its_limit)
     rule.huber = 3;
     double with[3], without[3];
     for (int glitch = 0; glitch < 2; glitch++) {
-        void *head = open_head(&rule);
-        run(&rule, head, without);
+        const struct head head = open_head(&rule);
+        run(&head, without);
         const double x = value_at(STEPS) + (glitch ? 1e9 : 0);
         double row[N];
         row_at(STEPS, row);
-        head_forecast(&rule, head, STEPS, &x, row, 0, 2, with);
+        head_forecast(&head, STEPS, &x, row, 0, 2, with);
         cr_expect_float_eq(with[1], 2 * row[0] / 2, 100, "%g", with[1]);
-        free(head);
+        close_head(&head);
     }
 }
 
@@ -110,29 +118,29 @@ Test(head, what_says_nothing_does_not_wind_up)
     struct head_rule rule = plain;
     rule.forgetting = .9;
     double y[3] = {0};
-    void *head = open_head(&rule);
+    const struct head head = open_head(&rule);
     for (int t = 0; t < 20000; t++) {
         double row[N] = {1, 0, 0, 0, 0};
         if (t % 1000 == 999) row[3] = 1;
         const double x = 5;
-        head_forecast(&rule, head, t, &x, row, 5, 1, y);
+        head_forecast(&head, t, &x, row, 5, 1, y);
         for (int j = 0; j < 3; j++) cr_assert(fabs(y[j]) < 1, "%d: %g", t, y[j]);
     }
-    free(head);
+    close_head(&head);
 }
 
 Test(head, a_step_without_a_row_teaches_nothing)
 {
     double y[3], again[3], row[N] = {1, 0, 0, 0, 0};
-    void *head = open_head(&plain);
-    run(&plain, head, y);
+    const struct head head = open_head(&plain);
+    run(&head, y);
     const double x = 0, far = 1e5;
-    for (int t = STEPS; t < STEPS + 20; t++) head_skip(&plain, head, t, NULL);
-    head_forecast(&plain, head, STEPS + 20, &x, row, 0, 2, y);
-    for (int t = STEPS + 21; t < STEPS + 30; t++) head_skip(&plain, head, t, NULL);
-    head_forecast(&plain, head, STEPS + 30, &far, row, 0, 2, again);
+    for (int t = STEPS; t < STEPS + 20; t++) head_skip(&head, t, NULL);
+    head_forecast(&head, STEPS + 20, &x, row, 0, 2, y);
+    for (int t = STEPS + 21; t < STEPS + 30; t++) head_skip(&head, t, NULL);
+    head_forecast(&head, STEPS + 30, &far, row, 0, 2, again);
     for (int j = 0; j < 3; j++) cr_expect_float_eq(y[j], again[j], 1e-12);
-    free(head);
+    close_head(&head);
 }
 
 Test(regressors, are_what_they_say)
