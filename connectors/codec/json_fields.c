@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/codec/json_layout.h"
 #include "connectors/codec/json_text.h"
 
 static uint32_t name_hash(const char *name, size_t len)
@@ -29,6 +30,7 @@ static void fields_free(struct json_fields *f)
     free(f->item);
     free(f->bucket);
     free(f->text);
+    free(f->layout);
     free(f);
 }
 
@@ -97,10 +99,12 @@ static struct json_fields *fields_open(const struct json_settings *settings, con
     f->item = calloc(n, sizeof(*f->item));
     f->bucket = malloc(buckets * sizeof(*f->bucket));
     f->text = malloc(fields_bytes(&w) + 1);
-    if (!f->item || !f->bucket || !f->text) {
+    f->layout = malloc(sizeof(*f->layout));
+    if (!f->item || !f->bucket || !f->text || !f->layout) {
         fields_free(f);
         return NULL;
     }
+    f->layout->n = -1;
     f->mask = (uint32_t)buckets - 1;
     memset(f->bucket, 0xFF, buckets * sizeof(*f->bucket));
     f->n_values = w.n_values;
@@ -114,15 +118,15 @@ static struct json_fields *fields_open(const struct json_settings *settings, con
     return f;
 }
 
-static bool fields_are(const struct json_fields *f, const struct json_settings *settings,
-                       const struct eddy_schema *schema)
+/* Key, time and label are the settings', as are the categories without a schema. */
+static bool fields_are(const struct json_fields *f, const struct eddy_schema *schema)
 {
-    const struct wanted w = fields_wanted(settings, schema);
-    if (f->n_values != w.n_values || f->n_categories != w.n_categories) return false;
-    for (int i = 0; i < w.n_values; i++)
-        if (strcmp(f->item[i].name, w.values[i]) != 0) return false;
-    for (int i = 0; i < w.n_categories; i++)
-        if (strcmp(f->item[w.n_values + i].name, w.categories[i]) != 0) return false;
+    if (!schema) return f->n_values == 0;
+    if (f->n_values != schema->n_values || f->n_categories != schema->n_categories) return false;
+    for (int i = 0; i < f->n_values; i++)
+        if (strcmp(f->item[i].name, schema->names[i]) != 0) return false;
+    for (int i = 0; i < f->n_categories; i++)
+        if (strcmp(f->item[f->n_values + i].name, schema->categories[i]) != 0) return false;
     return true;
 }
 
@@ -130,7 +134,7 @@ const struct json_fields *json_fields_get(struct json_fields_cache *cache, const
 {
     for (int k = 0; k < JSON_FIELDS_KEPT; k++) {
         int i = (cache->last + k) % JSON_FIELDS_KEPT;
-        if (!cache->kept[i] || !fields_are(cache->kept[i], cache->settings, schema)) continue;
+        if (!cache->kept[i] || !fields_are(cache->kept[i], schema)) continue;
         cache->last = i;
         return cache->kept[i];
     }

@@ -28,9 +28,10 @@ struct json_fields {
     struct json_field *item;
     int *bucket; /* [mask + 1] index into item, or -1 */
     uint32_t mask;
-    bool paths;        /* a wanted name has a dot in it */
-    size_t quoted_max; /* the longest quoted_len */
-    char *text;        /* names and quoted names */
+    bool paths;                 /* a wanted name has a dot in it */
+    size_t quoted_max;          /* the longest quoted_len */
+    char *text;                 /* names and quoted names */
+    struct json_layout *layout; /* of the last record that was read for them */
 };
 
 enum { JSON_FIELDS_KEPT = 8 };

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/codec/json_layout.h"
+#include "connectors/codec/json_plain.h"
 #include "connectors/codec/number.h"
 #include "connectors/codec/utf8.h"
 
@@ -113,18 +115,13 @@ static bool scan_escape(struct cursor *c, uint32_t *code)
     }
 }
 
-static inline bool is_plain(char c)
-{
-    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
-}
-
 /* Goes on to the closing quote, which it leaves at p.  With `out`, writes the characters there. */
 static bool scan_characters(struct cursor *c, char *out, size_t *n_out)
 {
     char *o = out;
     for (;;) {
         const char *run = c->p;
-        while (c->p < c->end && is_plain(*c->p)) c->p++;
+        c->p = json_plain_end(c->p, c->end);
         const char *after = c->p;
         uint32_t code = 0;
         char bytes[4];
@@ -158,7 +155,7 @@ static bool scan_characters(struct cursor *c, char *out, size_t *n_out)
 static bool scan_string(struct cursor *c, const char **text, size_t *len)
 {
     const char *begin = ++c->p;
-    while (c->p < c->end && is_plain(*c->p)) c->p++;
+    c->p = json_plain_end(c->p, c->end);
     if (c->p == c->end || *c->p != '"') {
         if (!scan_characters(c, NULL, NULL)) return false;
         if (text && memchr(begin, '\\', (size_t)(c->p - begin))) {
@@ -302,6 +299,7 @@ struct findings {
     struct json_value *values;
     struct eddy_buffer *numbers;
     int *n_numbers;
+    struct json_learner layout;
 };
 
 static bool keep_number(struct cursor *c, const struct findings *f, const char *name, size_t len)
@@ -317,7 +315,7 @@ static bool keep_number(struct cursor *c, const struct findings *f, const char *
     return true;
 }
 
-static bool scan_member(struct cursor *c, const struct findings *f)
+static bool scan_member(struct cursor *c, struct findings *f)
 {
     const char *name = NULL;
     size_t len = 0;
@@ -328,11 +326,14 @@ static bool scan_member(struct cursor *c, const struct findings *f)
         return false;
     }
     struct json_value unwanted, *value = i >= 0 ? &f->values[i] : &unwanted;
+    skip_blanks(c);
+    const char *begin = c->p;
     if (!scan_value(c, i >= 0, value)) return false;
+    json_layout_value(&f->layout, begin, c->p, i, *begin == '{' || *begin == '[');
     return i >= 0 || !f->numbers || value->type != JSON_TYPE_NUMBER || keep_number(c, f, name, len);
 }
 
-static bool scan_record(struct cursor *c, const struct findings *f)
+static bool scan_record(struct cursor *c, struct findings *f)
 {
     skip_blanks(c);
     if (c->p == c->end) {
@@ -373,7 +374,14 @@ eddy_status json_scan(struct json_scanner *scanner, const struct json_fields *fi
                       int *n_numbers, struct eddy_error *err)
 {
     struct cursor c = {.p = text, .begin = text, .end = text + len, .scanner = scanner, .arena = arena, .err = err};
-    const struct findings f = {fields, values, numbers, n_numbers};
+    struct findings f = {.fields = fields, .values = values, .numbers = numbers, .n_numbers = n_numbers};
     for (int i = 0; i < fields->n; i++) values[i].type = JSON_TYPE_ABSENT;
-    return scan_record(&c, &f) ? EDDY_OK : c.status;
+    if (!numbers) {
+        if (json_layout_read(fields->layout, text, len, values)) return EDDY_OK;
+        for (int i = 0; i < fields->n; i++) values[i].type = JSON_TYPE_ABSENT;
+        f.layout = json_layout_learn(fields->layout, text);
+    }
+    if (!scan_record(&c, &f)) return c.status;
+    json_layout_end(&f.layout, c.end);
+    return EDDY_OK;
 }

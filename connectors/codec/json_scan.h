@@ -2,9 +2,10 @@
  *
  * Every byte is checked (RFC 8259, strict UTF-8), also in fields that nobody wants; only wanted fields at the top of the
  * object are kept.  Limits: nesting (the object itself is level 1), and names over all levels.
+ * A record that is laid out as the one before is read without looking at its names (json_layout.h).
  * Errors   EDDY_EDATA with reason empty, not_json, not_utf8, too_deep, too_many_fields, duplicate_field, wrong_type (the
  *          record is no object), not_finite; EDDY_ENOMEM.
- * Threads  one scanner belongs to one thread; it keeps nothing between calls. */
+ * Threads  scanner and fields belong to one thread. */
 #ifndef CONNECTORS_CODEC_JSON_SCAN_H
 #define CONNECTORS_CODEC_JSON_SCAN_H
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "connectors/codec/json_plain.h"
 #include "connectors/codec/utf8.h"
 
 static size_t write_escape(char *out, unsigned char c)
@@ -22,32 +23,20 @@ static size_t write_escape(char *out, unsigned char c)
     return 6;
 }
 
-/* True when none of the 8 bytes at p needs an escape or a look: the borrows of a subtraction show up in the top bits. */
-static bool all_plain(const char *p)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t word, quote, backslash;
-    memcpy(&word, p, sizeof(word));
-    quote = word ^ ones * '"';
-    backslash = word ^ ones * '\\';
-    return ((word | (word - ones * 0x20) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & tops) ==
-           0;
-}
-
 size_t json_text_quote(char *out, const char *text, size_t len)
 {
     const char *p = text, *end = text + len;
     char *o = out;
     *o++ = '"';
     while (p < end) {
-        if (end - p >= 8 && all_plain(p)) {
+        if (end - p >= 8 && json_odd_bytes(p) == 0) {
             memcpy(o, p, 8);
             o += 8;
             p += 8;
             continue;
         }
         unsigned char c = (unsigned char)*p;
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+        if (json_is_plain((char)c)) {
             *o++ = *p++;
         } else if (c < 0x80) {
             o += write_escape(o, c);

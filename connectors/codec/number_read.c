@@ -1,10 +1,14 @@
 /* Reading decimals exactly.
  *
+ * A number of at most 8 characters, as most are, is read as one word: its dot is taken out, and its digits are weighed
+ * in pairs, fours and eights side by side.  Longer ones go digit by digit, or by eight digits.
+ *
  * w * 10^e with w < 2^64 is rounded once in one of two ways:
  *   w <= 2^53 and |e| <= 22   both are exact doubles, so one product or quotient is the nearest double (Clinger, "How to
  *                             read floating point numbers accurately", 1990)
  *   |e| <= 19                 10^|e| < 2^64: the product or the quotient with its remainder is exact in 128 bits
  * What is left goes to strtod_l(). */
+#include <endian.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,9 +50,74 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* The first 8 of n bytes, the first one lowest; what is not there is 0. */
+static uint64_t load_some(const char *p, size_t n)
+{
+    uint64_t word = 0;
+    uint32_t low, high;
+    if (n >= 8) {
+        memcpy(&word, p, sizeof(word));
+        return le64toh(word);
+    }
+    if (n < 4) {
+        for (size_t i = 0; i < n; i++) word |= (uint64_t)(unsigned char)p[i] << 8 * i;
+        return word;
+    }
+    memcpy(&low, p, sizeof(low));
+    memcpy(&high, p + n - 4, sizeof(high)); /* may begin within the first four */
+    return le32toh(low) | (uint64_t)le32toh(high) << 8 * (n - 4);
+}
+
+static const uint64_t all_zeros = 0x3030303030303030u;
+
+/* How many of the lowest bytes are 0 to 9. */
+static int small_bytes(uint64_t x)
+{
+    const uint64_t odd = (x | (x + 0x7676767676767676u)) & 0x8080808080808080u; /* a carry spoils later bytes only */
+    return odd ? __builtin_ctzll(odd) / 8 : 8;
+}
+
+/* The number whose 8 digits are the bytes of x, the first one lowest. */
+static uint64_t weigh_eight(uint64_t x)
+{
+    x = (x * 10 + (x >> 8)) & 0x00FF00FF00FF00FFu;
+    x = (x * 100 + (x >> 16)) & 0x0000FFFF0000FFFFu;
+    return (x * 10000 + (x >> 32)) & 0xFFFFFFFFu;
+}
+
+/* Digits, perhaps with a dot among them, that end within 8 bytes and before an exponent; returns their end.  NULL: not so,
+ * or no JSON number. */
+static const char *scan_short(const char *p, const char *end, struct number_decimal *d)
+{
+    uint64_t x = load_some(p, (size_t)(end - p)) ^ all_zeros;
+    const int whole = small_bytes(x);
+    int n = whole;
+    if (whole == 0 || whole == 8 || (whole > 1 && *p == '0')) return NULL;
+    const char *rest = p + whole;
+    if (rest < end && *rest == '.') {
+        const uint64_t low = (1ull << 8 * whole) - 1;
+        x = (x & low) | (x >> 8 & ~low) | 0xFFull << 56;
+        n = small_bytes(x);
+        if (n == whole) return NULL;
+        rest = p + n + 1;
+    }
+    if (rest < end && (is_digit(*rest) || (*rest | 0x20) == 'e')) return NULL;
+    d->digits = weigh_eight(x << 8 * (8 - n));
+    d->exponent = whole - n;
+    return rest;
+}
+
 /* Takes in a run of digits; `step` is what a digit that is kept adds to the exponent, 0 or -1. */
 static const char *scan_digits(const char *p, const char *end, int step, int *n_kept, struct number_decimal *d)
 {
+    while (end - p >= 8 && *n_kept <= WORD_DIGITS - 8 && (d->digits || *p != '0')) {
+        const uint64_t x = load_some(p, 8) ^ all_zeros;
+        if (small_bytes(x) < 8) break;
+        d->digits = d->digits * 100000000 + weigh_eight(x);
+        d->exponent += 8 * step;
+        *n_kept += 8;
+        p += 8;
+    }
     for (; p < end && is_digit(*p); p++) {
         unsigned digit = (unsigned)(*p - '0');
         if (*n_kept < WORD_DIGITS) {
@@ -86,6 +155,8 @@ const char *number_scan(const char *p, const char *end, struct number_decimal *d
         d->negative = true;
         p++;
     }
+    const char *rest = scan_short(p, end, d);
+    if (rest) return rest;
     if (p == end || !is_digit(*p)) return NULL;
     if (*p == '0' && p + 1 < end && is_digit(p[1])) return NULL;
     p = scan_digits(p, end, 0, &n_kept, d);

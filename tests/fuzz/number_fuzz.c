@@ -8,29 +8,7 @@
 
 #include "connectors/codec/number.h"
 #include "tests/fuzz/fuzz.h"
-
-/* Where the JSON number at the beginning of a text ends, by RFC 8259; NULL when there is none. */
-static const char *grammar_end(const char *p)
-{
-    static const char digits[] = "0123456789";
-    p += *p == '-';
-    size_t n = strspn(p, digits);
-    if (n == 0) return NULL;
-    p += *p == '0' ? 1 : n;
-    if (*p == '.') {
-        n = strspn(p + 1, digits);
-        if (n == 0) return NULL;
-        p += 1 + n;
-    }
-    if (*p == 'e' || *p == 'E') {
-        p++;
-        p += *p == '+' || *p == '-';
-        n = strspn(p, digits);
-        if (n == 0) return NULL;
-        p += n;
-    }
-    return p;
-}
+#include "tests/fuzz/number_grammar.h"
 
 static void written_reads_back(double x)
 {
@@ -47,13 +25,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     static locale_t c;
     if (!c) c = newlocale(LC_ALL_MASK, "C", NULL);
-    char *text = strndup((const char *)bytes, n); /* ends at a NUL, as grammar_end() does */
+    char *text = strndup((const char *)bytes, n); /* ends at a NUL, as number_grammar_end() does */
     if (!c || !text) abort();
     const size_t len = strlen(text);
     double x = 0, y = 0;
-    const char *end = number_parse(text, text + len, &x), *by_grammar = grammar_end(text);
-    const bool padded = by_grammar && *by_grammar >= '0' && *by_grammar <= '9'; /* 007: refused as a whole */
-    if (end != (padded ? NULL : by_grammar)) abort();
+    const char *end = number_parse(text, text + len, &x), *by_grammar = number_grammar_end(text);
+    if (end != by_grammar) abort();
     if (end) {
         char *exact = strndup(text, (size_t)(end - text));
         if (!exact) abort();

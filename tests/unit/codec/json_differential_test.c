@@ -4,9 +4,11 @@
  * NUL byte behind a number, which is why the codec scans a record before jansson gets it. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/codec/json_general.h"
+#include "connectors/codec/json_layout.h"
 #include "connectors/codec/json_scan.h"
 #include "connectors/codec/number.h"
 #include "fixture.h"
@@ -264,6 +266,62 @@ Test(json_differential, scanner_and_jansson_agree_on_generated_documents)
     }
     cr_expect_gt(p.n_taken, DOCUMENTS / 2);
     cr_expect_gt(p.n_refused, DOCUMENTS / 2);
+    pair_close(&p);
+}
+
+/* Reads t after whatever was read before, and once more as if nothing had been; returns whether the layout of the record
+ * before was of use. */
+static bool read_with_and_without_a_layout(struct pair *p, const struct text *t)
+{
+    struct json_value after[8], alone[8];
+    struct eddy_error after_err = {0}, alone_err = {0};
+    char *exact = malloc(t->len + !t->len);
+    cr_assert_not_null(exact);
+    memcpy(exact, t->bytes, t->len);
+    eddy_arena_reset(&p->arena);
+    const bool used = json_layout_read(p->fields->layout, exact, t->len, after);
+    const eddy_status rc = json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, after, NULL, NULL, &after_err);
+    p->fields->layout->n = -1;
+    cr_assert_eq(json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, alone, NULL, NULL, &alone_err), rc,
+                 "%.*s", (int)t->len, t->bytes);
+    cr_assert(!used || rc == EDDY_OK);
+    cr_assert_str_eq(after_err.message, alone_err.message);
+    for (int i = 0; i < p->fields->n && rc == EDDY_OK; i++) {
+        const struct json_value *x = &after[i], *y = &alone[i];
+        cr_assert_eq(x->type, y->type, "%.*s", (int)t->len, t->bytes);
+        if (x->type == JSON_TYPE_NUMBER) cr_assert(memcmp(&x->number, &y->number, sizeof(x->number)) == 0);
+        if (x->type == JSON_TYPE_NUMBER || x->type == JSON_TYPE_STRING || x->type == JSON_TYPE_BOOL)
+            cr_assert(x->len == y->len && memcmp(x->text, y->text, x->len) == 0, "%.*s", (int)t->len, t->bytes);
+    }
+    free(exact);
+    return used;
+}
+
+Test(json_differential, the_record_before_changes_nothing)
+{
+    static const char *const names[] = {"v", "w"};
+    static const struct eddy_schema schema = {
+        .n_values = 2, .names = names, .n_categories = 3, .categories = categories};
+    struct pair p;
+    struct text t, good;
+    uint64_t seed = 43;
+    int n_used = 0, n_unused = 0;
+    pair_open(&p, &settings, &limits, &schema);
+    for (int i = 0; i < DOCUMENTS; i++) {
+        make_document(&good, &seed);
+        for (int k = 0; k < 4; k++) {
+            t = good;
+            if (k > 0) mutate(&t, &seed);
+            (void)json_scan(&p.scanner, p.fields, good.bytes, good.len, &p.arena, (struct json_value[8]){{0}}, NULL,
+                            NULL, NULL);
+            if (read_with_and_without_a_layout(&p, &t))
+                n_used++;
+            else
+                n_unused++;
+        }
+    }
+    cr_expect_gt(n_used, DOCUMENTS / 4, "%d", n_used);
+    cr_expect_gt(n_unused, DOCUMENTS, "%d", n_unused);
     pair_close(&p);
 }
 

@@ -8,6 +8,7 @@
 
 #include "connectors/codec/number.h"
 #include "fixture.h"
+#include "tests/fuzz/number_grammar.h"
 
 static double parse(const char *text)
 {
@@ -124,6 +125,51 @@ Test(number, random_decimals_are_read_as_strtod_does)
                        (unsigned long long)next_random(&seed) >> 40, (int)(next_random(&seed) % 60) - 30);
         double ours = parse(text), theirs = strtod(text, NULL);
         cr_assert(ours == theirs, "%s: %.17g and %.17g", text, ours, theirs);
+    }
+}
+
+/* Takes a text and a byte behind it, in memory that ends there. */
+static void expect_as_strtod(const char *text, size_t len)
+{
+    char *exact = malloc(len);
+    cr_assert_not_null(exact);
+    memcpy(exact, text, len);
+    double x = 0;
+    const char *end = number_parse(exact, exact + len, &x), *by_grammar = number_grammar_end(text);
+    const ptrdiff_t n = end ? end - exact : -1;
+    free(exact);
+    cr_assert_eq(n, by_grammar ? by_grammar - text : -1, "%s", text);
+    const double theirs = end ? strtod(text, NULL) : 0;
+    cr_assert(memcmp(&x, &theirs, sizeof(x)) == 0, "%s: %.17g and %.17g", text, x, theirs);
+}
+
+Test(number, every_short_text_is_read_by_the_grammar)
+{
+    static const char letters[] = "0189.-+e,";
+    enum { N = sizeof(letters) - 1, MOST = 5 };
+    int n = N;
+    for (size_t len = 1; len <= MOST; len++, n *= N)
+        for (int i = 0; i < n; i++) {
+            char text[MOST + 1] = "";
+            for (int k = i, at = 0; at < (int)len; at++, k /= N) text[at] = letters[k % N];
+            expect_as_strtod(text, len);
+        }
+}
+
+Test(number, plain_decimals_of_any_length_are_read_as_strtod_does)
+{
+    static const char *const tails[] = {"", "", ",", "}", "e", "e1", "E-3", ".", "x", "-", " "};
+    uint64_t seed = 11;
+    for (int i = 0; i < 200000; i++) {
+        char text[64] = "";
+        size_t n = 0;
+        const size_t whole = 1 + next_random(&seed) % 12, fraction = next_random(&seed) % 14;
+        if (next_random(&seed) % 4 == 0) text[n++] = '-';
+        for (size_t k = 0; k < whole; k++) text[n++] = (char)('0' + next_random(&seed) % 10);
+        if (fraction) text[n++] = '.';
+        for (size_t k = 0; k < fraction; k++) text[n++] = (char)('0' + next_random(&seed) % 10);
+        strcpy(text + n, tails[next_random(&seed) % (sizeof(tails) / sizeof(*tails))]);
+        expect_as_strtod(text, strlen(text));
     }
 }
 
