@@ -365,7 +365,7 @@ static const struct eddy_option state_options[] = {
     {"checkpoint", EDDY_OPT_DURATION, AT(state, checkpoint), "10s", MS, DAY, "",
      "Time between two checkpoints. After a crash at most this much is read again.", NULL, 0, false},
     {"memory", EDDY_OPT_SIZE, AT(state, memory), "1GiB", 64 * KIB, 1024 * 1024 * GIB, "per process",
-     "Memory for resident keys; the least recently used ones wait on disk.", NULL, 0, false},
+     "Memory for resident keys; those that are not used wait on disk.", NULL, 0, false},
     {"max_keys", EDDY_OPT_INT, AT(state, max_keys), "0", 0, 1e12, "keys per process",
      "Resident keys at most; 0 leaves it to state.memory.", NULL, 0, false},
     {"ttl", EDDY_OPT_DURATION, AT(state, ttl), "0", 0, 36500 * DAY, "of event time",

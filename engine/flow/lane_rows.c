@@ -47,21 +47,28 @@ static int lane_block_rows(const struct lane *l)
     return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int)most;
 }
 
+/* Of the events from `from` on, up to `to`, which it returns; the table's entries are on their way then. */
+static int hash_keys(struct lane *l, const struct lane_event *events, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        if (events[i].kind == LANE_SKIP) continue;
+        l->items[i].hash = keyspace_hash(events[i].event.key, events[i].event.key_len);
+        keyspace_prefetch(l->keys, l->items[i].hash);
+    }
+    return to;
+}
+
 eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int *n_waves,
                            struct eddy_error *err)
 {
     enum { AHEAD = 24, ROWS_AHEAD = 8 };
     const int most_rows = lane_most_rows(l), block_rows = lane_block_rows(l);
-    int n_rows = 0, taken = 0;
+    int n_rows = 0, taken = 0, n_hashed = 0;
     *n_waves = 0;
-    for (int i = 0; i < n; i++)
-        if (events[i].kind != LANE_SKIP)
-            l->items[i].hash = keyspace_hash(events[i].event.key, events[i].event.key_len);
     for (; taken < n && n_rows < most_rows; taken++) {
         const int i = taken;
         struct lane_item *item = &l->items[i];
-        if (i + AHEAD < n && events[i + AHEAD].kind != LANE_SKIP)
-            keyspace_prefetch(l->keys, l->items[i + AHEAD].hash);
+        n_hashed = hash_keys(l, events, n_hashed, i + AHEAD < n ? i + AHEAD : n);
         if (i + ROWS_AHEAD < n && events[i + ROWS_AHEAD].kind != LANE_SKIP)
             keyspace_prefetch_row(l->keys, l->items[i + ROWS_AHEAD].hash);
         item->row = NULL;

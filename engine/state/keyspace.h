@@ -1,4 +1,5 @@
-/* The keys of one partition: resident rows in a hash table, the least recently used beyond a limit in the store.
+/* The keys of one partition: resident rows in a hash table; beyond a limit, those that have not been used for long are in
+ * the store.
  *
  * A batch is what happens between two keyspace_commit() or keyspace_abort() calls.  The first touch of a row in a batch
  * copies it to the undo log, up to layout->copied_bytes; what lies behind them is noted before each change.  Keys touched in

@@ -1,4 +1,5 @@
-/* The inside of a keyspace: keyspace.c (rows, batches, eviction) and keyspace_save.c (checkpoints in the background).
+/* The inside of a keyspace: keyspace.c (batches), keyspace_rows.c (where rows lie), keyspace_leave.c (eviction, flush) and
+ * keyspace_save.c (checkpoints in the background).
  *
  * With a storage thread nothing is written on the loop's thread but two side logs:
  *   active   rows that were evicted since the last cut
@@ -28,6 +29,7 @@ enum row_state {
     ROW_LONG_KEY = 16,
     ROW_USED = 32,      /* the slot is not free */
     ROW_LOGGED = 64,    /* copied into a log, but not into its index */
+    ROW_AGAIN = 128,    /* used again since it came into memory or last stood at the old end */
     ROW_LOG_SHIFT = 16, /* above: the low bits of the number of the log that holds it */
     ROW_LOG_MASK = 0xffff
 };
@@ -62,7 +64,7 @@ struct keyspace {
     struct keytable table;
     struct slab_pool slots;
     struct undo_log undo;
-    struct key_row *newest, *oldest;
+    struct key_row *newest, *oldest; /* in the order in which they came or went round */
     size_t long_key_bytes;
     int64_t n_dirty, n_gone;               /* now */
     int64_t n_dirty_before, n_gone_before; /* the batch: what an abort goes back to */
@@ -86,7 +88,21 @@ struct keyspace {
 
 /* keyspace.c */
 eddy_status keyspace_no_memory(struct eddy_error *);
-void row_retire(struct keyspace *, struct key_row *); /* leaves memory; the counts of dirty and gone keys follow */
+void batch_begin(struct keyspace *);
+
+/* keyspace_rows.c */
+struct key_row *row_find(const struct keyspace *, uint64_t hash, const char *key,
+                         size_t key_len); /* in memory, or NULL */
+/* From the store into memory, as it was saved; EDDY_ENOTFOUND when the store does not know the key. */
+eddy_status row_load(struct keyspace *, uint64_t hash, const char *key, size_t key_len, struct key_row **,
+                     struct eddy_error *);
+eddy_status row_create(struct keyspace *, uint64_t hash, const char *key, size_t key_len, struct key_row **,
+                       struct eddy_error *);          /* a new one, in the undo log */
+void row_init(struct keyspace *, struct key_row *);   /* as new */
+void row_drop(struct keyspace *, struct key_row *);   /* leaves memory */
+void row_retire(struct keyspace *, struct key_row *); /* the same; the counts of dirty and gone keys follow */
+void use_unlink(struct keyspace *, struct key_row *);
+void use_link(struct keyspace *, struct key_row *); /* as the newest */
 
 /* keyspace_save.c; all but the first three only with a storage thread */
 struct stored_row save_as_stored(const struct keyspace *, const struct key_row *); /* borrowed from the row */

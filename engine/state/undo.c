@@ -1,13 +1,17 @@
 #include "engine/state/undo.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { UNDO_ALIGN = 64 };
 
 struct undo_entry {
     struct key_row *row;
     int64_t next_off, time_ns, count;
     uint32_t flags, state;
-    uint64_t created; /* 0 or 1; the row's bytes follow when 0 */
+    uint64_t created; /* 0 or 1; the bytes are undefined when 1 */
+    _Alignas(UNDO_ALIGN) unsigned char bytes[];
 };
 
 struct undo_piece {
@@ -15,22 +19,39 @@ struct undo_piece {
     size_t at, bytes, before; /* where in the log the piece before begins; the row's bytes follow */
 };
 
+void undo_open(struct undo_log *log, size_t copied_bytes)
+{
+    const size_t bytes = sizeof(struct undo_entry) + copied_bytes;
+    *log = (struct undo_log){.copied_bytes = copied_bytes,
+                             .entry_bytes = (bytes + UNDO_ALIGN - 1) / UNDO_ALIGN * UNDO_ALIGN};
+}
+
+static eddy_status undo_grow(struct undo_log *log)
+{
+    enum { FIRST_ENTRIES = 16 };
+    const size_t room = log->room ? 2 * log->room : FIRST_ENTRIES * log->entry_bytes;
+    unsigned char *rows = room > log->room ? aligned_alloc(UNDO_ALIGN, room) : NULL;
+    if (!rows) return EDDY_ENOMEM;
+    if (log->used) memcpy(rows, log->rows, log->used);
+    free(log->rows);
+    log->rows = rows;
+    log->room = room;
+    return EDDY_OK;
+}
+
 eddy_status undo_note(struct undo_log *log, struct key_row *r, bool created)
 {
-    size_t bytes = sizeof(struct undo_entry) + (created ? 0 : log->copied_bytes);
-    if (eddy_buffer_reserve(&log->rows, bytes) < 0) return EDDY_ENOMEM;
-
-    struct undo_entry e = {.row = r,
-                           .next_off = r->next_off,
-                           .time_ns = r->time_ns,
-                           .count = r->count,
-                           .flags = r->flags,
-                           .state = r->state,
-                           .created = created};
-    char *to = log->rows.data + log->rows.len;
-    memcpy(to, &e, sizeof(e));
-    if (!created && log->copied_bytes) memcpy(to + sizeof(e), r->row, log->copied_bytes);
-    log->rows.len += bytes;
+    if (log->used == log->room && undo_grow(log) < 0) return EDDY_ENOMEM;
+    struct undo_entry *e = (struct undo_entry *)(void *)(log->rows + log->used);
+    e->row = r;
+    e->next_off = r->next_off;
+    e->time_ns = r->time_ns;
+    e->count = r->count;
+    e->flags = r->flags;
+    e->state = r->state;
+    e->created = created;
+    if (!created && log->copied_bytes) memcpy(e->bytes, r->row, log->copied_bytes);
+    log->used += log->entry_bytes;
     return EDDY_OK;
 }
 
@@ -66,28 +87,23 @@ static void put_back_pieces(struct undo_log *log)
     }
 }
 
-static void put_back(const struct undo_entry *e, const char *row, size_t bytes)
+static void put_back(const struct undo_entry *e, size_t bytes)
 {
     e->row->next_off = e->next_off;
     e->row->time_ns = e->time_ns;
     e->row->count = e->count;
     e->row->flags = e->flags;
     e->row->state = e->state;
-    if (bytes) memcpy(e->row->row, row, bytes);
+    if (bytes) memcpy(e->row->row, e->bytes, bytes);
 }
 
 static void walk(struct undo_log *log, bool restore, void (*each)(void *context, struct key_row *, bool created),
                  void *context)
 {
-    for (size_t at = 0; at < log->rows.len;) {
-        struct undo_entry e;
-        memcpy(&e, log->rows.data + at, sizeof(e));
-        at += sizeof(e);
-        if (!e.created) {
-            if (restore) put_back(&e, log->rows.data + at, log->copied_bytes);
-            at += log->copied_bytes;
-        }
-        each(context, e.row, e.created);
+    for (size_t at = 0; at < log->used; at += log->entry_bytes) {
+        const struct undo_entry *e = (const struct undo_entry *)(const void *)(log->rows + at);
+        if (restore && !e->created) put_back(e, log->copied_bytes);
+        each(context, e->row, e->created);
     }
 }
 
@@ -104,22 +120,22 @@ void undo_restore(struct undo_log *log, void (*each)(void *context, struct key_r
 
 bool undo_is_empty(const struct undo_log *log)
 {
-    return log->rows.len == 0;
+    return log->used == 0;
 }
 
 size_t undo_bytes(const struct undo_log *log)
 {
-    return log->rows.cap + log->pieces.cap;
+    return log->room + log->pieces.cap;
 }
 
 void undo_clear(struct undo_log *log)
 {
-    log->rows.len = log->pieces.len = log->promised = log->last = 0;
+    log->used = log->pieces.len = log->promised = log->last = 0;
 }
 
 void undo_free(struct undo_log *log)
 {
-    eddy_buffer_free(&log->rows);
+    free(log->rows);
     eddy_buffer_free(&log->pieces);
-    undo_clear(log);
+    undo_open(log, log->copied_bytes);
 }

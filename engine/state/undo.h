@@ -9,12 +9,15 @@
 #include "engine/state/keyspace.h"
 
 struct undo_log {
-    struct eddy_buffer rows, pieces;
-    size_t copied_bytes;
+    unsigned char *rows; /* [room] entries of entry_bytes, aligned as rows are */
+    size_t used, room;
+    size_t copied_bytes, entry_bytes;
+    struct eddy_buffer pieces;
     size_t promised; /* room in `pieces` that undo_promise() has set aside */
     size_t last;     /* where the last piece begins */
 };
 
+void undo_open(struct undo_log *, size_t copied_bytes);
 /* Notes header and row; a row that the batch itself created is noted without its contents. */
 eddy_status undo_note(struct undo_log *, struct key_row *, bool created);
 /* Sets room aside for n more pieces of so many bytes together, until the log is cleared. */
