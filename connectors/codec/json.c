@@ -18,7 +18,7 @@ struct json_codec {
     struct json_scanner scanner;
     struct json_value *values; /* [cap_values] */
     int cap_values;
-    unsigned result_bits; /* which fields of results are written */
+    struct json_manner manner;
 };
 
 static void json_close(void *codec)
@@ -40,7 +40,8 @@ static eddy_status json_open(const void *settings, const struct eddy_limits *lim
     j->settings = settings;
     j->limits = *limits;
     j->fields.settings = settings;
-    eddy_status rc = json_result_bits(&j->settings->fields, &j->result_bits, err);
+    j->manner.time_format = j->settings->time_format;
+    eddy_status rc = json_result_bits(&j->settings->fields, &j->manner.bits, err);
     if (rc >= 0) rc = json_scanner_open(&j->scanner, &j->limits, err);
     if (rc < 0) {
         json_close(j);
@@ -272,7 +273,7 @@ static eddy_status json_encode(void *codec, const struct eddy_result *result, st
         fields = json_fields_get(&j->fields, result->schema);
         if (!fields) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
     }
-    return json_write(result, fields, j->result_bits, j->settings->time_format, out, err);
+    return json_write(result, fields, &j->manner, out, err);
 }
 
 /* ---- the part ---- */

@@ -23,18 +23,40 @@ static size_t write_escape(char *out, unsigned char c)
     return 6;
 }
 
-size_t json_text_quote(char *out, const char *text, size_t len)
+/* Copies a text without characters that need a look, by words of which the last one may lie over the one before; false: there
+ * is such a character. */
+static bool copy_plain(char *out, const char *text, size_t len)
 {
-    const char *p = text, *end = text + len;
-    char *o = out;
-    *o++ = '"';
-    while (p < end) {
-        if (end - p >= 8 && json_odd_bytes(p) == 0) {
-            memcpy(o, p, 8);
-            o += 8;
-            p += 8;
-            continue;
+    uint64_t word;
+    uint32_t first, last;
+    if (len >= sizeof(word)) {
+        for (size_t i = 0; i < len; i += sizeof(word)) {
+            if (len - i < sizeof(word)) i = len - sizeof(word);
+            memcpy(&word, text + i, sizeof(word));
+            if (json_odd_bytes(word)) return false;
+            memcpy(out + i, &word, sizeof(word));
         }
+        return true;
+    }
+    if (len >= sizeof(first)) {
+        memcpy(&first, text, sizeof(first));
+        memcpy(&last, text + len - sizeof(last), sizeof(last));
+        if (json_odd_bytes(first | (uint64_t)last << 32)) return false;
+        memcpy(out, &first, sizeof(first));
+        memcpy(out + len - sizeof(last), &last, sizeof(last));
+        return true;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (!json_is_plain(text[i])) return false;
+        out[i] = text[i];
+    }
+    return true;
+}
+
+/* Character by character. */
+static char *copy_escaped(char *o, const char *p, const char *end)
+{
+    while (p < end) {
         unsigned char c = (unsigned char)*p;
         if (json_is_plain((char)c)) {
             *o++ = *p++;
@@ -48,6 +70,14 @@ size_t json_text_quote(char *out, const char *text, size_t len)
             p += n ? n : 1;
         }
     }
+    return o;
+}
+
+size_t json_text_quote(char *out, const char *text, size_t len)
+{
+    char *o = out + 1;
+    *out = '"';
+    o = copy_plain(o, text, len) ? o + len : copy_escaped(o, text, text + len);
     *o++ = '"';
     return (size_t)(o - out);
 }

@@ -27,13 +27,15 @@ const char *const json_result_words[] = {[JSON_RESULT_KEY] = "key",
                                          [JSON_RESULT_SRC] = "src",
                                          NULL};
 
+enum { STATE_BYTES = 8 };
+static const char state_text[][STATE_BYTES] = {[EDDY_STATE_WARMUP] = "warmup",
+                                               [EDDY_STATE_OK] = "ok",
+                                               [EDDY_STATE_FROZEN] = "frozen",
+                                               [EDDY_STATE_STALE] = "stale"};
+
 const char *json_state_text(int state)
 {
-    static const char *const text[] = {[EDDY_STATE_WARMUP] = "warmup",
-                                       [EDDY_STATE_OK] = "ok",
-                                       [EDDY_STATE_FROZEN] = "frozen",
-                                       [EDDY_STATE_STALE] = "stale"};
-    return text[state];
+    return state_text[state];
 }
 
 static size_t classes_bound(const struct eddy_classes *c)
@@ -94,9 +96,9 @@ char *json_write_instant(char *p, int64_t time_ns, int format)
     return p;
 }
 
-static char *write_time(char *p, const struct eddy_result *r, int format)
+static char *write_time(char *p, const struct eddy_result *r, struct json_manner *manner)
 {
-    if (format == TIME_FORMAT_AS_INPUT && r->time_text) {
+    if (manner->time_format == TIME_FORMAT_AS_INPUT && r->time_text) {
         const char *end = r->time_text + r->time_text_len;
         struct number_decimal number;
         if (number_scan(r->time_text, end, &number) != end)
@@ -104,7 +106,11 @@ static char *write_time(char *p, const struct eddy_result *r, int format)
         memcpy(p, r->time_text, r->time_text_len);
         return p + r->time_text_len;
     }
-    return json_write_instant(p, r->time_ns, format);
+    if (manner->time_format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(r->time_ns, p);
+    *p++ = '"';
+    p += timestamp_write_near(&manner->minute, r->time_ns, p);
+    *p++ = '"';
+    return p;
 }
 
 static char *write_moves(char *p, const struct json_fields *fields, const struct eddy_result *r, size_t row)
@@ -176,20 +182,36 @@ static bool wants(unsigned bits, enum json_result_field field)
     return bits >> field & 1;
 }
 
+/* Most often the score is the evidence, and so is its text. */
+static char *write_score(char *p, const struct eddy_result *r, unsigned bits)
+{
+    const char *score = NULL;
+    size_t len = 0;
+    if (wants(bits, JSON_RESULT_SCORE)) {
+        score = p = LITERAL(p, ",\"score\":");
+        len = number_write(r->score, p);
+        p += len;
+    }
+    if (!wants(bits, JSON_RESULT_EVIDENCE)) return p;
+    p = LITERAL(p, ",\"evidence\":");
+    if (!score || r->evidence != r->score) return p + number_write(r->evidence, p);
+    char text[NUMBER_TEXT_BYTES]; /* the places may overlap */
+    memcpy(text, score, sizeof(text));
+    memcpy(p, text, sizeof(text));
+    return p + len;
+}
+
 static char *write_verdict(char *p, const struct eddy_result *r, unsigned bits)
 {
-    if (wants(bits, JSON_RESULT_SCORE)) p = LITERAL(p, ",\"score\":"), p += number_write(r->score, p);
-    if (wants(bits, JSON_RESULT_EVIDENCE)) p = LITERAL(p, ",\"evidence\":"), p += number_write(r->evidence, p);
+    p = write_score(p, r, bits);
     if (wants(bits, JSON_RESULT_SCORE_RATIO))
         p = LITERAL(p, ",\"score_ratio\":"), p += number_write(r->score_ratio, p);
     if (wants(bits, JSON_RESULT_ANOMALY))
         p = r->anomaly ? LITERAL(p, ",\"anomaly\":true") : LITERAL(p, ",\"anomaly\":false");
     if (wants(bits, JSON_RESULT_STATE)) {
         p = LITERAL(p, ",\"state\":\"");
-        const char *state = json_state_text(r->state);
-        size_t len = strlen(state);
-        memcpy(p, state, len);
-        p += len;
+        memcpy(p, state_text[r->state], STATE_BYTES);
+        p += strlen(state_text[r->state]);
         *p++ = '"';
     }
     if (wants(bits, JSON_RESULT_MODEL)) {
@@ -215,12 +237,13 @@ char *json_write_origin(char *p, const struct eddy_result *r)
 }
 
 /* What every event tells of its values. */
-static char *write_event(char *p, const struct eddy_result *r, const struct json_fields *fields, unsigned bits,
-                         int time_format)
+static char *write_event(char *p, const struct eddy_result *r, const struct json_fields *fields,
+                         struct json_manner *manner)
 {
     const int n = r->schema->n_values;
+    const unsigned bits = manner->bits;
     if (wants(bits, JSON_RESULT_KEY)) p = LITERAL(p, ",\"key\":"), p += json_text_quote(p, r->key, r->key_len);
-    if (wants(bits, JSON_RESULT_TS)) p = write_time(LITERAL(p, ",\"ts\":"), r, time_format);
+    if (wants(bits, JSON_RESULT_TS)) p = write_time(LITERAL(p, ",\"ts\":"), r, manner);
     if (wants(bits, JSON_RESULT_Y)) p = write_values(LITERAL(p, ",\"y\":"), fields, r->y, n);
     if (wants(bits, JSON_RESULT_YHAT)) p = write_values(LITERAL(p, ",\"yhat\":"), fields, r->yhat, n);
     if (wants(bits, JSON_RESULT_YHAT_LOWER))
@@ -245,13 +268,15 @@ eddy_status json_result_bits(const struct eddy_strings *words, unsigned *bits, s
     return EDDY_OK;
 }
 
-eddy_status json_write(const struct eddy_result *r, const struct json_fields *fields, unsigned bits, int time_format,
+eddy_status json_write(const struct eddy_result *r, const struct json_fields *fields, struct json_manner *manner,
                        struct eddy_buffer *out, struct eddy_error *err)
 {
+    const unsigned bits = manner->bits;
+    const int time_format = manner->time_format;
     if (eddy_buffer_reserve(out, result_bound(r, fields)) < 0)
         return eddy_fail(err, EDDY_ENOMEM, "json: out of memory for a result");
 
-    char *begin = out->data + out->len, *p = write_event(begin, r, fields, bits, time_format);
+    char *begin = out->data + out->len, *p = write_event(begin, r, fields, manner);
     p = write_verdict(p, r, bits);
     if (r->schema->n_values > 1 && wants(bits, JSON_RESULT_ATTRIBUTION))
         p = write_attribution(p, fields, r->attribution, r->schema->n_values);

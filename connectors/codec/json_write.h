@@ -40,8 +40,14 @@ extern const char *const json_result_words[]; /* as users write them, by enum js
 /* The bits of some of the words, all for an empty list; an unknown or repeated word is refused by name. */
 eddy_status json_result_bits(const struct eddy_strings *words, unsigned *bits, struct eddy_error *);
 
-/* `fields` may be NULL when there is one value only; `bits` says which fields of the result are written. */
-eddy_status json_write(const struct eddy_result *, const struct json_fields *, unsigned bits, int time_format,
+/* How results are written. */
+struct json_manner {
+    unsigned bits;                  /* which fields */
+    int time_format;                /* enum time_format */
+    struct timestamp_minute minute; /* {0} at first */
+};
+/* `fields` may be NULL when there is one value only. */
+eddy_status json_write(const struct eddy_result *, const struct json_fields *, struct json_manner *,
                        struct eddy_buffer *out, struct eddy_error *);
 
 /* A time, in quotes unless it is epoch_ms; and where a record comes from: ,"src":{..}. */

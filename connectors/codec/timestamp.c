@@ -171,27 +171,46 @@ static int64_t floor_divide(int64_t a, int64_t b, int64_t *rest)
     return quotient;
 }
 
-size_t timestamp_write(int64_t ns, char *out)
-{
-    int64_t fraction_ns, clock_s;
-    int64_t seconds = floor_divide(ns, second_ns, &fraction_ns), days = floor_divide(seconds, DAY_S, &clock_s);
-    int year, month, day, clock = (int)clock_s;
-    civil_from_days(days, &year, &month, &day);
+enum { MINUTE_TEXT_BYTES = 17 };
 
+static void write_minute(int64_t minute, char out[MINUTE_TEXT_BYTES])
+{
+    int64_t of_day;
+    int year, month, day;
+    civil_from_days(floor_divide(minute, DAY_S / 60, &of_day), &year, &month, &day);
     char *p = write_two(write_two(out, year / 100), year % 100);
     *p++ = '-';
     p = write_two(p, month);
     *p++ = '-';
     p = write_two(p, day);
     *p++ = 'T';
-    p = write_two(p, clock / 3600);
+    p = write_two(p, (int)of_day / 60);
     *p++ = ':';
-    p = write_two(p, clock / 60 % 60);
-    *p++ = ':';
-    p = write_two(p, clock % 60);
+    p = write_two(p, (int)of_day % 60);
+    *p = ':';
+}
+
+size_t timestamp_write_near(struct timestamp_minute *near, int64_t ns, char *out)
+{
+    int64_t in_minute_ns;
+    const int64_t minute = floor_divide(ns, 60 * second_ns, &in_minute_ns);
+    if (!near->known || near->minute != minute) {
+        write_minute(minute, near->text);
+        near->minute = minute;
+        near->known = true;
+    }
+    memcpy(out, near->text, MINUTE_TEXT_BYTES);
+    char *p = write_two(out + MINUTE_TEXT_BYTES, (int)(in_minute_ns / second_ns));
+    const int64_t fraction_ns = in_minute_ns % second_ns;
     if (fraction_ns) p = write_fraction(p, fraction_ns);
     *p++ = 'Z';
     return (size_t)(p - out);
+}
+
+size_t timestamp_write(int64_t ns, char *out)
+{
+    struct timestamp_minute none = {0};
+    return timestamp_write_near(&none, ns, out);
 }
 
 size_t timestamp_write_epoch_ms(int64_t ns, char *out)

@@ -28,6 +28,13 @@ bool timestamp_parse_as(const char *text, size_t len, enum time_unit, int64_t *n
 
 /* RFC 3339 UTC with a fraction only when there is one (3, 6 or 9 digits).  Returns the length, writes no NUL. */
 size_t timestamp_write(int64_t ns, char *out);
+/* The same, through a memory of the minute that was written last: most times that follow lie in it.  {0} is an empty one. */
+struct timestamp_minute {
+    bool known;
+    int64_t minute; /* since 1970 */
+    char text[24];  /* YYYY-MM-DDTHH:MM: */
+};
+size_t timestamp_write_near(struct timestamp_minute *, int64_t ns, char *out);
 size_t timestamp_write_epoch_ms(int64_t ns, char *out); /* whole milliseconds, rounded down */
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connectors/codec/json_text.h"
 #include "fixture.h"
 
 static const struct json_settings plain = {.key = "key", .time = "ts"};
@@ -227,6 +228,49 @@ Test(json_write, moves_stand_beside_the_forecast_that_they_follow_from)
         "\"up\":0.25}},{\"h\":12,\"yhat\":0.25,\"lower\":0.25,\"upper\":0.25,\"moves\":{\"down\":0.125,"
         "\"flat\":0.75,\"up\":0.125}}]",
         "%s", text);
+}
+
+Test(json_write, equal_scores_are_written_alike_and_others_are_not_mixed_up)
+{
+    static const double pairs[][2] = {{0, 0},        {0, -0.0}, {.125, .125}, {.1234567891, .1234567891},
+                                      {.125, .25},   {0, .5},   {NAN, NAN},   {NAN, .5},
+                                      {1e-30, 1e-30}};
+    static const char *const texts[] = {"0,\"evidence\":0",         "0,\"evidence\":0",
+                                        "0.125,\"evidence\":0.125", "0.12345679,\"evidence\":0.12345679",
+                                        "0.125,\"evidence\":0.25",  "0,\"evidence\":0.5",
+                                        "null,\"evidence\":null",   "null,\"evidence\":0.5",
+                                        "1e-30,\"evidence\":1e-30"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct sample s;
+        char want[128], text[128];
+        sample_make(&s, "temp", 0);
+        s.result.score = pairs[i][0];
+        s.result.evidence = pairs[i][1];
+        (void)snprintf(want, sizeof(want), "\"score\":%s", texts[i]);
+        cr_expect_str_eq(part_of(&plain, &s, "\"score\"", ",\"score_ratio\"", text, sizeof(text)), want);
+    }
+}
+
+/* Wherever a character stands that needs an escape or a look: it is as if each had been quoted by itself. */
+Test(json_write, texts_of_every_length_are_quoted_as_their_characters_are)
+{
+    static const char odd[] = "a\"\\\n\x1f\x7f ~";
+    for (size_t len = 0; len < 40; len++)
+        for (size_t at = 0; at <= len; at++)
+            for (size_t k = 0; k < sizeof(odd) - 1; k++) {
+                char text[40], out[6 * 40 + 2], want[6 * 40 + 2], one[8];
+                size_t n_want = 0;
+                want[n_want++] = '"';
+                for (size_t i = 0; i < len; i++) {
+                    text[i] = i == at ? odd[k] : (char)('A' + i);
+                    const size_t n = json_text_quote(one, text + i, 1) - 2;
+                    memcpy(want + n_want, one + 1, n);
+                    n_want += n;
+                }
+                want[n_want++] = '"';
+                cr_assert_eq(json_text_quote(out, text, len), n_want);
+                cr_assert(memcmp(out, want, n_want) == 0, "%.*s", (int)n_want, out);
+            }
 }
 
 Test(json_write, only_the_fields_that_were_asked_for_are_written)
