@@ -264,7 +264,7 @@ static eddy_status driver_turn(struct driver *d, struct eddy_error *err)
 {
     double cpu = 0;
     driver_stage(d, NULL, &cpu);
-    const bool busy = driver_saving(d) || driver_topic_busy(d);
+    const bool busy = driver_saving(d) || d->topic_busy;
     const int patience_ms = driver_patience_ms(d, busy ? SAVING_POLL_MS : POLL_MS);
     eddy_status rc = d->request.source->poll(d->source, patience_ms, d->chunk, d->batches, MAX_BATCHES, err);
     driver_stage(d, &d->stats.cpu_poll, &cpu);

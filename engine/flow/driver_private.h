@@ -36,11 +36,11 @@ struct driver_lane {
     bool held; /* .. and nothing is read before */
     int64_t look_since_ns, look_due_ns;
     int64_t low, asked;          /* first offset kept, and the group's, when the look began */
-    int64_t end;                 /* behind the last publication that the group knows */
+    int64_t group_end, end;      /* behind the last publication that the group knows; .. -1 = all is to be read */
     struct topic_known known;    /* what the topic has */
     struct restorer *restorer;   /* reading it */
     struct publisher *publisher; /* writing it; NULL = nothing is */
-    int64_t publish_due_ns;
+    int64_t publish_due_ns, taken_ns; /* when the publication in hand was taken */
 };
 
 enum topic_look {
@@ -87,7 +87,8 @@ struct driver {
     int64_t longest_turn_ns; /* of all turns so far, in a lane alone */
     const char *state_path;
 
-    void *topic; /* of request.state_topic; NULL = none */
+    void *topic;     /* of request.state_topic; NULL = none */
+    bool topic_busy; /* there is more to do for it at once */
     struct driver_looked *looked;
     int n_looked;
     struct driver_publication publication;
@@ -190,7 +191,6 @@ eddy_status driver_topic_open(struct driver *, struct eddy_error *);
 void driver_topic_close(struct driver *);
 eddy_status driver_topic_tick(struct driver *, struct eddy_error *); /* between turns */
 bool driver_topic_holding(const struct driver *);                    /* a partition waits for its copy */
-bool driver_topic_busy(const struct driver *);
 
 /* driver_topic_look.c */
 /* What the copy has is to be looked for: true: first, the partition is held, and assigned again when it is known. */
@@ -203,6 +203,7 @@ eddy_status driver_topic_look(struct driver *, struct driver_lane *, struct eddy
 
 /* driver_topic_publish.c */
 eddy_status driver_topic_follow(struct driver *, struct driver_lane *, struct eddy_error *); /* its lane runs */
+eddy_status driver_topic_prepare(struct driver *, struct eddy_error *); /* 1: something was; 0: nothing is to be */
 eddy_status driver_topic_offer(struct driver *, struct driver_lane *, struct eddy_error *); /* its checkpoint holds */
 void driver_topic_forget(struct driver *, const struct driver_lane *);                      /* it is about to go */
 eddy_status driver_topic_publish(struct driver *, struct eddy_error *);

@@ -35,15 +35,14 @@ bool driver_topic_holding(const struct driver *d)
     return false;
 }
 
-bool driver_topic_busy(const struct driver *d)
-{
-    return d->topic && (driver_topic_publishing(d) || driver_topic_wanted(d, driver_clock_ns()));
-}
-
 eddy_status driver_topic_tick(struct driver *d, struct eddy_error *err)
 {
     if (!d->topic) return EDDY_OK;
     struct driver_lane *wanted = driver_topic_wanted(d, driver_clock_ns());
-    const eddy_status rc = wanted ? driver_topic_look(d, wanted, err) : EDDY_OK;
-    return rc < 0 ? rc : driver_topic_publish(d, err);
+    eddy_status rc = wanted ? driver_topic_look(d, wanted, err) : EDDY_OK;
+    if (rc >= 0) rc = driver_topic_prepare(d, err);
+    const bool prepared = rc > 0;
+    if (rc >= 0) rc = driver_topic_publish(d, err);
+    d->topic_busy = wanted || prepared || driver_topic_publishing(d);
+    return rc;
 }

@@ -42,7 +42,8 @@ static void look_begin(struct driver_lane *dl, const struct source_partition *p)
     dl->look_due_ns = 0;
     dl->low = p->low;
     dl->asked = p->committed;
-    dl->known = (struct topic_known){0};
+    dl->known = (struct topic_known){.group_end = -1};
+    dl->group_end = -1;
 }
 
 void driver_topic_hold(struct driver_lane *dl, const struct source_partition *p)
@@ -85,7 +86,11 @@ static eddy_status look_done(struct driver *d, struct driver_lane *dl, struct ed
     restorer_close(dl->restorer);
     dl->restorer = NULL;
     dl->look = LOOK_NONE;
-    if (!dl->held) return dl->lane ? driver_topic_follow(d, dl, err) : EDDY_OK;
+    dl->known.group_end = dl->group_end;
+    if (!dl->held) {
+        if (dl->publisher) publisher_learn(dl->publisher, &dl->known);
+        return EDDY_OK;
+    }
     struct driver_looked *grown = realloc(d->looked, (size_t)(d->n_looked + 1) * sizeof(*grown));
     if (grown) d->looked = grown;
     char *topic = grown ? strdup(dl->topic) : NULL;
@@ -99,6 +104,8 @@ static void look_refuse(struct driver *d, struct driver_lane *dl, const struct e
 {
     restorer_close(dl->restorer);
     dl->restorer = NULL;
+    publisher_close(dl->publisher);
+    dl->publisher = NULL;
     dl->look = LOOK_NONE;
     dl->refused = dl->held;
     dl->held = false;
@@ -152,8 +159,9 @@ static eddy_status look_read(struct driver *d, struct driver_lane *dl, const cha
 
 static eddy_status look_ask(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
-    eddy_status rc = d->request.state_topic->end(d->topic, dl->partition, ASK_MS, &dl->end, err);
+    eddy_status rc = d->request.state_topic->end(d->topic, dl->partition, ASK_MS, &dl->group_end, err);
     if (rc < 0) return rc;
+    dl->end = dl->group_end;
     rc = look_read(d, dl, NULL, dl->end > 0 ? dl->end - 1 : -1, dl->end > 0 ? dl->end : -1, err);
     if (rc != EDDY_ENOTFOUND) return rc;
     if (driver_clock_ns() < dl->look_since_ns + LOST_NS) return err->code = EDDY_EAGAIN;

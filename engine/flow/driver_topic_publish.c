@@ -10,12 +10,13 @@
 #include "engine/flow/lane_store.h"
 
 enum {
-    ASK_MS = 500,       /* one question to the brokers */
-    PUBLISH_ROWS = 512, /* of a turn */
-    COMMIT_MS = 3000,   /* a publication's end */
-    FINISH_MS = 2000    /* for what is left at the end of the process */
+    ASK_MS = 500,     /* one question to the brokers */
+    SLICE_ROWS = 64,  /* between two looks at the clock */
+    COMMIT_MS = 3000, /* a publication's end */
+    FINISH_MS = 2000  /* for what is left at the end of the process */
 };
 static const int64_t MS_NS = 1000000, RETRY_NS = 1000 * 1000000LL;
+static const int64_t SLICE_NS = 10 * 1000000LL; /* of a turn: brokers end what takes longer than minutes in all */
 
 /* Of what decides whether a publication may build on the one before: schema, networks, layout of the rows, and when a
  * command last changed the state. */
@@ -41,17 +42,46 @@ static eddy_status topic_fingerprint(const struct plan *plan, struct store *stor
 
 eddy_status driver_topic_follow(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
-    if (!d->topic || dl->look) return EDDY_OK;
+    if (!d->topic) return EDDY_OK;
     struct publisher_request request = {.id = {d->settings->name, dl->topic, dl->partition},
                                         .store = dl->store,
                                         .row_bytes = dl->plan->layout.row_bytes,
                                         .position = lane_checkpointed(dl->lane),
-                                        .forgets = d->request.forget_tombstones || d->settings->state.ttl > 0,
-                                        .known = dl->known,
+                                        .forgets = d->request.forget_tombstones,
+                                        .sweeps = d->settings->state.ttl > 0,
                                         .piece_bytes = d->request.state_topic->piece_bytes(d->topic)};
     eddy_status rc = topic_fingerprint(dl->plan, dl->store, &request.fingerprint, err);
+    if (rc >= 0) rc = publisher_open(&request, &dl->publisher, err);
+    if (rc >= 0 && !dl->look) publisher_learn(dl->publisher, &dl->known);
     dl->publish_due_ns = 0;
-    return rc < 0 ? rc : publisher_open(&request, &dl->publisher, err);
+    return rc;
+}
+
+/* What the topic lacks of a state that was there before. */
+static eddy_status prepare_lane(struct driver_lane *dl, struct eddy_error *err)
+{
+    const int64_t until_ns = driver_clock_ns() + SLICE_NS;
+    struct eddy_error why = {0};
+    eddy_status rc;
+    do rc = publisher_prepare(dl->publisher, SLICE_ROWS, &why);
+    while (rc == 0 && driver_clock_ns() < until_ns);
+    if (rc == EDDY_EFULL) { /* once a checkpoint has found room all of it is written */
+        log_error("state_topic", "%s", why.message);
+        return EDDY_OK;
+    }
+    if (rc < 0 && err) *err = why;
+    return rc < 0 ? rc : EDDY_OK;
+}
+
+eddy_status driver_topic_prepare(struct driver *d, struct eddy_error *err)
+{
+    for (int i = 0; i < d->n_lanes; i++) {
+        struct driver_lane *dl = d->lanes[i];
+        if (!publisher_prepares(dl->publisher) || dl->saving) continue;
+        const eddy_status rc = prepare_lane(dl, err);
+        return rc < 0 ? rc : 1;
+    }
+    return 0;
 }
 
 eddy_status driver_topic_offer(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
@@ -61,10 +91,7 @@ eddy_status driver_topic_offer(struct driver *d, struct driver_lane *dl, struct 
     struct eddy_error why = {0};
     const eddy_status rc = publisher_take(dl->publisher, &why);
     if (rc > 0) dl->publish_due_ns = now + d->settings->state.topic_interval;
-    if (rc == EDDY_EFULL) { /* the next checkpoint may find room */
-        log_error("state_topic", "%s", why.message);
-        return EDDY_OK;
-    }
+    if (rc > 0) dl->taken_ns = now;
     if (rc < 0 && err) *err = why;
     return rc < 0 ? rc : EDDY_OK;
 }
@@ -100,26 +127,32 @@ static void publish_done(struct driver *d)
 }
 
 /* Was it committed after all?  The group's offset says so; one that is neither ours nor the one before is another
- * process's, which has the partition now, or thinks so. */
+ * process's, which has the partition now, or thinks so.  None where there was one: the topic was made anew, or nobody has
+ * committed for longer than brokers remember. */
 static eddy_status publish_decide(struct driver *d, struct eddy_error *err)
 {
     struct driver_publication *now = &d->publication;
+    struct driver_lane *dl = now->lane;
     int64_t end = -1;
-    eddy_status rc = d->request.state_topic->end(d->topic, now->lane->partition, ASK_MS, &end, err);
+    eddy_status rc = d->request.state_topic->end(d->topic, dl->partition, ASK_MS, &end, err);
     if (rc < 0) return rc;
-    const struct topic_known *known = publisher_known(now->lane->publisher);
+    const int64_t before = publisher_known(dl->publisher)->group_end;
     now->stage = PUBLISH_IDLE;
     if (now->end > 0 && end == now->end) {
         publish_done(d);
-    } else if (end == (known->any ? known->end : -1) || end < 0) {
-        publisher_again(now->lane->publisher);
+    } else if (end < 0 && before >= 0) {
+        log_warn("state_topic", "%s[%d]: the group knows no publication any more; all of it is written anew",
+                 dl->topic, (int)dl->partition);
+        publisher_drop(dl->publisher, -1);
+    } else if (end == before) {
+        publisher_again(dl->publisher);
     } else {
-        log_warn("state_topic", "%s[%d]: another process has published it; this one stops doing so", now->lane->topic,
-                 (int)now->lane->partition);
-        publisher_close(now->lane->publisher);
-        now->lane->publisher = NULL;
-        now->lane = NULL;
+        log_warn("state_topic", "%s[%d]: another process has published it; this one stops doing so", dl->topic,
+                 (int)dl->partition);
+        publisher_close(dl->publisher);
+        dl->publisher = NULL;
     }
+    if (!publisher_has(dl->publisher)) now->lane = NULL;
     return EDDY_OK;
 }
 
@@ -136,11 +169,30 @@ static eddy_status publish_recover(struct driver *d, struct eddy_error *err)
     return rc;
 }
 
+/* Whose has waited longest. */
 static struct driver_lane *publish_next(const struct driver *d)
 {
-    for (int i = 0; i < d->n_lanes; i++)
-        if (publisher_has(d->lanes[i]->publisher)) return d->lanes[i];
-    return NULL;
+    struct driver_lane *next = NULL;
+    for (int i = 0; i < d->n_lanes; i++) {
+        struct driver_lane *dl = d->lanes[i];
+        if (publisher_has(dl->publisher) && (!next || dl->taken_ns < next->taken_ns)) next = dl;
+    }
+    return next;
+}
+
+/* For a slice of time, or until the brokers have enough to do. */
+static eddy_status publish_send(struct driver *d, struct eddy_error *err)
+{
+    struct publisher *p = d->publication.lane->publisher;
+    const int64_t until_ns = driver_clock_ns() + SLICE_NS;
+    int64_t rows;
+    eddy_status rc;
+    do {
+        rows = publisher_rows(p);
+        rc = publisher_send(p, d->request.state_topic, d->topic, SLICE_ROWS, err);
+    } while (rc == 0 && publisher_rows(p) == rows + SLICE_ROWS && driver_clock_ns() < until_ns);
+    if (rc > 0) d->publication.stage = PUBLISH_FLUSHING;
+    return rc;
 }
 
 static eddy_status publish_commit(struct driver *d, struct eddy_error *err)
@@ -165,10 +217,7 @@ static eddy_status publish_stage(struct driver *d, struct eddy_error *err)
         rc = d->request.state_topic->begin(d->topic, now->lane->partition, err);
         if (rc >= 0) now->stage = PUBLISH_SENDING;
         return rc;
-    case PUBLISH_SENDING:
-        rc = publisher_send(now->lane->publisher, d->request.state_topic, d->topic, PUBLISH_ROWS, err);
-        if (rc > 0) now->stage = PUBLISH_FLUSHING;
-        return rc;
+    case PUBLISH_SENDING: return publish_send(d, err);
     default: return publish_commit(d, err);
     }
 }
@@ -182,7 +231,9 @@ eddy_status driver_topic_publish(struct driver *d, struct eddy_error *err)
     if (!now->lane) now->lane = publish_next(d);
     if (!now->lane) return EDDY_OK;
     const eddy_status rc = publish_stage(d, &why);
-    if (rc == EDDY_EAGAIN) {
+    if (rc == EDDY_ELIMIT) /* no second try would fare better; the next publication may lack it */
+        publisher_drop(now->lane->publisher, publisher_known(now->lane->publisher)->group_end);
+    if (rc == EDDY_EAGAIN || rc == EDDY_ELIMIT) {
         publish_failed(d, &why);
         return EDDY_OK;
     }
@@ -196,13 +247,11 @@ bool driver_topic_publishing(const struct driver *d)
 }
 
 /* The last checkpoint of every lane, once it is known what the topic has of it. */
-static eddy_status finish_step(struct driver *d, bool *busy, struct eddy_error *err)
+static eddy_status finish_step(struct driver *d, struct eddy_error *err)
 {
-    struct driver_lane *wanted = driver_topic_wanted(d, driver_clock_ns());
-    eddy_status rc = wanted ? driver_topic_look(d, wanted, err) : EDDY_OK;
+    eddy_status rc = EDDY_OK;
     for (int i = 0; i < d->n_lanes && rc >= 0; i++) rc = driver_topic_offer(d, d->lanes[i], err);
-    *busy = wanted || driver_topic_publishing(d);
-    return rc < 0 ? rc : driver_topic_publish(d, err);
+    return rc < 0 ? rc : driver_topic_tick(d, err);
 }
 
 /* For whoever is next, who without it folds a little more. */
@@ -211,14 +260,14 @@ eddy_status driver_topic_finish(struct driver *d, struct eddy_error *err)
     const int64_t until_ns = driver_clock_ns() + FINISH_MS * MS_NS;
     const struct timespec pause = {0, 1000000};
     eddy_status rc = EDDY_OK;
-    bool busy = d->topic != NULL;
     for (int i = 0; i < d->n_lanes; i++) {
         d->lanes[i]->publish_due_ns = 0;
         if (d->lanes[i]->held) d->lanes[i]->look = LOOK_NONE; /* it has nothing that could be published */
     }
-    while (rc >= 0 && busy && driver_clock_ns() < until_ns) {
-        rc = finish_step(d, &busy, err);
-        if (busy) (void)nanosleep(&pause, NULL);
+    d->topic_busy = d->topic != NULL;
+    while (rc >= 0 && d->topic_busy && driver_clock_ns() < until_ns) {
+        rc = finish_step(d, err);
+        if (d->topic_busy) (void)nanosleep(&pause, NULL);
     }
     return rc;
 }

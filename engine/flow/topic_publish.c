@@ -23,9 +23,12 @@ struct publisher {
     struct publisher_request request;
     struct topic_known known;
     struct topic_writer writer;
-    uint64_t generation; /* of the next publication */
-    bool took;           /* one has been taken */
-    int64_t not_before;  /* an older state than the topic's is not published in the same generation */
+    uint64_t n_opened, sum_opened; /* store_sum() at the beginning */
+    bool learnt;                   /* `known` holds */
+    bool preparing;                /* rows are still to be noted */
+    uint64_t generation;           /* of the next publication */
+    bool took;                     /* one has been taken */
+    int64_t not_before;            /* an older state than the topic's is not published in the same generation */
 
     bool has;
     struct side_log log;
@@ -53,26 +56,53 @@ static eddy_status publisher_emit(void *context, const struct eddy_buffer *key, 
 }
 
 /* Everything goes out again, and what the topic has counts no more. */
-static eddy_status publisher_anew(struct publisher *p, struct eddy_error *err)
+static void publisher_anew(struct publisher *p)
 {
     p->generation = p->known.manifest.generation + 1;
     p->not_before = -1;
     for (int i = 0; i < p->n_said; i++) p->said[i].sum = 0, p->said[i].there = false;
-    return store_note_since(p->request.store, -1, err);
+    store_note_since(p->request.store, -1);
+    p->preparing = true;
 }
 
-/* What the topic may lack of the state as it was opened.  Keys that were forgotten since are in no row, so where that may
- * have happened everything goes out again. */
-static eddy_status publisher_begin(struct publisher *p, struct eddy_error *err)
+/* May the next publication build on the last one?  Keys that were forgotten are in no row.  One that a tombstone forgot is
+ * known from the topic's position on, for that is folded again, or was followed.  One that was too old is not: when a sweep
+ * takes it depends on the checkpoints of whoever had the partition, so then only the very same state will do. */
+static bool publisher_goes_on(const struct publisher *p)
 {
     const struct publisher_request *q = &p->request;
     const struct topic_manifest *m = &p->known.manifest;
-    const bool goes_on = p->known.any && !p->known.more && m->fingerprint == q->fingerprint && q->position >= 0 &&
-                         (q->position <= m->position || !q->forgets);
-    if (!goes_on) return publisher_anew(p, err);
+    if (!p->known.any || p->known.more || m->fingerprint != q->fingerprint || q->position < 0) return false;
+    if (q->position == m->position) return p->n_opened == m->n && p->sum_opened == m->sum;
+    return !q->sweeps && (q->position < m->position || !q->forgets);
+}
+
+void publisher_learn(struct publisher *p, const struct topic_known *known)
+{
+    const struct topic_manifest *m = &p->known.manifest;
+    p->known = *known;
+    p->learnt = true;
+    if (!publisher_goes_on(p)) {
+        publisher_anew(p);
+        return;
+    }
     p->generation = m->generation;
     p->not_before = m->position;
-    return q->position > m->position ? store_note_since(q->store, m->position, err) : EDDY_OK;
+    if (p->request.position <= m->position) return;
+    store_note_since(p->request.store, m->position);
+    p->preparing = true;
+}
+
+bool publisher_prepares(const struct publisher *p)
+{
+    return p && p->preparing;
+}
+
+eddy_status publisher_prepare(struct publisher *p, int rows, struct eddy_error *err)
+{
+    const eddy_status rc = store_note_more(p->request.store, rows, err);
+    p->preparing = rc == 0;
+    return rc;
 }
 
 eddy_status publisher_open(const struct publisher_request *request, struct publisher **out, struct eddy_error *err)
@@ -83,11 +113,10 @@ eddy_status publisher_open(const struct publisher_request *request, struct publi
         return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory for the state topic", request->id.topic,
                          (int)request->id.partition);
     p->request = *request;
-    p->known = request->known;
     p->writer = (struct topic_writer){
         .id = request->id, .piece_bytes = request->piece_bytes, .emit = publisher_emit, .context = p};
+    store_sum(request->store, &p->n_opened, &p->sum_opened);
     eddy_status rc = store_track(request->store, request->row_bytes, err);
-    if (rc >= 0) rc = publisher_begin(p, err);
     if (rc < 0) {
         publisher_close(p);
         return rc;
@@ -96,7 +125,7 @@ eddy_status publisher_open(const struct publisher_request *request, struct publi
     return EDDY_OK;
 }
 
-static void publisher_drop(struct publisher *p)
+static void publisher_clear(struct publisher *p)
 {
     if (p->has) side_log_close(&p->log);
     side_cursor_close(&p->cursor);
@@ -107,7 +136,7 @@ static void publisher_drop(struct publisher *p)
 void publisher_close(struct publisher *p)
 {
     if (!p) return;
-    publisher_drop(p);
+    publisher_clear(p);
     for (int i = 0; i < p->n_said; i++) free(p->said[i].name);
     free(p->said);
     topic_writer_free(&p->writer);
@@ -206,14 +235,15 @@ static eddy_status take_all(struct publisher *p, struct eddy_error *err)
 eddy_status publisher_take(struct publisher *p, struct eddy_error *err)
 {
     struct lane_position at;
+    if (!p->learnt || p->preparing) return 0;
     eddy_status rc = lane_stored_position(p->request.store, &at, err);
     if (rc < 0) return rc;
     const bool same = p->known.any && p->generation == p->known.manifest.generation &&
                       at.next == p->known.manifest.position;
     if (at.next < p->not_before || same) return 0;
-    while (!store_take_changes(p->request.store, &p->log)) { /* some of them were lost */
-        rc = publisher_anew(p, err);
-        if (rc < 0) return rc;
+    if (!store_take_changes(p->request.store, &p->log)) { /* some of them were lost */
+        publisher_anew(p);
+        return 0;
     }
     p->has = true;
     p->manifest = (struct topic_manifest){.position = at.next, .fingerprint = p->request.fingerprint};
@@ -238,6 +268,13 @@ void publisher_again(struct publisher *p)
     p->writer.n_taken = 0;
     p->at_said = 0;
     p->rows = 0;
+}
+
+void publisher_drop(struct publisher *p, int64_t group_end)
+{
+    publisher_clear(p);
+    p->known.group_end = group_end;
+    publisher_anew(p);
 }
 
 /* 1: all rows are sent. */
@@ -284,9 +321,9 @@ eddy_status publisher_send(struct publisher *p, const struct eddy_state_topic *t
 
 void publisher_done(struct publisher *p, int64_t end)
 {
-    p->known = (struct topic_known){.any = true, .end = end, .manifest = p->manifest};
+    p->known = (struct topic_known){.any = true, .end = end, .group_end = end, .manifest = p->manifest};
     p->not_before = p->manifest.position;
-    publisher_drop(p);
+    publisher_clear(p);
     int kept = 0;
     for (int i = 0; i < p->n_said; i++) {
         if (p->said[i].there)

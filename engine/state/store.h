@@ -119,13 +119,15 @@ eddy_status store_prune_models(struct store *, int keep, struct eddy_error *);
 
 /* ---- for a copy elsewhere: store_changes.c ----
  * From track() on every row that is put or deleted is noted in a log beside the file (side_log.h), so that a copy can
- * follow; close() forgets it.  note_since() notes all rows with next_off > since that are there now (-1 = all, instead of
- * what was noted before). */
+ * follow; close() forgets it.  note_since() asks for all rows with next_off > since that are there now as well (-1 = all,
+ * instead of what was noted before); note_more() does it, looking at so many rows a call, while the store goes on: 1: all
+ * are noted; 0: call again.  When it fails the log is lost. */
 eddy_status store_track(struct store *, size_t row_bytes, struct eddy_error *);
-eddy_status store_note_since(struct store *, int64_t since, struct eddy_error *);
+void store_note_since(struct store *, int64_t since);
+eddy_status store_note_more(struct store *, int rows, struct eddy_error *);
 /* Hands over what was noted since the last take, the caller closes it before the store, and begins another log.  False:
- * some of it is lost (no room on the disk, or nobody took it for long): note_since(-1), then take.  Between commits, what
- * was taken is what the commits changed. */
+ * rows are still to be noted, or some are lost (no room on the disk, or nobody took it for long): note_since(-1), and take
+ * when all are noted.  Between commits, what was taken is what the commits changed. */
 bool store_take_changes(struct store *, struct side_log *out);
 /* How many rows, named blobs and model versions there are, and a sum over them that does not care for their order: two
  * stores of one identity that hold the same have the same. */

@@ -15,6 +15,8 @@ struct store_changes {
     struct side_log log;
     int64_t n;
     bool lost;              /* since the last take something was not noted */
+    bool noting;            /* rows that are there already are being noted .. */
+    int64_t since, at_id;   /* .. those with next_off > since, behind that one */
     unsigned char no_row[]; /* [row_bytes] what is noted of a row that is gone */
 };
 
@@ -34,6 +36,7 @@ void store_changes_close(struct store *s)
     s->changes = NULL;
 }
 
+/* Half a log never counts as a whole one. */
 static void changes_lose(struct store_changes *c)
 {
     const size_t row_bytes = c->log.row_bytes;
@@ -41,49 +44,60 @@ static void changes_lose(struct store_changes *c)
     side_log_close(&c->log);
     side_log_open(&c->log, beside, row_bytes);
     c->lost = true;
+    c->noting = false;
     c->n = 0;
+}
+
+static eddy_status changes_append(struct store_changes *c, const struct stored_row *r, bool gone,
+                                  struct eddy_error *err)
+{
+    struct stored_row noted = *r;
+    if (gone) noted.row = c->no_row;
+    if (!gone && r->row_bytes != c->log.row_bytes)
+        return eddy_fail(err, EDDY_EMISMATCH, "state file %s: a row of %zu bytes, not %zu", c->log.beside,
+                         r->row_bytes, c->log.row_bytes);
+    c->n++;
+    return side_log_append(&c->log, &noted, gone, false, err);
 }
 
 void store_note(struct store *s, const struct stored_row *r, bool gone)
 {
     struct store_changes *c = s->changes;
     if (!c || c->lost) return;
-    struct stored_row noted = *r;
-    if (gone) noted.row = c->no_row;
-    const bool fits = gone || r->row_bytes == c->log.row_bytes;
     const bool room = (uint64_t)c->n < 2 * s->contents.n + CHANGES_ROOM;
-    if (!fits || !room || side_log_append(&c->log, &noted, gone, false, NULL) < 0)
-        changes_lose(c);
-    else
-        c->n++;
+    if (!room || changes_append(c, r, gone, NULL) < 0) changes_lose(c);
 }
 
-struct noting {
-    struct store *store;
-    int64_t since;
-};
-
-static eddy_status note_newer(void *context, const struct stored_row *r, struct eddy_error *err)
+void store_note_since(struct store *s, int64_t since)
 {
-    const struct noting *n = context;
-    struct store_changes *c = n->store->changes;
-    if (r->next_off <= n->since) return EDDY_OK;
-    c->n++;
-    return side_log_append(&c->log, r, false, false, err);
+    struct store_changes *c = s->changes;
+    if (since < 0) changes_lose(c);
+    c->lost = false;
+    c->noting = true;
+    c->since = since;
+    c->at_id = INT64_MIN;
 }
 
-eddy_status store_note_since(struct store *s, int64_t since, struct eddy_error *err)
+/* A row that is written meanwhile is noted by that: whichever note comes last is what there is. */
+eddy_status store_note_more(struct store *s, int rows, struct eddy_error *err)
 {
-    struct noting noting = {s, since};
-    if (since < 0) changes_lose(s->changes);
-    s->changes->lost = false;
-    return store_scan(s, note_newer, &noting, err);
+    struct store_changes *c = s->changes;
+    struct stored_row r;
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; c->noting && i < rows && rc >= 0; i++) {
+        rc = store_row_after(s, &c->at_id, &r, err);
+        if (rc == 0) c->noting = false;
+        if (rc > 0 && r.next_off > c->since) rc = changes_append(c, &r, false, err);
+    }
+    store_take_back(s);
+    if (rc < 0) changes_lose(c);
+    return rc < 0 ? rc : !c->noting;
 }
 
 bool store_take_changes(struct store *s, struct side_log *out)
 {
     struct store_changes *c = s->changes;
-    if (c->lost) return false;
+    if (c->lost || c->noting) return false;
     *out = c->log;
     side_log_open(&c->log, s->path, out->row_bytes);
     c->n = 0;

@@ -135,5 +135,7 @@ eddy_status store_read_meta(struct store *, const char *name, struct eddy_buffer
 eddy_status store_check_row(struct store *, const struct stored_row *, uint64_t sum, struct eddy_error *);
 /* Columns first.. of a statement are key, next_off, time_ns, count, flags, sum, row. */
 eddy_status store_read_columns(struct store *, sqlite3_stmt *, int first, struct stored_row *, struct eddy_error *);
+/* The next row in order of id, borrowed like one that was asked for; INT64_MIN is before all.  1, or 0: there is none. */
+eddy_status store_row_after(struct store *, int64_t *id, struct stored_row *, struct eddy_error *);
 
 #endif

@@ -131,6 +131,21 @@ eddy_status store_scan(struct store *s,
     return rc < 0 ? rc : EDDY_OK;
 }
 
+eddy_status store_row_after(struct store *s, int64_t *id, struct stored_row *out, struct eddy_error *err)
+{
+    sqlite3_stmt *next;
+    eddy_status rc = store_statement(s, STORE_ROW_AFTER, &next, err);
+    if (rc < 0) return rc;
+    sqlite3_bind_int64(next, 1, *id);
+    s->lent = next;
+    const int step = sqlite3_step(next);
+    if (step == SQLITE_DONE) return 0;
+    if (step != SQLITE_ROW) return store_fail(s, "reading rows", err);
+    *id = sqlite3_column_int64(next, 0);
+    rc = store_read_columns(s, next, 1, out, err);
+    return rc < 0 ? rc : 1;
+}
+
 int64_t store_count(struct store *s, struct eddy_error *err)
 {
     sqlite3_stmt *stmt;
@@ -221,24 +236,12 @@ eddy_status store_migrate(struct store *s, const struct row_layout *from, const 
 {
     struct migration m = {.from = from, .to = to, .prepare = prepare, .context = context};
     struct stored_row r;
-    sqlite3_stmt *next;
     int64_t id = INT64_MIN;
     eddy_status rc;
 
     m.row = aligned_alloc(64, to->row_bytes ? to->row_bytes : 64);
     if (!m.row) return eddy_fail(err, EDDY_ENOMEM, "state file %s: out of memory", s->path);
-    while ((rc = store_statement(s, STORE_ROW_AFTER, &next, err)) == EDDY_OK) {
-        sqlite3_bind_int64(next, 1, id);
-        s->lent = next;
-        int step = sqlite3_step(next);
-        if (step == SQLITE_DONE) break;
-        if (step != SQLITE_ROW) {
-            rc = store_fail(s, "reading rows", err);
-            break;
-        }
-        id = sqlite3_column_int64(next, 0);
-        if ((rc = store_read_columns(s, next, 1, &r, err)) < 0 || (rc = migrate_row(s, &m, &r, err)) < 0) break;
-    }
+    while ((rc = store_row_after(s, &id, &r, err)) > 0 && (rc = migrate_row(s, &m, &r, err)) >= 0) continue;
     store_take_back(s);
     free(m.row);
     return rc;

@@ -8,69 +8,9 @@
 #include "fixture_script.h"
 #include "fixture_topic.h"
 
-#define LEARNING          "train: {mode: inline, every: 4, window: 8, epoch: 64, windows: 8, batch: 4}\n"
-#define COPIED            "state: {topic: copy, topic_interval: 100ms}\n" LEARNING
 #define COPIED_OR_REFUSED "state: {topic: copy, missing: refuse}\n" LEARNING
-enum { RECORDS = 1000, CUT = 600 };
-
-static struct script *whole;
-static struct script_run reference;
-
-static void topic_setup(void)
-{
-    whole = script_open(RECORDS);
-    reference = script_live(LEARNING, NULL);
-    copy_open();
-}
-
-static void topic_teardown(void)
-{
-    copy_close();
-    script_close_all();
-}
 
 TestSuite(driver_topic, .init = topic_setup, .fini = topic_teardown);
-
-/* Lives up to each of these places, over one directory. */
-static struct script *lived(const char *dir, const char *yaml, const int64_t *until, int n)
-{
-    struct script *s = script_open(RECORDS);
-    for (int i = 0; i < n; i++) {
-        s->end_at = until[i];
-        const struct script_run run = script_live(yaml, dir);
-        cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
-    }
-    s->end_at = 0;
-    return s;
-}
-
-static void wipe(const char *dir)
-{
-    char *file = NULL;
-    cr_assert_gt(asprintf(&file, "%s/test", dir), 0);
-    script_remove(file);
-    free(file);
-}
-
-/* Everything that is left of the stream is scored, and nothing is different. */
-static struct script_run goes_on(struct script *s, const char *yaml, const char *dir)
-{
-    const struct script_run run = script_live(yaml, dir);
-    cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
-    cr_assert_eq(s->sent, RECORDS);
-    for (int i = 0; i < RECORDS; i++) cr_assert_str_eq(s->out[i], whole->out[i]);
-    cr_assert_str_eq(run.hash, reference.hash);
-    return run;
-}
-
-/* The directory is gone for the last time. */
-static void is_restored(struct script *s, char *dir)
-{
-    wipe(dir);
-    cr_assert_eq(goes_on(s, COPIED, dir).stats.restores, 1);
-    script_remove(dir);
-    free(dir);
-}
 
 Test(driver_topic, a_lost_directory_is_restored)
 {
@@ -132,7 +72,7 @@ Test(driver_topic, a_key_that_a_command_has_forgotten_stays_forgotten)
     const struct script_run again = script_live(COPIED, dir);
     cr_assert_eq(again.stats.restores, 1);
     cr_assert_str_eq(again.hash, run.hash);
-    cr_assert_str_neq(again.hash, reference.hash);
+    cr_assert_str_neq(again.hash, topic_reference.hash);
     script_remove(dir);
     free(path);
     free(dir);
@@ -259,13 +199,6 @@ static void flip(int i)
     *at = (char)(*at ^ 4);
 }
 
-static void lose(int i)
-{
-    free(copy.record[i].key), free(copy.record[i].value);
-    memmove(&copy.record[i], &copy.record[i + 1], (size_t)(copy.n - i - 1) * sizeof(*copy.record));
-    copy.n--, copy.n_committed--;
-}
-
 /* The directory is gone, and something happened to record i of the copy, counted from its end: it is refused by name or,
  * where that is asked for, made anew from the source, and then with everything that is right. */
 static bool damaged(void (*how)(int i), int i, const char *says)
@@ -280,11 +213,11 @@ static bool damaged(void (*how)(int i), int i, const char *says)
     if (refused.ran < 0) cr_assert_not_null(strstr(refused.err.message, says), "%s", refused.err.message);
     if (refused.ran < 0) (void)goes_on(s, COPIED, dir);
     cr_assert_eq(s->sent, RECORDS);
-    for (int k = 0; k < RECORDS; k++) cr_assert_str_eq(s->out[k], whole->out[k]);
+    for (int k = 0; k < RECORDS; k++) cr_assert_str_eq(s->out[k], topic_whole->out[k]);
     wipe(dir);
     const struct script_run again = script_live(COPIED, dir);
     cr_assert_eq(again.stats.restores, 1);
-    cr_assert_str_eq(again.hash, reference.hash);
+    cr_assert_str_eq(again.hash, topic_reference.hash);
     script_remove(dir);
     free(dir);
     return refused.ran < 0;
@@ -300,14 +233,14 @@ Test(driver_topic, a_damaged_copy_is_refused_by_name_or_made_anew)
 Test(driver_topic, a_copy_that_lacks_a_record_is_refused_by_name_or_made_anew)
 {
     int refused = 0;
-    for (int i = -26; i < -1; i++) refused += damaged(lose, i, "but what was published before");
+    for (int i = -26; i < -1; i++) refused += damaged(copy_lose, i, "but what was published before");
     cr_assert_gt(refused, 5);
 }
 
 Test(driver_topic, without_its_manifest_a_publication_does_not_count_and_the_one_before_is_used)
 {
     cr_assert_not(damaged(flip, -1, ""));
-    cr_assert_not(damaged(lose, -1, ""));
+    cr_assert_not(damaged(copy_lose, -1, ""));
 }
 
 Test(driver_topic, a_damaged_record_that_a_newer_one_replaces_does_not_matter)

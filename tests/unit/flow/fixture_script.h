@@ -15,7 +15,8 @@ struct script {
     int64_t low, committed;
     char metadata[64];
     int64_t start;
-    int batch; /* records a poll */
+    int batch;   /* records a poll */
+    int slow_us; /* that a poll takes besides */
 
     /* What the source does. */
     int64_t end_at;          /* ended() when the position is here; 0 = n_records */
@@ -28,7 +29,7 @@ struct script {
     bool broken;           /* service() fails */
 
     /* What happened. */
-    int64_t position, serves, pauses, resumes, polls_paused, revokes, restarts, commits, outstanding, sent;
+    int64_t position, polls, serves, pauses, resumes, polls_paused, revokes, restarts, commits, outstanding, sent;
     bool assigned, paused;
     void *tag;
     struct source_listener listener;

@@ -22,6 +22,13 @@ void copy_close(void)
     copy_open();
 }
 
+void copy_lose(int i)
+{
+    record_free(&copy.record[i]);
+    memmove(&copy.record[i], &copy.record[i + 1], (size_t)(copy.n - i - 1) * sizeof(*copy.record));
+    copy.n--, copy.n_committed--;
+}
+
 static bool has_newer(int of, int n)
 {
     const struct copy_record *r = &copy.record[of];
@@ -52,9 +59,19 @@ static bool fails(void)
     return true;
 }
 
+/* Nothing is left of it, and the group has forgotten it too. */
+static void copy_vanish(void)
+{
+    while (copy.n > 0) record_free(&copy.record[--copy.n]);
+    copy.n_committed = 0;
+    copy.next = 0;
+    copy.end = -1;
+}
+
 static eddy_status failed(const char *call, struct eddy_error *err)
 {
     if (copy.stolen_end > 0) copy.end = copy.stolen_end;
+    if (copy.vanishes) copy_vanish();
     return eddy_fail(err, EDDY_EAGAIN, "%s: the broker is away", call);
 }
 
@@ -118,6 +135,7 @@ static eddy_status copy_begin(void *topic, int32_t partition, struct eddy_error 
     if (fails()) return failed("begin", err);
     cr_assert(copy.claimed && !copy.open);
     copy.open = true;
+    copy.began = script_now->polls;
     return EDDY_OK;
 }
 
@@ -127,6 +145,7 @@ static eddy_status copy_send(void *topic, int32_t partition, const struct eddy_b
     (void)topic, (void)partition;
     if (fails()) return failed("send", err);
     cr_assert(copy.open && copy.n < COPY_RECORDS);
+    if (copy.too_long) return eddy_fail(err, EDDY_ELIMIT, "something is too long");
     if (copy.full_every && ++copy.sends % copy.full_every == 0) return 0;
     struct copy_record *r = &copy.record[copy.n++];
     *r = (struct copy_record){.offset = copy.next++, .key_len = key->len, .n = value ? value->len : 0};
@@ -151,7 +170,9 @@ static eddy_status copy_commit(void *topic, void *source, int32_t partition, int
 {
     (void)topic, (void)source, (void)partition, (void)timeout_ms;
     const bool fail = fails();
+    const int turns = (int)(script_now->polls - copy.began);
     cr_assert(copy.open);
+    if (turns > copy.most_turns) copy.most_turns = turns;
     if (!fail || copy.answer_lost) {
         copy.end = end;
         copy.n_committed = copy.n;
@@ -194,3 +215,62 @@ const struct eddy_state_topic script_topic = {.open = copy_topic_open,
                                               .recover = copy_recover,
                                               .leave = copy_leave,
                                               .close = copy_topic_close};
+
+/* ---- lives ---- */
+
+struct script *topic_whole;
+struct script_run topic_reference;
+
+void topic_setup(void)
+{
+    topic_whole = script_open(RECORDS);
+    topic_reference = script_live(LEARNING, NULL);
+    copy_open();
+}
+
+void topic_teardown(void)
+{
+    copy_close();
+    script_close_all();
+}
+
+struct script_run lives_to(struct script *s, const char *dir, const char *yaml, int64_t until)
+{
+    s->end_at = until;
+    const struct script_run run = script_live(yaml, dir);
+    cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
+    s->end_at = 0;
+    return run;
+}
+
+struct script *lived(const char *dir, const char *yaml, const int64_t *until, int n)
+{
+    struct script *s = script_open(RECORDS);
+    for (int i = 0; i < n; i++) (void)lives_to(s, dir, yaml, until[i]);
+    return s;
+}
+
+void wipe(const char *dir)
+{
+    char *file = NULL;
+    cr_assert_gt(asprintf(&file, "%s/test", dir), 0);
+    script_remove(file);
+    free(file);
+}
+
+struct script_run goes_on(struct script *s, const char *yaml, const char *dir)
+{
+    const struct script_run run = lives_to(s, dir, yaml, 0);
+    cr_assert_eq(s->sent, RECORDS);
+    for (int i = 0; i < RECORDS; i++) cr_assert_str_eq(s->out[i], topic_whole->out[i]);
+    cr_assert_str_eq(run.hash, topic_reference.hash);
+    return run;
+}
+
+void is_restored(struct script *s, char *dir)
+{
+    wipe(dir);
+    cr_assert_eq(goes_on(s, COPIED, dir).stats.restores, 1);
+    script_remove(dir);
+    free(dir);
+}

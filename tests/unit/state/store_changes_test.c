@@ -1,4 +1,7 @@
 /* What a copy of the state elsewhere is told: every row that was put or deleted, in order, once. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "engine/state/side_log.h"
 #include "tests/unit/state/fixture.h"
 
@@ -57,6 +60,16 @@ static void told(struct store *s, const char *want)
     free(is);
 }
 
+/* All rows newer than that are noted, one a call. */
+static void note_since(struct store *s, int64_t since)
+{
+    struct eddy_error err = {0};
+    eddy_status rc;
+    store_note_since(s, since);
+    while ((rc = store_note_more(s, 1, &err)) == 0) continue;
+    cr_assert_eq(rc, 1, "%s", err.message);
+}
+
 Test(store_changes, what_was_put_deleted_and_swept_is_told_once)
 {
     struct eddy_error err = {0};
@@ -84,11 +97,28 @@ Test(store_changes, rows_newer_than_an_offset_or_all_can_be_told)
     for (int i = 0; i < 5; i++) put(s, (const char[2]){(char)('a' + i), '\0'}, i + 1, i);
     must(store_commit(s, &err));
     told(s, "+a +b +c +d +e ");
-    must(store_note_since(s, 3, &err));
+    note_since(s, 3);
     told(s, "+d +e ");
     put(s, "a", 9, 9);
-    must(store_note_since(s, -1, &err));
+    note_since(s, -1);
     told(s, "+a +b +c +d +e ");
+    store_close(s);
+}
+
+Test(store_changes, rows_that_come_and_go_while_they_are_noted_are_told_as_they_are_at_last)
+{
+    struct eddy_error err = {0};
+    struct store *s = a_tracked_store("", ROW);
+    struct side_log log;
+    for (int i = 0; i < 4; i++) put(s, (const char[2]){(char)('a' + i), '\0'}, i + 1, i);
+    store_note_since(s, -1);
+    cr_assert_eq(store_note_more(s, 2, &err), 0);
+    put(s, "a", 9, 9), put(s, "e", 5, 5);
+    must(store_delete_row(s, "c", 1, &err));
+    cr_assert_not(store_take_changes(s, &log), "half of it does not count");
+    cr_assert_eq(store_note_more(s, 100, &err), 1);
+    must(store_commit(s, &err));
+    told(s, "+a +b +a +e -c +d +e ");
     store_close(s);
 }
 
@@ -106,7 +136,7 @@ Test(store_changes, what_cannot_be_noted_is_lost_by_name_and_made_up_for)
     for (int i = 0; i < (1 << 16) + 8; i++) put(s, "a", i, i); /* much more than there is */
     must(store_commit(s, &err));
     cr_assert_not(store_take_changes(s, &log));
-    must(store_note_since(s, -1, &err));
+    note_since(s, -1);
     told(s, "+a ");
     put(s, "b", 1, 1);
     told(s, "+b ");
@@ -133,6 +163,35 @@ Test(store_changes, a_log_that_went_to_the_disk_is_read_to_its_end)
     }
     cr_assert_eq(side_log_at(&log, &cursor, &r, &gone, &err), 0);
     side_cursor_close(&cursor);
+    side_log_close(&log);
+    store_close(s);
+    free(path);
+    remove_directory(directory);
+}
+
+Test(store_changes, half_a_log_counts_as_none_when_the_disk_is_full)
+{
+    struct eddy_error err = {0};
+    char *directory = fresh_directory(), *path = NULL;
+    cr_assert(asprintf(&path, "%s/state.db", directory) > 0);
+    struct store *s = a_tracked_store(path, ROW);
+    struct side_log log;
+    for (int n = 0; n < 3000; n++) put_numbered(s, (uint64_t)n, n, ROW); /* more than the log keeps in memory */
+    must(store_commit(s, &err));
+    store_note_since(s, -1);
+    struct rlimit was, full = {0, RLIM_INFINITY};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &was);
+    full.rlim_max = was.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &full), 0);
+    eddy_status rc;
+    while ((rc = store_note_more(s, 100, &err)) == 0) continue;
+    setrlimit(RLIMIT_FSIZE, &was);
+    cr_assert_eq(rc, EDDY_EFULL, "%s", err.message);
+    cr_assert_eq(store_note_more(s, 100, &err), 1, "nothing is being noted");
+    cr_assert_not(store_take_changes(s, &log));
+    note_since(s, -1);
+    cr_assert(store_take_changes(s, &log));
     side_log_close(&log);
     store_close(s);
     free(path);

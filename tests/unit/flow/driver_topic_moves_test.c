@@ -1,0 +1,161 @@
+/* state.topic: what a publication may build on, when partitions come and go and brokers are away at the wrong moment. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "fixture_topic.h"
+
+TestSuite(driver_topic_moves, .init = topic_setup, .fini = topic_teardown);
+
+/* ---- keys that go by their age, which nobody finds in the rows ---- */
+
+#define AGED   "state: {ttl: 12000s}\n" LEARNING
+#define SWEPT  "state: {topic: copy, topic_interval: 100ms, ttl: 12000s}\n" LEARNING
+#define SWEEPS "state: {topic: copy, topic_interval: 100ms, ttl: 12000s, checkpoint: 1ms}\n" LEARNING
+
+/* Of key z there is record 100 alone, which is too old from offset 302 on.  Machine a publishes at 299 and has swept z when it
+ * stands at `a_stands`; machine b sweeps before 302 and again from 304 on, and publishes at 303: with z.  Then a has the
+ * partition again. */
+static void comes_back(int64_t a_stands)
+{
+    char *a = script_dir(), *b = script_dir();
+    struct script *s = script_open(RECORDS);
+    s->key[100] = "z";
+    (void)lives_to(s, a, SWEPT, 299);
+    (void)lives_to(s, a, AGED, a_stands);
+    s->batch = 1;
+    cr_assert_eq(lives_to(s, b, SWEEPS, 303).stats.restores, 1);
+    s->batch = 100;
+    const struct script_run last = lives_to(s, a, SWEPT, 400);
+    wipe(a);
+    const struct script_run again = lives_to(s, a, SWEPT, 400);
+    cr_assert_eq(again.stats.restores, 1);
+    cr_assert_str_eq(again.hash, last.hash);
+    script_remove(a), script_remove(b);
+    free(a), free(b);
+}
+
+Test(driver_topic_moves, a_state_older_than_the_topic_s_builds_on_nothing_where_keys_are_swept)
+{
+    comes_back(302);
+}
+
+Test(driver_topic_moves, a_state_of_the_same_offset_that_is_not_the_topic_s_builds_on_nothing)
+{
+    comes_back(303);
+}
+
+/* ---- what the topic lacks ---- */
+
+/* Each record its own key. */
+static struct script *of_many_keys(int n)
+{
+    static char names[SCRIPT_RECORDS][8];
+    struct script *s = script_open(n);
+    for (int i = 0; i < n; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "k%d", i);
+        s->key[i] = names[i];
+    }
+    return s;
+}
+
+Test(driver_topic_moves, a_disk_without_room_for_what_the_topic_lacks_ends_nothing)
+{
+    struct rlimit was, full;
+    char *dir = script_dir();
+    struct script *s = of_many_keys(RECORDS);
+    const struct script_run run = lives_to(s, dir, LEARNING, 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &was);
+    full = was;
+    full.rlim_cur = 100000;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &full), 0);
+    (void)lives_to(s, dir, COPIED, 0);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
+    cr_assert_eq(copy.commits, 0);
+    (void)lives_to(s, dir, COPIED, 0);
+    cr_assert_eq(copy.commits, 1);
+    wipe(dir);
+    const struct script_run again = lives_to(s, dir, COPIED, 0);
+    cr_assert_eq(again.stats.restores, 1);
+    cr_assert_str_eq(again.hash, run.hash);
+    script_remove(dir);
+    free(dir);
+}
+
+Test(driver_topic_moves, a_slice_of_a_publication_is_as_long_as_its_time_however_many_rows_that_are)
+{
+    enum { KEYS = 12000 };
+    char *dir = script_dir();
+    struct script *s = of_many_keys(KEYS + 200);
+    copy.piece_bytes = 1 << 20;
+    (void)lives_to(s, dir, "", KEYS);
+    s->batch = 1;
+    (void)lives_to(s, dir, "state: {topic: copy, topic_interval: 100ms, checkpoint: 1ms}\n", 0);
+    cr_assert_gt(copy.n_committed, KEYS);
+    cr_assert_lt(copy.most_turns, 20, "%d rows in %d turns", KEYS, copy.most_turns);
+    script_remove(dir);
+    free(dir);
+}
+
+/* ---- a publication that fails ---- */
+
+/* A life in which call `at` fails and that lasts until it was tried again. */
+static void fails_and_goes_on(struct script *s, const char *dir, int at)
+{
+    s->batch = 1;
+    s->slow_us = 3000;
+    copy.calls = 0;
+    copy.fail_at = at;
+    (void)lives_to(s, dir, "state: {topic: copy, topic_interval: 100ms, checkpoint: 1ms}\n" LEARNING, CUT);
+    cr_assert_eq(copy.failures, 1);
+    s->batch = 100;
+    s->slow_us = 0;
+}
+
+Test(driver_topic_moves, a_failure_does_not_end_publications_where_the_group_knows_one_that_cannot_be_found)
+{
+    const int64_t until[] = {200};
+    char *dir = script_dir();
+    struct script *s = lived(dir, COPIED, until, 1);
+    copy_lose(copy.n - 1); /* the manifest */
+    fails_and_goes_on(s, dir, copy.n + 8);
+    cr_assert_gt(copy.commits, 2);
+    is_restored(s, dir);
+}
+
+Test(driver_topic_moves, a_topic_that_is_made_anew_while_we_run_is_written_anew)
+{
+    char *dir = script_dir();
+    struct script *s = script_open(RECORDS);
+    s->key[10] = "once";
+    (void)lives_to(s, dir, COPIED, 200);
+    copy.vanishes = true; /* with the call that fails */
+    fails_and_goes_on(s, dir, 60);
+    cr_assert_gt(copy.commits, 1);
+    const struct script_run last = lives_to(s, dir, COPIED, 0);
+    wipe(dir);
+    const struct script_run again = lives_to(s, dir, COPIED, 0);
+    cr_assert_eq(again.stats.restores, 1);
+    cr_assert_str_eq(again.hash, last.hash);
+    script_remove(dir);
+    free(dir);
+}
+
+Test(driver_topic_moves, a_thing_too_long_for_the_topic_ends_nothing)
+{
+    const int64_t until[] = {200};
+    char *dir = script_dir();
+    copy.piece_bytes = 4096;
+    struct script *s = lived(dir, COPIED, until, 1);
+    const int n = copy.commits;
+    copy.too_long = true;
+    (void)lives_to(s, dir, COPIED, 400);
+    cr_assert_eq(copy.commits, n);
+    copy.too_long = false;
+    (void)lives_to(s, dir, COPIED, CUT);
+    cr_assert_eq(copy.commits, n + 1);
+    is_restored(s, dir);
+}
