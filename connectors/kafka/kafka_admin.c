@@ -63,62 +63,63 @@ static eddy_status admin_fail(struct kafka_admin *a, const char *what, rd_kafka_
     return status;
 }
 
-/* Waits for the answer to an admin request; NULL and an error when it failed as a whole. */
-static rd_kafka_event_t *admin_answer(struct kafka_admin *a, rd_kafka_queue_t *queue, const char *what,
-                                      eddy_status *rc, struct eddy_error *err)
-{
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, a->timeout_ms + 1000);
-    *rc = EDDY_OK;
-    if (!event) {
-        *rc = admin_fail(a, what, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, err);
-    } else if (rd_kafka_event_error(event)) {
-        *rc = admin_fail(a, what, rd_kafka_event_error(event), rd_kafka_event_error_string(event), err);
-        rd_kafka_event_destroy(event);
-        event = NULL;
-    }
-    return event;
-}
+/* One request: admin_begin(), the call with its options and queue, admin_wait(), admin_end(). */
+struct admin_request {
+    const char *what;
+    rd_kafka_AdminOptions_t *options;
+    rd_kafka_queue_t *queue;
+    rd_kafka_event_t *event; /* the answer; NULL = it failed as a whole */
+};
 
-static rd_kafka_AdminOptions_t *admin_options(struct kafka_admin *a, rd_kafka_admin_op_t op)
+static struct admin_request admin_begin(struct kafka_admin *a, rd_kafka_admin_op_t op, const char *what)
 {
     char text[200];
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->client.rk, op);
-    (void)rd_kafka_AdminOptions_set_request_timeout(options, a->timeout_ms, text, sizeof(text));
-    return options;
+    struct admin_request q = {what, rd_kafka_AdminOptions_new(a->client.rk, op), rd_kafka_queue_new(a->client.rk),
+                              NULL};
+    (void)rd_kafka_AdminOptions_set_request_timeout(q.options, a->timeout_ms, text, sizeof(text));
+    return q;
+}
+
+static eddy_status admin_wait(struct kafka_admin *a, struct admin_request *q, struct eddy_error *err)
+{
+    q->event = rd_kafka_queue_poll(q->queue, a->timeout_ms + 1000);
+    if (!q->event) return admin_fail(a, q->what, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, err);
+    const rd_kafka_resp_err_t code = rd_kafka_event_error(q->event);
+    return code ? admin_fail(a, q->what, code, rd_kafka_event_error_string(q->event), err) : EDDY_OK;
+}
+
+static void admin_end(struct admin_request *q)
+{
+    if (q->event) rd_kafka_event_destroy(q->event);
+    rd_kafka_queue_destroy(q->queue);
+    rd_kafka_AdminOptions_destroy(q->options);
 }
 
 /* The answer to a change of one topic. */
-static eddy_status admin_topic_done(struct kafka_admin *a, const rd_kafka_topic_result_t **results, size_t n,
-                                    const char *what, struct eddy_error *err)
+static eddy_status admin_topic_done(struct kafka_admin *a, const struct admin_request *q,
+                                    const rd_kafka_topic_result_t **results, size_t n, struct eddy_error *err)
 {
     rd_kafka_resp_err_t code = n == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__FAIL;
     if (!code) return EDDY_OK;
-    return admin_fail(a, what, code, n == 1 ? rd_kafka_topic_result_error_string(results[0]) : "", err);
+    return admin_fail(a, q->what, code, n == 1 ? rd_kafka_topic_result_error_string(results[0]) : "", err);
 }
 
 static eddy_status admin_create(struct kafka_admin *a, const char *topic, int n_partitions, const char *policy,
                                 struct eddy_error *err)
 {
-    static const char what[] = "creating a topic";
     char text[200];
-    eddy_status rc;
     size_t n = 0;
     rd_kafka_NewTopic_t *made = rd_kafka_NewTopic_new(topic, n_partitions, -1, text, sizeof(text));
     if (!made) return eddy_fail(err, EDDY_EINVAL, "kafka: topic %s: %s", topic, text);
     if (policy) (void)rd_kafka_NewTopic_set_config(made, "cleanup.policy", policy);
-    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
 
-    rd_kafka_CreateTopics(a->client.rk, &made, 1, options, queue);
-    rd_kafka_event_t *event = admin_answer(a, queue, what, &rc, err);
-    if (event) {
-        const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(
-            rd_kafka_event_CreateTopics_result(event), &n);
-        rc = admin_topic_done(a, results, n, what, err);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
+    struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, "creating a topic");
+    rd_kafka_CreateTopics(a->client.rk, &made, 1, q.options, q.queue);
+    eddy_status rc = admin_wait(a, &q, err);
+    const rd_kafka_topic_result_t **done = NULL;
+    if (rc >= 0) done = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(q.event), &n);
+    if (rc >= 0) rc = admin_topic_done(a, &q, done, n, err);
+    admin_end(&q);
     rd_kafka_NewTopic_destroy(made);
     return rc;
 }
@@ -136,23 +137,15 @@ eddy_status kafka_admin_create_compacted(struct kafka_admin *a, const char *topi
 
 eddy_status kafka_admin_delete(struct kafka_admin *a, const char *topic, struct eddy_error *err)
 {
-    static const char what[] = "deleting a topic";
-    eddy_status rc;
     size_t n = 0;
     rd_kafka_DeleteTopic_t *gone = rd_kafka_DeleteTopic_new(topic);
-    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_DELETETOPICS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
-
-    rd_kafka_DeleteTopics(a->client.rk, &gone, 1, options, queue);
-    rd_kafka_event_t *event = admin_answer(a, queue, what, &rc, err);
-    if (event) {
-        const rd_kafka_topic_result_t **results = rd_kafka_DeleteTopics_result_topics(
-            rd_kafka_event_DeleteTopics_result(event), &n);
-        rc = admin_topic_done(a, results, n, what, err);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
+    struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_DELETETOPICS, "deleting a topic");
+    rd_kafka_DeleteTopics(a->client.rk, &gone, 1, q.options, q.queue);
+    eddy_status rc = admin_wait(a, &q, err);
+    const rd_kafka_topic_result_t **done = NULL;
+    if (rc >= 0) done = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(q.event), &n);
+    if (rc >= 0) rc = admin_topic_done(a, &q, done, n, err);
+    admin_end(&q);
     rd_kafka_DeleteTopic_destroy(gone);
     return rc;
 }
@@ -171,31 +164,30 @@ static eddy_status admin_find_setting(const rd_kafka_ConfigResource_t *resource,
     return EDDY_ENOTFOUND;
 }
 
+/* What an answer about one topic's settings says of one of them. */
+static eddy_status admin_setting(struct kafka_admin *a, const struct admin_request *q, const char *topic,
+                                 const char *setting, char *out, size_t size, struct eddy_error *err)
+{
+    size_t n = 0;
+    const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(q->event), &n);
+    const rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(found[0]) : RD_KAFKA_RESP_ERR__FAIL;
+    if (code) return admin_fail(a, q->what, code, n == 1 ? rd_kafka_ConfigResource_error_string(found[0]) : "", err);
+    const eddy_status rc = admin_find_setting(found[0], setting, out, size);
+    return rc >= 0 ? rc
+                   : eddy_fail(err, rc, "kafka %s: topic %s has no setting %s", kafka_servers(a->client.properties),
+                               topic, setting);
+}
+
 eddy_status kafka_admin_topic_setting(struct kafka_admin *a, const char *topic, const char *setting, char *out,
                                       size_t size, struct eddy_error *err)
 {
-    static const char what[] = "asking for a topic's settings";
-    eddy_status rc;
-    size_t n = 0;
     rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
-
-    rd_kafka_DescribeConfigs(a->client.rk, &asked, 1, options, queue);
-    rd_kafka_event_t *event = admin_answer(a, queue, what, &rc, err);
-    if (event) {
-        const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(
-            rd_kafka_event_DescribeConfigs_result(event), &n);
-        rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(found[0]) : RD_KAFKA_RESP_ERR__FAIL;
-        if (code)
-            rc = admin_fail(a, what, code, n == 1 ? rd_kafka_ConfigResource_error_string(found[0]) : "", err);
-        else if ((rc = admin_find_setting(found[0], setting, out, size)) < 0)
-            rc = eddy_fail(err, rc, "kafka %s: topic %s has no setting %s", kafka_servers(a->client.properties),
-                           topic, setting);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
+    struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, "asking for a topic's settings");
+    rd_kafka_DescribeConfigs(a->client.rk, &asked, 1, q.options, q.queue);
+    eddy_status rc = admin_wait(a, &q, err);
+    if (rc >= 0) rc = admin_setting(a, &q, topic, setting, out, size, err);
+    admin_end(&q);
     rd_kafka_ConfigResource_destroy(asked);
     return rc;
 }
@@ -208,28 +200,25 @@ static bool admin_ask_again(struct kafka_admin *a, eddy_status rc, int64_t end_m
     return true;
 }
 
+static eddy_status admin_members(struct kafka_admin *a, const struct admin_request *q, struct eddy_error *err)
+{
+    size_t n = 0;
+    const rd_kafka_ConsumerGroupDescription_t **groups = rd_kafka_DescribeConsumerGroups_result_groups(
+        rd_kafka_event_DescribeConsumerGroups_result(q->event), &n);
+    const rd_kafka_error_t *error = n == 1 ? rd_kafka_ConsumerGroupDescription_error(groups[0]) : NULL;
+    const rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (code && code != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+        return admin_fail(a, q->what, code, rd_kafka_error_string(error), err);
+    return !code && n == 1 ? (eddy_status)rd_kafka_ConsumerGroupDescription_member_count(groups[0]) : 0;
+}
+
 static eddy_status admin_ask_members(struct kafka_admin *a, const char *group, struct eddy_error *err)
 {
-    eddy_status rc;
-    size_t n = 0;
-    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
-
-    rd_kafka_DescribeConsumerGroups(a->client.rk, &group, 1, options, queue);
-    rd_kafka_event_t *event = admin_answer(a, queue, "asking for a group's members", &rc, err);
-    if (event) {
-        const rd_kafka_ConsumerGroupDescription_t **groups = rd_kafka_DescribeConsumerGroups_result_groups(
-            rd_kafka_event_DescribeConsumerGroups_result(event), &n);
-        const rd_kafka_error_t *error = n == 1 ? rd_kafka_ConsumerGroupDescription_error(groups[0]) : NULL;
-        rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (code && code != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-            rc = admin_fail(a, "asking for a group's members", code, rd_kafka_error_string(error), err);
-        else if (!code && n == 1)
-            rc = (eddy_status)rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
+    struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, "asking for a group's members");
+    rd_kafka_DescribeConsumerGroups(a->client.rk, &group, 1, q.options, q.queue);
+    eddy_status rc = admin_wait(a, &q, err);
+    if (rc >= 0) rc = admin_members(a, &q, err);
+    admin_end(&q);
     return rc;
 }
 
@@ -243,37 +232,37 @@ eddy_status kafka_admin_members(struct kafka_admin *a, const char *group, struct
 }
 
 /* Fills `committed`; offsets that were never committed stay -1. */
+static eddy_status admin_take_committed(struct kafka_admin *a, const struct admin_request *q,
+                                        struct kafka_group_position *positions, int n, struct eddy_error *err)
+{
+    size_t n_groups = 0;
+    const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result(q->event), &n_groups);
+    if (n_groups != 1) return EDDY_OK;
+    const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[0]);
+    if (error) return admin_fail(a, q->what, rd_kafka_error_code(error), rd_kafka_error_string(error), err);
+    rd_kafka_topic_partition_list_t *found = (rd_kafka_topic_partition_list_t *)(uintptr_t)
+        rd_kafka_group_result_partitions(groups[0]);
+    for (int i = 0; i < n; i++) {
+        const rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_find(found, positions[i].topic,
+                                                                                 positions[i].partition);
+        positions[i].committed = e && !e->err && e->offset >= 0 ? e->offset : -1;
+    }
+    return EDDY_OK;
+}
+
 static eddy_status admin_ask_committed(struct kafka_admin *a, const char *group,
                                        struct kafka_group_position *positions, int n, struct eddy_error *err)
 {
-    eddy_status rc;
-    size_t n_groups = 0;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
     for (int i = 0; i < n; i++) rd_kafka_topic_partition_list_add(list, positions[i].topic, positions[i].partition);
     rd_kafka_ListConsumerGroupOffsets_t *request = rd_kafka_ListConsumerGroupOffsets_new(group, list);
-    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
-
-    rd_kafka_ListConsumerGroupOffsets(a->client.rk, &request, 1, options, queue);
-    rd_kafka_event_t *event = admin_answer(a, queue, "asking for committed offsets", &rc, err);
-    if (event) {
-        const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-            rd_kafka_event_ListConsumerGroupOffsets_result(event), &n_groups);
-        const rd_kafka_error_t *error = n_groups == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
-        if (error)
-            rc = admin_fail(a, "asking for committed offsets", rd_kafka_error_code(error),
-                            rd_kafka_error_string(error), err);
-        for (int i = 0; i < n && rc == EDDY_OK && n_groups == 1; i++) {
-            rd_kafka_topic_partition_list_t *found = (rd_kafka_topic_partition_list_t *)(uintptr_t)
-                rd_kafka_group_result_partitions(groups[0]);
-            const rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_find(found, positions[i].topic,
-                                                                                     positions[i].partition);
-            positions[i].committed = e && !e->err && e->offset >= 0 ? e->offset : -1;
-        }
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
+    struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+                                         "asking for committed offsets");
+    rd_kafka_ListConsumerGroupOffsets(a->client.rk, &request, 1, q.options, q.queue);
+    eddy_status rc = admin_wait(a, &q, err);
+    if (rc >= 0) rc = admin_take_committed(a, &q, positions, n, err);
+    admin_end(&q);
     rd_kafka_ListConsumerGroupOffsets_destroy(request);
     rd_kafka_topic_partition_list_destroy(list);
     return rc;
@@ -353,11 +342,20 @@ static rd_kafka_resp_err_t admin_first_error(const rd_kafka_group_result_t *grou
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static eddy_status admin_was_set(struct kafka_admin *a, const struct admin_request *q, struct eddy_error *err)
+{
+    size_t n = 0;
+    const rd_kafka_group_result_t **groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+        rd_kafka_event_AlterConsumerGroupOffsets_result(q->event), &n);
+    const rd_kafka_error_t *error = n == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
+    rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!code && n == 1) code = admin_first_error(groups[0]);
+    return code ? admin_fail(a, q->what, code, error ? rd_kafka_error_string(error) : NULL, err) : EDDY_OK;
+}
+
 eddy_status kafka_admin_set_positions(struct kafka_admin *a, const char *group,
                                       const struct kafka_group_position *positions, int n, struct eddy_error *err)
 {
-    static const char what[] = "setting a group's offsets";
-    size_t n_groups = 0;
     eddy_status rc = kafka_admin_members(a, group, err);
     if (rc < 0) return rc;
     if (rc > 0)
@@ -368,22 +366,11 @@ eddy_status kafka_admin_set_positions(struct kafka_admin *a, const char *group,
         rd_kafka_topic_partition_list_add(list, positions[i].topic, positions[i].partition)->offset =
             positions[i].committed;
     rd_kafka_AlterConsumerGroupOffsets_t *request = rd_kafka_AlterConsumerGroupOffsets_new(group, list);
-    rd_kafka_AdminOptions_t *options = admin_options(a, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
-
-    rd_kafka_AlterConsumerGroupOffsets(a->client.rk, &request, 1, options, queue);
-    rd_kafka_event_t *event = admin_answer(a, queue, what, &rc, err);
-    if (event) {
-        const rd_kafka_group_result_t **groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(
-            rd_kafka_event_AlterConsumerGroupOffsets_result(event), &n_groups);
-        const rd_kafka_error_t *error = n_groups == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
-        rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (!code && n_groups == 1) code = admin_first_error(groups[0]);
-        if (code) rc = admin_fail(a, what, code, error ? rd_kafka_error_string(error) : NULL, err);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
+    struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, "setting a group's offsets");
+    rd_kafka_AlterConsumerGroupOffsets(a->client.rk, &request, 1, q.options, q.queue);
+    rc = admin_wait(a, &q, err);
+    if (rc >= 0) rc = admin_was_set(a, &q, err);
+    admin_end(&q);
     rd_kafka_AlterConsumerGroupOffsets_destroy(request);
     rd_kafka_topic_partition_list_destroy(list);
     return rc;
