@@ -22,58 +22,65 @@ static char *copy_of(const struct eddy_buffer *b)
 }
 
 static eddy_status keep(void *context, const struct eddy_buffer *key, const struct eddy_buffer *value,
-                        struct eddy_error *err)
+                        struct eddy_error *why)
 {
-    struct kept *k = context;
-    if (k->count == k->refuse_at) {
-        k->refuse_at = -1;
-        return eddy_fail(err, EDDY_EAGAIN, "full");
+    struct kept *all = context;
+    if (all->count == all->refuse_at) {
+        all->refuse_at = -1;
+        return eddy_fail(why, EDDY_EAGAIN, "full");
     }
-    cr_assert_lt(k->count, MOST);
-    k->key[k->count] = copy_of(key);
-    k->key_len[k->count] = key->len;
-    k->value[k->count] = value ? copy_of(value) : NULL;
-    k->n[k->count++] = value ? value->len : 0;
+    cr_assert_lt(all->count, MOST);
+    all->key[all->count] = copy_of(key);
+    all->key_len[all->count] = key->len;
+    all->value[all->count] = value ? copy_of(value) : NULL;
+    all->n[all->count++] = value ? value->len : 0;
     return EDDY_OK;
 }
 
-static void a_writer(struct topic_writer *w, struct kept *k, size_t piece_bytes)
+/* What every test has: a writer of generation 3, number 7, what it emitted, and a reader of that. */
+static struct eddy_error err;
+static struct topic_writer w;
+static struct kept k;
+static struct topic_reader t;
+static struct topic_thing thing; /* read last */
+
+static void end(void)
 {
-    *k = (struct kept){.refuse_at = -1};
-    *w = (struct topic_writer){
-        .id = an_identity, .generation = 3, .number = 7, .piece_bytes = piece_bytes, .emit = keep, .context = k};
+    topic_writer_free(&w);
+    topic_reader_free(&t);
+    for (int i = 0; i < k.count; i++) free(k.key[i]), free(k.value[i]);
 }
 
-static struct topic_reader a_reader(void)
+/* Anew, with pieces of so many bytes. */
+static void begin(size_t piece_bytes)
 {
-    return (struct topic_reader){.id = an_identity, .topic = "plant.state"};
+    end();
+    k = (struct kept){.refuse_at = -1};
+    w = (struct topic_writer){
+        .id = an_identity, .generation = 3, .number = 7, .piece_bytes = piece_bytes, .emit = keep, .context = &k};
+    t = (struct topic_reader){.id = an_identity, .topic = "plant.state"};
+    thing = (struct topic_thing){0};
 }
 
-static eddy_status take(struct topic_reader *t, const struct kept *k, int i, struct topic_thing *out,
-                        struct eddy_error *err)
+TestSuite(topic_record, .fini = end);
+
+static eddy_status take(int i)
 {
-    return topic_take(t, 100 + i, k->key[i], k->key_len[i], k->value[i], k->n[i], out, err);
+    return topic_take(&t, 100 + i, k.key[i], k.key_len[i], k.value[i], k.n[i], &thing, &err);
 }
 
-/* The last whole thing of all that was kept; how many there were. */
-static int take_all(struct topic_reader *t, const struct kept *k, struct topic_thing *last)
+/* `thing` is the last whole one of all that was kept; how many there were. */
+static int take_all(void)
 {
-    struct eddy_error err = {0};
-    struct topic_thing thing;
+    struct topic_thing last = thing;
     int n = 0;
-    for (int i = 0; i < k->count; i++) {
-        const eddy_status rc = take(t, k, i, &thing, &err);
+    for (int i = 0; i < k.count; i++) {
+        const eddy_status rc = take(i);
         must(rc);
-        if (rc > 0) *last = thing, n++;
+        if (rc > 0) last = thing, n++;
     }
+    thing = last;
     return n;
-}
-
-static void free_all(struct topic_writer *w, struct topic_reader *t, struct kept *k)
-{
-    topic_writer_free(w);
-    topic_reader_free(t);
-    for (int i = 0; i < k->count; i++) free(k->key[i]), free(k->value[i]);
 }
 
 static struct stored_row a_row(unsigned char *row, size_t n, uint64_t seed)
@@ -100,62 +107,45 @@ static void same_row(const struct stored_row *a, const struct stored_row *b)
 
 Test(topic_record, a_row_comes_back_whole_whatever_the_pieces)
 {
-    struct eddy_error err = {0};
     unsigned char row[256];
     for (size_t piece = 1; piece <= 300; piece += 13) {
-        struct topic_writer w;
-        struct kept k;
-        struct topic_reader t = a_reader();
-        struct topic_thing thing = {0};
         const struct stored_row r = a_row(row, piece % 2 ? 0 : 8, piece);
-        a_writer(&w, &k, piece);
+        begin(piece);
         must(topic_put_row(&w, &r, false, &err));
         cr_assert_eq((size_t)k.count, (32 + r.row_bytes + piece - 1) / piece);
-        cr_assert_eq(take_all(&t, &k, &thing), 1);
+        cr_assert_eq(take_all(), 1);
         cr_assert(thing.kind == TOPIC_ROW && !thing.gone && thing.anew);
         same_row(&thing.row, &r);
-        free_all(&w, &t, &k);
     }
 }
 
 Test(topic_record, blobs_weights_and_the_manifest_come_back)
 {
-    struct eddy_error err = {0};
-    struct topic_writer w;
-    struct kept k;
-    struct topic_reader t = a_reader();
-    struct topic_thing thing = {0};
     const struct topic_manifest m = {.position = 500, .n = 2, .sum = UINT64_MAX, .fingerprint = 9};
-    a_writer(&w, &k, 8);
+    begin(8);
     must(topic_put_blob(&w, "train", "windows in training", 19, &err));
-    cr_assert_eq(take_all(&t, &k, &thing), 1);
+    cr_assert_eq(take_all(), 1);
     cr_assert(thing.kind == TOPIC_BLOB && thing.name_len == 5 && memcmp(thing.name, "train", 5) == 0);
     cr_assert(thing.n == 19 && memcmp(thing.bytes, "windows in training", 19) == 0);
     must(topic_put_model(&w, 12, 99, "weights", 7, &err));
-    take_all(&t, &k, &thing);
+    take_all();
     cr_assert(thing.kind == TOPIC_MODEL && thing.version == 12 && thing.wall_time_s == 99);
     cr_assert(thing.n == 7 && memcmp(thing.bytes, "weights", 7) == 0);
     must(topic_put_blob(&w, "empty", NULL, 0, &err));
-    take_all(&t, &k, &thing);
+    take_all();
     cr_assert(thing.kind == TOPIC_BLOB && !thing.gone && thing.n == 0);
     must(topic_put_manifest(&w, &m, &err));
-    take_all(&t, &k, &thing);
+    take_all();
     cr_assert_eq(thing.kind, TOPIC_MANIFEST);
     cr_assert(thing.manifest.position == 500 && thing.manifest.n == 2 && thing.manifest.sum == UINT64_MAX);
     cr_assert(thing.manifest.fingerprint == 9 && thing.manifest.generation == 3 && thing.manifest.number == 7);
-    free_all(&w, &t, &k);
 }
 
 Test(topic_record, every_piece_of_a_row_that_is_gone_has_its_tombstone)
 {
-    struct eddy_error err = {0};
-    struct topic_writer w;
-    struct kept k;
-    struct topic_reader t = a_reader();
-    struct topic_thing thing = {0};
     unsigned char row[64];
     const struct stored_row r = a_row(row, sizeof(row), 1);
-    a_writer(&w, &k, 40);
+    begin(40);
     must(topic_put_row(&w, &r, false, &err));
     must(topic_put_row(&w, &r, true, &err));
     cr_assert_eq(k.count, 6);
@@ -164,46 +154,34 @@ Test(topic_record, every_piece_of_a_row_that_is_gone_has_its_tombstone)
         cr_assert_eq(memcmp(k.key[i], k.key[i + 3], k.key_len[i]), 0);
         cr_assert_null(k.value[i + 3]);
     }
-    cr_assert_eq(take_all(&t, &k, &thing), 2);
+    cr_assert_eq(take_all(), 2);
     cr_assert(thing.kind == TOPIC_ROW && thing.gone && thing.row.key_len == r.key_len);
     cr_assert_eq(memcmp(thing.row.key, r.key, r.key_len), 0);
-    free_all(&w, &t, &k);
 }
 
 Test(topic_record, pieces_left_over_by_compaction_count_no_more)
 {
-    struct eddy_error err = {0};
-    struct topic_writer w;
-    struct kept k;
-    struct topic_reader t = a_reader();
-    struct topic_thing thing = {0};
-    a_writer(&w, &k, 10);
+    begin(10);
     must(topic_put_blob(&w, "shared", "an older and longer value", 25, &err)); /* 3 pieces: only the last survives */
     w.number++;
     must(topic_put_blob(&w, "shared", "a shorter one", 13, &err)); /* 2 pieces */
-    cr_assert_eq(take(&t, &k, 2, &thing, &err), 0);
-    cr_assert_eq(take(&t, &k, 3, &thing, &err), 0);
-    cr_assert_eq(take(&t, &k, 2, &thing, &err), 0, "an older piece in between belongs to nothing");
-    cr_assert_eq(take(&t, &k, 4, &thing, &err), 0, "and the rest alone is not a whole");
-    cr_assert_eq(take(&t, &k, 3, &thing, &err), 0);
-    cr_assert_eq(take(&t, &k, 4, &thing, &err), 1);
+    cr_assert_eq(take(2), 0);
+    cr_assert_eq(take(3), 0);
+    cr_assert_eq(take(2), 0, "an older piece in between belongs to nothing");
+    cr_assert_eq(take(4), 0, "and the rest alone is not a whole");
+    cr_assert_eq(take(3), 0);
+    cr_assert_eq(take(4), 1);
     cr_assert(thing.n == 13 && memcmp(thing.bytes, "a shorter one", 13) == 0);
-    free_all(&w, &t, &k);
 }
 
 Test(topic_record, a_put_that_found_no_room_goes_on_where_it_stopped)
 {
-    struct eddy_error err = {0};
-    struct topic_writer w;
-    struct kept k;
-    struct topic_reader t = a_reader();
-    struct topic_thing thing = {0};
-    a_writer(&w, &k, 10);
+    begin(10);
     k.refuse_at = 2;
     cr_assert_eq(topic_put_blob(&w, "shared", "twenty-five bytes of text", 25, &err), EDDY_EAGAIN);
     must(topic_put_blob(&w, "shared", "twenty-five bytes of text", 25, &err));
     cr_assert_eq(k.count, 3);
-    cr_assert_eq(take_all(&t, &k, &thing), 1);
+    cr_assert_eq(take_all(), 1);
     cr_assert(thing.n == 25 && memcmp(thing.bytes, "twenty-five bytes of text", 25) == 0);
     must(topic_put_model(&w, 5, 0, "weights", 7, &err)); /* two pieces with the time before them */
     k.refuse_at = 6;
@@ -214,64 +192,44 @@ Test(topic_record, a_put_that_found_no_room_goes_on_where_it_stopped)
         cr_assert_null(k.value[i + 2]);
         cr_assert_eq(memcmp(k.key[i], k.key[i + 2], k.key_len[i]), 0);
     }
-    free_all(&w, &t, &k);
 }
 
 Test(topic_record, an_older_generation_counts_no_more_and_a_newer_one_begins_anew)
 {
-    struct eddy_error err = {0};
-    struct topic_writer w;
-    struct kept k;
-    struct topic_reader t = a_reader();
-    struct topic_thing thing = {0};
-    a_writer(&w, &k, 100);
+    begin(100);
     must(topic_put_blob(&w, "a", "old", 3, &err));
     w.generation = 4;
     must(topic_put_blob(&w, "b", "new", 3, &err));
     must(topic_put_blob(&w, "c", "new", 3, &err));
-    cr_assert(take(&t, &k, 0, &thing, &err) == 1 && thing.anew);
-    cr_assert(take(&t, &k, 1, &thing, &err) == 1 && thing.anew);
-    cr_assert(take(&t, &k, 2, &thing, &err) == 1 && !thing.anew);
-    cr_assert_eq(take(&t, &k, 0, &thing, &err), 0);
-    free_all(&w, &t, &k);
+    cr_assert(take(0) == 1 && thing.anew);
+    cr_assert(take(1) == 1 && thing.anew);
+    cr_assert(take(2) == 1 && !thing.anew);
+    cr_assert_eq(take(0), 0);
 }
 
 Test(topic_record, no_flipped_bit_of_a_record_is_believed)
 {
-    struct eddy_error err = {0};
-    struct topic_writer w;
-    struct kept k;
-    struct topic_thing thing;
     unsigned char row[16];
     const struct stored_row r = a_row(row, sizeof(row), 5);
-    a_writer(&w, &k, 1000);
+    begin(1000);
     must(topic_put_row(&w, &r, false, &err));
     for (size_t bit = 0; bit < 8 * (k.key_len[0] + k.n[0]); bit++) {
-        struct topic_reader t = a_reader();
         char *at = bit / 8 < k.key_len[0] ? k.key[0] + bit / 8 : k.value[0] + bit / 8 - k.key_len[0];
         *at = (char)(*at ^ 1 << bit % 8);
         err.message[0] = '\0';
-        const eddy_status rc = take(&t, &k, 0, &thing, &err);
+        const eddy_status rc = take(0);
         cr_assert(rc == EDDY_ECORRUPT || rc == EDDY_EVERSION, "bit %zu: %d", bit, rc);
         cr_assert_not_null(strstr(err.message, "plant.state[3]"));
         cr_assert_not_null(strstr(err.message, "offset 100"), "%s", err.message);
         *at = (char)(*at ^ 1 << bit % 8);
-        topic_reader_free(&t);
     }
-    struct topic_reader t = a_reader();
     for (size_t n = 0; n < k.n[0]; n++)
         cr_assert_eq(topic_take(&t, 0, k.key[0], k.key_len[0], k.value[0], n, &thing, &err), EDDY_ECORRUPT);
-    free_all(&w, &t, &k);
 }
 
 Test(topic_record, another_pipeline_s_state_is_refused_by_name)
 {
-    struct eddy_error err = {0};
-    struct topic_writer w;
-    struct kept k;
-    struct topic_reader t = a_reader();
-    struct topic_thing thing;
-    a_writer(&w, &k, 1000);
+    begin(1000);
     w.id.name = "brewery";
     must(topic_put_manifest(&w, &(struct topic_manifest){.position = 1}, &err));
     must(topic_put_blob(&w, "lane", "x", 1, &err));
@@ -281,12 +239,11 @@ Test(topic_record, another_pipeline_s_state_is_refused_by_name)
     w.id.topic = an_identity.topic;
     w.id.partition = 4;
     must(topic_put_blob(&w, "lane", "x", 1, &err));
-    cr_assert_eq(take(&t, &k, 0, &thing, &err), EDDY_EMISMATCH);
+    cr_assert_eq(take(0), EDDY_EMISMATCH);
     cr_assert_not_null(strstr(err.message, "pipeline brewery over topic sensors"), "%s", err.message);
     cr_assert_not_null(strstr(err.message, "not of pipeline plant-7 over topic sensors"), "%s", err.message);
-    cr_assert_eq(take(&t, &k, 1, &thing, &err), EDDY_EMISMATCH);
-    cr_assert_eq(take(&t, &k, 2, &thing, &err), EDDY_EMISMATCH);
-    cr_assert_eq(take(&t, &k, 3, &thing, &err), EDDY_EMISMATCH);
+    cr_assert_eq(take(1), EDDY_EMISMATCH);
+    cr_assert_eq(take(2), EDDY_EMISMATCH);
+    cr_assert_eq(take(3), EDDY_EMISMATCH);
     cr_assert_not_null(strstr(err.message, "partition 4"), "%s", err.message);
-    free_all(&w, &t, &k);
 }
