@@ -56,6 +56,12 @@ extern const struct eddy_transactor transactor_kafka;
 extern const struct eddy_state_topic state_topic_kafka;
 /* EDDY_ECONFIG when a source with these settings cannot have that state topic. */
 eddy_status kafka_state_topic_check(const struct kafka_source_settings *, const char *topic, struct eddy_error *);
+/* Calls back for the first record of each of n partitions that has any, without becoming anybody's writer: whose copy is
+ * this? */
+eddy_status kafka_state_topic_firsts(const struct state_topic_request *, int n_partitions,
+                                     eddy_status (*each)(void *context, int32_t partition,
+                                                         const struct state_topic_record *, struct eddy_error *),
+                                     void *context, struct eddy_error *);
 
 /* The same calls over a fixed range; settings: struct kafka_range_settings, filled by the command. */
 extern const struct eddy_source source_kafka_range;

@@ -72,6 +72,7 @@ bool kafka_told_to_stop(const volatile sig_atomic_t *stop);
 bool kafka_error_is_final(rd_kafka_resp_err_t);
 /* A right that the user lacks. */
 bool kafka_error_is_denied(rd_kafka_resp_err_t);
+bool kafka_error_is_gone(rd_kafka_resp_err_t); /* there is no such topic or partition */
 
 /* "host:port, host:port (last trouble: ..)" for messages. */
 void kafka_client_where(struct kafka_client *, char *text, size_t size);

@@ -73,7 +73,7 @@ static void sink_count(struct kafka_sink *s, int n)
 static eddy_status sink_refused(struct kafka_sink *s, const struct sink_message *m, rd_kafka_resp_err_t code,
                                 const char *text, int taken, struct eddy_error *err)
 {
-    if (s->transaction && !kafka_transaction_hopeless(code)) {
+    if (s->transaction && !kafka_transaction_hopeless(s->transaction, code)) {
         kafka_transaction_break(s->transaction, text);
         return taken;
     }

@@ -21,10 +21,9 @@ enum {
     PIECE_BYTES = 512 << 10,    /* of a record's value, where the topic takes as much .. */
     RECORD_OVERHEAD = 70 << 10, /* a key of 64 KiB, and what Kafka needs */
     BATCH_BYTES = 1000000,      /* of records that are sent together, where the topic takes as much */
-    ASK_MS = 4000,
-    MADE_MS = 10000, /* until a topic that was just made is known everywhere */
-    MARK_MS = 2000,  /* until a committed transaction has its mark */
-    PAUSE_MS = 100
+    FIRST_MS = 10000,           /* for the first record of a partition */
+    MADE_MS = 10000,            /* until a topic that was just made is known everywhere */
+    PAUSE_MS = 50
 };
 
 static void state_topic_pause(void)
@@ -123,7 +122,7 @@ static eddy_status topic_ready(struct kafka_state_topic *s, const char *name, st
             "state.topic: %s has %d partitions and %s has %d: each keeps the state of the one with the same "
             "number, so there must be as many",
             s->topic, (int)rc, source, wanted);
-    s->n_partitions = rc; /* fewer: the others are refused when they are assigned */
+    s->n_partitions = rc; /* fewer: the others go on without a copy */
     if (rc >= 0) rc = topic_settings(s, a, err);
     kafka_admin_close(a);
     if (rc < 0) return rc;
@@ -151,10 +150,11 @@ static void kafka_state_topic_close(void *topic)
     free(s);
 }
 
-static eddy_status kafka_state_topic_open(const struct state_topic_request *r, void **out, struct eddy_error *err)
+static eddy_status state_topic_new(const struct state_topic_request *r, struct kafka_state_topic **out,
+                                   struct eddy_error *err)
 {
-    *out = NULL;
     struct kafka_state_topic *s = calloc(1, sizeof(*s));
+    *out = s;
     if (!s) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for the state topic");
     s->source = r->source->settings;
     s->choice = r->source;
@@ -164,12 +164,25 @@ static eddy_status kafka_state_topic_open(const struct state_topic_request *r, v
     s->piece_bytes = PIECE_BYTES;
     s->batch_bytes = BATCH_BYTES;
     s->partition = -1;
+    return kafka_state_topic_check(s->source, r->topic, err);
+}
+
+static eddy_status state_topic_reader(struct kafka_state_topic *s, struct eddy_error *err)
+{
     const struct kafka_client_request reader = {
-        .role = KAFKA_READER, .name = r->name, .properties = &s->source->properties, .n_partitions = 1};
-    eddy_status rc = kafka_state_topic_check(s->source, r->topic, err);
-    if (rc >= 0) rc = topic_ready(s, r->name, err);
-    if (rc >= 0) rc = kafka_client_open(&s->reader, &reader, err);
+        .role = KAFKA_READER, .name = s->name, .properties = &s->source->properties, .n_partitions = 1};
+    const eddy_status rc = kafka_client_open(&s->reader, &reader, err);
     if (rc >= 0) (void)rd_kafka_poll_set_consumer(s->reader.rk);
+    return rc;
+}
+
+static eddy_status kafka_state_topic_open(const struct state_topic_request *r, void **out, struct eddy_error *err)
+{
+    struct kafka_state_topic *s;
+    *out = NULL;
+    eddy_status rc = state_topic_new(r, &s, err);
+    if (rc >= 0) rc = topic_ready(s, r->name, err);
+    if (rc >= 0) rc = state_topic_reader(s, err);
     if (rc < 0) {
         kafka_state_topic_close(s);
         return rc;
@@ -185,15 +198,31 @@ static size_t kafka_state_topic_piece_bytes(void *topic)
 
 /* ---- reading ---- */
 
+/* The topic may have got more partitions since, or have gone. */
+static eddy_status state_topic_count(struct kafka_state_topic *s, int32_t partition, int timeout_ms,
+                                     struct eddy_error *err)
+{
+    int n = 0;
+    eddy_status rc = kafka_client_topic(&s->reader, s->topic, timeout_ms, &n, err);
+    if (rc == EDDY_EIO && !s->reader.has_failed) return err ? (err->code = EDDY_EAGAIN) : EDDY_EAGAIN;
+    if (rc < 0) return rc;
+    if (partition >= n)
+        return eddy_fail(err, EDDY_ENOTFOUND,
+                         "state.topic: %s has %d partitions, none for %s[%d]: give it as many as the source",
+                         s->topic, n, s->source->topics.item[0], (int)partition);
+    if (n <= s->n_partitions) return EDDY_OK;
+    struct kafka_transaction **grown = realloc(s->writer, (size_t)n * sizeof(struct kafka_transaction *));
+    if (!grown) return eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for the state topic");
+    s->writer = grown;
+    while (s->n_partitions < n) s->writer[s->n_partitions++] = NULL;
+    return EDDY_OK;
+}
+
 static eddy_status state_topic_claim(struct kafka_state_topic *s, int32_t partition, int timeout_ms,
                                      struct eddy_error *err)
 {
-    if (partition >= s->n_partitions)
-        return eddy_fail(
-            err, EDDY_EMISMATCH,
-            "state.topic: %s has %d partitions, none for %s[%d]: give it as many as the source and start "
-            "again",
-            s->topic, s->n_partitions, s->source->topics.item[0], (int)partition);
+    const eddy_status counted = state_topic_count(s, partition, timeout_ms, err);
+    if (counted < 0) return counted;
     struct kafka_transaction **writer = &s->writer[partition];
     if (*writer && (*writer)->ready) return EDDY_OK;
     eddy_status rc = EDDY_OK;
@@ -223,14 +252,15 @@ static eddy_status kafka_state_topic_end(void *topic, int32_t partition, int tim
 /* Where the partition begins, and where what is decided ends.  A transaction that the group knows to be committed gets its
  * mark a moment later. */
 static eddy_status state_topic_place(struct kafka_state_topic *s, struct kafka_place *place, int64_t to,
-                                     struct eddy_error *err)
+                                     int timeout_ms, struct eddy_error *err)
 {
     const struct kafka_when earliest = {.kind = KAFKA_EARLIEST};
-    const int64_t end_ms = kafka_now_ms() + MARK_MS;
+    const int64_t end_ms = kafka_now_ms() + timeout_ms;
     for (;;) {
-        const eddy_status rc = kafka_places(&s->reader, place, 1, &earliest, ASK_MS, err);
+        const int64_t left_ms = end_ms - kafka_now_ms();
+        const eddy_status rc = kafka_places(&s->reader, place, 1, &earliest, left_ms > 1 ? (int)left_ms / 2 : 1, err);
         if (rc < 0 || to <= place->high) return rc;
-        if (kafka_now_ms() >= end_ms)
+        if (kafka_now_ms() + PAUSE_MS >= end_ms)
             return eddy_fail(
                 err, EDDY_ENOTFOUND,
                 "state topic %s[%d]: the group knows a publication before offset %lld, but it ends at "
@@ -240,12 +270,12 @@ static eddy_status state_topic_place(struct kafka_state_topic *s, struct kafka_p
     }
 }
 
-static eddy_status kafka_state_topic_seek(void *topic, int32_t partition, int64_t from, int64_t to,
+static eddy_status kafka_state_topic_seek(void *topic, int32_t partition, int64_t from, int64_t to, int timeout_ms,
                                           struct eddy_error *err)
 {
     struct kafka_state_topic *s = topic;
     struct kafka_place place = {s->topic, partition, 0, 0, 0};
-    const eddy_status rc = state_topic_place(s, &place, to, err);
+    const eddy_status rc = state_topic_place(s, &place, to, timeout_ms, err);
     if (rc < 0) return rc;
     if (from < place.low) from = place.low;
     s->partition = partition;
@@ -281,9 +311,11 @@ static eddy_status kafka_state_topic_read(void *topic, int timeout_ms, struct st
         return s->partition < 0 ? EDDY_ENOTFOUND : 0;
     }
     if (m->err) {
+        const bool gone = kafka_error_is_gone(m->err);
         const eddy_status rc = kafka_event_error(&s->reader, m, NULL, err);
         rd_kafka_message_destroy(m);
-        return rc < 0 ? rc : 0;
+        if (gone && err) err->code = EDDY_EAGAIN;
+        return gone ? EDDY_EAGAIN : rc < 0 ? rc : 0;
     }
     if (!ours || m->offset >= s->to) {
         if (ours) s->partition = -1;
@@ -296,12 +328,44 @@ static eddy_status kafka_state_topic_read(void *topic, int timeout_ms, struct st
     return 1;
 }
 
+static eddy_status state_topic_first(struct kafka_state_topic *s, int32_t partition, struct state_topic_record *out,
+                                     struct eddy_error *err)
+{
+    const int64_t end_ms = kafka_now_ms() + FIRST_MS;
+    eddy_status rc = kafka_state_topic_seek(s, partition, -1, -1, FIRST_MS, err);
+    while (rc == EDDY_OK) {
+        rc = kafka_state_topic_read(s, PAUSE_MS, out, err);
+        if (rc == EDDY_OK && kafka_now_ms() >= end_ms)
+            return eddy_fail(err, EDDY_EIO, "kafka %s: nothing could be read of %s [%d] for %d s",
+                             kafka_servers(&s->source->properties), s->topic, (int)partition, FIRST_MS / 1000);
+    }
+    return rc;
+}
+
+eddy_status kafka_state_topic_firsts(const struct state_topic_request *r, int n_partitions,
+                                     eddy_status (*each)(void *context, int32_t partition,
+                                                         const struct state_topic_record *, struct eddy_error *),
+                                     void *context, struct eddy_error *err)
+{
+    struct kafka_state_topic *s;
+    struct state_topic_record first;
+    eddy_status rc = state_topic_new(r, &s, err);
+    if (rc >= 0) rc = state_topic_reader(s, err);
+    for (int32_t p = 0; p < n_partitions && rc >= 0; p++) {
+        rc = state_topic_first(s, p, &first, err);
+        if (rc > 0) rc = each(context, p, &first, err);
+        if (rc == EDDY_ENOTFOUND) rc = EDDY_OK; /* it is empty */
+    }
+    kafka_state_topic_close(s);
+    return rc < 0 ? rc : EDDY_OK;
+}
+
 /* ---- writing ---- */
 
 static eddy_status kafka_state_topic_begin(void *topic, int32_t partition, struct eddy_error *err)
 {
     struct kafka_transaction *w = ((struct kafka_state_topic *)topic)->writer[partition];
-    w->last_offset = -1;
+    w->first_offset = w->last_offset = -1;
     return transactor_kafka.begin(w, err);
 }
 
@@ -322,19 +386,21 @@ static eddy_status kafka_state_topic_send(void *topic, int32_t partition, const 
         (void)rd_kafka_poll(w->client.rk, 0);
         return 0;
     }
-    if (kafka_transaction_hopeless(code))
+    if (kafka_transaction_hopeless(w, code))
         return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: a record of %zu bytes was refused: %s", s->topic,
                          (int)partition, key->len + (value ? value->len : 0), rd_kafka_err2str(code));
     kafka_transaction_break(w, rd_kafka_err2str(code));
     return transactor_kafka.check(w, err);
 }
 
-static eddy_status kafka_state_topic_flushed(void *topic, int32_t partition, int64_t *end, struct eddy_error *err)
+static eddy_status kafka_state_topic_flushed(void *topic, int32_t partition, int64_t *from, int64_t *end,
+                                             struct eddy_error *err)
 {
     struct kafka_transaction *w = ((struct kafka_state_topic *)topic)->writer[partition];
     const bool waits = rd_kafka_outq_len(w->client.rk) > 0; /* before check(), which serves what failed */
     eddy_status rc = transactor_kafka.check(w, err);
     if (rc < 0 || waits) return rc;
+    *from = w->first_offset;
     *end = w->last_offset + 1;
     return 1;
 }

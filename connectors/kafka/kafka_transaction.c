@@ -16,8 +16,9 @@
 
 enum { SLICE_MS = 500, SLOW_COMMIT_MS = 1000, REPLACE_MS = 5000, STOP_MS = 4000 };
 
-bool kafka_transaction_hopeless(rd_kafka_resp_err_t code)
+bool kafka_transaction_hopeless(const struct kafka_transaction *t, rd_kafka_resp_err_t code)
 {
+    if (t->role == KAFKA_PUBLISHER && kafka_error_is_gone(code)) return false; /* it may be made again */
     return kafka_error_is_final(code) && code != RD_KAFKA_RESP_ERR__FATAL && code != RD_KAFKA_RESP_ERR__FENCED;
 }
 
@@ -34,12 +35,13 @@ static void transaction_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m,
     struct kafka_transaction *t = ((struct kafka_client *)opaque)->owner;
     (void)rk;
     if (!m->err) t->last_offset = m->offset;
+    if (!m->err && t->first_offset < 0) t->first_offset = m->offset;
     if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
     char text[300];
     (void)snprintf(text, sizeof(text), "%s [%d]: a message of %zu bytes was not delivered: %s: %s",
                    m->rkt ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition, m->len, rd_kafka_err2name(m->err),
                    rd_kafka_err2str(m->err));
-    if (kafka_transaction_hopeless(m->err) && t->final.code >= 0)
+    if (kafka_transaction_hopeless(t, m->err) && t->final.code >= 0)
         (void)eddy_fail(&t->final, EDDY_EIO, "kafka: %s", text);
     kafka_transaction_break(t, text);
 }
@@ -102,7 +104,7 @@ static eddy_status transaction_fail(struct kafka_transaction *t, rd_kafka_error_
                         code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     bool passing = rd_kafka_error_is_fatal(error) || rd_kafka_error_txn_requires_abort(error) ||
                    rd_kafka_error_is_retriable(error);
-    bool final = kafka_transaction_hopeless(code) && code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+    bool final = kafka_transaction_hopeless(t, code) && code != RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
     (void)snprintf(text, sizeof(text), "%s: %s: %s", what, rd_kafka_err2name(code), rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     kafka_transaction_break(t, text);

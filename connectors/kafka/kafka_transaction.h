@@ -15,13 +15,13 @@ struct kafka_transaction {
     enum latency latency;
     const volatile sig_atomic_t *stop;
     char *name, *id;
-    bool ready;              /* the producer owns its id */
-    bool open;               /* begun, and neither committed nor given up */
-    bool is_broken;          /* cannot be committed any more */
-    bool doubtful;           /* the connection was lost while a commit was on its way: see kafka_transaction.c */
-    int64_t last_offset;     /* of the newest message that was confirmed */
-    struct eddy_error final; /* a message that will never be delivered; code 0 = none */
-    char why[400];           /* it is broken */
+    bool ready;     /* the producer owns its id */
+    bool open;      /* begun, and neither committed nor given up */
+    bool is_broken; /* cannot be committed any more */
+    bool doubtful;  /* the connection was lost while a commit was on its way: see kafka_transaction.c */
+    int64_t first_offset, last_offset;                 /* of the messages that were confirmed; -1 = none */
+    struct eddy_error final;                           /* a message that will never be delivered; code 0 = none */
+    char why[400];                                     /* it is broken */
     rd_kafka_topic_t *topic[KAFKA_TRANSACTION_TOPICS]; /* handles of this producer; filled from the front */
 };
 
@@ -34,7 +34,7 @@ eddy_status kafka_transaction_new(enum kafka_role role, const struct transaction
 rd_kafka_topic_t *kafka_transaction_topic(struct kafka_transaction *, const char *topic);
 
 /* A message or call that failed so would fail again with any producer. */
-bool kafka_transaction_hopeless(rd_kafka_resp_err_t);
+bool kafka_transaction_hopeless(const struct kafka_transaction *, rd_kafka_resp_err_t);
 
 /* Notes that the transaction cannot be committed; the first reason is kept. */
 void kafka_transaction_break(struct kafka_transaction *, const char *why);

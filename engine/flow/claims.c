@@ -1,7 +1,6 @@
 #include "engine/flow/claims.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@ enum { LOOK_MS = 20 };
 struct claim {
     struct claim *next;
     int32_t partition;
+    bool refused;
     char topic[];
 };
 
@@ -101,4 +101,21 @@ void claims_give(struct claims *c, const char *topic, int32_t partition)
     free(given);
     (void)pthread_cond_broadcast(&c->given);
     (void)pthread_mutex_unlock(&c->lock);
+}
+
+void claims_refuse(struct claims *c, const char *topic, int32_t partition)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    struct claim *claim = *claims_find(c, topic, partition);
+    if (claim) claim->refused = true;
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+bool claims_all_refused(struct claims *c)
+{
+    bool all = true;
+    (void)pthread_mutex_lock(&c->lock);
+    for (const struct claim *claim = c->first; claim; claim = claim->next) all = all && claim->refused;
+    (void)pthread_mutex_unlock(&c->lock);
+    return all;
 }

@@ -7,6 +7,7 @@
 #define ENGINE_FLOW_CLAIMS_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "eddy_error.h"
@@ -21,5 +22,9 @@ enum { CLAIMS_WAIT_MS = 60000 };
 eddy_status claims_take(struct claims *, const char *topic, int32_t partition, const volatile sig_atomic_t *stop,
                         struct eddy_error *);
 void claims_give(struct claims *, const char *topic, int32_t partition);
+
+/* A partition that is claimed is not read: a person has to decide about it.  It is so until it is given back. */
+void claims_refuse(struct claims *, const char *topic, int32_t partition);
+bool claims_all_refused(struct claims *); /* all that are claimed; true for none */
 
 #endif

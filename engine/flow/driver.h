@@ -70,12 +70,13 @@ struct driver_request {
     const struct eddy_transactor
         *transactor; /* exactly_once: sinks and positions go through it; NULL = at_least_once */
     const struct eddy_state_topic *state_topic; /* keeps a copy of kept states; NULL = none */
-    int64_t transaction_most;                   /* ns that one may stay open while a turn goes on; 0 = 10 s */
-    bool forget_tombstones;                     /* payload NULL: forget the key; else skip and count */
-    int chunk;                                  /* most records per poll; 0 = 1024 */
-    bool experts;                               /* results tell of every expert (lane.h) */
-    bool flush_each;                            /* filter: service the sink after every turn */
-    const volatile sig_atomic_t *stop;          /* set: drain, checkpoint, end; may be NULL */
+    int64_t topic_patience;   /* ns that it may say nothing, and that what was found in it counts; 0 = 10 s */
+    int64_t transaction_most; /* ns that one may stay open while a turn goes on; 0 = 10 s */
+    bool forget_tombstones;   /* payload NULL: forget the key; else skip and count */
+    int chunk;                /* most records per poll; 0 = 1024 */
+    bool experts;             /* results tell of every expert (lane.h) */
+    bool flush_each;          /* filter: service the sink after every turn */
+    const volatile sig_atomic_t *stop;                            /* set: drain, checkpoint, end; may be NULL */
     void (*on_result)(void *context, const struct eddy_result *); /* may be NULL */
     /* A record that could not be used, after it went to the dead letters; may be NULL. */
     void (*on_bad)(void *context, const struct eddy_record *, const struct eddy_error *);
@@ -86,8 +87,7 @@ struct driver_request {
 struct driver;
 eddy_status driver_open(const struct driver_request *, struct driver **, struct eddy_error *);
 /* Runs until the source has ended, `stop` is set, or something fails; leaves a checkpoint in every case it can.  When
- * nothing failed but partitions had been refused, the error is that of the last of them, with reason DRIVER_REFUSED. */
-#define DRIVER_REFUSED "partition_refused"
+ * nothing failed but partitions had been refused, the error is that of the last of them. */
 eddy_status driver_run(struct driver *, struct eddy_error *);
 void driver_stats(const struct driver *, struct driver_stats *);
 /* After driver_run: the hash over all lanes it held at the end, in order of topic and partition (32 digits). */

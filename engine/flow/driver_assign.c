@@ -198,7 +198,9 @@ static eddy_status assign_open(struct driver *d, struct driver_lane *dl, const s
         return eddy_fail(err, rc, "%.800s (state.missing: rebuild makes it anew from the topic)", why.message);
     }
     rc = assign_set_aside(d, dl, err);
-    if (rc >= 0 && (dl->look || dl->known.any)) { /* the copy may be good */
+    if (rc >= 0 && dl->restored) { /* the copy is not good */
+        rc = driver_topic_mistrust(d, dl, err);
+    } else if (rc >= 0 && (dl->look || dl->known.any)) { /* it may be */
         driver_topic_hold(dl, p);
         return EDDY_OK;
     }
@@ -218,15 +220,15 @@ static bool assign_may_refuse(const struct driver *d, eddy_status rc)
            (rc == EDDY_EMISMATCH || rc == EDDY_ENOTFOUND || rc == EDDY_ECORRUPT || rc == EDDY_EVERSION);
 }
 
-void driver_refuse(struct driver *d, const struct eddy_error *why)
+void driver_refuse(struct driver *d, const struct driver_lane *dl, const struct eddy_error *why)
 {
     d->refusal = *why;
-    d->refusal.reason = DRIVER_REFUSED;
+    if (dl->refused && dl->claimed) claims_refuse(d->request.claims, dl->topic, dl->partition);
     d->stats.partitions_refused++;
     log_error("partition_refused", "%s", why->message);
 }
 
-/* The partition stays ours, unread, so that nobody else takes it either; driver_refused() ends a pipeline that has no
+/* The partition stays ours, unread, so that nobody else takes it either; driver_all_refused() ends a pipeline that has no
  * other. */
 static int64_t assign_refuse(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                              const struct eddy_error *why, void **tag, struct eddy_error *err)
@@ -242,7 +244,7 @@ static int64_t assign_refuse(struct driver *d, struct driver_lane *dl, const str
                                .claimed = dl->claimed,
                                .refused = true};
     dl->started = dl->committed = dl->next;
-    driver_refuse(d, why);
+    driver_refuse(d, dl, why);
     *tag = dl;
     /* It stands at the end, where nothing is asked for that the topic no longer has: that would end the others too. */
     return p->high >= 0 ? p->high : dl->next;

@@ -239,13 +239,15 @@ void driver_shut_lane(struct driver_lane *dl)
     dl->store = NULL;
 }
 
-/* Its sums were right, so the next start would come across the same row: it shall begin anew instead. */
+/* Its sums were right, so the next start would come across the same row, here or in the copy: it shall begin anew
+ * instead. */
 static void lane_bury(struct driver *d, struct driver_lane *dl)
 {
     struct eddy_error err = {0};
     if (!d->request.commit || d->scratch_path || d->settings->state.missing == MISSING_STATE_REFUSE) return;
-    if (driver_set_aside(d, dl, "a row of it cannot be worked on", &err) < 0)
-        log_error("state_corrupt", "%s", err.message);
+    eddy_status rc = driver_set_aside(d, dl, "a row of it cannot be worked on", &err);
+    if (rc >= 0) rc = driver_topic_mistrust(d, dl, &err);
+    if (rc < 0) log_error("state_corrupt", "%s", err.message);
 }
 
 void driver_free_lane(struct driver *d, struct driver_lane *dl)
@@ -257,6 +259,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
         if (d->batches[i].tag == dl) d->batches[i].tag = NULL;
     driver_add_stats(&d->stats, dl);
     driver_topic_forget(d, dl);
+    if (dl->publisher) dl->known = *publisher_known(dl->publisher);
     driver_shut_lane(dl);
     if (dl->condemned) lane_bury(d, dl);
     if (dl->claimed) claims_give(d->request.claims, dl->topic, dl->partition);

@@ -34,12 +34,15 @@ struct driver_lane {
     /* with a state topic: driver_topic.c */
     int look;  /* enum topic_look; not LOOK_NONE: it is not known what the topic has .. */
     bool held; /* .. and nothing is read before */
-    int64_t look_since_ns, look_due_ns;
-    int64_t low, asked;          /* first offset kept, and the group's, when the look began */
+    int64_t look_since_ns, look_due_ns, heard_ns; /* heard_ns: when the topic's last record came */
+    bool damaged;                                 /* its own state fails its checks */
+    bool restored;                                /* its state is the copy as it was a moment ago */
+    int64_t low, asked;                           /* first offset kept, and the group's, when the look began */
     int64_t group_end, end;      /* behind the last publication that the group knows; .. -1 = all is to be read */
     struct topic_known known;    /* what the topic has */
     struct restorer *restorer;   /* reading it */
     struct publisher *publisher; /* writing it; NULL = nothing is */
+    bool unoffered;              /* since it is known what the topic has, no checkpoint was offered to it */
     int64_t publish_due_ns, taken_ns; /* when the publication in hand was taken */
 };
 
@@ -54,6 +57,7 @@ enum topic_look {
 struct driver_looked {
     char *topic;
     int32_t partition;
+    bool restored;
     struct topic_known known;
     int64_t at_ns;
 };
@@ -98,6 +102,7 @@ struct driver {
     struct driver_lane **lanes; /* in order of topic and partition */
     int n_lanes;
     struct driver_lane *in_hand;        /* the lane whose batch is being worked on */
+    int64_t all_refused_ns;             /* since when all of the process have been refused; 0 = they are not */
     struct eddy_error refusal;          /* why the last refused partition is not read; code 0 = none is */
     struct eddy_error revoke_error;     /* of a callback, reported by the loop */
     struct eddy_error checkpoint_error; /* why the last checkpoint failed; code 0 = it did not */
@@ -141,7 +146,7 @@ void driver_add_stats(struct driver_stats *total, const struct driver_lane *);
 /* Moves the state file of a lane that is shut to another name, and says why. */
 eddy_status driver_set_aside(struct driver *, struct driver_lane *, const char *why, struct eddy_error *);
 /* A person has to decide about a partition; the others go on, and the end of the process tells of it. */
-void driver_refuse(struct driver *, const struct eddy_error *why);
+void driver_refuse(struct driver *, const struct driver_lane *, const struct eddy_error *why);
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
 /* driver_written.c */
 void driver_written_look(struct driver *, struct driver_lane *);
@@ -193,6 +198,10 @@ eddy_status driver_topic_tick(struct driver *, struct eddy_error *); /* between 
 bool driver_topic_holding(const struct driver *);                    /* a partition waits for its copy */
 
 /* driver_topic_look.c */
+/* What was found and has waited for its partition too long counts no more: the partition may have been another's since. */
+void driver_topic_expire(struct driver *);
+/* Its state was set aside, and what is known of its copy has the same fault: it is made anew from the source. */
+eddy_status driver_topic_mistrust(struct driver *, struct driver_lane *, struct eddy_error *);
 /* What the copy has is to be looked for: true: first, the partition is held, and assigned again when it is known. */
 bool driver_topic_holds(struct driver *, struct driver_lane *, const struct source_partition *);
 void driver_topic_hold(struct driver_lane *, const struct source_partition *);
@@ -203,6 +212,7 @@ eddy_status driver_topic_look(struct driver *, struct driver_lane *, struct eddy
 
 /* driver_topic_publish.c */
 eddy_status driver_topic_follow(struct driver *, struct driver_lane *, struct eddy_error *); /* its lane runs */
+void driver_topic_learn(struct driver_lane *);                          /* what the topic has is known */
 eddy_status driver_topic_prepare(struct driver *, struct eddy_error *); /* 1: something was; 0: nothing is to be */
 eddy_status driver_topic_offer(struct driver *, struct driver_lane *, struct eddy_error *); /* its checkpoint holds */
 void driver_topic_forget(struct driver *, const struct driver_lane *);                      /* it is about to go */

@@ -38,6 +38,7 @@ bool driver_topic_holding(const struct driver *d)
 eddy_status driver_topic_tick(struct driver *d, struct eddy_error *err)
 {
     if (!d->topic) return EDDY_OK;
+    driver_topic_expire(d);
     struct driver_lane *wanted = driver_topic_wanted(d, driver_clock_ns());
     eddy_status rc = wanted ? driver_topic_look(d, wanted, err) : EDDY_OK;
     if (rc >= 0) rc = driver_topic_prepare(d, err);

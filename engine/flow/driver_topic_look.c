@@ -18,21 +18,65 @@ enum {
     READ_SLICE = 64 /* records between two looks at the clock */
 };
 static const int64_t READ_NS = 20 * 1000000LL, RETRY_NS = 1000 * 1000000LL, LOG_NS = 5000 * 1000000LL;
-static const int64_t FRESH_NS = 10000 * 1000000LL; /* the partition may have been another's since */
-static const int64_t LOST_NS = 30000 * 1000000LL;  /* what was committed and is not there by then has gone */
+static const int64_t PATIENCE_NS = 10000 * 1000000LL;
+static const int64_t LOST_NS = 30000 * 1000000LL; /* what was committed and is not there by then has gone */
 
-/* Where the partition's own state stands: -1 = there is none that could be used. */
-static int64_t look_position(const struct driver *d, const struct driver_lane *dl)
+/* ---- a copy that shall not be used again ---- */
+
+/* In a state file without a position: no copy up to that generation is used, as text. */
+#define COPY_NOTED_META "copy_noted"
+
+static uint64_t copy_noted(struct store *store)
+{
+    struct eddy_buffer b = {0};
+    uint64_t generation = 0;
+    const eddy_status rc = store_get_meta(store, COPY_NOTED_META, &b, NULL);
+    if (rc >= 0 && eddy_buffer_append(&b, "", 1) >= 0) generation = strtoull(b.data, NULL, 10);
+    eddy_buffer_free(&b);
+    return generation;
+}
+
+eddy_status driver_topic_mistrust(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    const struct store_identity id = {d->settings->name, dl->topic, dl->partition};
+    struct store *store = NULL;
+    char text[24];
+    dl->known.any = false;
+    if (!d->topic || dl->known.manifest.generation == 0) return EDDY_OK;
+    const int n = snprintf(text, sizeof(text), "%" PRIu64, dl->known.manifest.generation);
+    eddy_status rc = store_open(dl->path, &id, STORE_WRITE, &store, err);
+    if (rc >= 0) rc = store_put_meta(store, COPY_NOTED_META, text, (size_t)n, err);
+    if (rc >= 0) rc = store_commit(store, err);
+    store_close(store);
+    return rc;
+}
+
+/* ---- beginning and end of a look ---- */
+
+static int64_t topic_patience(const struct driver *d)
+{
+    return d->request.topic_patience > 0 ? d->request.topic_patience : PATIENCE_NS;
+}
+
+/* Where the partition's own state stands: -1 = there is none that could be used; *noted: up to this generation no copy shall
+ * be used.  What cannot be read for now, or is not ours, is no reason to put another in its place: INT64_MAX, and
+ * driver_assign.c says what it is. */
+static int64_t look_position(const struct driver *d, struct driver_lane *dl, uint64_t *noted)
 {
     const struct store_identity id = {d->settings->name, dl->topic, dl->partition};
     struct store *store = NULL;
     struct lane_position at = {.next = -1};
     struct eddy_error why = {0};
+    *noted = 0;
     eddy_status rc = store_open(dl->path, &id, STORE_READ_ONLY, &store, &why);
-    if (rc >= 0) rc = lane_stored_position(store, &at, &why);
+    if (rc >= 0) {
+        rc = lane_stored_position(store, &at, &why);
+        if (rc == EDDY_ENOTFOUND) *noted = copy_noted(store);
+    }
     store_close(store);
-    if (rc == EDDY_EMISMATCH || rc == EDDY_EVERSION) return INT64_MAX; /* driver_assign.c refuses it by name */
-    return rc < 0 ? -1 : at.next;
+    dl->damaged = rc == EDDY_ECORRUPT;
+    if (rc >= 0) return at.next;
+    return rc == EDDY_ENOTFOUND || rc == EDDY_ECORRUPT ? -1 : INT64_MAX;
 }
 
 static void look_begin(struct driver_lane *dl, const struct source_partition *p)
@@ -60,18 +104,35 @@ int driver_topic_looked(const struct driver *d, const char *topic, int32_t parti
     return -1;
 }
 
+static void looked_drop(struct driver *d, int i)
+{
+    free(d->looked[i].topic);
+    d->looked[i] = d->looked[--d->n_looked];
+}
+
+void driver_topic_expire(struct driver *d)
+{
+    const int64_t now = driver_clock_ns(), patience = topic_patience(d);
+    for (int i = d->n_looked - 1; i >= 0; i--) {
+        if (now < d->looked[i].at_ns + patience) continue;
+        d->request.state_topic->leave(d->topic, d->looked[i].partition);
+        looked_drop(d, i);
+    }
+}
+
 bool driver_topic_holds(struct driver *d, struct driver_lane *dl, const struct source_partition *p)
 {
+    uint64_t noted;
     if (!d->topic) return false;
+    driver_topic_expire(d);
     const int at = driver_topic_looked(d, p->topic, p->partition);
     if (at >= 0) {
-        const struct driver_looked found = d->looked[at];
-        d->looked[at] = d->looked[--d->n_looked];
-        free(found.topic);
-        dl->known = found.known;
-        if (driver_clock_ns() < found.at_ns + FRESH_NS) return false;
+        dl->known = d->looked[at].known;
+        dl->restored = d->looked[at].restored;
+        looked_drop(d, at);
+        return false;
     }
-    const int64_t here = look_position(d, dl);
+    const int64_t here = look_position(d, dl, &noted);
     if (here >= 0 && here >= p->low)
         look_begin(dl, p);
     else
@@ -88,14 +149,15 @@ static eddy_status look_done(struct driver *d, struct driver_lane *dl, struct ed
     dl->look = LOOK_NONE;
     dl->known.group_end = dl->group_end;
     if (!dl->held) {
-        if (dl->publisher) publisher_learn(dl->publisher, &dl->known);
+        driver_topic_learn(dl);
         return EDDY_OK;
     }
     struct driver_looked *grown = realloc(d->looked, (size_t)(d->n_looked + 1) * sizeof(*grown));
     if (grown) d->looked = grown;
     char *topic = grown ? strdup(dl->topic) : NULL;
     if (!topic) return eddy_fail(err, EDDY_ENOMEM, "%s[%d]: out of memory", dl->topic, (int)dl->partition);
-    d->looked[d->n_looked++] = (struct driver_looked){topic, dl->partition, dl->known, driver_clock_ns()};
+    d->looked[d->n_looked++] = (struct driver_looked){topic, dl->partition, dl->restored, dl->known,
+                                                      driver_clock_ns()};
     return d->request.source->again(d->source, dl, err);
 }
 
@@ -109,7 +171,7 @@ static void look_refuse(struct driver *d, struct driver_lane *dl, const struct e
     dl->look = LOOK_NONE;
     dl->refused = dl->held;
     dl->held = false;
-    driver_refuse(d, why);
+    driver_refuse(d, dl, why);
 }
 
 /* The brokers do not answer for now. */
@@ -145,21 +207,35 @@ static eddy_status look_failed(struct driver *d, struct driver_lane *dl, const s
     return look_done(d, dl, err);
 }
 
+/* There is nothing in the topic for this partition, and there will not be. */
+static eddy_status look_without(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    const struct eddy_error why = err ? *err : (struct eddy_error){0};
+    log_error("state_topic", "%s; it goes on without a copy", why.message);
+    publisher_close(dl->publisher);
+    dl->publisher = NULL;
+    dl->known.nowhere = true;
+    return look_done(d, dl, err);
+}
+
 static eddy_status look_read(struct driver *d, struct driver_lane *dl, const char *path, int64_t from, int64_t to,
                              struct eddy_error *err)
 {
     const struct restorer_request request = {
-        {d->settings->name, dl->topic, dl->partition}, d->settings->state.topic, path};
+        {d->settings->name, dl->topic, dl->partition}, d->settings->state.topic, path, dl->damaged};
     restorer_close(dl->restorer);
     dl->restorer = NULL;
     dl->look = path ? LOOK_READ : LOOK_FIND;
     eddy_status rc = restorer_open(&request, &dl->restorer, err);
-    return rc < 0 ? rc : d->request.state_topic->seek(d->topic, dl->partition, from, to, err);
+    if (rc >= 0) rc = d->request.state_topic->seek(d->topic, dl->partition, from, to, ASK_MS, err);
+    dl->heard_ns = driver_clock_ns();
+    return rc;
 }
 
 static eddy_status look_ask(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
     eddy_status rc = d->request.state_topic->end(d->topic, dl->partition, ASK_MS, &dl->group_end, err);
+    if (rc == EDDY_ENOTFOUND) return look_without(d, dl, err);
     if (rc < 0) return rc;
     dl->end = dl->group_end;
     rc = look_read(d, dl, NULL, dl->end > 0 ? dl->end - 1 : -1, dl->end > 0 ? dl->end : -1, err);
@@ -171,10 +247,15 @@ static eddy_status look_ask(struct driver *d, struct driver_lane *dl, struct edd
 }
 
 /* A copy ahead of the group is no use to a state that shall be made anew from the group's position. */
-static bool look_wants_copy(const struct driver *d, const struct driver_lane *dl)
+static bool look_wants_copy(const struct driver *d, struct driver_lane *dl)
 {
+    uint64_t noted;
     if (!dl->held || !dl->known.any) return false;
-    const int64_t here = look_position(d, dl), there = dl->known.manifest.position;
+    const int64_t here = look_position(d, dl, &noted), there = dl->known.manifest.position;
+    if (dl->known.manifest.generation <= noted) {
+        dl->known.any = false; /* what comes of the source is published anew */
+        return false;
+    }
     if (d->transaction && d->settings->state.ahead == STATE_AHEAD_REBUILD && there > dl->asked) return false;
     return here < 0 || (here < there && here < dl->low);
 }
@@ -213,6 +294,8 @@ static eddy_status look_restored(struct driver *d, struct driver_lane *dl, struc
                        d->settings->state.topic, (int)dl->partition);
     if (rc < 0) return rc;
     const double seconds = (double)(driver_clock_ns() - d->restore_started_ns) * 1e-9;
+    dl->restored = true;
+    d->stats.set_aside += dl->damaged;
     d->stats.restores++;
     d->stats.restored_rows += rows;
     d->stats.restore_seconds += seconds;
@@ -220,6 +303,15 @@ static eddy_status look_restored(struct driver *d, struct driver_lane *dl, struc
              (int)dl->partition, dl->known.manifest.position, rows, seconds);
     FAILPOINT("restore_ended");
     return look_done(d, dl, err);
+}
+
+/* Brokers that are away for so long have forgotten what was asked of them, or where it was. */
+static eddy_status look_silent(const struct driver *d, const struct driver_lane *dl, struct eddy_error *err)
+{
+    const int64_t silent_ns = driver_clock_ns() - dl->heard_ns;
+    if (silent_ns < topic_patience(d)) return 0;
+    return eddy_fail(err, EDDY_EAGAIN, "state topic %s[%d]: nothing could be read of it for %.3g s",
+                     d->settings->state.topic, (int)dl->partition, (double)silent_ns * 1e-9);
 }
 
 /* 1: all has been read. */
@@ -230,9 +322,11 @@ static eddy_status look_records(struct driver *d, struct driver_lane *dl, struct
     for (int i = 1;; i++) {
         eddy_status rc = d->request.state_topic->read(d->topic, 0, &record, err);
         if (rc == EDDY_ENOTFOUND) return 1;
+        if (rc == 0) return look_silent(d, dl, err);
         if (rc > 0) rc = restorer_take(dl->restorer, &record, err) < 0 ? err->code : 1;
         if (rc <= 0) return rc;
-        if (i % READ_SLICE == 0 && driver_clock_ns() >= until_ns) return 0;
+        if (i == 1 || i % READ_SLICE == 0) dl->heard_ns = driver_clock_ns();
+        if (dl->heard_ns >= until_ns) return 0;
     }
 }
 

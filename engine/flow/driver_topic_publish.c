@@ -42,7 +42,7 @@ static eddy_status topic_fingerprint(const struct plan *plan, struct store *stor
 
 eddy_status driver_topic_follow(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
-    if (!d->topic) return EDDY_OK;
+    if (!d->topic || dl->known.nowhere) return EDDY_OK;
     struct publisher_request request = {.id = {d->settings->name, dl->topic, dl->partition},
                                         .store = dl->store,
                                         .row_bytes = dl->plan->layout.row_bytes,
@@ -52,9 +52,15 @@ eddy_status driver_topic_follow(struct driver *d, struct driver_lane *dl, struct
                                         .piece_bytes = d->request.state_topic->piece_bytes(d->topic)};
     eddy_status rc = topic_fingerprint(dl->plan, dl->store, &request.fingerprint, err);
     if (rc >= 0) rc = publisher_open(&request, &dl->publisher, err);
-    if (rc >= 0 && !dl->look) publisher_learn(dl->publisher, &dl->known);
     dl->publish_due_ns = 0;
+    if (rc >= 0 && !dl->look) driver_topic_learn(dl);
     return rc;
+}
+
+void driver_topic_learn(struct driver_lane *dl)
+{
+    if (dl->publisher) publisher_learn(dl->publisher, &dl->known);
+    dl->unoffered = dl->publisher != NULL;
 }
 
 /* What the topic lacks of a state that was there before. */
@@ -73,13 +79,23 @@ static eddy_status prepare_lane(struct driver_lane *dl, struct eddy_error *err)
     return rc < 0 ? rc : EDDY_OK;
 }
 
+/* A lane that stands at its checkpoint, where no other may come for long, is offered as soon as it is prepared. */
+static bool lane_waits(const struct driver_lane *dl)
+{
+    return dl->unoffered && !dl->saving && lane_checkpointed(dl->lane) == lane_next(dl->lane);
+}
+
 eddy_status driver_topic_prepare(struct driver *d, struct eddy_error *err)
 {
     for (int i = 0; i < d->n_lanes; i++) {
         struct driver_lane *dl = d->lanes[i];
-        if (!publisher_prepares(dl->publisher) || dl->saving) continue;
-        const eddy_status rc = prepare_lane(dl, err);
-        return rc < 0 ? rc : 1;
+        eddy_status rc = EDDY_OK;
+        if (publisher_prepares(dl->publisher) && !dl->saving) {
+            rc = prepare_lane(dl, err);
+            return rc < 0 ? rc : 1;
+        }
+        if (dl->publisher && lane_waits(dl)) rc = driver_topic_offer(d, dl, err);
+        if (rc < 0) return rc;
     }
     return 0;
 }
@@ -92,6 +108,7 @@ eddy_status driver_topic_offer(struct driver *d, struct driver_lane *dl, struct 
     const eddy_status rc = publisher_take(dl->publisher, &why);
     if (rc > 0) dl->publish_due_ns = now + d->settings->state.topic_interval;
     if (rc > 0) dl->taken_ns = now;
+    dl->unoffered = publisher_prepares(dl->publisher);
     if (rc < 0 && err) *err = why;
     return rc < 0 ? rc : EDDY_OK;
 }
@@ -126,6 +143,13 @@ static void publish_done(struct driver *d)
               rows, publisher_known(dl->publisher)->manifest.position);
 }
 
+/* What the topic had is gone. */
+static void publish_anew(struct driver_lane *dl)
+{
+    publisher_drop(dl->publisher, -1);
+    dl->unoffered = true;
+}
+
 /* Was it committed after all?  The group's offset says so; one that is neither ours nor the one before is another
  * process's, which has the partition now, or thinks so.  None where there was one: the topic was made anew, or nobody has
  * committed for longer than brokers remember. */
@@ -143,7 +167,7 @@ static eddy_status publish_decide(struct driver *d, struct eddy_error *err)
     } else if (end < 0 && before >= 0) {
         log_warn("state_topic", "%s[%d]: the group knows no publication any more; all of it is written anew",
                  dl->topic, (int)dl->partition);
-        publisher_drop(dl->publisher, -1);
+        publish_anew(dl);
     } else if (end == before) {
         publisher_again(dl->publisher);
     } else {
@@ -161,7 +185,7 @@ static eddy_status publish_recover(struct driver *d, struct eddy_error *err)
     struct eddy_error why = {0};
     eddy_status rc = d->request.state_topic->recover(d->topic, d->publication.lane->partition, ASK_MS, &why);
     if (rc >= 0) rc = publish_decide(d, &why);
-    if (rc == EDDY_EAGAIN) {
+    if (rc == EDDY_EAGAIN || rc == EDDY_ENOTFOUND) { /* a topic that has gone may be made again */
         d->publication.retry_ns = driver_clock_ns() + RETRY_NS;
         return EDDY_OK;
     }
@@ -195,11 +219,26 @@ static eddy_status publish_send(struct driver *d, struct eddy_error *err)
     return rc;
 }
 
+/* Offsets only rise, so a publication that begins before the end of the last one lies in another topic of that name: there
+ * it has nothing to build on. */
+static eddy_status publish_behind(struct driver *d, int64_t from, struct eddy_error *err)
+{
+    struct driver_lane *dl = d->publication.lane;
+    if (from >= publisher_known(dl->publisher)->group_end) return EDDY_OK;
+    publish_anew(dl);
+    d->publication.end = -1;
+    return eddy_fail(err, EDDY_EAGAIN, "state topic %s was made anew; all of it is written anew",
+                     d->settings->state.topic);
+}
+
 static eddy_status publish_commit(struct driver *d, struct eddy_error *err)
 {
     struct driver_publication *now = &d->publication;
-    eddy_status rc = d->request.state_topic->flushed(d->topic, now->lane->partition, &now->end, err);
+    int64_t from = -1;
+    eddy_status rc = d->request.state_topic->flushed(d->topic, now->lane->partition, &from, &now->end, err);
     if (rc <= 0) return rc;
+    rc = publish_behind(d, from, err);
+    if (rc < 0) return rc;
     FAILPOINT("publication_flushed");
     rc = d->request.state_topic->commit(d->topic, d->source, now->lane->partition, now->end, COMMIT_MS, err);
     FAILPOINT("publication_committed");

@@ -37,11 +37,12 @@ struct eddy_state_topic {
     size_t (*piece_bytes)(void *topic); /* most bytes of a record's value */
 
     /* The offset behind what was last published of a partition, as the group knows it: -1 = it knows none.  Waits for a
-     * publication that is being decided. */
+     * publication that is being decided.  EDDY_ENOTFOUND: the topic has no partition of that number. */
     eddy_status (*end)(void *topic, int32_t partition, int timeout_ms, int64_t *end, struct eddy_error *);
     /* Reads from an offset (-1 = the first kept) up to another (-1 = the end as it is now); one partition at a time.
      * EDDY_ENOTFOUND: it does not reach that far, or not yet. */
-    eddy_status (*seek)(void *topic, int32_t partition, int64_t from, int64_t to, struct eddy_error *);
+    eddy_status (*seek)(void *topic, int32_t partition, int64_t from, int64_t to, int timeout_ms,
+                        struct eddy_error *);
     /* 1: a record; 0: none now; EDDY_ENOTFOUND: that was the last. */
     eddy_status (*read)(void *topic, int timeout_ms, struct state_topic_record *, struct eddy_error *);
 
@@ -49,8 +50,8 @@ struct eddy_state_topic {
     /* 1: taken; 0: full for now.  value NULL: a tombstone. */
     eddy_status (*send)(void *topic, int32_t partition, const struct eddy_buffer *key,
                         const struct eddy_buffer *value, struct eddy_error *);
-    /* 1: all that was sent is in the topic, the last of it before offset *end; 0: not yet. */
-    eddy_status (*flushed)(void *topic, int32_t partition, int64_t *end, struct eddy_error *);
+    /* 1: all that was sent is in the topic, at offsets *from and later, before *end; 0: not yet. */
+    eddy_status (*flushed)(void *topic, int32_t partition, int64_t *from, int64_t *end, struct eddy_error *);
     eddy_status (*commit)(void *topic, void *source, int32_t partition, int64_t end, int timeout_ms,
                           struct eddy_error *);
     /* What is open is given up. */

@@ -13,8 +13,9 @@
 
 /* What is known of a partition's copy. */
 struct topic_known {
-    bool any;  /* there is a whole publication .. */
-    bool more; /* .. and something that does not belong to it: the next one builds on nothing */
+    bool nowhere; /* the topic has no partition of that number */
+    bool any;     /* there is a whole publication .. */
+    bool more;    /* .. and something that does not belong to it: the next one builds on nothing */
     int64_t end;
     int64_t
         group_end; /* behind the last publication that the group knows, whether it could be read or not; -1 = none */

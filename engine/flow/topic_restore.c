@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/failpoint.h"
+#include "config/log.h"
 #include "engine/flow/lane_store.h"
 
 enum { COMMIT_THINGS = 4096 }; /* so that no more of them waits in SQLite's log */
@@ -161,12 +162,30 @@ static eddy_status restorer_check(struct restorer *r, struct eddy_error *err)
     return rc;
 }
 
+/* An older state goes: its log must not meet the new file.  A damaged one is kept for people to look at. */
+static eddy_status restorer_clear(struct restorer *r, struct eddy_error *err)
+{
+    char *moved = NULL;
+    if (!r->request.damaged) {
+        store_remove(r->request.path);
+        return EDDY_OK;
+    }
+    const eddy_status rc = store_set_aside(r->request.path, &moved, err);
+    if (rc >= 0)
+        log_error("state_corrupt",
+                  "%s[%d]: the state fails its checks; the file is now %s, and the copy takes its place",
+                  r->request.id.topic, (int)r->request.id.partition, moved);
+    free(moved);
+    return rc;
+}
+
 static eddy_status restorer_place(struct restorer *r, struct eddy_error *err)
 {
     store_close(r->store);
     r->store = NULL;
     FAILPOINT("restore_before_rename");
-    store_remove(r->request.path); /* an older state: its log must not meet the new file */
+    const eddy_status rc = restorer_clear(r, err);
+    if (rc < 0) return rc;
     if (rename(r->path, r->request.path) != 0)
         return eddy_fail(err, EDDY_EIO, "%s: cannot be renamed to %s: %s", r->path, r->request.path, strerror(errno));
     store_sync_directory(r->request.path);

@@ -12,6 +12,7 @@ struct restorer_request {
     struct store_identity id; /* borrowed */
     const char *topic;        /* the state topic; borrowed */
     const char *path;         /* the state file; borrowed; NULL: only to find the last manifest */
+    bool damaged;             /* what lies there fails its checks, and is kept under another name */
 };
 
 struct restorer;

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/flow/lane_store.h"
 #include "fixture_script.h"
 
 #define LEARNING "train: {mode: inline, every: 4, window: 8, epoch: 64, windows: 8, batch: 4}\n"
@@ -78,29 +77,6 @@ Test(driver_damage, a_damaged_file_is_set_aside_and_its_state_made_anew_in_silen
     free(dir);
 }
 
-/* One row says that it has seen fewer than no values; its sums are right. */
-static void spoil_a_row(const char *path)
-{
-    static unsigned char bytes[1 << 16];
-    static const char key[] = "a";
-    struct eddy_error err = {0};
-    struct store *store;
-    struct stored_row row;
-    struct row_layout layout;
-    cr_assert_geq(store_open(path, NULL, STORE_WRITE, &store, &err), 0, "%s", err.message);
-    cr_assert_geq(lane_stored_layout(store, &layout, &err), 0, "%s", err.message);
-    cr_assert_geq(store_get_row(store, key, 1, &row, &err), 0, "%s", err.message);
-    cr_assert_leq(row.row_bytes, sizeof(bytes));
-    memcpy(bytes, row.row, row.row_bytes);
-    memset(bytes + row_layout_find(&layout, "scale")->offset, 0xff, sizeof(int64_t));
-    row.row = bytes;
-    row.key = key;
-    cr_assert_geq(store_put_row(store, &row, &err), 0, "%s", err.message);
-    cr_assert_geq(store_commit(store, &err), 0, "%s", err.message);
-    row_layout_free(&layout);
-    store_close(store);
-}
-
 Test(driver_damage, a_row_that_cannot_be_is_named_and_the_next_start_makes_the_state_anew, .fini = script_close_all)
 {
     struct script *whole = script_open(1000);
@@ -108,7 +84,7 @@ Test(driver_damage, a_row_that_cannot_be_is_named_and_the_next_start_makes_the_s
     char *dir = script_dir(), *path = state_file(dir);
 
     struct script *s = lived_to_600(dir);
-    spoil_a_row(path);
+    script_spoil_row(path);
     struct script_run run = script_live(LEARNING, dir);
     cr_assert_eq(run.ran, EDDY_ECORRUPT, "%d %s", run.ran, run.err.message);
     cr_assert(strstr(run.err.message, path) && strstr(run.err.message, "\"a\"") && strstr(run.err.message, "scale"),

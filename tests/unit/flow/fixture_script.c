@@ -9,6 +9,7 @@
 
 #include "connectors/codec/codecs.h"
 #include "engine/detect/detectors.h"
+#include "engine/flow/lane_store.h"
 #include "engine/flow/plan.h"
 #include "engine/forecast/experts.h"
 #include "engine/model/layers.h"
@@ -131,15 +132,19 @@ static eddy_status source_restart(void *source, struct eddy_error *err)
 
 static eddy_status source_again(void *source, void *tag, struct eddy_error *err)
 {
-    cr_assert_eq(((struct script *)source)->tag, tag);
-    return source_restart(source, err);
+    struct script *s = source;
+    cr_assert_eq(s->tag, tag);
+    const eddy_status rc = source_restart(source, err);
+    (void)usleep((useconds_t)s->late_us);
+    s->late_us = 0;
+    return rc;
 }
 
 static bool source_ended(void *source)
 {
     struct script *s = source;
     int64_t end = s->end_at > 0 ? s->end_at : s->n_records;
-    return (s->assigned && s->position >= end) || s->revokes > 0;
+    return !s->stop && ((s->assigned && s->position >= end) || s->revokes > 0);
 }
 
 static void source_close(void *source)
@@ -332,6 +337,8 @@ static void script_request(const struct config *config, const char *state_path, 
                                  .state = state_path ? DRIVER_STATE_KEPT : DRIVER_STATE_SCRATCH,
                                  .state_path = state_path,
                                  .state_topic = settings->state.topic ? &script_topic : NULL,
+                                 .topic_patience = script_now->topic_patience,
+                                 .stop = script_now->stop,
                                  .commit = true,
                                  .forget_tombstones = true};
 }
@@ -385,4 +392,26 @@ void script_remove(const char *dir)
     char command[128];
     (void)snprintf(command, sizeof(command), "rm -rf '%s'", dir);
     cr_assert_eq(system(command), 0);
+}
+
+void script_spoil_row(const char *path)
+{
+    static unsigned char bytes[1 << 16];
+    static const char key[] = "a";
+    struct eddy_error err = {0};
+    struct store *store;
+    struct stored_row row;
+    struct row_layout layout;
+    cr_assert_geq(store_open(path, NULL, STORE_WRITE, &store, &err), 0, "%s", err.message);
+    cr_assert_geq(lane_stored_layout(store, &layout, &err), 0, "%s", err.message);
+    cr_assert_geq(store_get_row(store, key, 1, &row, &err), 0, "%s", err.message);
+    cr_assert_leq(row.row_bytes, sizeof(bytes));
+    memcpy(bytes, row.row, row.row_bytes);
+    memset(bytes + row_layout_find(&layout, "scale")->offset, 0xff, sizeof(int64_t));
+    row.row = bytes;
+    row.key = key;
+    cr_assert_geq(store_put_row(store, &row, &err), 0, "%s", err.message);
+    cr_assert_geq(store_commit(store, &err), 0, "%s", err.message);
+    row_layout_free(&layout);
+    store_close(store);
 }

@@ -17,11 +17,14 @@ struct script {
     int64_t start;
     int batch;   /* records a poll */
     int slow_us; /* that a poll takes besides */
+    int late_us; /* .. and once, before a partition is assigned again */
+    int64_t topic_patience;
 
     /* What the source does. */
     int64_t end_at;          /* ended() when the position is here; 0 = n_records */
     int64_t revoke_in_serve; /* revoke the partition at the k-th serve(); 0 = never */
     bool lost;
+    volatile sig_atomic_t *stop; /* the source never ends, this does; NULL = it ends */
     /* What the sink does. */
     int capacity;          /* messages it holds unconfirmed; 0 = any number */
     int confirm;           /* messages that a service() call confirms; 0 = all */
@@ -69,6 +72,9 @@ struct script_run {
 struct script_run script_live(const char *yaml, const char *state_path);
 /* The same without the orderly end: after `polls` turns the process is gone, as by kill -9. */
 void script_die(const char *yaml, const char *state_path, int64_t at_position);
+
+/* One row of a state file, key "a", says that it has seen fewer than no values; its sums are right. */
+void script_spoil_row(const char *path);
 
 char *script_dir(void); /* a new directory for state */
 void script_remove(const char *dir);

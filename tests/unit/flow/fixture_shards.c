@@ -38,6 +38,11 @@ static eddy_status shards_source_open(const void *settings, const struct source_
     return EDDY_OK;
 }
 
+static int64_t shards_end(const struct shards *s, int p)
+{
+    return s->emptied[p] ? 0 : s->n_records;
+}
+
 static eddy_status reader_assign(struct shards_reader *r, struct eddy_error *err)
 {
     for (int p = 0; p < SHARDS; p++) {
@@ -46,7 +51,7 @@ static eddy_status reader_assign(struct shards_reader *r, struct eddy_error *err
                                               .partition = p,
                                               .committed = r->topic->committed[p],
                                               .metadata = "",
-                                              .high = r->topic->n_records};
+                                              .high = shards_end(r->topic, p)};
         int64_t from = r->listener.assign(r->listener.context, &seen, &r->tag[p], err);
         if (from < 0) return (eddy_status)from;
         r->position[p] = from;
@@ -80,7 +85,7 @@ static eddy_status shards_poll(void *source, int timeout_ms, int max_records, st
     if (!r->assigned) return reader_assign(r, err);
     for (int tries = 0; tries < SHARDS; tries++) {
         int p = r->turn++ % SHARDS;
-        if (!reader_has(r, p) || r->paused[p] || r->position[p] >= r->topic->n_records) continue;
+        if (!reader_has(r, p) || r->paused[p] || r->position[p] >= shards_end(r->topic, p)) continue;
         if (r->topic->die_at >= 0 && r->position[p] >= r->topic->die_at) _exit(9);
         int64_t n = r->topic->n_records - r->position[p];
         if (n > BATCH) n = BATCH;
@@ -137,7 +142,7 @@ static bool shards_ended(void *source)
     const struct shards_reader *r = source;
     if (!r->assigned || r->topic->endless) return false;
     for (int p = 0; p < SHARDS; p++)
-        if (reader_has(r, p) && r->position[p] < r->topic->n_records) return false;
+        if (reader_has(r, p) && r->position[p] < shards_end(r->topic, p)) return false;
     return true;
 }
 

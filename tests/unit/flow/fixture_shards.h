@@ -14,6 +14,7 @@ struct shards {
     int n_records; /* of each partition */
     int64_t committed[SHARDS];
     int64_t die_at;                 /* the process ends when a partition has come so far; -1 = never */
+    bool emptied[SHARDS];           /* the partition was made anew, and holds nothing */
     int broken;                     /* the sink fails when it gets a result of this partition; -1 = none */
     bool endless;                   /* never ended */
     struct eddy_buffer out[SHARDS]; /* results in order, one a line */

@@ -102,15 +102,19 @@ static eddy_status copy_end(void *topic, int32_t partition, int timeout_ms, int6
     (void)topic, (void)timeout_ms;
     cr_assert_eq(partition, 0);
     if (fails()) return failed("end", err);
+    if (copy.nowhere) return eddy_fail(err, EDDY_ENOTFOUND, "copy has no partition %d", (int)partition);
     if (!copy.claimed) copy_abort();
     copy.claimed = true;
     *end = copy.end;
     return EDDY_OK;
 }
 
-static eddy_status copy_seek(void *topic, int32_t partition, int64_t from, int64_t to, struct eddy_error *err)
+static eddy_status copy_seek(void *topic, int32_t partition, int64_t from, int64_t to, int timeout_ms,
+                             struct eddy_error *err)
 {
-    (void)topic, (void)partition;
+    (void)topic, (void)partition, (void)timeout_ms;
+    copy.silent = copy.silent_seeks > 0;
+    copy.silent_seeks -= copy.silent;
     if (fails()) return failed("seek", err);
     cr_assert(copy.claimed);
     copy.to = to < 0 ? copy.next : to;
@@ -123,6 +127,7 @@ static eddy_status copy_read(void *topic, int timeout_ms, struct state_topic_rec
 {
     (void)topic, (void)timeout_ms;
     if (fails()) return failed("read", err);
+    if (copy.silent) return 0;
     if (copy.at == copy.n_committed || copy.record[copy.at].offset >= copy.to) return EDDY_ENOTFOUND;
     const struct copy_record *r = &copy.record[copy.at++];
     *out = (struct state_topic_record){r->offset, r->key, r->value, r->key_len, r->n};
@@ -134,6 +139,7 @@ static eddy_status copy_begin(void *topic, int32_t partition, struct eddy_error 
     (void)topic, (void)partition;
     if (fails()) return failed("begin", err);
     cr_assert(copy.claimed && !copy.open);
+    if (++copy.begins == copy.vanish_at) copy_vanish();
     copy.open = true;
     copy.began = script_now->polls;
     return EDDY_OK;
@@ -157,10 +163,11 @@ static eddy_status copy_send(void *topic, int32_t partition, const struct eddy_b
     return 1;
 }
 
-static eddy_status copy_flushed(void *topic, int32_t partition, int64_t *end, struct eddy_error *err)
+static eddy_status copy_flushed(void *topic, int32_t partition, int64_t *from, int64_t *end, struct eddy_error *err)
 {
     (void)topic, (void)partition;
     if (fails()) return failed("flushed", err);
+    *from = copy.record[copy.n_committed].offset;
     *end = copy.next;
     return 1;
 }
@@ -179,6 +186,7 @@ static eddy_status copy_commit(void *topic, void *source, int32_t partition, int
         copy.next++; /* the transaction's mark */
         copy.open = false;
         copy.commits++;
+        if (script_now->stop) *script_now->stop = 1;
     }
     return fail ? failed("commit", err) : EDDY_OK;
 }
@@ -195,6 +203,7 @@ static void copy_leave(void *topic, int32_t partition)
 {
     (void)topic, (void)partition;
     copy.claimed = false;
+    copy.leaves++;
 }
 
 static void copy_topic_close(void *topic)

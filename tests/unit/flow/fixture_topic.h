@@ -26,13 +26,18 @@ extern struct copy {
     int fail_at;      /* the call that fails, counted from 1; 0 = none */
     bool answer_lost; /* .. which, when it is a commit, has happened */
     bool vanishes;    /* .. and with which the topic is made anew, empty */
+    int vanish_at;    /* the transaction before which that happens, and nobody notices */
     bool too_long;    /* every send says so */
-    int calls, failures, commits, sends;
+    bool nowhere;     /* it has no place for the partition */
+    int silent_seeks; /* so many times nothing can be read of it */
+    int leaves;
+    int calls, failures, begins, commits, sends;
     int64_t began;  /* the turn of the source in which the transaction began .. */
     int most_turns; /* .. and the most that one has lasted */
     /* reading */
     int at;
     int64_t to;
+    bool silent;
 } copy;
 
 void copy_open(void);        /* at the start of a test */

@@ -175,6 +175,48 @@ Test(workers, a_stop_drains_and_saves_all, .timeout = 60)
     shards_free(&topic);
 }
 
+/* Two workers, of which one has partitions that were made anew, so that their states are refused. */
+static struct life live_with_refused(struct shards *topic, bool all, const volatile sig_atomic_t *stop)
+{
+    char *dir = script_dir();
+    shards_open(topic, 100);
+    cr_assert_eq(live(topic, dir, 2).rc, EDDY_OK);
+    topic->n_records = 1000;
+    topic->endless = true;
+    for (int p = 0; p < SHARDS; p += all ? 1 : 2) topic->emptied[p] = true;
+    const struct life life = live_until(topic, dir, 2, stop);
+    script_remove(dir);
+    free(dir);
+    return life;
+}
+
+static void *stop_later(void *stop)
+{
+    (void)usleep(1500000);
+    return stop_soon(stop);
+}
+
+Test(workers, one_that_has_nothing_but_refused_partitions_does_not_end_the_others, .timeout = 60)
+{
+    struct shards topic;
+    static volatile sig_atomic_t stop;
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, stop_later, (void *)(uintptr_t)&stop), 0);
+    const struct life life = live_with_refused(&topic, false, &stop);
+    (void)pthread_join(thread, NULL);
+    cr_expect_eq(life.rc, EDDY_EMISMATCH, "and the end does not hide it: %d", life.rc);
+    for (int p = 0; p < SHARDS; p++) cr_expect_eq(topic.n_out[p], p % 2 ? 1000 : 100, "partition %d", p);
+    shards_free(&topic);
+}
+
+Test(workers, when_all_partitions_are_refused_the_process_ends, .timeout = 60)
+{
+    struct shards topic;
+    const struct life life = live_with_refused(&topic, true, NULL);
+    cr_expect_eq(life.rc, EDDY_EMISMATCH, "%d", life.rc);
+    shards_free(&topic);
+}
+
 Test(workers, the_state_directory_is_locked_once_for_all, .timeout = 60)
 {
     struct shards topic;
