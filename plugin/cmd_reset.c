@@ -13,7 +13,7 @@
 
 #include "connectors/kafka/kafka.h"
 #include "connectors/kafka/kafka_admin.h"
-#include "engine/state/store.h"
+#include "engine/state/topic_record.h"
 #include "plugin/commands.h"
 
 struct args {
@@ -114,20 +114,38 @@ static eddy_status reset_alone(struct reset *r, struct store_lock **lock, struct
     return rc;
 }
 
-/* The brokers forget the group's offsets of a topic that goes. */
-static eddy_status reset_topic(const struct reset *r, struct eddy_error *err)
+/* A damaged value is nobody else's as long as its key is ours. */
+static eddy_status reset_whose(void *context, int32_t partition, const struct state_topic_record *record,
+                               struct eddy_error *err)
+{
+    const struct reset *r = context;
+    const struct kafka_source_settings *source = r->settings->source.settings;
+    struct topic_reader reader = {.id = {r->settings->name, source->topics.item[0], partition},
+                                  .topic = r->settings->state.topic};
+    struct topic_thing thing;
+    struct eddy_error why = {0};
+    eddy_status rc = topic_take(&reader, record->offset, record->key, record->key_len, NULL, 0, &thing, &why);
+    topic_reader_free(&reader);
+    return rc >= 0 ? EDDY_OK : eddy_fail(err, EDDY_EMISMATCH, "%s; it is not deleted", why.message);
+}
+
+/* Only a copy of this pipeline's state goes.  The brokers forget the group's offsets with it. */
+static eddy_status reset_topic(struct reset *r, struct eddy_error *err)
 {
     const char *topic = r->settings->state.topic;
     if (!topic || !*topic) return EDDY_OK;
     char policy[64];
+    const struct state_topic_request request = {r->settings->name, topic, &r->settings->source, NULL};
     eddy_status rc = kafka_state_topic_check(r->settings->source.settings, topic, err);
     if (rc >= 0) rc = kafka_admin_topic(r->admin, topic, err);
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;
+    const int n_partitions = rc;
     if (rc >= 0) rc = kafka_admin_topic_setting(r->admin, topic, "cleanup.policy", policy, sizeof(policy), err);
     if (rc >= 0 && strcmp(policy, "compact") != 0)
         rc = eddy_fail(err, EDDY_ECONFIG,
                        "state.topic: %s has cleanup.policy=%s: it is no copy of a state and is not deleted", topic,
                        policy);
+    if (rc >= 0) rc = kafka_state_topic_firsts(&request, n_partitions, reset_whose, r, err);
     if (rc >= 0) rc = kafka_admin_delete(r->admin, topic, err);
     if (rc >= 0) printf("deleted the copy of the state, topic %s\n", topic);
     return rc;

@@ -152,12 +152,34 @@ check "by its name" says 'holds the state of another pipeline.*not of pipeline s
 start_eddy narrow $config "${least[@]}" --set state.path="$scratch/n" --set name=narrow --set state.topic=wide.state
 check "a topic with more partitions is refused" ends_with 78
 check "by name and numbers" says 'wide.state has 3 partitions and sensors has 2' narrow
+
+# ---- a topic with fewer partitions, one that goes, and one that comes back ----
+create_topic narrow.scored 2
+narrow=("${least[@]}" --set name=narrow --set state.path="$scratch/n" --set sink.kafka.topic=narrow.scored
+    --set state.topic=narrow.state)
+kept=$((kept + 300))
 "$tool" "$BROKERS" compacted narrow.state 1
-start_eddy narrow $config "${least[@]}" --set state.path="$scratch/n" --set name=narrow --set state.topic=narrow.state
-check "one with fewer, as the source got more: partition 0 goes on" wait_for 20 published_more narrow 0 0
-check "the new one is refused by name" says 'event=partition_refused.*narrow.state has 1 partitions, none for sensors.1.' narrow
-kill -TERM "$eddy_pid"
-check "and the end does not hide it" ends_with 1
+start_eddy narrow $config "${narrow[@]}"
+check "one with fewer, as the source got more: partition 0 is published" wait_for 20 published_more narrow 0 0
+check "partition 1 goes on without, by name" says 'narrow.state has 1 partitions, none for sensors.1..*goes on without a copy' narrow
+check "and is scored all the same" wait_for 60 has narrow.scored $kept
+"$tool" "$BROKERS" delete narrow.state || failed "delete"
+feed 300
+check "the topic has gone: scoring goes on" wait_for 60 has narrow.scored $((kept + 300))
+"$tool" "$BROKERS" compacted narrow.state 2
+check "it is made again: all of partition 0 is written anew" wait_for 60 says 'sensors.0.*all of it is written anew' narrow
+check "and published" wait_for 30 published_more narrow 0 0
+kill -STOP "$eddy_pid"
+wait_for 30 no_members narrow || failed "the session of narrow does not end"
+kill -CONT "$eddy_pid"
+feed 300
+check "a partition that has a place now is published when it is assigned again" wait_for 30 published_more narrow 1 0
+check "and scored on" wait_for 60 has narrow.scored $((kept + 600))
+check "SIGTERM ends it with 0 (2)" stop_eddy
+rm -rf "$scratch/n"
+start_eddy narrow $config "${narrow[@]}"
+check "both can be restored" wait_for 30 eval '[ "$(n_said "event=restored " narrow)" = 2 ]'
+stop_eddy
 start_eddy narrow $config "${least[@]}" --set state.path="$scratch/n" --set name=narrow --set state.topic=reference.scored
 check "one that is not compacted is refused" ends_with 78
 check "with its policy" says 'cleanup.policy=delete' narrow
@@ -165,6 +187,13 @@ check "with its policy" says 'cleanup.policy=delete' narrow
 # ---- reset ----
 reset() { "$EDDY" reset $config "${least[@]}" --set state.path="$scratch/l" --to-earliest "$@" >"$scratch/reset.log" 2>&1; }
 wait_for 20 no_members least || failed "the session of least does not end"
+check "another pipeline's copy is not deleted" eval '! reset --execute --set name=stranger &&
+    grep -q "the state of another pipeline.*not of pipeline stranger.*not deleted" "$scratch/reset.log"'
+check "and is there" [ "$(partitions least.state)" = 2 ]
+"$tool" "$BROKERS" compacted strange.state 2
+echo "key|value" | kcat -b "$BROKERS" -P -t strange.state -K '|'
+check "nor what is none of eddy's" eval '! reset --execute --set state.topic=strange.state &&
+    grep -q "is none of eddy.s state; it is not deleted" "$scratch/reset.log" && [ "$(partitions strange.state)" = 2 ]'
 check "reset tells that the copy would go" eval 'reset && grep -q "least.state would be deleted" "$scratch/reset.log"'
 check "with --execute it goes" eval 'reset --execute && grep -q "deleted the copy.*least.state" "$scratch/reset.log"'
 : >"$scratch/least.log"

@@ -1,6 +1,8 @@
 /* The few things that suites need of a broker and kcat does not offer, by eddy's own administration calls.
  *   kafka_tool SERVERS create TOPIC PARTITIONS
  *   kafka_tool SERVERS compacted TOPIC PARTITIONS     the same with cleanup.policy=compact
+ *   kafka_tool SERVERS delete TOPIC
+ *   kafka_tool SERVERS grow TOPIC PARTITIONS          gives it so many
  *   kafka_tool SERVERS members GROUP                  prints the number of live members
  *   kafka_tool SERVERS positions GROUP TOPIC WHEN     prints "partition low high at committed" lines
  *   kafka_tool SERVERS set GROUP TOPIC WHEN           commits where WHEN points, for all partitions
@@ -14,14 +16,21 @@
 
 #include "connectors/kafka/kafka_admin.h"
 
-static eddy_status tool_trim(const char *servers, const char *topic, int partition, int64_t offset,
-                             struct eddy_error *err)
+static rd_kafka_t *tool_client(const char *servers, struct eddy_error *err)
 {
     char text[200];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     (void)rd_kafka_conf_set(conf, "bootstrap.servers", servers, text, sizeof(text));
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    if (!rk) return eddy_fail(err, EDDY_EIO, "%s", text);
+    if (!rk) (void)eddy_fail(err, EDDY_EIO, "%s", text);
+    return rk;
+}
+
+static eddy_status tool_trim(const char *servers, const char *topic, int partition, int64_t offset,
+                             struct eddy_error *err)
+{
+    rd_kafka_t *rk = tool_client(servers, err);
+    if (!rk) return EDDY_EIO;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
     rd_kafka_DeleteRecords_t *request = rd_kafka_DeleteRecords_new(list);
@@ -36,6 +45,28 @@ static eddy_status tool_trim(const char *servers, const char *topic, int partiti
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(rk);
     return code ? eddy_fail(err, EDDY_EIO, "trimming %s: %s", topic, rd_kafka_err2str(code)) : EDDY_OK;
+}
+
+static eddy_status tool_grow(const char *servers, const char *topic, int n, struct eddy_error *err)
+{
+    char text[200];
+    size_t n_results;
+    rd_kafka_NewPartitions_t *request = rd_kafka_NewPartitions_new(topic, (size_t)n, text, sizeof(text));
+    if (!request) return eddy_fail(err, EDDY_EINVAL, "%s", text);
+    rd_kafka_t *rk = tool_client(servers, err);
+    if (!rk) return EDDY_EIO;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_CreatePartitions(rk, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+    rd_kafka_resp_err_t code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (!code)
+        code = rd_kafka_topic_result_error(
+            rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &n_results)[0]);
+    if (event) rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewPartitions_destroy(request);
+    rd_kafka_destroy(rk);
+    return code ? eddy_fail(err, EDDY_EIO, "growing %s: %s", topic, rd_kafka_err2str(code)) : EDDY_OK;
 }
 
 static eddy_status tool_positions(struct kafka_admin *a, char **argv, bool set, struct eddy_error *err)
@@ -64,6 +95,8 @@ static eddy_status tool_run(struct kafka_admin *a, int argc, char **argv, struct
     if (argc == 5 && strcmp(what, "create") == 0) return kafka_admin_create(a, argv[3], atoi(argv[4]), err);
     if (argc == 5 && strcmp(what, "compacted") == 0)
         return kafka_admin_create_compacted(a, argv[3], atoi(argv[4]), err);
+    if (argc == 4 && strcmp(what, "delete") == 0) return kafka_admin_delete(a, argv[3], err);
+    if (argc == 5 && strcmp(what, "grow") == 0) return tool_grow(argv[1], argv[3], atoi(argv[4]), err);
     if (argc == 4 && strcmp(what, "members") == 0) {
         eddy_status n = kafka_admin_members(a, argv[3], err);
         if (n >= 0) printf("%d\n", (int)n);
