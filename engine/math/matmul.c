@@ -18,9 +18,10 @@ static void matmul_set_threads(void)
 
 void matmul_single_thread(void)
 {
-    /* The setting is OpenBLAS's own and belongs to the process; setting it twice at once would be a race. */
+    /* The setting is OpenBLAS's own and belongs to the process; setting it twice at once would be a race.  Where it is not
+     * needed it is left alone: in a process that was forked it would start its threads, to spin for a while. */
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, matmul_set_threads);
+    if (!kernels_best()->matmul) (void)pthread_once(&once, matmul_set_threads);
 }
 
 /* Element (row, k) of op(a) at a[row a_row + k a_step].  False: OpenBLAS is to do it. */
