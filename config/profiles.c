@@ -120,7 +120,7 @@ bool profiles_chosen_by(const struct profile *profiles, const char *override)
 static const char fleet[] = "forecast:\n"
                             "  experts: [fleet]\n";
 
-/* As good as it gets, for 0.3 megabytes and some 25 microseconds a value at 48 horizons: a network that learns from all
+/* As good as it gets, for 0.3 megabytes and some 40 microseconds a value at 48 horizons: a network that learns from all
  * keys; two wide reservoirs, whose outputs never change their meaning, and on each a linear head of the value's own, one
  * in units that follow the value's pace and forgets sooner, one in units that do not; the model that all keys share, which
  * is ahead while a key is young; and what they all say blended.  (Heads on networks that learn must learn anew whenever

@@ -119,7 +119,9 @@ struct lane {
     struct lane_blocks dropped;    /* out of the sample in this batch; the mark may hold them */
     struct train_scratch *scratch;
     struct lane_young young;
-    float *gathered; /* a job's windows one after another; or the window in hand */
+    float *gathered;   /* a job's windows one after another; or the window in hand */
+    double *cut_ahead; /* [n_horizons] */
+    double *cut_known; /* [n_steps, n_dims] values of the series that a window is cut from; NaN = not known */
     struct lane_share share;
     struct lane_mark mark;
     struct lane_stats stats;

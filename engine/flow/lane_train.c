@@ -44,8 +44,11 @@ eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
     }
     l->gathered = calloc(floats + 1, sizeof(*l->gathered));
     l->mixed_blocks = calloc(most, sizeof(*l->mixed_blocks));
+    l->cut_ahead = calloc((size_t)p->outlook.n_horizons, sizeof(*l->cut_ahead));
+    l->cut_known = calloc((size_t)p->n_steps * (size_t)p->n_dims, sizeof(*l->cut_known));
     l->scratch = train_scratch_open();
-    if (!l->windows.item || !l->mark.windows.item || !l->gathered || !l->mixed_blocks || !l->scratch)
+    if (!l->windows.item || !l->mark.windows.item || !l->gathered || !l->mixed_blocks || !l->cut_known ||
+        !l->cut_ahead || !l->scratch)
         return train_no_memory(l, err);
     return lane_young_open(l, err);
 }
@@ -58,7 +61,7 @@ void lane_train_close(struct lane *l)
     lane_windows_close(l);
     lane_pool_close(&l->replay);
     lane_pool_close(&l->held);
-    free(l->jobs), free(l->gathered), free(l->mixed_blocks);
+    free(l->jobs), free(l->gathered), free(l->mixed_blocks), free(l->cut_known), free(l->cut_ahead);
     train_scratch_close(l->scratch);
     lane_young_close(l);
     weights_unref(l->weights);

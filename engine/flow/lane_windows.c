@@ -161,6 +161,9 @@ struct cut {
     bool young;                  /* as a new key that began with the window (lane_young.c) .. */
     int64_t born;                /* .. at this step */
     int64_t knows;               /* from here on it would know its season; INT64_MAX: never */
+    const double *ahead;         /* [n_horizons] what share of a season each is; where there is one */
+    const double *known;         /* [end - from, n_dims] the values of the steps; NaN = not known */
+    int64_t from;                /* the oldest step that there is to the window */
 };
 
 static const struct point_head *cut_head(const struct cut *c, int64_t step)
@@ -184,19 +187,36 @@ static const float *cut_extras(const struct cut *c, int64_t step)
     return (const float *)(const void *)(kept + c->lane->plan->n_dims);
 }
 
+/* Every step's value is the label of as many others as there are horizons: each is looked at once, and so is each horizon. */
+static void cut_know(struct cut *c)
+{
+    const struct outlook_shape *outlook = &c->lane->plan->outlook;
+    const int n_dims = outlook->n_dims;
+    c->ahead = c->lane->cut_ahead;
+    for (int j = 0; j < outlook->n_horizons && c->courses.steps > 0; j++)
+        c->lane->cut_ahead[j] = outlook->horizons[j] / c->courses.steps;
+    double *to = c->lane->cut_known;
+    c->known = to;
+    c->from = c->young ? c->born : c->oldest;
+    for (int64_t s = c->from; s < c->end; s++) {
+        const struct point *points = cut_points(c, s);
+        for (int d = 0; d < n_dims; d++) *to++ = points[d].known > 0 ? points[d].value : NAN;
+    }
+}
+
 /* Labels of one value: differences to what was known at a step. */
 struct cut_anchor {
     bool known, limited;
     double base, sigma;
     const struct season_course *course; /* NULL: no season */
-    double phase, level, steps;
+    double phase, level;
 };
 
 static struct cut_anchor cut_anchor(const struct cut *c, int64_t step, int dim)
 {
     const struct plan *p = c->lane->plan;
     const int anchor = p->settings->forecast.anchor;
-    if (step < (c->young ? c->born : c->oldest) || step >= c->end) return (struct cut_anchor){0};
+    if (step < c->from || step >= c->end) return (struct cut_anchor){0};
     const struct point *point = cut_points(c, step) + dim;
     struct cut_anchor a = {.known = point->sigma > 0,
                            .limited = anchor != ANCHOR_NONE,
@@ -206,19 +226,17 @@ static struct cut_anchor cut_anchor(const struct cut *c, int64_t step, int dim)
     a.course = &c->courses.item[dim];
     a.phase = (double)cut_extras(c, step)[p->n_extras - p->n_season_extras];
     a.level = season_level(a.course, a.phase);
-    a.steps = c->courses.steps;
     return a;
 }
 
-/* To the value of step `to`, h steps on, in scales; NaN when one of them is not known. */
-static float cut_label(const struct cut *c, const struct cut_anchor *a, int64_t to, int h, int dim)
+/* To the value of step `to`, which is so much of a season ahead, in scales; NaN when one of them is not known. */
+static float cut_label(const struct cut *c, const struct cut_anchor *a, int64_t to, double ahead, int dim)
 {
     if (!a->known || to >= c->end) return NAN;
-    const struct point *b = cut_points(c, to) + dim;
-    if (!(b->known > 0)) return NAN;
     double base = a->base;
-    if (a->course) base += a->steps > 0 ? season_level(a->course, a->phase + h / a->steps) - a->level : 0;
-    const double y = (b->value - base) / a->sigma;
+    if (a->course) base += c->courses.steps > 0 ? season_level(a->course, a->phase + ahead) - a->level : 0;
+    const double y = (c->known[(size_t)(to - c->from) * (size_t)c->lane->plan->n_dims + (size_t)dim] - base) /
+                     a->sigma;
     if (!a->limited) return (float)y;
     return (float)(y > TARGET_LIMIT ? TARGET_LIMIT : y < -TARGET_LIMIT ? -TARGET_LIMIT : y);
 }
@@ -238,7 +256,8 @@ static void cut_labels(const struct cut *c, int64_t at, float *target)
         const struct cut_anchor anchor = cut_anchor(c, from, d);
         for (int i = 0; i < n->n_horizons; i++) {
             const int h = back ? 1 : p->outlook.horizons[n->at_horizon[i]];
-            target[i * p->n_dims + d] = cut_label(c, &anchor, from + h, h, d);
+            const double ahead = back ? 1 / c->courses.steps : c->ahead[n->at_horizon[i]];
+            target[i * p->n_dims + d] = cut_label(c, &anchor, from + h, ahead, d);
         }
     }
 }
@@ -311,6 +330,7 @@ void lane_cut(struct lane *l, const struct plan_network *n, const struct key_row
                       .born = first,
                       .knows = INT64_MAX};
     if (young) cut_as_young(&cut);
+    cut_know(&cut);
     memset(block, 0, window_floats(w) * sizeof(float));
     if (w->n_state > 0 && !young)
         memcpy(window_start(w, block),
