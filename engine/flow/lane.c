@@ -243,12 +243,20 @@ static eddy_status lane_learn_wave(struct lane *l, const struct lane_event *even
     return EDDY_OK;
 }
 
-/* A run of events within one epoch, and between two boundaries of what keys share; returns how many were taken. */
-static eddy_status lane_run(struct lane *l, const struct lane_event *events, int n, struct eddy_result *results,
-                            struct eddy_error *err)
+/* The offset where the epoch ends, or what keys share changes, whichever is first. */
+static int64_t lane_run_until(const struct lane *l, int64_t epoch)
+{
+    const int64_t shared = lane_share_until(l), each = l->plan->settings->train.epoch;
+    const int64_t end = !l->in_epochs || epoch >= INT64_MAX / each ? INT64_MAX : (epoch + 1) * each;
+    return end < shared ? end : shared;
+}
+
+/* A run of events up to `until` or a tombstone; returns how many were taken. */
+static eddy_status lane_run(struct lane *l, const struct lane_event *events, int n, int64_t until,
+                            struct eddy_result *results, struct eddy_error *err)
 {
     int n_waves;
-    const eddy_status taken = lane_find_rows(l, events, n, &n_waves, err);
+    const eddy_status taken = lane_find_rows(l, events, n, until, &n_waves, err);
     if (taken < 0) return taken;
     const size_t n_pieces = (size_t)taken * l->plan->n_pieces, piece_bytes = (size_t)taken * l->plan->piece_bytes;
     eddy_status rc = keyspace_promise_notes(l->keys, n_pieces, piece_bytes, err);
@@ -301,13 +309,8 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     int64_t epoch = lane_epoch_of(l, events[0].offset);
     if (!lane_enter_epoch(l, epoch, &rc, err)) return rc;
     lane_share_enter(l, events[0].offset);
-    const int64_t until = lane_share_until(l);
     if (events[0].kind == LANE_FORGET) return lane_turn_forget(l, &events[0], err);
-    int taken = 1;
-    while (taken < n && events[taken].kind != LANE_FORGET && events[taken].offset < until &&
-           lane_epoch_of(l, events[taken].offset) == epoch)
-        taken++;
-    return lane_run(l, events, taken, results, err);
+    return lane_run(l, events, n, lane_run_until(l, epoch), results, err);
 }
 
 eddy_status lane_forget(struct lane *l, const char *key, size_t key_len, struct eddy_error *err)

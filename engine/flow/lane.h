@@ -62,6 +62,7 @@ eddy_status lane_tell_experts(struct lane *, struct eddy_error *);
  * candidate: lane_wait(). */
 eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *);
+int lane_most_rows(const struct plan *); /* how many keys a turn takes at most */
 /* What the last turn found out about keys that have stopped sending: results that hold nothing but one incident, borrowed
  * until the lane's next call. */
 int lane_silences(const struct lane *);

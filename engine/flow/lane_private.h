@@ -179,9 +179,10 @@ size_t lane_values_each(const struct plan *);
 int lane_most_events(const struct lane *); /* of one turn */
 
 /* lane_rows.c */
-/* Finds the rows of the first of the events, and returns of how many; the k-th event of a key among them goes to wave k, so
- * that order per key holds. */
-eddy_status lane_find_rows(struct lane *, const struct lane_event *, int n, int *n_waves, struct eddy_error *);
+/* Finds the rows of the first event and of those that follow it up to the offset `until` or a tombstone, as many as the cache
+ * holds, and returns of how many; the k-th event of a key among them goes to wave k, so that order per key holds. */
+eddy_status lane_find_rows(struct lane *, const struct lane_event *, int n, int64_t until, int *n_waves,
+                           struct eddy_error *);
 /* order[wave_first[w] .. wave_first[w + 1]) are the events of the w-th wave to take, in arrival order; returns how many
  * waves there are. */
 int lane_sort_waves(struct lane *, int n, int n_waves);

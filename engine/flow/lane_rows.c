@@ -33,10 +33,10 @@ int64_t lane_expired_before(const struct lane_clock *c, int64_t ttl)
 
 /* A turn goes over its rows several times (undo log, judging, the networks' step, forecasts): as many different ones as
  * the second cache holds with their copies, but no fewer than make a good batch for the networks. */
-static int lane_most_rows(const struct lane *l)
+int lane_most_rows(const struct plan *p)
 {
     enum { LEAST_ROWS = 64 };
-    const size_t CACHE_BYTES = (size_t)1 << 19, most = CACHE_BYTES / (2 * l->plan->layout.copied_bytes + 1);
+    const size_t CACHE_BYTES = (size_t)1 << 19, most = CACHE_BYTES / (2 * p->layout.copied_bytes + 1);
     return most < LEAST_ROWS ? LEAST_ROWS : most > INT32_MAX ? INT32_MAX : (int)most;
 }
 
@@ -58,16 +58,17 @@ static int hash_keys(struct lane *l, const struct lane_event *events, int from, 
     return to;
 }
 
-eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int *n_waves,
+eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int n, int64_t until, int *n_waves,
                            struct eddy_error *err)
 {
     enum { AHEAD = 24, ROWS_AHEAD = 8 };
-    const int most_rows = lane_most_rows(l), block_rows = lane_block_rows(l);
+    const int most_rows = lane_most_rows(l->plan), block_rows = lane_block_rows(l);
     int n_rows = 0, taken = 0, n_hashed = 0;
     *n_waves = 0;
     for (; taken < n && n_rows < most_rows; taken++) {
         const int i = taken;
         struct lane_item *item = &l->items[i];
+        if (i > 0 && (events[i].kind == LANE_FORGET || events[i].offset >= until)) break;
         n_hashed = hash_keys(l, events, n_hashed, i + AHEAD < n ? i + AHEAD : n);
         if (i + ROWS_AHEAD < n && events[i + ROWS_AHEAD].kind != LANE_SKIP)
             keyspace_prefetch_row(l->keys, l->items[i + ROWS_AHEAD].hash);

@@ -29,7 +29,7 @@ void keyspace_close(struct keyspace *ks)
 {
     if (!ks) return;
     save_close(ks);
-    for (struct key_row *r = ks->newest; r; r = r->older)
+    for (struct key_row *r = ks->long_key_bytes ? ks->newest : NULL; r; r = r->older)
         if (r->state & ROW_LONG_KEY) free((void *)(uintptr_t)r->key);
     keytable_free(&ks->table);
     slab_free(&ks->slots);

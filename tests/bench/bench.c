@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config/log.h"
+#include "engine/flow/lane.h"
 #include "engine/flow/plan.h"
 #include "engine/flow/workers.h"
 #include "engine/state/keyspace.h"
@@ -176,11 +177,11 @@ size_t bench_sample_estimate(const char *name)
 
 double bench_lookup(const char *yaml, const struct records *records)
 {
-    enum { BATCH = 512, AHEAD = 24, ROWS_AHEAD = 8 };
+    enum { AHEAD = 24, ROWS_AHEAD = 8, MOST_ROWS = 1024 };
     const char *const names[] = {"temperature"};
     const struct eddy_schema schema = {.n_values = 1, .names = names};
     const struct eddy_record *r = records->record;
-    uint64_t hash[BATCH];
+    uint64_t hash[MOST_ROWS];
     struct registry *registry;
     struct plan *plan;
     struct keyspace *keys;
@@ -192,10 +193,11 @@ double bench_lookup(const char *yaml, const struct records *records)
     const struct keyspace_request request = {
         .layout = &plan->layout, .max_resident = INT64_MAX, .prepare = plan_prepare_row, .context = plan};
     if (keyspace_open(&request, &keys, &err) < 0) bench_die("keys", &err);
+    const int batch = lane_most_rows(plan) < MOST_ROWS ? lane_most_rows(plan) : MOST_ROWS; /* as a turn has it */
     double start = 0;
-    for (int i = 0; i < records->n; i += BATCH) {
-        const int n = records->n - i < BATCH ? records->n - i : BATCH;
-        if (i / BATCH == records->n_keys / BATCH + 1)
+    for (int i = 0; i < records->n; i += batch) {
+        const int n = records->n - i < batch ? records->n - i : batch;
+        if (i / batch == records->n_keys / batch + 1)
             start = bench_clock(CLOCK_THREAD_CPUTIME_ID); /* all keys are there */
         for (int k = 0; k < n; k++) hash[k] = keyspace_hash(r[i + k].key, r[i + k].key_len);
         for (int k = 0; k < n; k++) {
@@ -206,7 +208,7 @@ double bench_lookup(const char *yaml, const struct records *records)
         keyspace_commit(keys);
     }
     const double each = (bench_clock(CLOCK_THREAD_CPUTIME_ID) - start) /
-                        (records->n - (records->n_keys / BATCH + 1) * BATCH);
+                        (records->n - (records->n_keys / batch + 1) * batch);
     keyspace_close(keys);
     plan_close(plan);
     config_close(config);
