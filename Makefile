@@ -232,8 +232,7 @@ demo: setup ## the main job without a broker: a simulated plant, scored over the
 test: setup ## everything that a contributor needs to trust a change
 	$(SELF) all examples $(UNIT) $(FUZZ) $(CHECK)
 	$(fault_all)
-	$(RUN) $(UNIT) $(FUZZ) $(FLOW) $(KAFKA)
-	$(fault_run)
+	$(RUN) $(UNIT) $(FUZZ) $(FLOW) $(KAFKA); rc=$$?; $(subst @,,$(fault_run)) && exit $$rc
 
 test-unit: setup ## the Criterion groups and the fuzz targets' corpus; one group: make unit-config
 	$(SELF) $(UNIT) $(FUZZ)

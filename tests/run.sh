@@ -37,6 +37,7 @@ start() {
     export UBSAN_OPTIONS=log_path=$out.san:print_stacktrace=1
     export TSAN_OPTIONS=log_path=$out.san:suppressions=$root/tests/tsan.supp:halt_on_error=0
     case $suite in
+    */test-kafka) timeout -k 10 "$limit_s" "$suite" --jobs 8 --tap="$out.tap" ;; # its tests wait for mock brokers
     */test-*) timeout -k 10 "$limit_s" "$suite" --tap="$out.tap" ;;
     *.sh) timeout -k 10 "$limit_s" bash "$suite" ;;
     *) timeout -k 10 "$limit_s" "$suite" ;;

@@ -72,6 +72,7 @@ void store_remove(const char *path);
 /* Makes what became of a file's name durable. */
 void store_sync_directory(const char *path);
 bool store_is_new(const struct store *);      /* it has never been committed */
+bool store_was_found(const struct store *);   /* a writer opened a file of an earlier life, be it an empty one */
 const char *store_file(const struct store *); /* its path, for messages */
 enum { STORE_KEY_TEXT = 100 };
 const char *store_key_text(const char *key, size_t key_len, char out[STORE_KEY_TEXT]); /* a key, for messages */

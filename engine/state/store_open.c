@@ -174,7 +174,8 @@ static eddy_status open_writer(struct store *s, struct eddy_error *err)
 {
     eddy_status rc = file_look(s->path, err);
     if (rc < 0) return rc;
-    if (rc == 0 && (rc = file_create(s->path, err)) < 0) return rc;
+    s->found = rc > 0;
+    if (!s->found && (rc = file_create(s->path, err)) < 0) return rc;
 
     if (open_database(s, s->path, SQLITE_OPEN_READWRITE) != SQLITE_OK) return store_fail(s, "opening", err);
     if (sqlite3_db_readonly(s->db, "main") == 1)
@@ -331,6 +332,11 @@ fail:
 bool store_is_new(const struct store *s)
 {
     return s->is_new;
+}
+
+bool store_was_found(const struct store *s)
+{
+    return s->found;
 }
 
 bool store_can_follow(const struct store *s)

@@ -66,6 +66,7 @@ struct store {
     char *path;
     int mode;                       /* enum store_mode */
     bool is_new;                    /* nothing has ever been committed */
+    bool found;                     /* the file was there at opening */
     bool writing;                   /* a transaction with writes is open */
     bool lost;                      /* SQLite took the open transaction back */
     bool changed;                   /* something was committed since opening */

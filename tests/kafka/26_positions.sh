@@ -26,8 +26,13 @@ state_hash() { "$EDDY" state $config hash "$@"; }
 
 # ---- results since the checkpoint are there already ----
 start_eddy least $config "${least[@]}"
-feed 4000
-check "everything is scored" wait_for 60 has least.scored 4000
+feed 2000
+check "everything is scored" wait_for 60 has least.scored 2000
+kill_eddy
+start_eddy least $config "${least[@]}"
+feed 2000
+check "after a kill -9 before the first checkpoint it goes on" wait_for 60 drained sensors least.scored
+check "and repeats nothing" has least.scored 4000
 stop_eddy
 start_eddy least $config "${least[@]}"
 feed 4000
@@ -37,19 +42,29 @@ feed 1000
 start_eddy least $config "${least[@]}"
 check "after kill -9 it goes on" wait_for 60 has least.scored 9000
 sleep 1
-check "and repeats nothing" has least.scored 9000
+check "and repeats nothing (2)" has least.scored 9000
 check "SIGTERM ends it" stop_eddy
+start_eddy least $config "${least[@]}"
+feed 500
+check "more is scored, behind what the group has committed" wait_for 60 has least.scored 9500
+kill_eddy
+rm -f "$EDDY_STATE"/least/sensors-*.db*
+start_eddy least $config "${least[@]}" --set state.missing=rebuild
+feed 500
+check "without its state it goes on" wait_for 60 drained sensors least.scored
+check "and repeats nothing (3)" has least.scored 10000
+stop_eddy
 for p in 0 1; do # somebody else's results, from further on in the same topic
     echo "x|{\"key\":\"x\",\"src\":{\"topic\":\"sensors\",\"partition\":$p,\"offset\":999999}}" | produce_topic least.scored -p $p
 done
 start_eddy least $config "${least[@]}"
 feed 500
-check "what others wrote there hides nothing" wait_for 60 has least.scored 9502
+check "what others wrote there hides nothing" wait_for 60 has least.scored 10502
 stop_eddy
 
 # ---- the group is moved back ----
 start_eddy once $config "${once[@]}"
-check "exactly once: everything is scored" wait_for 60 has once.scored 9500
+check "exactly once: everything is scored" wait_for 60 has once.scored 10500
 stop_eddy
 hash=$(state_hash --set name=once)
 wait_for 60 [ "$("$tool" "$BROKERS" members once)" = 0 ]
@@ -60,24 +75,24 @@ check "a state ahead of its group is refused" ends_with 1
 check "by name, with what can be done" says 'state.ahead' once
 moved_back
 start_eddy once $config "${once[@]}" --set state.ahead=rebuild
-check "rebuild writes results again from the group's position" wait_for 60 has once.scored 19000
+check "rebuild writes results again from the group's position" wait_for 60 has once.scored 21000
 stop_eddy
 check "and ends in the same state" [ "$(state_hash --set name=once)" = "$hash" ]
 moved_back
 start_eddy once $config "${once[@]}" --set state.ahead=trust
 feed 500
-check "trust goes on from the state" wait_for 60 has once.scored 19500
+check "trust goes on from the state" wait_for 60 has once.scored 21500
 check "SIGTERM ends it (2)" stop_eddy
 
 # ---- somebody under the same name ----
 : >"$scratch/once.log"
 start_eddy once $config "${once[@]}"
 feed 500
-check "it goes on" wait_for 60 has once.scored 20000
+check "it goes on" wait_for 60 has once.scored 22000
 timeout 4 kcat -b "$BROKERS" -q -G once sensors -X group.instance.id="$(cat "$EDDY_STATE/once/instance")" \
     -X session.timeout.ms=6000 -X partition.assignment.strategy=cooperative-sticky >/dev/null 2>&1
 feed 500
-check "a member that was fenced joins again and repeats nothing" wait_for 60 has once.scored 20500
+check "a member that was fenced joins again and repeats nothing" wait_for 60 has once.scored 22500
 check "and says so" says 'joining the group again' once
 check "SIGTERM ends it (3)" stop_eddy
 

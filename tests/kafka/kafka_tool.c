@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -89,12 +90,26 @@ static eddy_status tool_positions(struct kafka_admin *a, char **argv, bool set, 
     return rc;
 }
 
+/* A topic that was made is known to every broker a little later; suites begin when it is. */
+static eddy_status tool_create(struct kafka_admin *a, const char *topic, int n_partitions, bool compacted,
+                               struct eddy_error *err)
+{
+    eddy_status rc = compacted ? kafka_admin_create_compacted(a, topic, n_partitions, err)
+                               : kafka_admin_create(a, topic, n_partitions, err);
+    if (rc < 0) return rc;
+    for (int i = 0; i < 100; i++) {
+        rc = kafka_admin_topic(a, topic, err);
+        if (rc != EDDY_ENOTFOUND) break;
+        (void)nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
+    }
+    return rc < 0 ? rc : EDDY_OK;
+}
+
 static eddy_status tool_run(struct kafka_admin *a, int argc, char **argv, struct eddy_error *err)
 {
     const char *what = argv[2];
-    if (argc == 5 && strcmp(what, "create") == 0) return kafka_admin_create(a, argv[3], atoi(argv[4]), err);
-    if (argc == 5 && strcmp(what, "compacted") == 0)
-        return kafka_admin_create_compacted(a, argv[3], atoi(argv[4]), err);
+    if (argc == 5 && strcmp(what, "create") == 0) return tool_create(a, argv[3], atoi(argv[4]), false, err);
+    if (argc == 5 && strcmp(what, "compacted") == 0) return tool_create(a, argv[3], atoi(argv[4]), true, err);
     if (argc == 4 && strcmp(what, "delete") == 0) return kafka_admin_delete(a, argv[3], err);
     if (argc == 5 && strcmp(what, "grow") == 0) return tool_grow(argv[1], argv[3], atoi(argv[4]), err);
     if (argc == 4 && strcmp(what, "members") == 0) {
