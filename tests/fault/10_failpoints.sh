@@ -10,12 +10,11 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/kafka/pipeline.sh
 . tests/fault/lib.sh
 pipeline_start
-lab_input events 12000
-lab_reference events || failed "the reference"
+events=12000 fed=0
 missed=()
 
 # In the order in which a chain of kills can reach them: those that need input left, those that need a large log, those
-# of the end.
+# for which the pipeline has to come to the end.
 # Steps that the other guarantee has alone; `recovered` follows a failed transaction, which 30_crashes.sh brings about.
 case $GUARANTEE in
 exactly_once) others='^(before_offset_commit|after_offset_commit|offset_confirmed|delivered|recovered)$' ;;
@@ -32,6 +31,16 @@ in_order() {
         { print rank, $0 }' | sort | cut -d ' ' -f 2
 }
 read -ra points < <(in_order | tr '\n' ' ')
+
+needs_input() { ! grep -qE 'publication|restore|leave|close|revoke|last_checkpoint|silent_replay' <<<"$1"; }
+
+# Input in parts, however fast the program is: feed TO.  With the last one goes what a replay makes of it all.
+feed() {
+    [ "$1" -gt "$fed" ] || return 0
+    tool fault_generate "topic=$input" "from=$fed" "to=$1" seed="${EDDY_SEED:-1}"
+    fed=$1
+    [ "$fed" -lt $events ] || lab_reference "$input" || failed "the reference"
+}
 
 # Only a state that lies behind the group's offset is replayed silently; only one that is gone is restored from its copy.
 prepare() {
@@ -67,6 +76,8 @@ ends_exact() {
 
 each_alone() {
     local point n kills
+    lab_input events $events
+    lab_reference events || failed "the reference"
     for point in "${points[@]}"; do
         lab_trial "fp.$point" events
         kills=0
@@ -81,12 +92,15 @@ each_alone() {
 some_together() {
     local i k kills chain n=$(((${#points[@]} + 5) / 6))
     for ((i = 0; i < n; i++)); do
-        lab_trial "fp.$i" events
-        kills=0 chain=()
+        create_topic "fp.$i.in" $partitions_n
+        lab_trial "fp.$i" "fp.$i.in"
+        kills=0 chain=() fed=0
         for ((k = i; k < ${#points[@]}; k += n)); do
             chain+=("${points[k]}")
+            if needs_input "${points[k]}"; then feed $(((k / n + 1) * events / 6)); else feed $events; fi
             if strike "${points[k]}" 1 kill:5; then kills=$((kills + 1)); else missed+=("${points[k]}"); fi
         done
+        feed $events
         judge "kill -9 at ${chain[*]}" $kills ends_exact
     done
 }

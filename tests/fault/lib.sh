@@ -70,7 +70,7 @@ lab_drained() { tool fault_wait "input=$input" "group=$trial" "seconds=${1:-60}"
 
 # The stored state is the reference's.  It also works while the pipeline runs, and sees its last checkpoint.
 lab_hash() { EDDY_STATE=$(lab_state "${1:-1}") "$EDDY" state "${lab_args[@]}" hash --positions 2>/dev/null; }
-lab_same_state() { [ "$(lab_hash "${1:-1}")" = "$(cat "$scratch/$input.hash")" ]; }
+lab_same_state() { [ -s "$scratch/$input.hash" ] && [ "$(lab_hash "${1:-1}")" = "$(cat "$scratch/$input.hash")" ]; }
 
 # The group has come to the end, and so has what INSTANCE folds silently behind it.
 lab_settled() {
