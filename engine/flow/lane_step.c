@@ -78,8 +78,11 @@ static int step_gather(struct lane *l, int network, int event, int n)
 
 static void step_rows(struct lane *l, const struct plan_network *network, const float *packed, int n)
 {
-    const struct eddy_rows rows = {
-        .n = n, .x = l->wave_x, .state = l->wave_state, .elapsed_s = l->wave_elapsed, .y = l->wave_y};
+    const struct eddy_rows rows = {.n = n,
+                                   .x = l->wave_x,
+                                   .state = l->wave_state,
+                                   .elapsed_s = l->wave_elapsed,
+                                   .y = network->unheard ? NULL : l->wave_y};
     if (n > 0) network_step(network->net, packed, &rows, l->work);
 }
 

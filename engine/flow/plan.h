@@ -54,6 +54,7 @@ struct plan_network {
     int task;         /* enum plan_task */
     bool own_weights; /* per key */
     bool learns;
+    bool unheard; /* only its hidden outputs are read: its head need not be stepped */
     bool reads[N_NETWORK_INPUTS];
     int n_horizons;  /* 1 unless it forecasts */
     int *at_horizon; /* [n_horizons] index in the plan's horizons; forecasting networks only */

@@ -150,12 +150,16 @@ static bool experts_read(const struct plan *p, int network)
 /* Every network that forecasts must be heard, or read. */
 static eddy_status experts_complete(const struct plan *p, struct eddy_error *err)
 {
-    for (int i = 0; i < p->n_networks; i++)
-        if (p->networks[i].task == TASK_FORECAST && experts_of_network(p, i) < 0 && !experts_read(p, i))
+    for (int i = 0; i < p->n_networks; i++) {
+        struct plan_network *n = &p->networks[i];
+        const bool heard = n->task != TASK_FORECAST || experts_of_network(p, i) >= 0;
+        n->unheard = !heard && !network_head_remembers(n->net);
+        if (!heard && !experts_read(p, i))
             return eddy_fail(
                 err, EDDY_ECONFIG,
                 "forecast.experts: the network %s forecasts, but is not among them: add {network: {name: %s}}",
                 p->networks[i].name, p->networks[i].name);
+    }
     if (p->n_experts == 0)
         return eddy_fail(err, EDDY_ECONFIG,
                          "forecast: nothing forecasts; add a network without lag and classes, or an expert such as "

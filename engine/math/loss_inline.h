@@ -6,7 +6,7 @@
 
 static size_t kernel_known(size_t n, const float *a)
 {
-    size_t known = 0;
+    unsigned known = 0; /* as wide as the floats are */
     for (size_t j = 0; j < n; j++) known += a[j] == a[j];
     return known;
 }

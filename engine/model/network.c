@@ -100,10 +100,11 @@ static void network_step_some(const struct network *net, const float *packed, co
     for (int b = 0; b < rows->n; b++) {
         c.state[b] = rows->state[b];
         c.x[b] = rows->x[b];
-        c.out[b] = rows->y[b];
+        c.out[b] = rows->y ? rows->y[b] : NULL;
         c.elapsed_s[b] = rows->elapsed_s ? rows->elapsed_s[b] : 0;
     }
-    for (int i = 0; i <= net->n_layers && c.n > 0; i++) {
+    const int n_stepped = net->n_layers + (rows->y ? 1 : 0);
+    for (int i = 0; i < n_stepped && c.n > 0; i++) {
         const struct network_layer *l = &net->layers[i];
         for (int b = 0; b < c.n; b++)
             c.y[b] = i == net->n_layers ? c.out[b] : work + (size_t)(i % 2) * half + (size_t)b * width;
@@ -115,13 +116,21 @@ static void network_step_some(const struct network *net, const float *packed, co
         memcpy(c.state[b] + net->at_held, c.out[b], (size_t)net->n_out * sizeof(float));
 }
 
+bool network_head_remembers(const struct network *net)
+{
+    return net->stride > 1 || net->layers[net->n_layers].plan.n_state > 0;
+}
+
 void network_step(const struct network *net, const float *packed, const struct eddy_rows *rows, float *work)
 {
     for (int first = 0; first < rows->n; first += STEP_ROWS) {
         const int n = rows->n - first < STEP_ROWS ? rows->n - first : STEP_ROWS;
         const float *elapsed_s = rows->elapsed_s ? rows->elapsed_s + first : NULL;
-        const struct eddy_rows some = {
-            .n = n, .x = rows->x + first, .state = rows->state + first, .elapsed_s = elapsed_s, .y = rows->y + first};
+        const struct eddy_rows some = {.n = n,
+                                       .x = rows->x + first,
+                                       .state = rows->state + first,
+                                       .elapsed_s = elapsed_s,
+                                       .y = rows->y ? rows->y + first : NULL};
         network_step_some(net, packed, &some, work);
     }
 }

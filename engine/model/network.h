@@ -51,7 +51,9 @@ void network_close(struct network *);
 
 void network_init(const struct network *, uint64_t seed, float *params); /* the head starts near 0 */
 void network_pack(const struct network *, const float *params, float *packed);
-/* One step for any number of rows (split into batches inside); rows->tape must be NULL, rows->y is [n_out]. */
+/* One step for any number of rows (split into batches inside); rows->tape must be NULL, rows->y is [n_out], or NULL where
+ * nobody asks for the outputs of a head that remembers nothing. */
+bool network_head_remembers(const struct network *); /* it, or what lies below a stride, has a state of its own */
 void network_step(const struct network *, const float *packed, const struct eddy_rows *, float *work);
 
 /* Layers, widths, numbers of parameters, options, loss and classes as text: stored weights are used again only when it is

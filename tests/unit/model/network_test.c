@@ -112,6 +112,36 @@ Test(network, any_number_of_rows_equals_one_row_at_a_time)
                            "{gru: {units: 3}}, lag: 3, center: exclude}}, {dense: {units: 6}}]}");
 }
 
+/* Nobody asks for the outputs: the states are those of a network that was asked. */
+Test(network, a_head_that_nobody_asks_is_left_out)
+{
+    struct crowd c;
+    crowd_open(&c, "gru:18 lstm:9");
+    const struct network *net = c.t.net;
+    const size_t floats = CROWD * net->n_state;
+    cr_assert_not(network_head_remembers(net));
+    float *unheard = test_floats(floats), *work = test_floats(net->n_work);
+    memcpy(unheard, c.states, floats * sizeof(float));
+    for (uint64_t step = 0; step < CROWD_STEPS; step++) {
+        crowd_inputs(&c, step);
+        free(serve_after(net, c.packed, c.states, c.x, c.elapsed_s, CROWD));
+        float **x_rows = test_rows(c.x, CROWD, (size_t)net->n_in), **rows = test_rows(unheard, CROWD, net->n_state);
+        network_step(net, c.packed,
+                     &(struct eddy_rows){
+                         .n = CROWD, .x = (const float *const *)x_rows, .state = rows, .elapsed_s = c.elapsed_s},
+                     work);
+        free(x_rows);
+        free(rows);
+    }
+    cr_assert_eq(memcmp(c.states, unheard, floats * sizeof(float)), 0);
+    free(unheard);
+    free(work);
+    crowd_close(&c);
+    crowd_open(&c, two_strides);
+    cr_assert(network_head_remembers(c.t.net));
+    crowd_close(&c);
+}
+
 /* As when a key is evicted after each event and comes back to another place. */
 static void moves(const char *network)
 {
