@@ -5,6 +5,7 @@
 #include "engine/math/scalar.h"
 
 static const double SCALE_MEMORY = 200, SLOW_GAIN = 2.0 / 673, LARGEST_STEP = 1e150;
+enum { YOUNG = 6, GROWN = 20 }; /* values */
 
 static double scale_limit(double d)
 {
@@ -19,8 +20,8 @@ double scale_update(struct scale *s, double x)
     }
     double n = (double)s->n, d = scale_limit(x - s->last);
 
-    double d2 = d * d, limit = 25 * s->v + 1e-4 * s->spread * s->spread;
-    if (s->n >= 20 && d2 > limit) d2 = limit;
+    double d2 = d * d, limit = (s->n < GROWN ? 9 : 25) * s->v + 1e-4 * s->spread * s->spread;
+    if (s->n >= YOUNG && d2 > limit) d2 = limit;
     s->v += (d2 - s->v) / scalar_least(n, SCALE_MEMORY);
 
     double gain = scalar_most(SLOW_GAIN, 1 / (n + 1));

@@ -1,7 +1,8 @@
 /* Robust scale of one value: how far it moves from one event to the next, whatever its level.
  *
  * Equations (FORECASTING, section 9; n = events with a value so far)
- *     d      = x - last, limited to d^2 <= 25 v + 1e-4 w^2 from the 20th event on, so that a jump is not a new scale
+ *     d      = x - last, limited to d^2 <= 25 v + 1e-4 w^2, and before the 20th event to 9 v + .., so that a jump is not a
+ *              new scale: the fewer values, the more it would weigh.  Before the 6th event nothing is known well enough
  *     v     += (d^2 - v) / min(n, 200)
  *     slow  += max(2/673, 1/(n+1)) (x - slow)
  *     w     += max(2/673, 1/(n+1)) (|x - slow| - w)

@@ -27,8 +27,8 @@ def scales(x):
     for n, value in enumerate(x):
         if n:
             d2 = (value - last) ** 2
-            if n >= 20:
-                d2 = min(d2, 25 * v + 1e-4 * w * w)
+            if n >= 6:
+                d2 = min(d2, (9 if n < 20 else 25) * v + 1e-4 * w * w)
             v += (d2 - v) / min(n, 200)
             gain = max(2 / 673, 1 / (n + 1))
             off = value - slow

@@ -30,6 +30,17 @@ Test(scale, a_jump_does_not_become_the_scale)
     cr_assert_lt(scale_sigma(&s), before + 6 + 10, "w moves by 1e4 x 2/673 x .05 at most");
 }
 
+Test(scale, a_jump_of_a_young_key_is_not_its_scale)
+{
+    struct scale calm = {0}, jumped = {0};
+    for (int i = 0; i < 20; i++) {
+        const double x = (double)eddy_random_normal(1, (uint64_t)i);
+        scale_update(&calm, x);
+        scale_update(&jumped, x + (i >= 8 ? 100 : 0));
+    }
+    cr_assert_lt(scale_sigma(&jumped) - .05 * jumped.spread, 1.6 * scale_sigma(&calm));
+}
+
 Test(scale, a_constant_has_a_positive_scale)
 {
     struct scale s = {0};
