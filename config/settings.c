@@ -102,6 +102,11 @@ static const struct eddy_option mix_options[] = {
      "Spread evenly over all experts, so that none is ever lost.", NULL, 0, false},
     {"start", EDDY_OPT_INT, AT(mix, start), "50", 0, 1e6, "labels",
      "Labels of a value before its weights may differ.", NULL, 0, false},
+    {"prior", EDDY_OPT_REAL, AT(mix, prior), "0", 0, 1e6, "labels",
+     "A key begins with the weights that experts have deserved in all keys of its age, per partition; they count for "
+     "as "
+     "much as so many labels of its own. For fleets in which keys come and go; 0: with equal weights.",
+     NULL, 0, false},
     {"horizons", EDDY_OPT_ENUM, AT(mix, horizons), "grouped", 0, 0, "grouped|together",
      "grouped: the first horizon, the next two, the next four and so on have weights of their own; together: all "
      "horizons have the same.",

@@ -85,6 +85,7 @@ struct mix_settings {
     double rate;                            /* how sharply weights follow losses */
     double floor;                           /* share that is spread evenly */
     int64_t start;                          /* labels before weights differ */
+    double prior;                           /* labels that what other keys showed counts for; 0 = it does not */
     int horizons;                           /* enum mix_horizons */
     int kind;                               /* enum mix_kind */
     double stack_discount, shrink, extreme; /* engine/forecast/blend.h */

@@ -92,8 +92,8 @@ int64_t lane_checkpointed(const struct lane *);                 /* next offset o
 eddy_status lane_hash(struct lane *, bool positions, struct state_hash *, struct eddy_error *);
 void lane_set_max_resident(struct lane *, int64_t keys);
 
-/* What keys share through their experts, as bytes that another lane can begin with, before its first turn; empty when
- * nobody shares anything.  The meta blob "shared": u32 format | u32 n experts | per expert what its model must
+/* What keys share through their experts and the mix, as bytes that another lane can begin with, before its first turn; empty when
+ * nobody shares anything.  The meta blob "shared": u32 format | u32 n models | per model what it must
  * fit (u64 of name, state version, horizons and sizes), u64 bytes, the model | i64 from, until | u64 contribution_bytes |
  * u32 n | per contribution, in order, i64 offset, i64 value, its bytes.  EDDY_ENOMEM; EDDY_EMISMATCH when it was learnt by
  * other experts or for other horizons. */

@@ -75,13 +75,14 @@ void lane_experts_errors(const struct lane *l, const struct eddy_result *out)
                (size_t)out->experts.n * experts_plane(l) * sizeof(*from));
 }
 
-void lane_experts_weights(const struct lane *l, const void *mix, int value, const struct eddy_result *out)
+void lane_experts_weights(const struct lane *l, const void *mix, int64_t step, int value,
+                          const struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     const int n = out->experts.n, n_horizons = p->outlook.n_horizons;
     double weights[BLEND_MAX_EXPERTS] = {1}, *to = (double *)(uintptr_t)out->experts.weights;
     for (int j = 0; j < n_horizons && n > 0; j++) {
-        if (n > 1) blend_weights(&p->blend, mix, j, weights);
+        if (n > 1) blend_weights(&p->blend, mix, lane_share_prior(l), step, j, weights);
         for (int i = 0; i < n; i++)
             to[((size_t)i * (size_t)n_horizons + (size_t)j) * (size_t)p->n_values + (size_t)value] = weights[i];
     }

@@ -210,9 +210,10 @@ static void foresee_by_itself(const struct foresight *f, int expert)
             .level = seasonal ? l->levels[d] : 0,
             .ahead = foresee_ahead(f, d),
             .features = foresee_hidden(f, e),
-            .model = e->model_bytes > 0 ? l->share.model + e->at_model : NULL,
-            .contribution = e->model_bytes > 0 && l->contributions[d] ? l->contributions[d] + e->at_contribution
-                                                                      : NULL,
+            .model = e->share.model_bytes > 0 ? l->share.model + e->share.at_model : NULL,
+            .contribution = e->share.model_bytes > 0 && l->contributions[d]
+                                ? l->contributions[d] + e->share.at_contribution
+                                : NULL,
             .spread = l->spreads + d * p->outlook.n_horizons,
             .kept = foresee_kept(f, e, value)};
         e->part->fold(e->settings, &e->shape, f->row->row + e->at_state + (size_t)value * e->bytes, &event,
@@ -292,6 +293,21 @@ static void foresee_head_bands(const struct foresight *f)
     }
 }
 
+/* [n_horizons] what the experts say together; what they had said of this value becomes known to other keys. */
+static const double *foresee_mixed(const struct foresight *f, int dim)
+{
+    struct lane *l = f->lane;
+    const struct plan *p = l->plan;
+    const struct point *now = &f->points[dim];
+    void *mix = foresee_mix(l, f->row, f->channel * p->n_dims + dim);
+    if (p->prior.model_bytes > 0 && l->contributions[dim])
+        blend_contribute(&p->blend, mix, f->step, now->known > 0 ? now->value : NAN, (double)now->sigma,
+                         l->contributions[dim] + p->prior.at_contribution);
+    blend_forecast(&p->blend, mix, lane_share_prior(l), f->step, now->value, (double)now->sigma, foresee_of(f, dim),
+                   l->mixed);
+    return l->mixed;
+}
+
 static void foresee_channel(const struct foresight *f)
 {
     struct lane *l = f->lane;
@@ -307,14 +323,9 @@ static void foresee_channel(const struct foresight *f)
             foresee_by_itself(f, e);
     }
     for (int d = 0; d < p->n_dims; d++) {
-        const double *xhat = foresee_of(f, d);
-        if (p->n_experts > 1) {
-            blend_forecast(&p->blend, foresee_mix(l, f->row, f->channel * p->n_dims + d), f->step, f->points[d].value,
-                           (double)f->points[d].sigma, xhat, l->mixed);
-            xhat = l->mixed;
-        }
-        lane_experts_weights(l, foresee_mix(l, f->row, f->channel * p->n_dims + d), f->channel * p->n_dims + d,
-                             f->out);
+        const double *xhat = p->n_experts > 1 ? foresee_mixed(f, d) : foresee_of(f, d);
+        lane_experts_weights(l, foresee_mix(l, f->row, f->channel * p->n_dims + d), f->step,
+                             f->channel * p->n_dims + d, f->out);
         foresee_write(f, d, xhat);
     }
     if (p->head_bands) foresee_head_bands(f);

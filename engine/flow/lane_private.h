@@ -191,7 +191,7 @@ int lane_sort_waves(struct lane *, int n, int n_waves);
 void lane_experts_close(struct lane *);
 void lane_experts_point(const struct lane *, double *block, struct eddy_result *);
 void lane_experts_errors(const struct lane *, const struct eddy_result *);
-void lane_experts_weights(const struct lane *, const void *mix, int value, const struct eddy_result *);
+void lane_experts_weights(const struct lane *, const void *mix, int64_t step, int value, const struct eddy_result *);
 
 /* lane_inputs.c */
 struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat,

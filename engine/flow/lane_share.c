@@ -22,14 +22,76 @@ static struct lane_share_head *share_item(const struct lane *l, int i)
     return (struct lane_share_head *)(void *)(l->share.waiting + (size_t)i * share_item_bytes(l->plan));
 }
 
+/* ---- what is shared ---- */
+
+/* The i-th that may share something: an expert, or behind the last of them the mix; model_bytes 0: it does not. */
+static const struct plan_share *share_of(const struct plan *p, int i)
+{
+    return i < p->n_experts ? &p->experts[i].share : &p->prior;
+}
+
+static int share_count(const struct plan *p)
+{
+    int n = 0;
+    for (int i = 0; i <= p->n_experts; i++) n += share_of(p, i)->model_bytes > 0;
+    return n;
+}
+
 static void share_init(struct lane *l)
 {
     const struct plan *p = l->plan;
-    for (int e = 0; e < p->n_experts; e++)
-        if (p->experts[e].model_bytes > 0 && p->experts[e].part->model_init)
-            p->experts[e].part->model_init(p->experts[e].settings, &p->experts[e].shape,
-                                           l->share.model + p->experts[e].at_model);
+    for (int i = 0; i < p->n_experts; i++) {
+        const struct plan_expert *e = &p->experts[i];
+        if (e->share.model_bytes > 0 && e->part->model_init)
+            e->part->model_init(e->settings, &e->shape, l->share.model + e->share.at_model);
+    }
+    const struct prior_shape shape = blend_prior(&p->blend);
+    if (p->prior.model_bytes > 0) prior_init(&shape, l->share.model + p->prior.at_model);
 }
+
+static void share_learn_one(struct lane *l, int i)
+{
+    const struct plan *p = l->plan;
+    unsigned char *model = l->share.model + share_of(p, i)->at_model;
+    if (i < p->n_experts) {
+        const struct plan_expert *e = &p->experts[i];
+        e->part->learn(e->settings, &e->shape, model, l->share.ordered, l->share.n);
+    } else {
+        const struct prior_shape shape = blend_prior(&p->blend);
+        prior_learn(&shape, model, l->share.ordered, l->share.n);
+    }
+}
+
+static bool share_sound(const struct lane *l, int i)
+{
+    const struct plan *p = l->plan;
+    const unsigned char *model = l->share.model + share_of(p, i)->at_model;
+    if (i < p->n_experts) {
+        const struct plan_expert *e = &p->experts[i];
+        return !e->part->model_sound || e->part->model_sound(e->settings, &e->shape, model);
+    }
+    const struct prior_shape shape = blend_prior(&p->blend);
+    return prior_sound(&shape, model);
+}
+
+/* What a stored model must fit. */
+static uint64_t share_meaning(const struct plan *p, int i)
+{
+    if (i == p->n_experts) return eddy_random_bits(p->prior.model_bytes, p->prior_version);
+    const struct plan_expert *e = &p->experts[i];
+    const struct eddy_expert_shape *shape = &e->shape;
+    uint64_t h = eddy_random_bits(e->share.model_bytes, e->part->state_version);
+    for (const char *c = e->part->part.name; *c; c++) h = eddy_random_bits(h, (unsigned char)*c);
+    for (int j = 0; j < shape->n_horizons; j++) h = eddy_random_bits(h, (uint64_t)shape->horizons[j]);
+    return eddy_random_bits(h, e->bytes);
+}
+
+const void *lane_share_prior(const struct lane *l)
+{
+    return l->plan->prior.model_bytes > 0 ? l->share.model + l->plan->prior.at_model : NULL;
+}
+
+/* ---- memory ---- */
 
 eddy_status lane_share_open(struct lane *l, struct eddy_error *err)
 {
@@ -117,13 +179,13 @@ static void share_learn(struct lane *l)
     struct lane_share *s = &l->share;
     share_sort(l);
     size_t at = 0; /* of what the pointers point to, in an item */
-    for (int e = 0; e < p->n_experts; e++) {
-        const struct plan_expert *x = &p->experts[e];
+    for (int k = 0; k <= p->n_experts; k++) {
+        const struct plan_share *x = share_of(p, k);
         if (x->model_bytes == 0) continue;
         const size_t from = sizeof(struct lane_share_head) + x->at_contribution;
         for (int i = 0; i < s->n; i++) s->ordered[i] = (const unsigned char *)s->ordered[i] + (from - at);
         at = from;
-        x->part->learn(x->settings, &x->shape, s->model + x->at_model, s->ordered, s->n);
+        share_learn_one(l, k);
     }
 }
 
@@ -184,29 +246,17 @@ static eddy_status share_bytes(struct eddy_buffer *b, const void *bytes, size_t 
     return before < 0 ? before : eddy_buffer_append(b, bytes, n);
 }
 
-/* What a stored model of this expert must fit. */
-static uint64_t share_meaning(const struct plan_expert *e)
-{
-    const struct eddy_expert_shape *shape = &e->shape;
-    uint64_t h = eddy_random_bits(e->model_bytes, e->part->state_version);
-    for (const char *c = e->part->part.name; *c; c++) h = eddy_random_bits(h, (unsigned char)*c);
-    for (int j = 0; j < shape->n_horizons; j++) h = eddy_random_bits(h, (uint64_t)shape->horizons[j]);
-    return eddy_random_bits(h, e->bytes);
-}
-
 eddy_status lane_share_blob(struct lane *l, struct eddy_buffer *b)
 {
     const struct plan *p = l->plan;
     const struct lane_share *s = &l->share;
-    uint32_t n = 0;
     if (p->shared_bytes == 0) return EDDY_OK;
-    for (int e = 0; e < p->n_experts; e++) n += p->experts[e].model_bytes > 0;
     eddy_status rc = blob_u32(b, SHARE_FORMAT, EDDY_OK);
-    rc = blob_u32(b, n, rc);
-    for (int e = 0; e < p->n_experts; e++) {
-        const struct plan_expert *x = &p->experts[e];
+    rc = blob_u32(b, (uint32_t)share_count(p), rc);
+    for (int i = 0; i <= p->n_experts; i++) {
+        const struct plan_share *x = share_of(p, i);
         if (x->model_bytes == 0) continue;
-        rc = blob_u64(b, share_meaning(x), rc);
+        rc = blob_u64(b, share_meaning(p, i), rc);
         rc = blob_u64(b, x->model_bytes, rc);
         rc = share_bytes(b, s->model + x->at_model, x->model_bytes, rc);
     }
@@ -230,25 +280,22 @@ static eddy_status share_damaged(const struct lane *l, struct eddy_error *err)
                      (int)l->request.partition);
 }
 
-/* The stored models, each to the expert that it fits; *all: every one had its place. */
+/* The stored models, each to whom it fits; *all: every one had its place. */
 static bool share_get_models(struct lane *l, struct blob_reader *r, bool *all)
 {
     const struct plan *p = l->plan;
     uint32_t n;
     uint64_t meaning, bytes;
-    uint32_t sharing = 0;
-    int e = 0;
+    int next = 0;
     if (!blob_get_u32(r, &n)) return false;
-    for (int i = 0; i < p->n_experts; i++) sharing += p->experts[i].model_bytes > 0;
-    *all = n == sharing;
+    *all = n == (uint32_t)share_count(p);
     for (uint32_t i = 0; i < n; i++) {
         if (!blob_get_u64(r, &meaning) || !blob_get_u64(r, &bytes) || r->left < bytes) return false;
-        while (e < p->n_experts && p->experts[e].model_bytes == 0) e++;
-        const struct plan_expert *x = e < p->n_experts ? &p->experts[e++] : NULL;
-        if (x && x->model_bytes == bytes && share_meaning(x) == meaning) {
-            unsigned char *model = l->share.model + x->at_model;
-            memcpy(model, r->at, bytes);
-            if (x->part->model_sound && !x->part->model_sound(x->settings, &x->shape, model)) return false;
+        while (next <= p->n_experts && share_of(p, next)->model_bytes == 0) next++;
+        const int at = next++;
+        if (at <= p->n_experts && share_of(p, at)->model_bytes == bytes && share_meaning(p, at) == meaning) {
+            memcpy(l->share.model + share_of(p, at)->at_model, r->at, bytes);
+            if (!share_sound(l, at)) return false;
         } else {
             *all = false;
         }

@@ -1,4 +1,5 @@
-/* What the keys of a lane share besides the networks' weights: the models of experts that have one (eddy_expert.h).
+/* What the keys of a lane share besides the networks' weights: the models of experts that have one (eddy_expert.h), and what
+ * the mix of experts has learnt of keys of each age (engine/forecast/prior.h).
  *
  * A model changes only at boundaries, which depend on offsets alone; what the events in between had to say about it waits
  * until then, and is learnt in the order of offsets and values.  So nobody can tell in which turns events came.
@@ -7,7 +8,7 @@
  *             then every `forecast.share_every`; that option is also the most that any of them may be.
  * Sample      at most SHARE_MOST contributions between two boundaries: of each run of k events times values one, drawn by
  *             the place of the run alone; k the least that suffices.
- * Layout      shared [plan.shared_bytes], the experts' models one after another; a contribution likewise. */
+ * Layout      shared [plan.shared_bytes], the experts' models and the mix's, one after another; a contribution likewise. */
 #ifndef ENGINE_FLOW_LANE_SHARE_H
 #define ENGINE_FLOW_LANE_SHARE_H
 
@@ -43,6 +44,8 @@ void lane_share_enter(struct lane *, int64_t offset);
 int64_t lane_share_until(const struct lane *);
 /* Room for what an event says, zeroed; NULL when it is not asked.  Once per event and value. */
 unsigned char *lane_share_contribution(struct lane *, int64_t offset, int value);
+/* The mix's model, for blend_forecast(); NULL when it has none. */
+const void *lane_share_prior(const struct lane *);
 void lane_share_mark(struct lane *);
 void lane_share_abort(struct lane *);
 

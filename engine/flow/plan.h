@@ -70,6 +70,11 @@ struct plan_network {
     int64_t at_look_back; /* [n_channels, lag + 1, look_back_bytes] look_back.h */
 };
 
+/* What the keys share of something: where it lies in the lane's model, and an event's part in its contribution. */
+struct plan_share {
+    size_t model_bytes, at_model, at_contribution; /* model_bytes 0 = nothing */
+};
+
 struct plan_expert {
     const struct eddy_expert *part;
     const void *settings;
@@ -83,9 +88,7 @@ struct plan_expert {
     int n_kept;       /* of so many steps */
     size_t kept;      /* bytes of them all, per value */
     int64_t at_kept;  /* [n_values, kept] */
-    /* What the keys share: where it lies in the lane's model, and an event's part in its contribution; model_bytes 0 =
-     * nothing. */
-    size_t model_bytes, at_model, at_contribution;
+    struct plan_share share;
 };
 
 /* A detector and whose residuals it looks at. */
@@ -121,13 +124,15 @@ struct plan {
                                                       n_steps 0 */
     struct eddy_expert_shape expert_shape;
     struct season_rule season;
-    bool seasonal;          /* somebody reads the season's profile */
-    bool networks_seasonal; /* networks do, or forecast from it */
-    int n_ahead;            /* how far it is looked ahead; expert_shape.n_ahead if an expert reads it */
-    int n_season_bins;      /* of the profile */
-    struct blend blend;     /* several experts only */
-    int classifier, looker; /* index of the network that classifies, and of the one that looks back; -1 = none */
-    size_t shared_bytes, contribution_bytes; /* of the experts with a shared model, together; lane_share.c */
+    bool seasonal;           /* somebody reads the season's profile */
+    bool networks_seasonal;  /* networks do, or forecast from it */
+    int n_ahead;             /* how far it is looked ahead; expert_shape.n_ahead if an expert reads it */
+    int n_season_bins;       /* of the profile */
+    struct blend blend;      /* several experts only */
+    struct plan_share prior; /* of the blend: engine/forecast/prior.h */
+    uint32_t prior_version;  /* what its model must fit */
+    int classifier, looker;  /* index of the network that classifies, and of the one that looks back; -1 = none */
+    size_t shared_bytes, contribution_bytes; /* of all that keys share; lane_share.c */
     bool training;
     bool head_bands;               /* the bands are those that the only expert's head says */
     struct loss_tail *tails;       /* [2 * n_bands] lower and upper edge of each; head_bands only */

@@ -83,14 +83,12 @@ static eddy_status experts_features(const struct plan *p, const struct eddy_choi
 }
 
 /* Room for what the keys share. */
-static void experts_share(struct plan *p, struct plan_expert *e)
+static struct plan_share experts_share(struct plan *p, size_t model_bytes, size_t contribution_bytes)
 {
-    if (!e->part->model_bytes) return;
-    e->model_bytes = (e->part->model_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
-    e->at_model = p->shared_bytes;
-    e->at_contribution = p->contribution_bytes;
-    p->shared_bytes += e->model_bytes;
-    p->contribution_bytes += (e->part->contribution_bytes(e->settings, &e->shape) + 7) & ~(size_t)7;
+    const struct plan_share share = {(model_bytes + 7) & ~(size_t)7, p->shared_bytes, p->contribution_bytes};
+    p->shared_bytes += share.model_bytes;
+    p->contribution_bytes += (contribution_bytes + 7) & ~(size_t)7;
+    return share;
 }
 
 /* Short states and places lie close together, long ones on cache lines of their own. */
@@ -125,7 +123,9 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
         e->bytes = experts_aligned(e->part->state_bytes(e->settings, &e->shape));
         if (e->part->kept_bytes) e->kept_each = e->part->kept_bytes(e->settings, &e->shape, &e->n_kept);
         e->kept = experts_aligned((size_t)e->n_kept * e->kept_each);
-        experts_share(p, e);
+        if (e->part->model_bytes)
+            e->share = experts_share(p, e->part->model_bytes(e->settings, &e->shape),
+                                     e->part->contribution_bytes(e->settings, &e->shape));
         if (e->part->seasonal && p->n_season_bins > 0) {
             p->seasonal = true;
             p->n_ahead = p->expert_shape.n_ahead;
@@ -248,6 +248,16 @@ eddy_status plan_expert_kept(struct plan *p, struct eddy_error *err)
     return rc;
 }
 
+/* `who`: the experts and horizons that are mixed. */
+static void experts_prior(struct plan *p, uint32_t who)
+{
+    const struct prior_shape shape = blend_prior(&p->blend);
+    const int kinds[] = {PRIOR_LAYOUT, shape.n_experts, shape.settings->horizons};
+    if (p->n_experts < 2 || !(shape.settings->prior > 0)) return;
+    p->prior = experts_share(p, prior_bytes(&shape), prior_contribution_bytes(&shape));
+    p->prior_version = plan_meaning(who, kinds, sizeof(kinds));
+}
+
 eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
 {
     const size_t values = (size_t)p->n_values, horizons = (size_t)p->outlook.n_horizons;
@@ -264,6 +274,7 @@ eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
                               .n_horizons = p->outlook.n_horizons,
                               .horizons = p->outlook.horizons,
                               .first = p->outlook.first};
+    experts_prior(p, who);
     p->mix_bytes = p->n_experts > 1 ? blend_bytes(&p->blend) : 0;
     const int kinds[] = {BLEND_LAYOUT, p->blend.settings->kind, p->blend.settings->shrink > 0,
                          p->blend.settings->extreme > 0};

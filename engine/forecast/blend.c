@@ -246,6 +246,30 @@ void blend_learn(const struct blend *b, void *state, int64_t t, double x, double
     }
 }
 
+struct prior_shape blend_prior(const struct blend *b)
+{
+    return (struct prior_shape){b->settings, blend_hedged(b), b->n_horizons, b->horizons};
+}
+
+void blend_contribute(const struct blend *b, const void *state, int64_t t, double x, double sigma, void *contribution)
+{
+    const struct blend_arrays s = blend_of(b, (void *)(uintptr_t)state);
+    const struct prior_shape shape = blend_prior(b);
+    const size_t now = ring_place(t, (int)blend_ring(b));
+    double errors[MIX_MAX_EXPERTS];
+    if (!isfinite(x)) return;
+    prior_begin(&shape, t, contribution);
+    for (int j = 0; j < b->n_horizons; j++) {
+        const int64_t place = blend_waiting(b, &s, t, now, j);
+        if (place < 0) continue;
+        const float *said = blend_said(b, &s, j, t);
+        const double y = blend_limit(x - s.origin[place]);
+        for (int i = 0; i < b->n_experts; i++) errors[i] = (y - (double)said[i]) / sigma;
+        if (blend_stacks(b)) errors[b->n_experts] = y / sigma;
+        prior_contribute(&shape, j, errors, contribution);
+    }
+}
+
 /* ---- forecasts ---- */
 
 static void blend_solve(const struct blend *b, const struct blend_arrays *s, size_t cell)
@@ -316,14 +340,24 @@ struct blend_shares {
     double hedge[MIX_MAX_EXPERTS], stack[BLEND_MAX_EXPERTS], part;
 };
 
+/* Hedge's weights, times what is known of all keys. */
+static void blend_begin_with(const struct blend *b, const struct blend_state *own, const float *prior, double *hedge)
+{
+    const double A = b->settings->prior, n = (double)own->steps, even = n / blend_hedged(b);
+    double whole = 0;
+    for (int i = 0; i < blend_hedged(b); i++) whole += hedge[i] *= (A * (double)prior[i] + even) / (A + n);
+    for (int i = 0; i < blend_hedged(b); i++) hedge[i] /= whole;
+}
+
 static void blend_shares(const struct blend *b, const void *state, const struct blend_arrays *s, int table, int j,
-                         struct blend_shares *out)
+                         const float *prior, struct blend_shares *out)
 {
     const struct blend_state *own = state;
     const int known = own->seen[table] > 0 ? table
                                            : 0; /* extreme rows that have had no label go by the usual weights */
     const double *a = s->a + blend_cell(b, known, j) * (size_t)b->n_experts;
     mix_weights(b->settings, blend_hedged(b), blend_hedge(b, s, known), j, out->hedge);
+    if (prior) blend_begin_with(b, own, prior, out->hedge);
     if (!blend_stacks(b)) out->hedge[b->n_experts] = 0;
     out->part = !blend_stacks(b) || own->steps <= STACK_AFTER ? 0 : b->settings->kind == MIX_STACK ? 1 : .5;
     for (int i = 0; i < b->n_experts; i++)
@@ -347,8 +381,15 @@ static double blend_mixed(const struct blend *b, const struct blend_shares *w, c
     return hedge + w->part * (stack - hedge);
 }
 
-void blend_forecast(const struct blend *b, void *state, int64_t t, double x, double sigma, const double *forecasts,
-                    double *mixed)
+/* p of the j-th horizon, or NULL. */
+static const float *blend_prior_of(const struct blend *b, const void *prior, int64_t t, int j)
+{
+    const struct prior_shape shape = blend_prior(b);
+    return prior ? prior_weights(&shape, prior, t, j) : NULL;
+}
+
+void blend_forecast(const struct blend *b, void *state, const void *prior, int64_t t, double x, double sigma,
+                    const double *forecasts, double *mixed)
 {
     const struct blend_arrays s = blend_of(b, state);
     struct blend_state *own = state;
@@ -363,7 +404,7 @@ void blend_forecast(const struct blend *b, void *state, int64_t t, double x, dou
     for (int j = 0; j < b->n_horizons; j++) {
         if (j == 0 || blend_cell(b, table, j) != blend_cell(b, table, j - 1)) {
             if (blend_solves(b, own, table, j)) blend_solve(b, &s, blend_cell(b, table, j));
-            blend_shares(b, state, &s, table, j, &w);
+            blend_shares(b, state, &s, table, j, blend_prior_of(b, prior, t, j), &w);
             share = blend_share(b, state, &s, table, j);
         }
         float *said = blend_said(b, &s, j, t);
@@ -378,12 +419,12 @@ void blend_forecast(const struct blend *b, void *state, int64_t t, double x, dou
     }
 }
 
-void blend_weights(const struct blend *b, const void *state, int j, double *weights)
+void blend_weights(const struct blend *b, const void *state, const void *prior, int64_t t, int j, double *weights)
 {
     const struct blend_arrays s = blend_of(b, (void *)(uintptr_t)state);
     const struct blend_state *own = state;
     struct blend_shares w;
-    blend_shares(b, state, &s, (int)own->table, j, &w);
+    blend_shares(b, state, &s, (int)own->table, j, blend_prior_of(b, prior, t, j), &w);
     const double share = blend_share(b, state, &s, (int)own->table, j);
     for (int i = 0; i < b->n_experts; i++) weights[i] = share * (w.hedge[i] + w.part * (w.stack[i] - w.hedge[i]));
 }

@@ -9,7 +9,8 @@
  *              a_k = argmin a'(A_k + r I) a - 2 (b_k + r / E)' a,  a >= 0, sum a <= 1,  r = 50 (1 - stack_discount) tr A_k / E
  *              (what is missing to 1 is the last value's; coordinate descent, then exchange between pairs, from where the
  *              last time left off, every fourth step)
- *     Hedge    over the experts and, for stack and both, the last value itself as one more
+ *     Hedge    over the experts and, for stack and both, the last value itself as one more; with `prior`, times what keys
+ *              of this age have shown (prior.h)
  *     mixed    D_j = sum_i w_ij d_ij,  w = Hedge's, a, or the mean of both; Hedge's alone before 200 steps
  *     shrink   G_j, as S_j, of (y_j - D_j)^2;  v likewise;  g_k = .9999 g_k + v D_j y_j   h_k = .9999 h_k + v D_j^2
  *              f_k = clip(g / h max(0, 1 - shrink^2 O_k h / g^2), 0, 1), 0 where g <= 0; 1 before 300 steps
@@ -31,6 +32,7 @@
 #include <stdint.h>
 
 #include "engine/forecast/mix.h"
+#include "engine/forecast/prior.h"
 
 enum {
     BLEND_MAX_EXPERTS = MIX_MAX_EXPERTS - 1,
@@ -49,11 +51,16 @@ size_t blend_bytes(const struct blend *);                  /* per value, a multi
 bool blend_sound(const struct blend *, const void *state); /* false: stored bytes that lead beyond its tables */
 /* The value of step t has come (NaN: not): errors [n_experts, n_horizons] of what was said for it, NaN where nothing. */
 void blend_learn(const struct blend *, void *state, int64_t t, double x, double *errors);
-/* At step t the last known value is x, its scale sigma: forecasts [n_experts, n_horizons] -> mixed [n_horizons]. */
-void blend_forecast(const struct blend *, void *state, int64_t t, double x, double sigma, const double *forecasts,
-                    double *mixed);
-/* The weights of step t's forecast at the j-th horizon, shrinkage included: weights [n_experts]; the last value has what
- * is missing to 1. */
-void blend_weights(const struct blend *, const void *state, int j, double *weights);
+/* At step t the last known value is x, its scale sigma: forecasts [n_experts, n_horizons] -> mixed [n_horizons].  prior: what
+ * the keys share (prior.h), or NULL. */
+void blend_forecast(const struct blend *, void *state, const void *prior, int64_t t, double x, double sigma,
+                    const double *forecasts, double *mixed);
+/* The weights of step t's forecast, the last one, at the j-th horizon, shrinkage included: weights [n_experts]; the last
+ * value has what is missing to 1. */
+void blend_weights(const struct blend *, const void *state, const void *prior, int64_t t, int j, double *weights);
+/* Whose weights the prior is about. */
+struct prior_shape blend_prior(const struct blend *);
+/* What the value x of step t, of scale sigma, says to other keys; after blend_learn() and before blend_forecast(). */
+void blend_contribute(const struct blend *, const void *state, int64_t t, double x, double sigma, void *contribution);
 
 #endif

@@ -1,11 +1,13 @@
 #include "engine/forecast/stack.h"
 
+#include <stddef.h>
+
 enum { SWEEPS = 2 };
 
-/* b_i - sum_j M_ij a_j: half the slope, downwards. */
+/* b_i - sum_j M_ij a_j: half the slope, downwards; b NULL: 0. */
 static double stack_slope(int n, const double *M, const double *b, const double *a, int i)
 {
-    double slope = b[i];
+    double slope = b ? b[i] : 0;
     for (int j = 0; j < n; j++) slope -= M[i * n + j] * a[j];
     return slope;
 }
@@ -33,9 +35,19 @@ static void stack_exchange(int n, const double *M, const double *b, double *a, i
     a[j] -= by;
 }
 
+static void stack_exchange_all(int n, const double *M, const double *b, double *a)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < i; j++) stack_exchange(n, M, b, a, i, j);
+}
+
 void stack_descend(int n, const double *M, const double *b, double *a)
 {
     for (int sweep = 0; sweep < SWEEPS; sweep++) stack_sweep(n, M, b, a);
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < i; j++) stack_exchange(n, M, b, a, i, j);
+    stack_exchange_all(n, M, b, a);
+}
+
+void stack_divide(int n, const double *M, double *a)
+{
+    for (int sweep = 0; sweep < SWEEPS; sweep++) stack_exchange_all(n, M, NULL, a);
 }

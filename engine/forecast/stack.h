@@ -9,5 +9,7 @@
 
 /* M [n, n] symmetric with a positive diagonal, b [n]; a [n] is moved on. */
 void stack_descend(int n, const double *M, const double *b, double *a);
+/* Weights a >= 0 of a given sum that minimise a'Ma, by exchanges alone. */
+void stack_divide(int n, const double *M, double *a);
 
 #endif

@@ -15,6 +15,7 @@
     "forecast: {horizons: [1], experts: [pooled, network], network: {layers: [{gru: {units: 4}}]}}\n"                \
     "train: {mode: inline, every: 4, window: 8, epoch: 50, windows: 16, batch: 4}\n"
 #define FLEET "forecast: {horizons: [1, 3, 30], experts: [fleet], season: 24}\n"
+#define MIXED "forecast: {horizons: [1, 3], experts: [persistence, ses], mix: {prior: 100}}\n"
 #define OFF   "train: {mode: off}\n"
 enum { EVENTS = 10000 };
 
@@ -50,6 +51,7 @@ Test(lane_share, turns_of_one_give_what_turns_of_a_thousand_give)
     same(TWICE OFF);
     same(BOTH);
     same(FLEET OFF);
+    same(MIXED OFF);
 }
 
 Test(lane_share, what_one_key_did_moves_the_forecasts_of_another_after_a_boundary)
@@ -62,6 +64,28 @@ Test(lane_share, what_one_key_did_moves_the_forecasts_of_another_after_a_boundar
     const struct eddy_result *r = fixture_feed(&f, 100, "new", 100 * minute, (double[]){5});
     cr_assert_float_eq(r->forecast[0], 8, 1e-9);
     cr_assert_float_eq(r->forecast[1], 14, 1e-9);
+    fixture_close(&f);
+}
+
+Test(lane_share, a_new_key_begins_with_the_weights_that_experts_deserve_in_others)
+{
+    struct fixture_lane f;
+    const int64_t minute = 60000000000;
+    fixture_open(&f, MIXED OFF, 1, NULL, 100);
+    for (int i = 0; i < 4000; i++) { /* keys that walk at random: what smooths them errs more than the last value */
+        char key[16];
+        static double x[100];
+        (void)snprintf(key, sizeof(key), "old%d", i / 40);
+        x[i / 40] += (double)eddy_random_normal(5, (uint64_t)i);
+        (void)fixture_feed(&f, i, key, i * minute, &x[i / 40]);
+    }
+    (void)fixture_feed(&f, 4000, "new", 4000 * minute, (double[]){0});
+    const double moved = fixture_feed(&f, 4001, "new", 4001 * minute, (double[]){10})->forecast[0];
+    fixture_close(&f);
+    fixture_open(&f, MIXED OFF, 1, NULL, 100);
+    (void)fixture_feed(&f, 0, "new", 0, (double[]){0});
+    const double alone = fixture_feed(&f, 1, "new", minute, (double[]){10})->forecast[0];
+    cr_expect(alone < moved && moved <= 10, "%g alone, %g with what others showed", alone, moved);
     fixture_close(&f);
 }
 
@@ -135,6 +159,7 @@ Test(lane_share, an_aborted_batch_leaves_no_trace)
 {
     aborted(BOTH);
     aborted(FLEET OFF);
+    aborted(MIXED OFF);
 }
 
 /* A directory of its own with a store in it. */
@@ -182,6 +207,7 @@ Test(lane_share, goes_on_after_a_crash_as_if_nothing_had_happened)
     goes_on(TWICE OFF, 397);
     goes_on(BOTH, 211);
     goes_on(FLEET OFF, 397);
+    goes_on(MIXED OFF, 211);
 }
 
 /* What a lane forecasts after the state was made under another configuration. */

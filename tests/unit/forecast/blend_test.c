@@ -96,7 +96,7 @@ static void world_step(struct world *w, double x, double sigma, const double *fo
         w->loss += (x - waiting[0]) * (x - waiting[0]);
         w->persistence += (x - waiting[1]) * (x - waiting[1]);
     }
-    blend_forecast(&w->blend, w->state, w->t, x, sigma, forecasts, w->mixed);
+    blend_forecast(&w->blend, w->state, NULL, w->t, x, sigma, forecasts, w->mixed);
     waiting[0] = w->mixed[H - 1];
     waiting[1] = x;
     w->t++;
@@ -193,7 +193,7 @@ Test(blend, the_weights_are_those_of_the_forecast)
             forecasts[i] = walk[t + horizons[i % H]] + test_noise((uint64_t)(10 + i / H), t * H + i % H);
         world_step(&w, walk[t], 3, forecasts);
         for (int j = 0; j < H; j++) {
-            blend_weights(&w.blend, w.state, j, weights);
+            blend_weights(&w.blend, w.state, NULL, w.t, j, weights);
             const double mixed = walk[t] + weights[0] * (forecasts[j] - walk[t]) +
                                  weights[1] * (forecasts[H + j] - walk[t]);
             cr_assert_float_eq(w.mixed[j], mixed, 1e-9, "%d: %g, not %g", t, w.mixed[j], mixed);
@@ -230,7 +230,7 @@ Test(blend, extreme_rows_have_weights_of_their_own)
             forecasts[H + j] = out ? then : x;
         }
         world_step(&w, x, 1, forecasts);
-        if (t > 4000) blend_weights(&w.blend, w.state, H - 1, out ? extreme : usual);
+        if (t > 4000) blend_weights(&w.blend, w.state, NULL, w.t, H - 1, out ? extreme : usual);
     }
     cr_expect_gt(usual[0], .9, "%g", usual[0]);
     cr_expect_gt(extreme[1], .8, "%g", extreme[1]);
@@ -251,7 +251,7 @@ Test(blend, extreme_rows_without_a_label_go_by_the_usual_weights)
             forecasts[H + j] = x + 3;
         }
         world_step(&w, x, 1, forecasts);
-        blend_weights(&w.blend, w.state, 0, t == 1500 ? extreme : usual);
+        blend_weights(&w.blend, w.state, NULL, w.t, 0, t == 1500 ? extreme : usual);
     }
     cr_expect_gt(usual[0], .9, "%g", usual[0]);
     cr_expect_float_eq(extreme[0], usual[0], .05, "%g, not %g", extreme[0], usual[0]);
@@ -273,7 +273,7 @@ Test(blend, stays_finite_whatever_comes)
         world_step(&w, t < 2000 ? hostile[t % (N - 1)] : 1, 1, said);
         for (int j = 0; j < H; j++) {
             cr_assert_not(isinf(w.mixed[j]), "step %d", t);
-            blend_weights(&w.blend, w.state, j, weights);
+            blend_weights(&w.blend, w.state, NULL, w.t, j, weights);
             for (int i = 0; i < 3; i++) cr_assert(isfinite(weights[i]));
             cr_assert(t < 2000 || w.mixed[j] == 1, "step %d: %g", t, w.mixed[j]);
         }
