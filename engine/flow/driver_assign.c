@@ -50,7 +50,7 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
     dl->emit_from = p->committed;
     log_warn("state_missing", "%s[%d]: no state in %s; folding offsets %" PRId64 "..%" PRId64 " again, silently",
              p->topic, (int)p->partition, dl->path, dl->next, p->committed);
-    driver_written_look(d, dl);
+    driver_written_look(d, dl, p);
     return EDDY_OK;
 }
 
@@ -99,7 +99,7 @@ static eddy_status assign_continue(struct driver *d, struct driver_lane *dl, con
                  p->topic, (int)p->partition, p->committed, next);
     dl->next = next;
     dl->emit_from = p->committed > next ? p->committed : next;
-    driver_written_look(d, dl);
+    driver_written_look(d, dl, p);
     return EDDY_OK;
 }
 
@@ -130,7 +130,7 @@ static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const 
     rc = p->committed >= 0 && p->committed < p->low ? assign_gap(d, dl, p, p->committed, err) : EDDY_OK;
     if (rc < 0) return rc;
     dl->next = dl->emit_from = p->committed >= 0 ? p->low : p->start;
-    if (store_was_found(dl->store)) driver_written_look(d, dl); /* that life ended before its first checkpoint */
+    if (store_was_found(dl->store)) driver_written_look(d, dl, p); /* that life ended before its first checkpoint */
     return EDDY_OK;
 }
 

@@ -2,16 +2,24 @@
  * result is left out when the very same bytes are there already.  So nothing is lost, whoever else writes there. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/failpoint.h"
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-void driver_written_look(struct driver *d, struct driver_lane *dl)
+/* A position that a pipeline has committed says so.  One that does not was set by hand: results from there on are
+ * wanted again. */
+static bool moved_by_hand(const struct source_partition *p)
+{
+    return p->committed >= 0 && strncmp(p->metadata, DRIVER_START_MARK, strlen(DRIVER_START_MARK)) != 0;
+}
+
+void driver_written_look(struct driver *d, struct driver_lane *dl, const struct source_partition *p)
 {
     const struct eddy_sink *sink = d->request.sink;
     struct eddy_error why = {0};
-    if (d->transaction || !d->sink || !d->request.commit || !sink->written) return;
+    if (d->transaction || !d->sink || !d->request.commit || !sink->written || moved_by_hand(p)) return;
     dl->written.sum = keyspace_hash;
     if (sink->written(d->sink, dl->topic, dl->partition, dl->emit_from, &dl->written, &why) < 0)
         log_warn("position", "%s[%d]: %s; results since the checkpoint may be written again", dl->topic,

@@ -80,4 +80,12 @@ check "SIGTERM ends it with 0 again" stop_eddy
 check "into the same state" eval '[ "$("$EDDY" state "${args[@]}" hash --positions)" = "$before" ]'
 check "--to-datetime points into the past" eval 'says 0 . reset "${args[@]}" --to-datetime "$middle" &&
     [ "$(awk "\$1 == \"sensors\" { n += \$5 } END { print n }" "$scratch/out")" -eq 600 ]'
+check "and --shift-by executes too" says 0 "moved the offsets of 3 partitions" reset "${args[@]}" --shift-by -100 --execute
+start_eddy back "${args[@]}"
+check "what lies behind the new offsets is answered again" wait_for 60 eval \
+    '[ "$(topic_end wide.scored)" -eq $((2 * (events + 600) + 300)) ]'
+sleep 1
+check "and nothing else" eval '[ "$(topic_end wide.scored)" -eq $((2 * (events + 600) + 300)) ]'
+check "SIGTERM ends it with 0 once more" stop_eddy
+check "into the same state again" eval '[ "$("$EDDY" state "${args[@]}" hash --positions)" = "$before" ]'
 suite_end
