@@ -1,7 +1,8 @@
 /* Experts: each forecasts one value of a key by itself, from the value's own past.
  *
- * An expert keeps plain data in the key's row, one state per value (aligned to 8 bytes, from EDDY_EXPERT_LONG bytes on
- * to 64; all bytes 0 for a new key unless init() says otherwise), and is called once per event of the key: it takes the value in, then says what it expects.
+ * An expert keeps plain data in the key's row, one state per value (aligned to 8 bytes; of experts with
+ * kept_bytes() from EDDY_EXPERT_LONG bytes on to 64; all bytes 0 for a new key unless init() says otherwise), and is called
+ * once per event of the key: it takes the value in, then says what it expects.
  *
  * Units    values as they come in the event, no scaling; `sigma` is the value's robust scale of differences, for limits.
  * Memory   never allocates and keeps no pointer; the state is saved, moved and restored as bytes.

@@ -55,14 +55,9 @@ void state_view_line_json(const struct store_identity *id, const struct stored_r
     json_end(j);
 }
 
-static bool is_bytes(uint32_t type)
-{
-    return type == SECTION_BYTES || type == SECTION_LINES;
-}
-
 static size_t number_bytes(uint32_t type)
 {
-    return type == SECTION_F32 ? sizeof(float) : is_bytes(type) ? 1 : sizeof(double);
+    return type == SECTION_F32 ? sizeof(float) : type == SECTION_BYTES ? 1 : sizeof(double);
 }
 
 static double number_at(const unsigned char *at, uint32_t type, size_t i)
@@ -83,7 +78,7 @@ static void view_section(const struct section *s, const unsigned char *row, FILE
     size_t n = (size_t)s->bytes / number_bytes(s->type), shown = n < NUMBERS_SHOWN ? n : NUMBERS_SHOWN;
     fprintf(out, "  %-28s v%u %6llu bytes ", s->name, s->version, (unsigned long long)s->bytes);
     for (size_t i = 0; i < shown; i++) {
-        if (is_bytes(s->type))
+        if (s->type == SECTION_BYTES)
             fprintf(out, " %02x", row[s->offset + i]);
         else
             fprintf(out, " %.6g", number_at(row + s->offset, s->type, i));
@@ -93,7 +88,7 @@ static void view_section(const struct section *s, const unsigned char *row, FILE
 
 static void view_section_json(const struct section *s, const unsigned char *row, struct json_out *j)
 {
-    static const char *const types[] = {"bytes", "f32", "f64", "i64", "lines"};
+    static const char *const types[] = {"bytes", "f32", "f64", "i64"};
     json_open(j, s->name, '{');
     json_text(j, "type", s->type < sizeof(types) / sizeof(*types) ? types[s->type] : "?");
     json_int(j, "version", s->version);

@@ -91,10 +91,16 @@ static struct plan_share experts_share(struct plan *p, size_t model_bytes, size_
     return share;
 }
 
-/* Short states and places lie close together, long ones on cache lines of their own. */
-static size_t experts_aligned(size_t bytes)
+/* Long states and places of experts that keep some begin on cache lines; all others lie close together, as they always
+ * have: their sizes are those of stored states. */
+static bool experts_on_lines(const struct plan_expert *e, size_t bytes)
 {
-    const size_t to = bytes < EDDY_EXPERT_LONG ? 8 : 64;
+    return e->part->kept_bytes && bytes >= EDDY_EXPERT_LONG;
+}
+
+static size_t experts_aligned(const struct plan_expert *e, size_t bytes)
+{
+    const size_t to = experts_on_lines(e, bytes) ? 64 : 8;
     return (bytes + to - 1) / to * to;
 }
 
@@ -120,9 +126,9 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
         if ((rc = experts_features(p, choice, e, err)) < 0) return rc;
         if (e->part->plan) rc = e->part->plan(e->settings, &e->shape, &why);
         if (rc < 0) return eddy_fail(err, EDDY_ECONFIG, "%s: %.400s", choice->where, why.message);
-        e->bytes = experts_aligned(e->part->state_bytes(e->settings, &e->shape));
+        e->bytes = experts_aligned(e, e->part->state_bytes(e->settings, &e->shape));
         if (e->part->kept_bytes) e->kept_each = e->part->kept_bytes(e->settings, &e->shape, &e->n_kept);
-        e->kept = experts_aligned((size_t)e->n_kept * e->kept_each);
+        e->kept = experts_aligned(e, (size_t)e->n_kept * e->kept_each);
         if (e->part->model_bytes)
             e->share = experts_share(p, e->part->model_bytes(e->settings, &e->shape),
                                      e->part->contribution_bytes(e->settings, &e->shape));
@@ -221,6 +227,15 @@ eddy_status plan_experts(struct plan *p, struct eddy_error *err)
     return p->head_bands ? experts_tails(p, err) : rc;
 }
 
+/* The next section begins on a cache line, behind an empty one that every eddy can read. */
+static eddy_status experts_line(struct plan *p, const char *section, struct eddy_error *err)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%.58s.line", section);
+    const int64_t at = row_layout_add(&p->layout, name, SECTION_F32, 1, 0, err);
+    return at < 0 ? (eddy_status)at : EDDY_OK;
+}
+
 /* A section of one expert: `bytes` per value. */
 static eddy_status experts_section(struct plan *p, int i, const char *what, size_t bytes, int64_t *at,
                                    struct eddy_error *err)
@@ -231,9 +246,9 @@ static eddy_status experts_section(struct plan *p, int i, const char *what, size
                                           horizons * sizeof(int));
     char name[64];
     (void)snprintf(name, sizeof(name), "expert.%d.%.40s%s", i, experts_called(p, e), what);
-    const struct planned_section s = {at, name, bytes < EDDY_EXPERT_LONG ? SECTION_BYTES : SECTION_LINES, version,
-                                      (size_t)p->n_values * bytes};
-    return plan_add(p, &s, err);
+    const struct planned_section s = {at, name, SECTION_BYTES, version, (size_t)p->n_values * bytes};
+    const eddy_status rc = experts_on_lines(e, bytes) ? experts_line(p, name, err) : EDDY_OK;
+    return rc < 0 ? rc : plan_add(p, &s, err);
 }
 
 eddy_status plan_expert_kept(struct plan *p, struct eddy_error *err)

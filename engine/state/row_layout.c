@@ -51,7 +51,7 @@ static uint64_t layout_end(const struct row_layout *l)
 
 static size_t element_bytes(uint32_t type)
 {
-    return type == SECTION_BYTES || type == SECTION_LINES ? 1 : type == SECTION_F32 ? 4 : 8;
+    return type == SECTION_BYTES ? 1 : type == SECTION_F32 ? 4 : 8;
 }
 
 static eddy_status section_check(const struct row_layout *l, const char *name, int type, size_t bytes,
@@ -60,7 +60,7 @@ static eddy_status section_check(const struct row_layout *l, const char *name, i
     if (!name[0] || strlen(name) >= sizeof(l->sections->name))
         return eddy_fail(err, EDDY_EINVAL, "row section \"%.80s\": a name has 1 to %zu bytes", name,
                          sizeof(l->sections->name) - 1);
-    if (type < SECTION_BYTES || type > SECTION_LINES)
+    if (type < SECTION_BYTES || type > SECTION_I64)
         return eddy_fail(err, EDDY_EINVAL, "row section %s: unknown type %d", name, type);
     if (bytes % element_bytes((uint32_t)type))
         return eddy_fail(err, EDDY_EINVAL, "row section %s: %zu bytes are no whole number of elements", name, bytes);
@@ -86,7 +86,7 @@ int64_t row_layout_add(struct row_layout *l, const char *name, int type, uint32_
     struct section *s = &l->sections[l->n];
     *s = (struct section){.type = (uint32_t)type, .version = version, .bytes = bytes};
     memcpy(s->name, name, strlen(name));
-    s->offset = align_up(layout_end(l), type == SECTION_F32 || type == SECTION_LINES ? ROW_ALIGN : 8);
+    s->offset = align_up(layout_end(l), type == SECTION_F32 ? ROW_ALIGN : 8);
     l->n++;
     l->row_bytes = (size_t)align_up(layout_end(l), ROW_ALIGN);
     if (!l->in_pieces) l->copied_bytes = l->row_bytes;
@@ -132,7 +132,7 @@ static int64_t decode_section(const unsigned char *at, size_t left, struct row_l
     uint32_t name_len = le_get_u32(at), type = le_get_u32(at + 4);
     uint64_t bytes = le_get_u64(at + 12);
     if (name_len >= sizeof(name) || left - ENCODED_SECTION_BYTES < name_len) return EDDY_ECORRUPT;
-    if (type > SECTION_LINES || bytes > MAX_ROW_BYTES) return EDDY_ECORRUPT;
+    if (type > SECTION_I64 || bytes > MAX_ROW_BYTES) return EDDY_ECORRUPT;
     memcpy(name, at + ENCODED_SECTION_BYTES, name_len);
     if (strlen(name) != name_len) return EDDY_ECORRUPT;
 
@@ -174,7 +174,7 @@ static bool section_same(const struct section *a, const struct section *b)
 
 static eddy_status section_differs(const struct section *was, const struct section *is, struct eddy_error *err)
 {
-    static const char *const type_names[] = {"bytes", "f32", "f64", "i64", "lines"};
+    static const char *const type_names[] = {"bytes", "f32", "f64", "i64"};
     if (was->bytes != is->bytes)
         return eddy_fail(err, EDDY_EMISMATCH, "section %s: %" PRIu64 " bytes were stored, %" PRIu64 " are configured",
                          is->name, was->bytes, is->bytes);

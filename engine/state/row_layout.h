@@ -8,14 +8,14 @@
 
 #include "eddy_buffer.h"
 
-enum section_type { SECTION_BYTES, SECTION_F32, SECTION_F64, SECTION_I64, SECTION_LINES /* bytes */ };
+enum section_type { SECTION_BYTES, SECTION_F32, SECTION_F64, SECTION_I64 };
 
 struct section {
     char name[64];    /* "network.main.state", "detect.0.exceedance", .. */
     uint32_t type;    /* enum section_type: what verify and show may say about its numbers */
     uint32_t version; /* raised when the meaning of the bytes changes */
     uint64_t bytes;
-    uint64_t offset; /* from the start of the row, a multiple of 8; of 64 for f32 and lines */
+    uint64_t offset; /* from the start of the row, a multiple of 8; of 64 for f32, also for an empty one */
 };
 
 struct row_layout {

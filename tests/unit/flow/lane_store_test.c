@@ -80,6 +80,34 @@ Test(lane_store, a_position_is_a_format_and_eight_numbers_in_little_endian)
     world_close(&w);
 }
 
+Test(lane_store, long_states_of_experts_lie_where_stored_ones_do)
+{
+    struct world w;
+    world_open(&w, "forecast: {experts: [persistence, {seasonal_naive: {season: 672}}]}\n", 3);
+    const struct section *before = row_layout_find(&w.f.plan->layout, "expert.0.persistence");
+    const struct section *s = row_layout_find(&w.f.plan->layout, "expert.1.seasonal_naive");
+    cr_assert(before && s);
+    cr_assert_eq(s->type, SECTION_BYTES);
+    cr_assert_eq(s->bytes, 5392, "not rounded up: %zu", (size_t)s->bytes);
+    cr_assert_eq(s->offset, (before->offset + before->bytes + 7) / 8 * 8, "right behind the one before");
+    world_close(&w);
+}
+
+Test(lane_store, states_and_places_on_cache_lines_are_sections_that_every_eddy_reads)
+{
+    struct world w;
+    world_open(&w, "forecast: {experts: [persistence, {rls: {lags: [1-24]}}], horizons: [1-24]}\n", 3);
+    const char *const names[] = {"expert.1.rls", "expert.1.rls.kept"};
+    for (int i = 0; i < 2; i++) {
+        const struct section *s = row_layout_find(&w.f.plan->layout, names[i]);
+        cr_assert(s && s->bytes >= EDDY_EXPERT_LONG, "%s", names[i]);
+        cr_assert_eq(s->type, SECTION_BYTES);
+        cr_assert_eq(s->bytes % 64, 0);
+        cr_assert_eq(s->offset % 64, 0);
+    }
+    world_close(&w);
+}
+
 Test(lane_store, a_position_that_was_cut_or_prolonged_is_damaged)
 {
     struct world w;
