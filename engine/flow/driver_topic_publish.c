@@ -64,14 +64,15 @@ void driver_topic_learn(struct driver_lane *dl)
 }
 
 /* What the topic lacks of a state that was there before. */
-static eddy_status prepare_lane(struct driver_lane *dl, struct eddy_error *err)
+static eddy_status prepare_lane(const struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
     const int64_t until_ns = driver_clock_ns() + SLICE_NS;
     struct eddy_error why = {0};
     eddy_status rc;
     do rc = publisher_prepare(dl->publisher, SLICE_ROWS, &why);
     while (rc == 0 && driver_clock_ns() < until_ns);
-    if (rc == EDDY_EFULL) { /* once a checkpoint has found room all of it is written */
+    if (rc == EDDY_EFULL) { /* once there is room all of it is written */
+        dl->publish_due_ns = driver_clock_ns() + d->settings->state.topic_interval;
         log_error("state_topic", "%s", why.message);
         return EDDY_OK;
     }
@@ -91,7 +92,7 @@ eddy_status driver_topic_prepare(struct driver *d, struct eddy_error *err)
         struct driver_lane *dl = d->lanes[i];
         eddy_status rc = EDDY_OK;
         if (publisher_prepares(dl->publisher) && !dl->saving) {
-            rc = prepare_lane(dl, err);
+            rc = prepare_lane(d, dl, err);
             return rc < 0 ? rc : 1;
         }
         if (dl->publisher && lane_waits(dl)) rc = driver_topic_offer(d, dl, err);
@@ -143,10 +144,10 @@ static void publish_done(struct driver *d)
               rows, publisher_known(dl->publisher)->manifest.position);
 }
 
-/* What the topic had is gone. */
-static void publish_anew(struct driver_lane *dl)
+/* What the topic had is gone; the group may know its end all the same, -1 = it does not. */
+static void publish_anew(struct driver_lane *dl, int64_t group_end)
 {
-    publisher_drop(dl->publisher, -1);
+    publisher_drop(dl->publisher, group_end, group_end >= 0);
     dl->unoffered = true;
 }
 
@@ -162,14 +163,14 @@ static eddy_status publish_decide(struct driver *d, struct eddy_error *err)
     if (rc < 0) return rc;
     const int64_t before = publisher_known(dl->publisher)->group_end;
     now->stage = PUBLISH_IDLE;
-    if (now->end > 0 && end == now->end) {
+    if (end == before) { /* in a topic that was made anew ours may end there as well: then it is only written twice */
+        publisher_again(dl->publisher);
+    } else if (now->end > 0 && end == now->end) {
         publish_done(d);
-    } else if (end < 0 && before >= 0) {
+    } else if (end < 0) {
         log_warn("state_topic", "%s[%d]: the group knows no publication any more; all of it is written anew",
                  dl->topic, (int)dl->partition);
-        publish_anew(dl);
-    } else if (end == before) {
-        publisher_again(dl->publisher);
+        publish_anew(dl, -1);
     } else {
         log_warn("state_topic", "%s[%d]: another process has published it; this one stops doing so", dl->topic,
                  (int)dl->partition);
@@ -224,8 +225,9 @@ static eddy_status publish_send(struct driver *d, struct eddy_error *err)
 static eddy_status publish_behind(struct driver *d, int64_t from, struct eddy_error *err)
 {
     struct driver_lane *dl = d->publication.lane;
-    if (from >= publisher_known(dl->publisher)->group_end) return EDDY_OK;
-    publish_anew(dl);
+    const struct topic_known *known = publisher_known(dl->publisher);
+    if (known->outlived || from >= known->group_end) return EDDY_OK;
+    publish_anew(dl, known->group_end);
     d->publication.end = -1;
     return eddy_fail(err, EDDY_EAGAIN, "state topic %s was made anew; all of it is written anew",
                      d->settings->state.topic);
@@ -270,8 +272,10 @@ eddy_status driver_topic_publish(struct driver *d, struct eddy_error *err)
     if (!now->lane) now->lane = publish_next(d);
     if (!now->lane) return EDDY_OK;
     const eddy_status rc = publish_stage(d, &why);
-    if (rc == EDDY_ELIMIT) /* no second try would fare better; the next publication may lack it */
-        publisher_drop(now->lane->publisher, publisher_known(now->lane->publisher)->group_end);
+    if (rc == EDDY_ELIMIT) { /* no second try would fare better; the next publication may lack it */
+        const struct topic_known *known = publisher_known(now->lane->publisher);
+        publisher_drop(now->lane->publisher, known->group_end, known->outlived);
+    }
     if (rc == EDDY_EAGAIN || rc == EDDY_ELIMIT) {
         publish_failed(d, &why);
         return EDDY_OK;

@@ -270,10 +270,11 @@ void publisher_again(struct publisher *p)
     p->rows = 0;
 }
 
-void publisher_drop(struct publisher *p, int64_t group_end)
+void publisher_drop(struct publisher *p, int64_t group_end, bool outlived)
 {
     publisher_clear(p);
     p->known.group_end = group_end;
+    p->known.outlived = outlived;
     publisher_anew(p);
 }
 

@@ -19,6 +19,7 @@ struct topic_known {
     int64_t end;
     int64_t
         group_end; /* behind the last publication that the group knows, whether it could be read or not; -1 = none */
+    bool outlived; /* group_end is of a topic that has gone: offsets of the one that took its place may lie before */
     struct topic_manifest manifest; /* generation and number are right even when there is no copy to go on from */
 };
 
@@ -53,8 +54,8 @@ bool publisher_has(const struct publisher *); /* taken, and not done */
 eddy_status publisher_send(struct publisher *, const struct eddy_state_topic *, void *topic, int rows,
                            struct eddy_error *);
 void publisher_again(struct publisher *); /* from its beginning once more */
-/* What was taken is given up, and the next one builds on nothing; the group knows that end now. */
-void publisher_drop(struct publisher *, int64_t group_end);
+/* What was taken is given up, and the next one builds on nothing; the group knows that end now, as in topic_known. */
+void publisher_drop(struct publisher *, int64_t group_end, bool outlived);
 void publisher_done(struct publisher *, int64_t end); /* it is in the topic, before that offset */
 const struct topic_known *publisher_known(const struct publisher *);
 int64_t publisher_rows(const struct publisher *); /* of the one in hand, sent since its beginning */

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "engine/flow/driver_private.h"
 #include "fixture_topic.h"
 
 TestSuite(driver_topic_moves, .init = topic_setup, .fini = topic_teardown);
@@ -61,19 +63,30 @@ static struct script *of_many_keys(int n)
     return s;
 }
 
+static struct rlimit roomy;
+
+static void disk_fills(void)
+{
+    (void)signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &roomy), 0);
+    struct rlimit full = roomy;
+    full.rlim_cur = 100000;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &full), 0);
+}
+
+static void disk_has_room(void)
+{
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &roomy), 0);
+}
+
 Test(driver_topic_moves, a_disk_without_room_for_what_the_topic_lacks_ends_nothing)
 {
-    struct rlimit was, full;
     char *dir = script_dir();
     struct script *s = of_many_keys(RECORDS);
     const struct script_run run = lives_to(s, dir, LEARNING, 0);
-    (void)signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &was);
-    full = was;
-    full.rlim_cur = 100000;
-    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &full), 0);
+    disk_fills();
     (void)lives_to(s, dir, COPIED, 0);
-    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
+    disk_has_room();
     cr_assert_eq(copy.commits, 0);
     (void)lives_to(s, dir, COPIED, 0);
     cr_assert_eq(copy.commits, 1);
@@ -85,17 +98,62 @@ Test(driver_topic_moves, a_disk_without_room_for_what_the_topic_lacks_ends_nothi
     free(dir);
 }
 
+static void disk_has_room_later(const struct script *s)
+{
+    if (s->polls == 300) disk_has_room();
+}
+
+/* Lines that a life writes to the log. */
+static int lines_of(struct script *s, const char *dir, const char *yaml)
+{
+    FILE *log = tmpfile();
+    const int saved = dup(STDERR_FILENO);
+    int lines = 0;
+    cr_assert(log && saved >= 0);
+    (void)fflush(stderr);
+    cr_assert_geq(dup2(fileno(log), STDERR_FILENO), 0);
+    (void)lives_to(s, dir, yaml, 0);
+    (void)fflush(stderr);
+    cr_assert_geq(dup2(saved, STDERR_FILENO), 0);
+    (void)close(saved);
+    rewind(log);
+    for (int c; (c = fgetc(log)) != EOF;) lines += c == '\n';
+    (void)fclose(log);
+    return lines;
+}
+
+Test(driver_topic_moves, a_full_disk_is_tried_again_every_interval_though_nothing_comes_any_more, .timeout = 20)
+{
+    static volatile sig_atomic_t stop;
+    char *dir = script_dir();
+    struct script *s = of_many_keys(RECORDS);
+    (void)lives_to(s, dir, LEARNING, 0);
+    disk_fills();
+    s->polls = 0;
+    s->on_poll = disk_has_room_later;
+    s->stop = &stop; /* by the first commit */
+    const int64_t began_ns = driver_clock_ns();
+    const int lines = lines_of(s, dir, COPIED);
+    const int64_t intervals = (driver_clock_ns() - began_ns) / 100000000;
+    cr_assert_gt(s->polls, 300);
+    cr_assert_eq(copy.commits, 1);
+    cr_assert_geq(lines, 1);
+    cr_assert_leq(lines, intervals + 10, "%d lines in %d intervals", lines, (int)intervals);
+    script_remove(dir);
+    free(dir);
+}
+
 Test(driver_topic_moves, a_slice_of_a_publication_is_as_long_as_its_time_however_many_rows_that_are)
 {
-    enum { KEYS = 12000 };
+    enum { KEYS = 12000, AT_ONCE = 64 }; /* rows between two looks at the clock */
     char *dir = script_dir();
-    struct script *s = of_many_keys(KEYS + 200);
+    struct script *s = of_many_keys(KEYS + 500);
     copy.piece_bytes = 1 << 20;
     (void)lives_to(s, dir, "", KEYS);
     s->batch = 1;
     (void)lives_to(s, dir, "state: {topic: copy, topic_interval: 100ms, checkpoint: 1ms}\n", 0);
     cr_assert_gt(copy.n_committed, KEYS);
-    cr_assert_lt(copy.most_turns, 20, "%d rows in %d turns", KEYS, copy.most_turns);
+    cr_assert_lt(copy.most_turns, KEYS / AT_ONCE / 4, "%d rows in %d turns", KEYS, copy.most_turns);
     script_remove(dir);
     free(dir);
 }
@@ -165,6 +223,12 @@ Test(driver_topic_moves, a_topic_that_is_made_anew_while_we_run_is_written_anew)
 
 Test(driver_topic_moves, a_topic_that_is_made_anew_unnoticed_is_written_anew)
 {
+    made_anew(0, 3);
+}
+
+Test(driver_topic_moves, a_topic_that_is_made_anew_unnoticed_is_written_anew_though_the_group_knows_the_old_one)
+{
+    copy.remembers = true;
     made_anew(0, 3);
 }
 

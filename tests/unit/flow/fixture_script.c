@@ -48,6 +48,7 @@ static eddy_status source_poll(void *source, int timeout_ms, int max_records, st
     (void)timeout_ms, (void)max_batches;
     (void)usleep(1200 + (useconds_t)s->slow_us); /* so that a checkpoint every millisecond is due at every turn */
     s->polls++;
+    if (s->on_poll) s->on_poll(s);
     if (!s->assigned) return source_assign(s, err);
     if (s->paused) {
         s->polls_paused++;

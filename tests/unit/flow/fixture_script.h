@@ -37,7 +37,8 @@ struct script {
     void *tag;
     struct source_listener listener;
     struct eddy_record records[256];
-    void (*on_commit)(const struct script *, int64_t next); /* NULL = nobody looks */
+    void (*on_poll)(const struct script *);                 /* NULL = nobody looks */
+    void (*on_commit)(const struct script *, int64_t next); /* the same */
     int64_t n_confirmed_at_commit;                          /* results sent and confirmed when the last commit came */
     char *out[4 * SCRIPT_RECORDS];                          /* everything the sink was given, in order */
     int64_t out_partition_errors;

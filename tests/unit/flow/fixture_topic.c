@@ -59,13 +59,13 @@ static bool fails(void)
     return true;
 }
 
-/* Nothing is left of it, and the group has forgotten it too. */
+/* Nothing is left of it, and mostly the group has forgotten it too. */
 static void copy_vanish(void)
 {
     while (copy.n > 0) record_free(&copy.record[--copy.n]);
     copy.n_committed = 0;
     copy.next = 0;
-    copy.end = -1;
+    if (!copy.remembers) copy.end = -1;
 }
 
 static eddy_status failed(const char *call, struct eddy_error *err)

@@ -27,6 +27,7 @@ extern struct copy {
     bool answer_lost; /* .. which, when it is a commit, has happened */
     bool vanishes;    /* .. and with which the topic is made anew, empty */
     int vanish_at;    /* the transaction before which that happens, and nobody notices */
+    bool remembers;   /* the group knows its old end all the same */
     bool too_long;    /* every send says so */
     bool nowhere;     /* it has no place for the partition */
     int silent_seeks; /* so many times nothing can be read of it */
