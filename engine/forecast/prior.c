@@ -152,7 +152,7 @@ static void prior_solve(const struct prior_shape *s, const struct prior_cell *ce
 
 void prior_learn(const struct prior_shape *s, void *model, const void *const *contributions, int n)
 {
-    bool taught[PRIOR_AGES * 32] = {false};
+    bool taught[PRIOR_AGES * MIX_MAX_GROUPS] = {false};
     for (int c = 0; c < n; c++) {
         const struct prior_contribution *in = contributions[c];
         for (int j = 0; j < s->n_horizons; j++) {
