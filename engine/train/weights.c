@@ -176,12 +176,14 @@ struct weights *weights_next(const struct model *model, const struct weights *ba
     struct weights_block *b = weights_follow(from, &differs);
     if (!b) return NULL;
     for (int k = 0; k < model->n; k++) {
-        const struct model_slice *s = &model->slices[k];
+        const struct model_slice *s = &model->slices[k], *next = k + 1 < model->n ? s + 1 : NULL;
         if (!(differs >> k & 1)) continue;
-        memcpy(b->packed + s->first_packed, from->packed + s->first_packed, s->net->n_packed * sizeof(float));
+        const size_t n_packed = (next ? next->first_packed : from->n_packed) - s->first_packed,
+                     n_params = (next ? next->first_param : base->n_params) - s->first_param;
+        memcpy(b->packed + s->first_packed, from->packed + s->first_packed, n_packed * sizeof(float));
         for (size_t array = 0; array < 4; array++) {
             const size_t first = array * base->n_params + s->first_param;
-            memcpy(b->master + first, from->master + first, s->net->n_params * sizeof(float));
+            memcpy(b->master + first, from->master + first, n_params * sizeof(float));
         }
     }
     memcpy(b->progress, from->progress, sizeof(b->progress));
