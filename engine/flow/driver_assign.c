@@ -25,6 +25,11 @@ static eddy_status assign_gap(const struct driver *d, const struct driver_lane *
     return EDDY_OK;
 }
 
+bool driver_marked(const struct source_partition *p)
+{
+    return strncmp(p->metadata, DRIVER_START_MARK, strlen(DRIVER_START_MARK)) == 0;
+}
+
 /* No local state, but the group has been here: fold everything since the first offset again, silently. */
 static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                                   struct eddy_error *err)
@@ -40,7 +45,7 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
                          "(state.missing: rebuild makes it anew from the topic)",
                          p->topic, (int)p->partition, p->committed, dl->path);
     dl->next = p->low;
-    if (strncmp(p->metadata, DRIVER_START_MARK, strlen(DRIVER_START_MARK)) == 0) {
+    if (driver_marked(p)) {
         int64_t start = strtoll(p->metadata + strlen(DRIVER_START_MARK), NULL, 10);
         if (start > dl->next) dl->next = start;
         eddy_status rc = start < p->low ? assign_gap(d, dl, p, start, err) : EDDY_OK;

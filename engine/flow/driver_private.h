@@ -148,6 +148,7 @@ eddy_status driver_set_aside(struct driver *, struct driver_lane *, const char *
 /* A person has to decide about a partition; the others go on, and the end of the process tells of it. */
 void driver_refuse(struct driver *, const struct driver_lane *, const struct eddy_error *why);
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
+bool driver_marked(const struct source_partition *); /* a pipeline has committed that position itself */
 /* driver_written.c */
 void driver_written_look(struct driver *, struct driver_lane *, const struct source_partition *);
 bool driver_written_has(struct driver_lane *, int64_t offset, const void *payload, size_t n);

@@ -2,17 +2,15 @@
  * result is left out when the very same bytes are there already.  So nothing is lost, whoever else writes there. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "config/failpoint.h"
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-/* A position that a pipeline has committed says so.  One that does not was set by hand: results from there on are
- * wanted again. */
+/* Results from a position on that was set by hand are wanted again. */
 static bool moved_by_hand(const struct source_partition *p)
 {
-    return p->committed >= 0 && strncmp(p->metadata, DRIVER_START_MARK, strlen(DRIVER_START_MARK)) != 0;
+    return p->committed >= 0 && !driver_marked(p);
 }
 
 void driver_written_look(struct driver *d, struct driver_lane *dl, const struct source_partition *p)

@@ -79,6 +79,17 @@ static void disk_has_room(void)
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &roomy), 0);
 }
 
+/* The copy gives, where nothing is left, the state of that life; nobody needs the directory any more. */
+static void gives_back(struct script *s, char *dir, const struct script_run *life)
+{
+    wipe(dir);
+    const struct script_run again = lives_to(s, dir, COPIED, 0);
+    cr_assert_eq(again.stats.restores, 1);
+    cr_assert_str_eq(again.hash, life->hash);
+    script_remove(dir);
+    free(dir);
+}
+
 Test(driver_topic_moves, a_disk_without_room_for_what_the_topic_lacks_ends_nothing)
 {
     char *dir = script_dir();
@@ -90,12 +101,7 @@ Test(driver_topic_moves, a_disk_without_room_for_what_the_topic_lacks_ends_nothi
     cr_assert_eq(copy.commits, 0);
     (void)lives_to(s, dir, COPIED, 0);
     cr_assert_eq(copy.commits, 1);
-    wipe(dir);
-    const struct script_run again = lives_to(s, dir, COPIED, 0);
-    cr_assert_eq(again.stats.restores, 1);
-    cr_assert_str_eq(again.hash, run.hash);
-    script_remove(dir);
-    free(dir);
+    gives_back(s, dir, &run);
 }
 
 static void disk_has_room_later(const struct script *s)
@@ -208,12 +214,7 @@ static void made_anew(int fail_at, int vanish_at)
     copy.vanish_at = vanish_at;
     fails_and_goes_on(s, dir, fail_at);
     const struct script_run last = lives_to(s, dir, COPIED, 0);
-    wipe(dir);
-    const struct script_run again = lives_to(s, dir, COPIED, 0);
-    cr_assert_eq(again.stats.restores, 1);
-    cr_assert_str_eq(again.hash, last.hash);
-    script_remove(dir);
-    free(dir);
+    gives_back(s, dir, &last);
 }
 
 Test(driver_topic_moves, a_topic_that_is_made_anew_while_we_run_is_written_anew)
