@@ -271,7 +271,7 @@ fuzz: setup ## each fuzz target under libFuzzer for SECONDS=60 (clang and libcla
 	        $(BUILD)/fuzz/corpus/$$p tests/fuzz/corpus/$$p || exit 1; \
 	done
 
-bench: setup ## speed and memory: a table, and build/bench.json; PEERS=1 installs rivals from PyPI into build/peers
+bench: setup ## speed and memory: a table, and build/bench.json; PEERS=1 installs rivals from PyPI and Maven into build/peers
 	$(SELF) $(BENCH)
 	@BUILD=$(BUILD) PEERS=$(PEERS) tests/bench/bench.sh $(BENCH)
 

@@ -4,9 +4,10 @@
 #     BUILD=build tests/bench/bench.sh PROGRAM...
 # A program prints flat JSON objects, one per line; bench_layers does so when it is called with --json.
 set -euo pipefail
+. tests/kafka/broker.sh
 build=${BUILD:-build}
 lines=$(mktemp)
-trap 'rm -f "$lines"; ! declare -F broker_stop >/dev/null || broker_stop' EXIT
+trap 'rm -f "$lines"; broker_stop' EXIT
 
 # PyTorch from Debian belongs to Debian's Python, which need not be the first in PATH.
 torch_python() {
@@ -28,17 +29,33 @@ onnx_python() {
     if [[ -e $build/peers/complete ]]; then echo "$own"; else echo python3; fi
 }
 
+# Kafka Streams comes through Maven, and is compiled by a JDK, for the same asking; prints a class path.
+streams_classes() {
+    local own=$build/peers/streams
+    if [[ -n ${PEERS:-} && ! -e $own/complete ]]; then
+        mkdir -p "$own"
+        if kafka_pom kafka-streams >"$own/pom.xml" && kafka_jars "$own/pom.xml" "$own/lib" >&2 &&
+            javac -cp "$own/lib/*" -d "$own/classes" tests/bench/PeerStreams.java >&2; then
+            touch "$own/complete"
+        else
+            echo "bench: Kafka Streams could not be installed (it needs mvn and javac: openjdk-17-jdk-headless)" >&2
+        fi
+    fi
+    [[ ! -e $own/complete ]] || echo "$own/classes:$own/lib/*"
+}
+
 # The pipelines through Kafka run against a real broker where one can be started, else against the mock cluster.
 kafka_broker() {
     [[ -z ${BROKERS:-} ]] || return 0
-    . tests/kafka/broker.sh
     command -v java >/dev/null && broker_start && return
     echo "bench: no broker could be started; the mock cluster stands in" >&2
 }
 
 for program in "$@"; do
-    if [[ $program == */bench_kafka && $(onnx_python) == "$build"/* ]]; then
-        export EDDY_BENCH_PYTHON=$build/peers/bin/python
+    if [[ $program == */bench_kafka ]]; then
+        [[ $(onnx_python) != "$build"/* ]] || export EDDY_BENCH_PYTHON=$build/peers/bin/python
+        EDDY_BENCH_STREAMS=$(streams_classes)
+        [[ -z $EDDY_BENCH_STREAMS ]] || export EDDY_BENCH_STREAMS
     fi
     [[ $program != */bench_kafka && $program != */bench_latency ]] || kafka_broker
     arguments=()

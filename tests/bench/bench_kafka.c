@@ -27,19 +27,21 @@ struct kafka_case {
     struct bench_run (*work)(const void *load);
     const char *against; /* the case whose CPU per event its own is divided by; NULL = none */
     const char *commit;  /* exactly_once with this commit_interval; NULL = at_least_once */
+    const char *peer;    /* the variable that says where the peer was installed; NULL = nothing to install */
 };
 static const struct kafka_case cases[] = {
-    {"floor", NULL, NULL, NULL, load_floor, NULL, NULL},
-    {"floor, at full speed", NULL, NULL, NULL, load_floor_free, "floor", NULL},
-    {"lstm-64", LSTM, OFF, NULL, NULL, "floor", NULL},
-    {"gru-32", "gru: {units: 32}", OFF, NULL, NULL, "floor", NULL},
-    {"lstm-64, exactly_once 1s", LSTM, OFF, NULL, NULL, "lstm-64", "1s"},
-    {"lstm-64, exactly_once 100ms", LSTM, OFF, NULL, NULL, "lstm-64", "100ms"},
-    {"lstm-64, every event in one window", LSTM, LEARN, NULL, NULL, "lstm-64", NULL},
-    {"lstm-64, lean output", LSTM, OFF, "[key, ts, forecast, score, anomaly]", NULL, "lstm-64", NULL},
-    {"naive C, lstm-64", NULL, NULL, NULL, load_naive, "lstm-64", NULL},
-    {"Python + ONNX Runtime, batched", NULL, NULL, NULL, load_python, "lstm-64", NULL},
-    {"Python + ONNX Runtime, one by one", NULL, NULL, NULL, load_python_alone, "lstm-64", NULL},
+    {"floor", NULL, NULL, NULL, load_floor, NULL, NULL, NULL},
+    {"floor, at full speed", NULL, NULL, NULL, load_floor_free, "floor", NULL, NULL},
+    {"lstm-64", LSTM, OFF, NULL, NULL, "floor", NULL, NULL},
+    {"gru-32", "gru: {units: 32}", OFF, NULL, NULL, "floor", NULL, NULL},
+    {"lstm-64, exactly_once 1s", LSTM, OFF, NULL, NULL, "lstm-64", "1s", NULL},
+    {"lstm-64, exactly_once 100ms", LSTM, OFF, NULL, NULL, "lstm-64", "100ms", NULL},
+    {"lstm-64, every event in one window", LSTM, LEARN, NULL, NULL, "lstm-64", NULL, NULL},
+    {"lstm-64, lean output", LSTM, OFF, "[key, ts, forecast, score, anomaly]", NULL, "lstm-64", NULL, NULL},
+    {"naive C, lstm-64", NULL, NULL, NULL, load_naive, "lstm-64", NULL, NULL},
+    {"Python + ONNX Runtime, batched", NULL, NULL, NULL, load_python, "lstm-64", NULL, "EDDY_BENCH_PYTHON"},
+    {"Python + ONNX Runtime, one by one", NULL, NULL, NULL, load_python_alone, "lstm-64", NULL, "EDDY_BENCH_PYTHON"},
+    {"Kafka Streams, LSTM in Java", NULL, NULL, NULL, load_streams, "lstm-64", NULL, "EDDY_BENCH_STREAMS"},
 };
 enum { FLOOR_CASE = 0, PACE_CASE = 2 /* whose pace the floor has */, N_CASES = sizeof(cases) / sizeof(cases[0]) };
 
@@ -119,13 +121,14 @@ static struct bench_run case_run(struct work *w, const struct kafka_case *c)
 
 static bool is_absent(const struct kafka_case *c)
 {
-    return (c->work == load_python || c->work == load_python_alone) && !getenv("EDDY_BENCH_PYTHON");
+    return c->peer && !getenv(c->peer);
 }
 
 static bool wanted(const struct kafka_case *c)
 {
     const char *only = getenv("EDDY_BENCH_CASES");
     if (c->commit && !getenv("BROKERS")) return false; /* the mock cluster keeps no positions of transactions */
+    if (c->work == load_streams && !getenv("BROKERS")) return false; /* .. and makes no topics */
     if (is_absent(c)) return false;
     return !only || strstr(c->name, only) || strcmp(c->name, "floor") == 0;
 }

@@ -54,5 +54,7 @@ struct bench_run load_naive(const void *load);
 /* peer_kafka.py by the Python that EDDY_BENCH_PYTHON names: 500 records at once; or each alone, a tenth of all. */
 struct bench_run load_python(const void *load);
 struct bench_run load_python_alone(const void *load);
+/* PeerStreams.java by the class path EDDY_BENCH_STREAMS; the last three quarters of the records count. */
+struct bench_run load_streams(const void *load);
 
 #endif

@@ -23,21 +23,27 @@ KAFKA_CACHE=${EDDY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/eddy}/kafka-$KAFKA_VER
 
 broker_say() { echo "broker: $*" >&2; }
 
-broker_pom() {
+# A Maven project that needs this artifact of Apache Kafka, and these other dependencies, in XML.
+kafka_pom() {
     cat <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>eddy.tests</groupId>
-  <artifactId>broker</artifactId>
+  <artifactId>kafka</artifactId>
   <version>1</version>
   <dependencies>
     <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA_VERSION</version>
+      <groupId>org.apache.kafka</groupId><artifactId>$1</artifactId><version>$KAFKA_VERSION</version>
     </dependency>
-$(broker_pom_logging)
+${2:-}
   </dependencies>
 </project>
 POM
+}
+
+# All jars that the project POM needs, into DIRECTORY.
+kafka_jars() {
+    mvn -q -B -f "$1" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$2" </dev/null
 }
 
 # Before 4.0 Kafka logged through reload4j.
@@ -67,9 +73,8 @@ broker_fetch() {
         [ -e "$KAFKA_CACHE/complete" ] && exit 0
         broker_say "fetching Apache Kafka $KAFKA_VERSION into $KAFKA_CACHE (once)"
         rm -rf "$KAFKA_CACHE/lib"
-        broker_pom >"$KAFKA_CACHE/pom.xml"
-        mvn -q -B -f "$KAFKA_CACHE/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
-            -DoutputDirectory="$KAFKA_CACHE/lib" >"$KAFKA_CACHE/fetch.log" 2>&1 </dev/null || {
+        kafka_pom kafka_2.13 "$(broker_pom_logging)" >"$KAFKA_CACHE/pom.xml"
+        kafka_jars "$KAFKA_CACHE/pom.xml" "$KAFKA_CACHE/lib" >"$KAFKA_CACHE/fetch.log" 2>&1 || {
             broker_say "Maven failed:"
             tail -20 "$KAFKA_CACHE/fetch.log" >&2
             exit 1
