@@ -4,6 +4,11 @@
 #include <string.h>
 
 static const uint32_t RANK_MIN_KNOWN = 20;
+enum {
+    RANK_UPPER = RANK_BINS / 2, /* bins on either side of the origin */
+    RANK_OCTAVES = RANK_UPPER / RANK_BINS_PER_OCTAVE,
+    RANK_CROWD = 16 /* the top bin is crowded with more than this part of all */
+};
 
 /* Base-2 logarithm, linear between powers of two: monotonic, continuous, the same on every machine. */
 static double rank_log2(double x, int *exponent)
@@ -20,7 +25,7 @@ static double rank_place(const struct rank *r, double residual)
     int exponent;
     double size = fabs(residual);
     if (!(size > 0)) return 0;
-    double place = (rank_log2(size, &exponent) - r->origin) * RANK_BINS_PER_OCTAVE + RANK_BINS / 2;
+    double place = (rank_log2(size, &exponent) - r->origin) * RANK_BINS_PER_OCTAVE + RANK_UPPER;
     return place < 0 ? 0 : place > RANK_BINS - 1e-6 ? RANK_BINS - 1e-6 : place;
 }
 
@@ -56,15 +61,28 @@ static void rank_halve(struct rank *r)
     }
 }
 
+/* The axis of bins moves up by half its length: what falls off it is counted in the lowest bin. */
+static void rank_raise(struct rank *r)
+{
+    uint32_t lowest = rank_sum(r->bins, RANK_UPPER + 1);
+    if (lowest > UINT16_MAX) lowest = UINT16_MAX;
+    memmove(r->bins, r->bins + RANK_UPPER, RANK_UPPER * sizeof(*r->bins));
+    memset(r->bins + RANK_UPPER, 0, RANK_UPPER * sizeof(*r->bins));
+    r->bins[0] = (uint16_t)lowest;
+    r->n = rank_sum(r->bins, RANK_BINS);
+    r->origin = (int16_t)(r->origin + RANK_OCTAVES);
+}
+
 void rank_add(struct rank *r, double residual)
 {
     double size = fabs(residual);
     if (!isfinite(size)) return;
-    if (!r->known && size > 0) {
+    if (size > 0) {
         int exponent;
         (void)rank_log2(size, &exponent);
-        r->origin = (int16_t)exponent;
+        if (!r->known) r->origin = (int16_t)exponent;
         r->known = 1;
+        if (exponent - r->origin >= RANK_OCTAVES && r->bins[RANK_BINS - 1] > r->n / RANK_CROWD) rank_raise(r);
     }
     int own = (int)rank_place(r, residual);
     if (r->bins[own] == UINT16_MAX) rank_halve(r);

@@ -3,6 +3,8 @@
  *     p = (number of larger ones + share of its own bin + 1/2) / (n + 1)
  * The bins are a third of an octave wide over 42 octaves around the first non-zero residual; a residual's place inside
  * its bin counts, so that p is smooth.  Counts are halved when one reaches 65535: old residuals fade slowly.
+ * The first one may be rounding alone, of a series that stood still: when residuals go on beyond the top until more than
+ * a sixteenth of all lie in its bin, the bins move up by 21 octaves.  A few huge ones do not move them.
  *
  * Memory   plain data; all 0 when new.  No libm: the logarithm is the float's exponent plus its mantissa. */
 #ifndef ENGINE_DETECT_RANK_H
@@ -14,7 +16,7 @@ enum { RANK_BINS = 126, RANK_BINS_PER_OCTAVE = 3 };
 
 struct rank {
     uint16_t bins[RANK_BINS];
-    int16_t origin; /* exponent of the first non-zero residual */
+    int16_t origin; /* exponent of the residuals in the middle */
     uint16_t known; /* 0 until then */
     uint32_t n;
 };

@@ -39,6 +39,39 @@ Test(rank, survives_more_residuals_than_a_bin_can_count)
     cr_assert_gt(rank_p(&r, .5), .9);
 }
 
+/* `first` comes before 2000 normal residuals, after `idle` of exactly 0. */
+static struct rank rank_begun_with(int idle, double first)
+{
+    struct rank r = {0};
+    for (int i = 0; i < idle; i++) rank_add(&r, 0);
+    rank_add(&r, first);
+    for (int i = 0; i < 2000; i++) rank_add(&r, (double)eddy_random_normal(3, (uint64_t)i));
+    return r;
+}
+
+/* A series that stands still at first has residuals of rounding alone. */
+Test(rank, knows_the_size_of_residuals_though_the_first_was_rounding)
+{
+    const double first[] = {1e-8, 1e-17, 1e-24};
+    for (int i = 0; i < 6; i++) {
+        const struct rank r = rank_begun_with(i / 3 * 200, first[i % 3]);
+        const double all = 1 + i / 3 * .1;
+        cr_expect_float_eq(rank_p(&r, .1), .92 / all, .05, "%g: %g", first[i % 3], rank_p(&r, .1));
+        cr_expect_float_eq(rank_p(&r, 1), .317 / all, .05, "%g: %g", first[i % 3], rank_p(&r, 1));
+        cr_expect_lt(rank_p(&r, 5), .02, "%g: %g", first[i % 3], rank_p(&r, 5));
+    }
+}
+
+Test(rank, a_few_huge_residuals_do_not_hide_the_size_of_the_usual_ones)
+{
+    struct rank r = rank_begun_with(0, 1);
+    for (int i = 0; i < 2000; i++) {
+        rank_add(&r, (double)eddy_random_normal(4, (uint64_t)i));
+        if (i % 50 == 0) rank_add(&r, 1e300);
+    }
+    cr_expect_float_eq(rank_p(&r, 1), .33, .03, "%g", rank_p(&r, 1));
+}
+
 /* Whatever bin the residual is in: every larger one counts, and counts once. */
 Test(rank, counts_the_larger_ones_of_any_bin_exactly)
 {
