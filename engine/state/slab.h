@@ -1,6 +1,7 @@
 /* Slots of one size at fixed places, 64-byte aligned, found by number; taken from slabs of about 256 KiB.
  *
- * Memory   a slab is kept until slab_release() or slab_free(); a free slot is used again first.
+ * Memory   a slab is kept until slab_release() or slab_free(); a free slot is used again first.  From 2 MiB on slabs lie in
+ *          blocks of huge pages, where the kernel gives them: of the last one up to 2 MiB are taken ahead of use.
  * Threads  one thread. */
 #ifndef ENGINE_STATE_SLAB_H
 #define ENGINE_STATE_SLAB_H
@@ -17,8 +18,12 @@ struct slab_pool {
     int shift;         /* 2^shift slots in a slab */
     uint32_t n_slabs, cap;
     unsigned char **slabs;
-    uint32_t free_slot; /* head of the free slots' list; each begins with the number of the next */
-    uint32_t n_fresh;   /* slots below were handed out at least once */
+    unsigned char **blocks; /* what slabs are cut from */
+    uint32_t n_blocks, cap_blocks;
+    unsigned char *next; /* the next slab of the last block, .. */
+    uint32_t n_left;     /* .. of which so many are not in use */
+    uint32_t free_slot;  /* head of the free slots' list; each begins with the number of the next */
+    uint32_t n_fresh;    /* slots below were handed out at least once */
     uint32_t n_used;
 };
 

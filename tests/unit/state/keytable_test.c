@@ -76,6 +76,41 @@ Test(slab, slots_are_aligned_distinct_and_used_again)
     slab_free(&p);
 }
 
+/* What the kernel was told of the pages at an address: the flags of its mapping. */
+static bool is_told_of_huge_pages(const void *at)
+{
+    const uintptr_t address = (uintptr_t)at;
+    char line[512];
+    bool within = false, told = false;
+    FILE *f = fopen("/proc/self/smaps", "r");
+    cr_assert_not_null(f);
+    while (fgets(line, sizeof(line), f)) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) within = address >= from && address < to;
+        if (within && strncmp(line, "VmFlags:", 8) == 0) told = strstr(line, " hg") != NULL;
+    }
+    (void)fclose(f);
+    return told;
+}
+
+Test(slab, many_slots_lie_in_huge_pages_and_few_do_not)
+{
+    enum { SLOT = 3008, MANY = 20000 };
+    struct slab_pool p;
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0) cr_skip_test("this kernel has no huge pages");
+    slab_open(&p, SLOT);
+    for (uint32_t i = 0; i < MANY; i++) {
+        cr_assert_eq(slab_take(&p), i);
+        memset(slab_at(&p, i), (int)i, SLOT);
+    }
+    for (uint32_t i = 0; i < MANY; i++) cr_assert_eq(*((unsigned char *)slab_at(&p, i) + SLOT - 1), (unsigned char)i);
+    cr_assert_not(is_told_of_huge_pages(slab_at(&p, 0)));
+    cr_assert(is_told_of_huge_pages(slab_at(&p, (4 << 20) / SLOT)));
+    cr_assert(is_told_of_huge_pages(slab_at(&p, MANY - 1)));
+    cr_assert_lt(slab_bytes(&p), (size_t)MANY * SLOT + (512 << 10), "what is not in use yet was counted");
+    slab_free(&p);
+}
+
 Test(slab, a_slot_larger_than_a_slab_gets_one_of_its_own)
 {
     struct slab_pool p;
