@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define EDDY_PART_ABI 4u
+#define EDDY_PART_ABI 5u
 
 enum eddy_part_kind {
     EDDY_PART_SOURCE = 1,

@@ -42,6 +42,9 @@ struct eddy_verdict {
     uint32_t holds;    /* bit i: kinds[i] holds at this event, so an incident of that kind is open; 0 on entry.  It is
                            the detector that decides when it begins and ends; nothing opens in the warm-up */
     const char *fault; /* what speaks, one of the detector's `faults`; NULL on entry: it does not say */
+    uint32_t
+        accepted; /* bit i: kinds[i] has ended at this event because it has lasted too long to be a fault, which is
+                          told of its incident; 0 on entry, and nothing while it holds */
 };
 
 struct eddy_detector {
@@ -52,7 +55,8 @@ struct eddy_detector {
     void (*judge)(const void *settings, void *state, const struct eddy_evidence *, struct eddy_verdict *out);
     int max_values; /* more values per event are refused when the pipeline is opened; 0 = any number */
     /* Names of incidents of its own, NULL-terminated, at most EDDY_MAX_KINDS; NULL = none.  A kind may hold while score
-     * and evidence stay 0: such a detector opens incidents without alarming. */
+     * and evidence stay 0: such a detector opens incidents without alarming.  While one holds, what the detector says by
+     * score and evidence belongs to that incident, and opens none of the score's. */
     const char *const *kinds;
     /* The kinds of fault that it can tell apart, NULL-terminated, at most EDDY_MAX_KINDS; NULL = none.  An incident that its
      * score opens is told as one of that kind. */

@@ -34,6 +34,7 @@ static void drift_take(struct eddy_verdict *out, struct long_run *r, const struc
                        double x, bool rises_only)
 {
     const double by = isfinite(x) ? long_run_step(r, s, x, rises_only) : r->open;
+    if (isfinite(x)) out->accepted |= long_run_accepted(r, s);
     out->attribution[value] = (float)by;
     out->holds |= by > 0;
 }

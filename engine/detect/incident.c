@@ -113,5 +113,5 @@ struct incident_step incident_hold(struct incident *in, const struct incident_se
         return holds ? incident_open(in, s, e) : (struct incident_step){INCIDENT_SAME, false, false};
     }
     const struct incident_step step = incident_go_on(in, s, e, holds);
-    return holds ? step : incident_close(in, INCIDENT_CLOSED);
+    return holds ? step : incident_close(in, e->accepted ? INCIDENT_ACCEPTED : INCIDENT_CLOSED);
 }

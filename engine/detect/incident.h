@@ -9,7 +9,8 @@
  *     fault     of the alert that opened it, then of each that knows and is no less than the peak so far
  *     accepted  open for more than `accept` events it is the new normal: it closes, and nothing opens before `quiet`
  *               events in a row did not belong
- * A kind whose detector decides by itself opens and closes as that says; repeats hold for it too.
+ * A kind whose detector decides by itself opens, closes and is accepted as that says; repeats hold for it too, but for
+ * one that was accepted.
  * Memory   plain data in the key's row; all 0 when new.  Times are event times, and may run backwards. */
 #ifndef ENGINE_DETECT_INCIDENT_H
 #define ENGINE_DETECT_INCIDENT_H
@@ -48,6 +49,7 @@ struct incident_event {
     double evidence, threshold;
     bool alert;
     uint8_t fault; /* of the alert; 0 = unknown */
+    bool accepted; /* by a detector of its own: what no longer holds is the new normal */
     uint64_t id;   /* what an incident that opens here is called; not 0 */
 };
 struct incident_step {

@@ -45,8 +45,14 @@ double long_run_step(struct long_run *r, const struct long_run_settings *s, doub
         }
     }
     const bool over = (rises_only ? d : fabs(d)) < .5 * r->limit;
-    const bool accepted = ++r->age > s->accept;
+    r->age++;
+    const bool accepted = r->age > s->accept;
     if (accepted) r->slow = r->fast;
     if (over || accepted) r->open = 0;
     return r->open ? scalar_most(1e-6, fabs(d) / r->limit) : 0;
+}
+
+bool long_run_accepted(const struct long_run *r, const struct long_run_settings *s)
+{
+    return !r->open && r->age > s->accept;
 }

@@ -30,5 +30,7 @@ struct long_run {
 
 /* Takes x in; |d| over its limit while the change is open, else 0. */
 double long_run_step(struct long_run *, const struct long_run_settings *, double x, bool rises_only);
+/* Whether that step has closed it because the change is the new normal. */
+bool long_run_accepted(const struct long_run *, const struct long_run_settings *);
 
 #endif

@@ -302,6 +302,7 @@ static void machine_judge(const void *settings, void *state, const struct eddy_e
         const struct fault_step step = fault_judge(fault, &m.s->fault, score, young);
         if (step.change == FAULT_CLOSED) machine_restart(&m);
         if (step.change == FAULT_ACCEPTED) machine_accept(&m);
+        out->accepted = step.change == FAULT_ACCEPTED;
         if (!isnan(score)) machine_conclude(&m, score, step, in, out);
     }
     out->holds = fault->open ? 1 : 0;

@@ -55,7 +55,7 @@ static void missing_block(struct missing_value *v)
 }
 
 /* More than 0 while it holds. */
-static double missing_value(const struct missing_settings *s, struct missing_value *v, bool there)
+static double missing_value(const struct missing_settings *s, struct missing_value *v, bool there, bool *accepted)
 {
     if (v->n == 0 && !there) return 0;
     const double limit = (double)s->min_gap + s->ratio * (double)v->longest;
@@ -77,7 +77,8 @@ static double missing_value(const struct missing_settings *s, struct missing_val
     }
     v->holds |= (double)v->gap >= limit || excess > 1;
     v->held = v->holds ? v->held + 1 : 0;
-    if (v->held > ACCEPTED && there) { /* it comes now and then, and has for long: that is usual now */
+    *accepted = v->held > ACCEPTED && there; /* it comes now and then, and has for long: that is usual now */
+    if (*accepted) {
         v->most = fmaxf(v->most, v->rate);
         v->holds = v->held = 0;
     }
@@ -90,8 +91,10 @@ static void missing_judge(const void *settings, void *state, const struct eddy_e
     struct missing_value *values = state;
     out->score = out->evidence = 0;
     for (int i = 0; i < in->n_values; i++) {
-        const double by = missing_value(settings, &values[i], isfinite(in->x[i]));
+        bool accepted = false;
+        const double by = missing_value(settings, &values[i], isfinite(in->x[i]), &accepted);
         out->attribution[i] = (float)by;
+        out->accepted |= accepted;
         out->holds |= by > 0;
     }
 }

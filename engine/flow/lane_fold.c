@@ -159,7 +159,7 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
     }
     lane_experts_errors(l, out);
     item->season = lane_season(l, r, in->event.time_ns);
-    lane_judge(l, r, elapsed_ns, &item->season, out);
+    lane_judge(l, item, elapsed_ns, out);
     fold_series(l, in, item, i, (double)elapsed_ns / 1e9, out);
     if (r->count == 0 || in->event.time_ns > r->time_ns) r->time_ns = in->event.time_ns;
     r->count++;

@@ -331,7 +331,7 @@ static void foresee_channel(const struct foresight *f)
     if (p->head_bands) foresee_head_bands(f);
 }
 
-void lane_foresee(struct lane *l, const struct lane_item *item, int i, struct eddy_result *out)
+void lane_foresee(struct lane *l, struct lane_item *item, int i, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     for (int c = 0; c < p->n_channels; c++) {
@@ -353,7 +353,7 @@ void lane_foresee(struct lane *l, const struct lane_item *item, int i, struct ed
     for (int c = 0; c < p->n_channels; c++)
         if (l->steps[i * p->n_channels + c]) lane_steps(l, item->row)[c]++;
     lane_judge_shares(l, out);
-    lane_incident(l, item->row, out);
+    lane_incident(l, item, out);
     lane_incident_show(l, item->row, i, out);
     if (out->anomaly) l->stats.alerts++;
 }

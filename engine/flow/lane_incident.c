@@ -2,7 +2,8 @@
  *
  * Row      at_incidents: [n_kinds], each a struct incident followed by what drove it at its peak,
  *          [n_drivers] struct incident_driver.
- * Kinds    what the score opens is told as the fault that it speaks of (incident.h), "anomaly" until it knows.
+ * Kinds    what the score opens is told as the fault that it speaks of (incident.h), "anomaly" until it knows.  It is
+ *          made of the detectors of which no kind of their own holds: one fault is one incident.
  * Ids      a hash of key, kind, the count of the key's events and the time: the same live and replayed, and in
  *          whatever topic or file the events lie. */
 #include <math.h>
@@ -108,7 +109,7 @@ void lane_incident_kinds(struct lane *l, const struct plan_judge *j, const struc
                          const struct eddy_verdict *verdict, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
-    const uint32_t holds = warmup ? 0 : verdict->holds;
+    const uint32_t holds = warmup ? 0 : verdict->holds, accepted = verdict->accepted;
     for (int i = 0; i < j->n_kinds; i++) {
         struct incident *in = incident_of(p, r, j->first_kind + i);
         const bool hold = holds >> i & 1;
@@ -116,6 +117,7 @@ void lane_incident_kinds(struct lane *l, const struct plan_judge *j, const struc
         const struct incident_event e = {.time_ns = out->time_ns,
                                          .evidence = fmin(fmax(verdict->evidence, verdict->score), 1),
                                          .threshold = p->settings->detect.threshold,
+                                         .accepted = accepted >> i & 1,
                                          .id = hold && !in->open ? incident_id(p, r, j->first_kind + i, out->time_ns)
                                                                  : 1};
         incident_take(l, in, j->first_kind + i, incident_hold(in, &p->settings->detect.incidents, &e, hold),
@@ -131,17 +133,19 @@ static uint8_t incident_fault(const struct plan *p, const char *name)
     return 0;
 }
 
-void lane_incident(struct lane *l, const struct key_row *r, struct eddy_result *out)
+void lane_incident(struct lane *l, const struct lane_item *item, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
+    const struct key_row *r = item->row;
+    const struct lane_unclaimed *from = &item->unclaimed;
     struct incident *in = incident_of(p, r, 0);
-    const double threshold = p->settings->detect.threshold, evidence = fmax(out->evidence, out->score);
+    const double threshold = p->settings->detect.threshold, evidence = fmax(from->evidence, from->score);
     const bool may_open = !in->open && evidence >= threshold;
     const struct incident_event e = {.time_ns = out->time_ns,
                                      .evidence = evidence,
                                      .threshold = threshold,
-                                     .alert = out->anomaly,
-                                     .fault = incident_fault(p, out->fault),
+                                     .alert = from->score >= threshold,
+                                     .fault = incident_fault(p, from->fault),
                                      .id = may_open ? incident_id(p, r, 0, out->time_ns) : 1};
     incident_take(l, in, 0, incident_judge(in, &p->settings->detect.incidents, &e), out->attribution, out);
 }

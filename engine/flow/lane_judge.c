@@ -5,8 +5,18 @@
 #include "engine/flow/lane_private.h"
 #include "engine/math/scalar.h"
 
-/* One detector's verdict, taken into the result.  The first in the list that alarms and knows names the fault. */
-static void judge_count(const struct lane *l, const struct eddy_verdict *verdict, struct eddy_result *out)
+/* What no kind of the detector's own tells of.  The first in the list that alarms and knows names the fault. */
+static void judge_unclaimed(const struct lane *l, double score, double evidence, const char *fault,
+                            struct lane_unclaimed *to)
+{
+    if (!to->fault && score >= l->plan->settings->detect.threshold) to->fault = fault;
+    if (score > to->score) to->score = score;
+    if (evidence > to->evidence) to->evidence = evidence;
+}
+
+/* One detector's verdict, taken into the result.  While a kind of its own holds, that one's incident tells of it. */
+static void judge_count(const struct lane *l, const struct eddy_verdict *verdict, bool claimed,
+                        struct lane_unclaimed *unclaimed, struct eddy_result *out)
 {
     float *attribution = (float *)(uintptr_t)out->attribution;
     const double score = verdict->score > 1 ? 1 : verdict->score;
@@ -14,6 +24,7 @@ static void judge_count(const struct lane *l, const struct eddy_verdict *verdict
     if (!out->fault && score >= l->plan->settings->detect.threshold) out->fault = verdict->fault;
     if (score > out->score) out->score = score;
     if (evidence > out->evidence) out->evidence = evidence;
+    if (!claimed) judge_unclaimed(l, score, evidence, verdict->fault, unclaimed);
     if (!(score > 0) && !(evidence > 0)) return; /* it opens incidents of its own at most */
     for (int v = 0; v < l->plan->n_values; v++) attribution[v] += verdict->attribution[v];
 }
@@ -37,10 +48,10 @@ static void judge_conclude(struct lane *l, bool warmup, struct eddy_result *out)
     out->anomaly = out->score >= threshold;
 }
 
-void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, const struct eddy_season *season,
-                struct eddy_result *out)
+void lane_judge(struct lane *l, struct lane_item *item, int64_t elapsed_ns, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
+    const struct key_row *r = item->row;
     const struct detect_settings *d = &p->settings->detect;
     const size_t plane = (size_t)p->outlook.n_horizons * (size_t)p->n_values;
     struct eddy_evidence evidence = {
@@ -51,24 +62,25 @@ void lane_judge(struct lane *l, const struct key_row *r, int64_t elapsed_ns, con
         .count = r->count,
         .time_ns = out->time_ns,
         .elapsed_ns = elapsed_ns,
-        .season = *season,
+        .season = item->season,
         .threshold = d->threshold,
         .warmup = r->count < d->warmup,
         .warmup_events = d->warmup,
         .support = NAN,
     };
+    item->unclaimed = (struct lane_unclaimed){0};
     for (int i = 0; i < p->n_judges; i++) {
         const struct plan_judge *j = &p->judges[i];
         if (j->network >= 0) continue;
         evidence.residual = j->expert < 0 ? l->residuals : l->expert_residuals + (size_t)j->expert * plane;
         const struct eddy_verdict verdict = judge_ask(l, j, r, &evidence);
-        if (!evidence.warmup) judge_count(l, &verdict, out);
+        if (!evidence.warmup) judge_count(l, &verdict, verdict.holds != 0, &item->unclaimed, out);
         lane_incident_kinds(l, j, r, evidence.warmup, &verdict, out);
     }
     judge_conclude(l, evidence.warmup, out);
 }
 
-double lane_judge_look_back(struct lane *l, const struct key_row *r, struct eddy_evidence *evidence,
+double lane_judge_look_back(struct lane *l, struct lane_item *item, struct eddy_evidence *evidence,
                             struct eddy_result *out)
 {
     const struct plan *p = l->plan;
@@ -76,10 +88,10 @@ double lane_judge_look_back(struct lane *l, const struct key_row *r, struct eddy
     for (int i = 0; i < p->n_judges; i++) {
         const struct plan_judge *j = &p->judges[i];
         if (j->network < 0) continue;
-        const struct eddy_verdict verdict = judge_ask(l, j, r, evidence);
+        const struct eddy_verdict verdict = judge_ask(l, j, item->row, evidence);
         if (evidence->warmup) continue;
         if (verdict.score > score) score = verdict.score > 1 ? 1 : verdict.score;
-        if (out) judge_count(l, &verdict, out);
+        if (out) judge_count(l, &verdict, false, &item->unclaimed, out); /* it opens no kinds */
     }
     if (out) judge_conclude(l, evidence->warmup, out);
     return score;

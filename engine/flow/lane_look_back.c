@@ -54,10 +54,11 @@ static bool look_back_channel(struct lane *l, const struct key_row *r, int i, in
 }
 
 /* The verdict on the event that is looked back at; with `score: reconstruction` it counts as one on this event too. */
-static void look_back_judge(struct lane *l, const struct key_row *r, const double *smoothed, const double *actual,
+static void look_back_judge(struct lane *l, struct lane_item *item, const double *smoothed, const double *actual,
                             struct eddy_result *out)
 {
     const struct plan *p = l->plan;
+    const struct key_row *r = item->row;
     static const int next[] = {1};
     for (int v = 0; v < p->n_values; v++) l->residuals[v] = actual[v] - smoothed[v];
     struct eddy_evidence evidence = {.n_values = p->n_values,
@@ -72,10 +73,10 @@ static void look_back_judge(struct lane *l, const struct key_row *r, const doubl
                                      .warmup_events = p->settings->detect.warmup,
                                      .support = NAN};
     const bool counts = p->networks[p->looker].settings->score == SMOOTHED_SCORE_RECONSTRUCTION;
-    out->smoothed.score = lane_judge_look_back(l, r, &evidence, counts ? out : NULL);
+    out->smoothed.score = lane_judge_look_back(l, item, &evidence, counts ? out : NULL);
 }
 
-void lane_look_back(struct lane *l, const struct lane_item *item, int i, struct eddy_result *out)
+void lane_look_back(struct lane *l, struct lane_item *item, int i, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     if (p->looker < 0) return;
@@ -87,5 +88,5 @@ void lane_look_back(struct lane *l, const struct lane_item *item, int i, struct 
         if (!out->smoothed.known || time_ns < out->smoothed.time_ns) out->smoothed.time_ns = time_ns;
         out->smoothed.known = true;
     }
-    if (out->smoothed.known) look_back_judge(l, item->row, smoothed, actual, out);
+    if (out->smoothed.known) look_back_judge(l, item, smoothed, actual, out);
 }

@@ -76,6 +76,12 @@ struct lane_mark {
 };
 
 /* One event of a turn on its way through the waves. */
+/* What the detectors say of which no kind of their own holds: the incident that the score opens is made of it. */
+struct lane_unclaimed {
+    double score, evidence;
+    const char *fault;
+};
+
 struct lane_item {
     struct key_row *row;
     uint64_t hash;
@@ -83,6 +89,7 @@ struct lane_item {
     int wave, block;
     bool stepped; /* it was folded in, so forecasts follow */
     struct eddy_season season;
+    struct lane_unclaimed unclaimed;
 };
 
 /* The rows of one network in a turn: [events, channels]. */
@@ -235,10 +242,10 @@ void lane_step_wave(struct lane *, const int *order, int n);
 
 /* lane_foresee.c */
 void lane_residuals(struct lane *, const struct key_row *, int value, double x, const struct eddy_result *);
-void lane_foresee(struct lane *, const struct lane_item *, int i, struct eddy_result *);
+void lane_foresee(struct lane *, struct lane_item *, int i, struct eddy_result *);
 
 /* lane_look_back.c: after the networks' step, before the series' count moves on. */
-void lane_look_back(struct lane *, const struct lane_item *, int i, struct eddy_result *);
+void lane_look_back(struct lane *, struct lane_item *, int i, struct eddy_result *);
 void lane_look_back_keep(struct lane *, const struct key_row *, int channel, const struct eddy_event *,
                          const double *base, const double *sigma);
 
@@ -254,10 +261,9 @@ void lane_transform_result(const struct lane *, const struct lane_event *in, con
 const double *lane_transform_judged(struct lane *, const struct key_row *, const double *x);
 
 /* lane_judge.c */
-void lane_judge(struct lane *, const struct key_row *, int64_t elapsed_ns, const struct eddy_season *,
-                struct eddy_result *);
+void lane_judge(struct lane *, struct lane_item *, int64_t elapsed_ns, struct eddy_result *);
 /* The detectors of the network that looks back; their verdicts count for `out` too, unless it is NULL. */
-double lane_judge_look_back(struct lane *, const struct key_row *, struct eddy_evidence *, struct eddy_result *out);
+double lane_judge_look_back(struct lane *, struct lane_item *, struct eddy_evidence *, struct eddy_result *out);
 void lane_judge_shares(const struct lane *, struct eddy_result *);
 
 /* lane_silence.c */
@@ -273,7 +279,7 @@ void lane_incident_id(uint64_t id, char out[EDDY_INCIDENT_ID]);
 void lane_incident_kinds(struct lane *, const struct plan_judge *, const struct key_row *, bool warmup,
                          const struct eddy_verdict *, struct eddy_result *);
 /* The score's, when the result is complete. */
-void lane_incident(struct lane *, const struct key_row *, struct eddy_result *);
+void lane_incident(struct lane *, const struct lane_item *, struct eddy_result *);
 /* Which one is open after event i. */
 void lane_incident_show(struct lane *, const struct key_row *, int i, struct eddy_result *);
 

@@ -13,6 +13,7 @@ struct bench {
     const void *settings;
     void *state;
     int64_t n;
+    int accepted; /* events at which a kind ended as the new normal */
 };
 
 static void bench_open(struct bench *b, const struct eddy_detector *part, const void *settings, int n_values)
@@ -35,6 +36,7 @@ static bool holds_by(struct bench *b, const double *x, const double *residual, i
         sum += parts[i];
     }
     cr_assert_eq(sum > 0, out.holds != 0, "whose it is is told");
+    b->accepted += out.accepted == 1;
     return out.holds != 0;
 }
 
@@ -111,6 +113,7 @@ Test(missing, holds_from_the_fifth_missing_value_and_ends_soon_after_values_are_
     while (!one(&b, NAN)) cr_assert_lt(++after, 5);
     for (int i = 0; i < 20; i++) cr_assert(one(&b, NAN));
     for (after = 0; one(&b, 1); after++) cr_assert_lt(after, 100);
+    cr_expect_eq(b.accepted, 0, "it is over, not accepted");
     free(b.state);
 }
 
@@ -134,6 +137,7 @@ Test(missing, what_goes_on_for_a_thousand_events_is_the_new_normal)
     int held = 0;
     for (int i = 0; i < 1500; i++) held += one(&b, i % 4 ? i : (double)NAN);
     cr_assert(held > 900 && held < 1100, "%d", held);
+    cr_expect_eq(b.accepted, 1);
     for (int i = 0; i < 500; i++) cr_assert_not(one(&b, i % 4 ? i : (double)NAN), "%d", i);
     free(b.state);
 }
@@ -167,6 +171,7 @@ Test(level_shift, finds_one_of_three_deviations_soon_and_takes_it_as_the_new_nor
     }
     cr_expect(first > 5000 && first < 5096, "at %d", first);
     cr_expect(n > 400 && n <= 801, "%d events", n);
+    cr_expect_eq(b.accepted, 1);
     free(b.state);
 }
 
@@ -208,6 +213,7 @@ Test(drift, a_fall_of_the_errors_does_not_hide_that_they_rise_again)
         if (one(&b, e) && first < 0) first = i;
     }
     cr_expect(first >= 5000 && first < 5150, "at %d", first);
+    cr_expect_eq(b.accepted, 1);
     free(b.state);
 }
 

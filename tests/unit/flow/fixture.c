@@ -105,6 +105,9 @@ static const struct eddy_part *const parts[] = {&primed.part,
                                                 &codec_json.part,
                                                 &detector_exceedance.part,
                                                 &detector_committee.part,
+                                                &detector_machine.part,
+                                                &detector_chart.part,
+                                                &detector_level_shift.part,
                                                 LAYERS(LAYERS_PART) EXPERTS(EXPERTS_PART) & expert_network.part,
                                                 NULL};
 const struct eddy_parts fixture_parts = {parts};

@@ -118,3 +118,65 @@ Test(lane_incident, keys_with_the_same_fault_at_the_same_time_have_ids_of_their_
     cr_expect_str_neq(ids[0], ids[1]);
     fixture_close(&f);
 }
+
+/* A level with a little movement that moves by 100 for good at 600; what opened and closed of which kind. */
+struct ledger {
+    int opened, closed, accepted;
+    char kinds[200]; /* of those that opened */
+};
+
+static void book_shift(const char *detectors, int64_t events, struct ledger *b)
+{
+    char yaml[400];
+    (void)snprintf(yaml, sizeof(yaml),
+                   "forecast: {horizons: [1], experts: [persistence]}\ndetect: {warmup: 50, detectors: [%s]}\n",
+                   detectors);
+    struct fixture_lane f;
+    fixture_open(&f, yaml, 1, NULL, 100);
+    for (int64_t i = 0; i < events; i++) {
+        const double x = 10 + (double)(i * 7919 % 101) / 101 + (i >= 600 ? 100 : 0);
+        const struct eddy_result *r = fixture_feed(&f, i, "pump", START + i * MINUTE, &x);
+        for (int k = 0; k < r->n_incidents; k++) {
+            const struct eddy_incident *in = &r->incidents[k];
+            const size_t used = strlen(b->kinds);
+            b->closed += in->state == EDDY_INCIDENT_CLOSED;
+            b->accepted += in->new_normal;
+            if (in->state != EDDY_INCIDENT_OPEN) continue;
+            b->opened++;
+            (void)snprintf(b->kinds + used, sizeof(b->kinds) - used, "%s ", in->kind);
+        }
+    }
+    fixture_close(&f);
+}
+
+Test(lane_incident, a_fault_that_its_detector_holds_itself_is_one_incident_and_is_told_when_it_is_the_new_normal)
+{
+    struct ledger b = {0};
+    book_shift("machine: {warmup: 200, accept: 150, spike: 1e6}", 800, &b);
+    cr_expect_str_eq(b.kinds, "fault ");
+    cr_expect(b.closed == 1 && b.accepted == 1, "%d closed, %d accepted", b.closed, b.accepted);
+}
+
+Test(lane_incident, a_chart_that_alarms_opens_its_level_shift_alone)
+{
+    struct ledger b = {0};
+    book_shift("chart: {warmup: 200}", 1200, &b);
+    cr_expect_str_eq(b.kinds, "level_shift ");
+    cr_expect(b.closed == 0 && b.accepted == 0);
+}
+
+Test(lane_incident, a_detector_beside_one_that_holds_a_kind_opens_its_own)
+{
+    struct ledger b = {0};
+    book_shift("{machine: {warmup: 200, accept: 150, spike: 1e6}}, exceedance", 800, &b);
+    cr_expect_not_null(strstr(b.kinds, "fault "), "%s", b.kinds);
+    cr_expect_not_null(strstr(b.kinds, "anomaly "), "%s", b.kinds);
+}
+
+Test(lane_incident, a_lasting_change_that_is_the_new_normal_closes_as_that)
+{
+    struct ledger b = {0};
+    book_shift("level_shift: {after: 200, accept: 400}", 1200, &b);
+    cr_expect_str_eq(b.kinds, "level_shift ");
+    cr_expect(b.closed == 1 && b.accepted == 1, "%d closed, %d accepted", b.closed, b.accepted);
+}
