@@ -79,6 +79,14 @@ static void chart_learn(const struct chart_settings *s, struct chart_key *key, c
     if (key->n == warmup || (key->n > warmup && key->n % 64 == 0)) moments_invert(m, s->ridge);
 }
 
+/* e; a value of which less than a quarter of what was learned is known since it first moved is not judged. */
+static void chart_standardise(const struct moments *m, int64_t learned, const double *at, double *e)
+{
+    moments_standardise(m, at, e);
+    for (int i = 0; i < m->n_values; i++)
+        if (4 * (int64_t)m->count[i] < learned) e[i] = 0;
+}
+
 static void chart_conclude(struct chart_key *key, double ratio, double threshold, struct eddy_verdict *out)
 {
     const int32_t was_open = key->open;
@@ -102,7 +110,7 @@ static void chart_judge(const void *settings, void *state, const struct eddy_evi
     chart_average(s, key, x, averages, at, in->n_values);
     out->score = out->evidence = 0;
     if (key->n > warmup) {
-        moments_standardise(&m, at, key->learned + 1, e);
+        chart_standardise(&m, key->learned, at, e);
         for (int i = 0; i < in->n_values; i++) out->attribution[i] = (float)(e[i] * e[i]);
         chart_conclude(key, moments_distance(&m, e) / chart_limit(s, in->n_values), in->threshold, out);
     }
@@ -121,7 +129,7 @@ const struct eddy_detector detector_chart = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "chart",
              "the textbook chart: moving averages of the values and Hotelling's T-squared, or the EWMA chart of one",
              options, sizeof(struct chart_settings), NULL},
-    .state_version = 1,
+    .state_version = 2,
     .state_bytes = chart_state_bytes,
     .judge = chart_judge,
     .sound = chart_sound,

@@ -19,7 +19,7 @@ static void haar_add_step(struct haar *h, double x, uint32_t n, const struct haa
     if (!first->filled) return;
     const double d = x - (double)first->half[(first->at + 3) & 3];
     double square = d * d;
-    if (n > STEPS_TO_CLIP) square = fmin(square, s->clip * (double)h->step);
+    if (n > STEPS_TO_CLIP && h->step > 0) square = fmin(square, s->clip * (double)h->step);
     h->step += (float)(fmax(1 / (double)n, 1 / s->memory) * (square - (double)h->step));
 }
 
@@ -33,7 +33,7 @@ static void haar_add_difference(struct haar_octave *o, int j, const struct haar_
     const double d = (newer - older) / haar_block(j);
     double v = d * d / 2;
     o->count++;
-    if (o->count > COUNTS_TO_CLIP) v = fmin(v, s->clip * (double)o->variance);
+    if (o->count > COUNTS_TO_CLIP && o->variance > 0) v = fmin(v, s->clip * (double)o->variance);
     const double longest = fmax(FEWEST_COUNTS, 2 * s->memory / haar_block(j));
     o->variance += (float)((v - (double)o->variance) / fmin((double)o->count, longest));
 }

@@ -1,9 +1,9 @@
 /* How far a short mean of a channel may wander by itself: Haar variances of its blocks, octave by octave.
  *
  * Equations (DETECTION, section 10; block means of 2^j records, half-overlapping, j = 1 .. 10)
- *     V_j  += g (v - V_j),   v = (difference of two adjacent means)^2 / 2, at most clip V_j once 16 are known
+ *     V_j  += g (v - V_j),   v = (difference of two adjacent means)^2 / 2, at most clip V_j > 0 once 16 are known
  *                            g = 1 / min(count_j, max(8, 2 memory / 2^j))
- *     step += g (d^2 - step), d = x_t - x_{t-1}, d^2 at most clip step after 32 records, g = max(1/n, 1/memory)
+ *     step += g (d^2 - step), d = x_t - x_{t-1}, d^2 at most clip step > 0 after 32 records, g = max(1/n, 1/memory)
  *     line of log2 V_j over j = 2 .. 7, weights w_j = count_j / 2: slope b, fit_j
  *     tolerance^2 = sum over j = 4 .. 10 of 2^(t log2 V_j + (1 - t) fit_j) + .125 rate^2 step,  t = w_j / (w_j + trust)
  * Many short blocks say what few long ones cannot yet: the fit fills in where the evidence is thin.  The slope tells a

@@ -8,6 +8,8 @@
  *   4. learning    R_c += g (E_c - R_c), g = max(1/n, (1 - f) level_rate + f drift_rate) while no fault is open, else
  *                  f drift_rate: the reference of a level is frozen, or a fault would become its own excuse
  *                  tol_c and how far it drifts, f: haar.h, every `refresh` events; learns only while no fault is open
+ *                  a channel that stood still at first begins with its first move, and is judged when it has learned from
+ *                  as many events as half the warm-up has
  * Evidence: r = S / limit; threshold x r up to the limit, 1 - (1 - threshold) / r beyond.  Its score is the evidence
  * until a fault opens, in whose first row it reaches the threshold, and 0 while it is open: one row per alert.
  * While it is open the kind "fault" holds.  Attribution: |q_c| of the value or of its residual, whichever is larger.  A missing value moves nothing. */
@@ -146,7 +148,7 @@ static void machine_see(struct machine *m, const double *x)
 {
     double z[MOMENTS_MAX];
     moments_centre(&m->moments, x, m->centred);
-    moments_standardise(&m->moments, m->centred, m->key->n, z);
+    moments_standardise(&m->moments, m->centred, z);
     moments_residuals(&m->moments, z, m->x + m->n_values);
     for (int i = 0; i < m->n_values; i++) {
         m->x[i] = m->centred[i];
@@ -171,6 +173,14 @@ static bool channel_skips(struct machine_channel *c, const struct machine_settin
     return c->wild < SPIKE_ROWS;
 }
 
+/* A channel that stood still begins anew with its first move: the rest says nothing of how it moves. */
+static void channel_begin(struct machine_channel *c, double x)
+{
+    const bool still = c->haar.step <= 0 && c->n > 1;
+    if (still && fabs(x - (double)c->fast) > 0) *c = (struct machine_channel){.wild = c->wild};
+    if (c->n == 0) c->fast = c->reference = (float)x;
+}
+
 static void channel_move_range(struct machine_channel *c, const struct machine_settings *s, bool open)
 {
     if (c->n < RANGE_FROM && !open) {
@@ -185,7 +195,7 @@ static void channel_move_range(struct machine_channel *c, const struct machine_s
 /* Steps 1 and 2 of one channel: its term, before any weight. */
 static double channel_follow(struct machine_channel *c, const struct machine_settings *s, double x, bool open)
 {
-    if (c->n == 0) c->fast = c->reference = (float)x;
+    channel_begin(c, x);
     c->fast += (float)(fmax(1 / ((double)c->n + 1), s->haar.rate) * (x - (double)c->fast));
     channel_move_range(c, s, open);
     if (c->tolerance <= 0) return 0;
@@ -240,8 +250,10 @@ static void channel_learn(const struct machine *m, struct machine_channel *c, do
     haar_add(&c->haar, x, c->n, &s->haar);
 }
 
-static void channel_refresh(struct machine_channel *c, const struct machine_settings *s)
+static void channel_refresh(const struct machine *m, struct machine_channel *c)
 {
+    const struct machine_settings *s = m->s;
+    if (c->tolerance <= 0 && 2 * (int64_t)c->n < m->warmup) return;
     double drift = (double)c->drift;
     const double tolerance = haar_tolerance(&c->haar, &s->haar, &drift);
     c->drift = (float)drift;
@@ -263,7 +275,7 @@ static void machine_learn(struct machine *m)
     if (n == s->residuals_from - 1 || (n > s->residuals_from && due)) moments_invert(&m->moments, s->ridge);
     const bool settled = m->key->fault.settling == 1;
     if (n == m->warmup || (n > m->warmup && (due || settled)))
-        for (int i = 0; i < 2 * m->n_values; i++) channel_refresh(&m->channels[i], s);
+        for (int i = 0; i < 2 * m->n_values; i++) channel_refresh(m, &m->channels[i]);
 }
 
 /* S / limit as 0..1, the threshold at the limit. */
@@ -336,7 +348,7 @@ const struct eddy_detector detector_machine = {
              "finds sustained faults of a machine with several sensors: values and their relations against a frozen "
              "reference",
              options, sizeof(struct machine_settings), machine_check},
-    .state_version = 1,
+    .state_version = 2,
     .state_bytes = machine_state_bytes,
     .judge = machine_judge,
     .sound = machine_sound,

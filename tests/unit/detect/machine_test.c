@@ -72,12 +72,51 @@ Test(moments, residuals_are_what_a_value_is_beyond_the_others)
     cr_assert_float_eq(c, .5, .03);
     const double x[2] = {5, -20};
     moments_centre(&m, x, centred);
-    moments_standardise(&m, centred, 20000, z);
+    moments_standardise(&m, centred, z);
     moments_residuals(&m, z, r);
     cr_assert_float_eq(r[0], z[0] - c * z[1], 1e-5);
     cr_assert_float_eq(r[1], z[1] - c * z[0], 1e-5);
     const double one[2] = {1, 1};
     cr_assert_float_eq(moments_distance(&m, one), 2 / (1 + c), 1e-5);
+}
+
+Test(haar, variances_of_0_come_back_when_the_channel_moves)
+{
+    struct haar h = {0};
+    for (int i = 0; i < 100; i++) haar_add(&h, i % 2, (uint32_t)i + 1, &haar_usual); /* all blocks have one mean */
+    for (int i = 100; i < 4000; i++) haar_add(&h, noise(1, i), (uint32_t)i + 1, &haar_usual);
+    for (int j = 1; j <= 5; j++) {
+        const double expected = 1. / (1 << j);
+        cr_assert_float_eq((double)h.octaves[j - 1].variance, expected, .4 * expected, "octave %d", j);
+    }
+}
+
+/* The second value stands still for `idle` records, is missing before that for `absent`, and then moves about 50. */
+static void moments_must_know(int absent, int idle)
+{
+    double bytes[64] = {0}, centred[2], z[2];
+    const struct moments m = moments_at(bytes, 2);
+    cr_assert_leq(moments_bytes(2), sizeof(bytes));
+    for (int i = 0; i < 1000; i++) {
+        const double x[2] = {noise(1, i), i < absent ? NAN : i < absent + idle ? 0 : 50 + 2 * noise(2, i)};
+        moments_centre(&m, x, centred);
+        moments_learn(&m, centred, i + 1, 4000);
+    }
+    const double x[2] = {3, 56};
+    moments_centre(&m, x, centred);
+    moments_standardise(&m, centred, z);
+    cr_expect_float_eq(z[0], 3, .4, "%g", z[0]);
+    cr_expect_float_eq(z[1], 3, .4, "%d absent, %d idle: %g", absent, idle, z[1]);
+    moments_invert(&m, .02);
+    for (int i = 0; i < 3; i++) cr_expect(fabs((double)m.inverse[i]) < 1.3, "%d: %g", i, (double)m.inverse[i]);
+}
+
+Test(moments, how_long_a_value_stood_still_at_first_says_nothing_of_how_it_moves)
+{
+    const int rows[] = {0, 2, 40, 300, 800};
+    for (int i = 0; i < 5; i++) moments_must_know(0, rows[i]);
+    for (int i = 1; i < 5; i++) moments_must_know(rows[i], 0);
+    moments_must_know(100, 100);
 }
 
 /* ---- whole detectors ---- */
@@ -169,6 +208,42 @@ Test(machine, is_quiet_while_nothing_changes)
     plant_run(&p, 6000);
     cr_assert_leq(p.alarms, 1);
     plant_close(&p);
+}
+
+/* Sensor 1 shows nothing but `at_first` in its first `rows` rows; then both kinds of fault of it are found, and no other. */
+static void machine_must_find_faults_after(int rows, double at_first)
+{
+    struct plant p;
+    int open = 0;
+    plant_open(&p, &detector_machine, 3);
+    for (int i = 0; i < 3000; i++) {
+        double x[3];
+        plant_usual(i, x);
+        if (i < rows) x[1] = at_first;
+        plant_add(&p, x);
+        open += p.verdict.holds != 0;
+    }
+    cr_expect_leq(p.alarms, 1, "%d rows of %g: %d alarms", rows, at_first, p.alarms);
+    cr_expect_leq(open, 100, "%d rows of %g: %d rows of fault", rows, at_first, open);
+    const int alone = plant_shift(&p, 1, 1.2, 150);
+    cr_expect(alone >= 0 && alone < 60, "%d rows of %g: found after %d", rows, at_first, alone);
+    plant_run(&p, 600);
+    const int far = plant_shift(&p, 1, 10, 100);
+    cr_expect(far >= 0 && far < 20, "%d rows of %g: found after %d", rows, at_first, far);
+    plant_close(&p);
+}
+
+Test(machine, a_sensor_that_stood_still_at_first_is_judged_like_the_others)
+{
+    const int rows[] = {0, 20, 40, 100, 200, 350, 500};
+    for (int i = 0; i < 7; i++) machine_must_find_faults_after(rows[i], -3);
+    for (int i = 1; i < 7; i++) machine_must_find_faults_after(rows[i], -500);
+}
+
+Test(machine, a_sensor_that_comes_later_is_judged_like_the_others)
+{
+    const int rows[] = {20, 40, 100, 200, 350, 500};
+    for (int i = 0; i < 6; i++) machine_must_find_faults_after(rows[i], NAN);
 }
 
 Test(machine, raises_one_alarm_for_a_shift_and_names_the_sensor)
@@ -429,6 +504,25 @@ Test(chart, raises_one_alarm_for_a_shift_and_ends_with_it)
     cr_assert_eq(p.verdict.holds, 0);
     cr_assert_lt(p.verdict.evidence, THRESHOLD);
     plant_close(&p);
+}
+
+Test(chart, a_sensor_that_stood_still_at_first_is_judged_like_the_others)
+{
+    const int rows[] = {0, 40, 80, 200, 395};
+    for (int k = 0; k < 5; k++) {
+        struct plant p;
+        plant_open(&p, &detector_chart, 3);
+        for (int i = 0; i < 1500; i++) {
+            double x[3];
+            plant_usual(i, x);
+            if (i < rows[k]) x[2] = 100;
+            plant_add(&p, x);
+        }
+        cr_expect_leq(p.alarms, 1, "%d rows: %d alarms", rows[k], p.alarms);
+        const int after = plant_shift(&p, 2, 4, 300);
+        cr_expect(k == 4 ? after < 0 : after >= 0 && after < 30, "%d rows: %d", rows[k], after);
+        plant_close(&p);
+    }
 }
 
 /* One name for one fault, whoever finds it: alerts are routed by it. */
