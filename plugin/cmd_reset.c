@@ -2,7 +2,9 @@
  *
  * Offsets and state belong together: moving one without the other folds events twice or leaves them out.  So with
  * --execute the state directory is renamed (not deleted), a copy in a topic (state.topic), which the next start would
- * restore, is deleted, and then the offsets are committed.  When one of the last two fails the state is put back; without
+ * restore, is deleted, and then the offsets are committed, with a mark of where the output
+ * ends: results before it are of lives before the reset and are written again, results behind it are not, whatever
+ * happens until the next life commits a position itself (engine/flow/position_mark.h).  When one of the last two fails the state is put back; without
  * its copy, which the next run writes anew. */
 #include <errno.h>
 #include <inttypes.h>
@@ -151,6 +153,30 @@ static eddy_status reset_topic(struct reset *r, struct eddy_error *err)
     return rc;
 }
 
+/* A sink's topic that is not there yet has none of the results. */
+static eddy_status reset_mark(struct reset *r, struct eddy_error *err)
+{
+    const struct kafka_source_settings *source = r->settings->source.settings;
+    if (r->settings->sink.part != &sink_kafka.part) return EDDY_OK;
+    const struct kafka_sink_settings *sink = r->settings->sink.settings;
+    struct eddy_strings topic = {1, &sink->topic};
+    struct kafka_admin *admin = NULL;
+    struct kafka_group_position *output = NULL;
+    int n = 0;
+    eddy_status rc = kafka_admin_open(r->settings->name, sink->properties.n ? &sink->properties : &source->properties,
+                                      ASK_MS, &admin, err);
+    if (rc >= 0) rc = kafka_admin_positions(admin, r->settings->name, &topic, "latest", &output, &n, err);
+    if (rc == EDDY_ENOTFOUND) rc = EDDY_OK;
+    for (int i = 0; i < r->n && rc >= 0; i++) {
+        struct kafka_group_position *p = &r->positions[i];
+        position_mark_write((struct position_mark){-1, p->partition < n ? output[p->partition].high : 0},
+                            p->metadata);
+    }
+    free(output);
+    kafka_admin_close(admin);
+    return rc;
+}
+
 static eddy_status reset_execute(struct reset *r, struct eddy_error *err)
 {
     bool moved = access(r->state, F_OK) == 0;
@@ -173,6 +199,7 @@ static eddy_status reset_all(struct reset *r, struct eddy_error *err)
     if (rc >= 0) rc = kafka_admin_open(r->settings->name, &source->properties, ASK_MS, &r->admin, err);
     if (rc >= 0) rc = reset_plan(r, err);
     if (rc >= 0) rc = reset_alone(r, &lock, err);
+    if (rc >= 0 && r->args->execute) rc = reset_mark(r, err);
     if (rc >= 0 && r->args->execute) rc = reset_execute(r, err);
     if (rc >= 0 && !r->args->execute) {
         printf("state      %s would be renamed to %s\n", r->state, r->aside);

@@ -320,8 +320,8 @@ eddy_status kafka_admin_positions(struct kafka_admin *a, const char *group, cons
         goto end;
     }
     for (int i = 0; i < n; i++)
-        positions[i] = (struct kafka_group_position){places[i].topic, places[i].partition, places[i].low,
-                                                     places[i].high,  places[i].at,        -1};
+        positions[i] = (struct kafka_group_position){
+            places[i].topic, places[i].partition, places[i].low, places[i].high, places[i].at, -1, ""};
     rc = admin_committed(a, group, positions, n, err);
     if (rc < 0) goto end;
     *out = positions;
@@ -363,8 +363,8 @@ eddy_status kafka_admin_set_positions(struct kafka_admin *a, const char *group,
 
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
     for (int i = 0; i < n; i++)
-        rd_kafka_topic_partition_list_add(list, positions[i].topic, positions[i].partition)->offset =
-            positions[i].committed;
+        kafka_add_position(list, positions[i].topic, positions[i].partition, positions[i].committed,
+                           positions[i].metadata);
     rd_kafka_AlterConsumerGroupOffsets_t *request = rd_kafka_AlterConsumerGroupOffsets_new(group, list);
     struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, "setting a group's offsets");
     rd_kafka_AlterConsumerGroupOffsets(a->client.rk, &request, 1, q.options, q.queue);

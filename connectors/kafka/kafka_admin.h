@@ -6,6 +6,7 @@
 #define CONNECTORS_KAFKA_KAFKA_ADMIN_H
 
 #include "eddy_option.h"
+#include "engine/flow/position_mark.h"
 
 struct kafka_admin;
 
@@ -31,9 +32,10 @@ eddy_status kafka_admin_topic_setting(struct kafka_admin *, const char *topic, c
 struct kafka_group_position {
     const char *topic; /* borrowed from the caller's list */
     int32_t partition;
-    int64_t low, high; /* first offset kept, and the end */
-    int64_t at;        /* where `when` points */
-    int64_t committed; /* -1 = none */
+    int64_t low, high;                  /* first offset kept, and the end */
+    int64_t at;                         /* where `when` points */
+    int64_t committed;                  /* -1 = none */
+    char metadata[POSITION_MARK_BYTES]; /* that goes with `committed` when it is set */
 };
 
 /* Live members of the consumer group (0 = none, or no such group). */
@@ -42,7 +44,7 @@ eddy_status kafka_admin_members(struct kafka_admin *, const char *group, struct 
  * or RFC 3339.  *out is freed by the caller with free(). */
 eddy_status kafka_admin_positions(struct kafka_admin *, const char *group, const struct eddy_strings *topics,
                                   const char *when, struct kafka_group_position **out, int *n, struct eddy_error *);
-/* Commits `committed` of each position for the group, without metadata.  EDDY_EBUSY while the group has members. */
+/* Commits `committed` of each position for the group, with its metadata.  EDDY_EBUSY while the group has members. */
 eddy_status kafka_admin_set_positions(struct kafka_admin *, const char *group, const struct kafka_group_position *,
                                       int n, struct eddy_error *);
 

@@ -101,6 +101,9 @@ static eddy_status written_look(struct look *l, struct eddy_error *err)
     if (code)
         return eddy_fail(err, EDDY_EIO, "kafka: %s [%d]: where does it end? %s", l->output, (int)l->partition,
                          rd_kafka_err2str(code));
+    l->out->end = l->high;
+    if (l->out->only_end) return EDDY_OK;
+    if (l->out->output > l->low && l->out->output <= l->high) l->low = l->out->output;
     for (int64_t n = WRITTEN_FIRST; rc >= 0 && l->high > l->low && !l->complete; n *= WRITTEN_MORE) {
         if (n > WRITTEN_MOST) n = WRITTEN_MOST;
         const int64_t at = l->high - l->low > n ? l->high - n : l->low;

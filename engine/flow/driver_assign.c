@@ -25,11 +25,6 @@ static eddy_status assign_gap(const struct driver *d, const struct driver_lane *
     return EDDY_OK;
 }
 
-bool driver_marked(const struct source_partition *p)
-{
-    return strncmp(p->metadata, DRIVER_START_MARK, strlen(DRIVER_START_MARK)) == 0;
-}
-
 /* No local state, but the group has been here: fold everything since the first offset again, silently. */
 static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                                   struct eddy_error *err)
@@ -45,8 +40,8 @@ static eddy_status assign_rebuild(struct driver *d, struct driver_lane *dl, cons
                          "(state.missing: rebuild makes it anew from the topic)",
                          p->topic, (int)p->partition, p->committed, dl->path);
     dl->next = p->low;
-    if (driver_marked(p)) {
-        int64_t start = strtoll(p->metadata + strlen(DRIVER_START_MARK), NULL, 10);
+    if (dl->mark.start >= 0) {
+        const int64_t start = dl->mark.start;
         if (start > dl->next) dl->next = start;
         eddy_status rc = start < p->low ? assign_gap(d, dl, p, start, err) : EDDY_OK;
         if (rc < 0) return rc;
@@ -135,7 +130,8 @@ static eddy_status assign_start(struct driver *d, struct driver_lane *dl, const 
     rc = p->committed >= 0 && p->committed < p->low ? assign_gap(d, dl, p, p->committed, err) : EDDY_OK;
     if (rc < 0) return rc;
     dl->next = dl->emit_from = p->committed >= 0 ? p->low : p->start;
-    if (store_was_found(dl->store)) driver_written_look(d, dl, p); /* that life ended before its first checkpoint */
+    /* A life may have ended before its first checkpoint, here, or wherever since the group was moved. */
+    if (store_was_found(dl->store) || p->committed >= 0) driver_written_look(d, dl, p);
     return EDDY_OK;
 }
 
@@ -270,8 +266,10 @@ int64_t driver_assign(void *context, const struct source_partition *p, void **ta
     int place = d->n_lanes++;
     for (; place > 0 && assign_order(d->lanes[place - 1], p) > 0; place--) d->lanes[place] = d->lanes[place - 1];
     d->lanes[place] = dl;
-    *dl = (struct driver_lane){
-        .partition = p->partition, .committed = d->transaction ? p->committed : -1, .skipped = -1};
+    *dl = (struct driver_lane){.partition = p->partition,
+                               .committed = d->transaction ? p->committed : -1,
+                               .skipped = -1,
+                               .mark = position_mark_read(p->committed >= 0 ? p->metadata : "")};
 
     struct eddy_error why = {0};
     eddy_status rc = assign_open(d, dl, p, &why);

@@ -131,6 +131,13 @@ static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *
     return checkpoint_ended(d, rc, err);
 }
 
+struct source_position driver_position(struct driver_lane *dl, int64_t next)
+{
+    const struct position_mark mark = {dl->lane ? lane_start(dl->lane) : dl->started, dl->mark.output};
+    position_mark_write(mark, dl->metadata);
+    return (struct source_position){dl, dl->topic, dl->partition, next, dl->metadata};
+}
+
 static eddy_status driver_commit_positions(struct driver *d, struct driver_lane *only, struct eddy_error *err)
 {
     if (!d->request.commit || !d->request.source->commit || !d->source) return EDDY_OK;
@@ -141,9 +148,7 @@ static eddy_status driver_commit_positions(struct driver *d, struct driver_lane 
         struct driver_lane *dl = d->lanes[i];
         int64_t next = driver_saved(dl);
         if ((only && dl != only) || next < 0 || next == dl->committed || next < dl->emit_from) continue;
-        (void)snprintf(dl->metadata, sizeof(dl->metadata), DRIVER_START_MARK "%" PRId64,
-                       dl->lane ? lane_start(dl->lane) : dl->started);
-        const struct source_position at = {dl, dl->topic, dl->partition, next, dl->metadata};
+        const struct source_position at = driver_position(dl, next);
         rc = d->request.source->commit(d->source, &at, 1, err);
         if (rc >= 0) dl->committed = next;
     }

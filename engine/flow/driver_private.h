@@ -5,6 +5,7 @@
 #define ENGINE_FLOW_DRIVER_PRIVATE_H
 
 #include "engine/flow/driver.h"
+#include "engine/flow/position_mark.h"
 #include "engine/flow/topic_publish.h"
 #include "engine/flow/topic_restore.h"
 
@@ -24,12 +25,13 @@ struct driver_lane {
     struct sink_written written; /* results from there on that are written all the same; n 0 = none */
     int written_at;              /* the first of them that may still come */
     int64_t committed;           /* last position handed to the source, or committed in a transaction; -1 = none */
-    char metadata[64];           /* of that position */
-    bool saving;                 /* a checkpoint is being written; its position has not been committed */
-    bool claimed;                /* no other driver of the process opens it before it is closed here */
-    bool condemned;              /* a row of its state cannot be worked on: nothing is saved, the file is set aside */
-    bool refused;                /* a person has to decide about its state; it is not read (driver_assign.c) */
-    bool gone;                   /* revoked; freed when no batch of it is in hand */
+    struct position_mark mark;   /* what came with the position that the group had when it was assigned */
+    char metadata[POSITION_MARK_BYTES]; /* of the position that is handed on */
+    bool saving;                        /* a checkpoint is being written; its position has not been committed */
+    bool claimed;                       /* no other driver of the process opens it before it is closed here */
+    bool condemned; /* a row of its state cannot be worked on: nothing is saved, the file is set aside */
+    bool refused;   /* a person has to decide about its state; it is not read (driver_assign.c) */
+    bool gone;      /* revoked; freed when no batch of it is in hand */
 
     /* with a state topic: driver_topic.c */
     int look;  /* enum topic_look; not LOOK_NONE: it is not known what the topic has .. */
@@ -128,8 +130,6 @@ struct driver {
     struct driver_stats stats; /* totals; of lanes that left as well */
 };
 
-/* In the metadata of a commit: the first offset that was ever folded. */
-#define DRIVER_START_MARK   "eddy start="
 #define DRIVER_SKIPPED_META "skipped" /* in a store: the next offset of a partition without a lane, as text */
 
 /* driver.c */
@@ -148,7 +148,6 @@ eddy_status driver_set_aside(struct driver *, struct driver_lane *, const char *
 /* A person has to decide about a partition; the others go on, and the end of the process tells of it. */
 void driver_refuse(struct driver *, const struct driver_lane *, const struct eddy_error *why);
 int64_t driver_assign(void *driver, const struct source_partition *, void **tag, struct eddy_error *);
-bool driver_marked(const struct source_partition *); /* a pipeline has committed that position itself */
 /* driver_written.c */
 void driver_written_look(struct driver *, struct driver_lane *, const struct source_partition *);
 bool driver_written_has(struct driver_lane *, int64_t offset, const void *payload, size_t n);
@@ -168,6 +167,8 @@ eddy_status driver_checkpoint_go_on(struct driver *, struct eddy_error *);
 bool driver_saving(const struct driver *);
 eddy_status driver_checkpoint_end(struct driver *, struct eddy_error *); /* waits for those that have begun */
 int64_t driver_next(const struct driver_lane *);
+/* The lane's position as it is committed; good until the lane is asked again. */
+struct source_position driver_position(struct driver_lane *, int64_t next);
 
 /* driver_feed.c */
 eddy_status driver_feed(struct driver *, const struct source_batch *, struct eddy_error *);

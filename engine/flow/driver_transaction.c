@@ -66,9 +66,7 @@ static int transaction_positions(struct driver *d, struct source_position *at)
         struct driver_lane *dl = d->lanes[i];
         int64_t next = driver_next(dl);
         if (dl->gone || next == dl->committed || next <= dl->emit_from || next == dl->started) continue;
-        (void)snprintf(dl->metadata, sizeof(dl->metadata), DRIVER_START_MARK "%" PRId64,
-                       dl->lane ? lane_start(dl->lane) : dl->started);
-        at[n++] = (struct source_position){dl, dl->topic, dl->partition, next, dl->metadata};
+        at[n++] = driver_position(dl, next);
     }
     return n;
 }

@@ -7,19 +7,23 @@
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-/* Results from a position on that was set by hand are wanted again. */
-static bool moved_by_hand(const struct source_partition *p)
+/* Results from a position on that was set by hand are wanted again.  `eddy reset` says where the output ended then; whoever
+ * else moves a group says nothing, and the end as it is now has to do. */
+static bool moved_unmarked(const struct driver_lane *dl, const struct source_partition *p)
 {
-    return p->committed >= 0 && !driver_marked(p);
+    return p->committed >= 0 && dl->mark.start < 0 && dl->mark.output < 0;
 }
 
 void driver_written_look(struct driver *d, struct driver_lane *dl, const struct source_partition *p)
 {
     const struct eddy_sink *sink = d->request.sink;
     struct eddy_error why = {0};
-    if (d->transaction || !d->sink || !d->request.commit || !sink->written || moved_by_hand(p)) return;
-    dl->written.sum = keyspace_hash;
-    if (sink->written(d->sink, dl->topic, dl->partition, dl->emit_from, &dl->written, &why) < 0)
+    if (d->transaction || !d->sink || !d->request.commit || !sink->written) return;
+    dl->written = (struct sink_written){
+        .sum = keyspace_hash, .output = dl->mark.output, .only_end = moved_unmarked(dl, p)};
+    if (sink->written(d->sink, dl->topic, dl->partition, dl->emit_from, &dl->written, &why) >= 0) {
+        if (dl->written.only_end) dl->mark.output = dl->written.end;
+    } else
         log_warn("position", "%s[%d]: %s; results since the checkpoint may be written again", dl->topic,
                  (int)dl->partition, why.message);
 }

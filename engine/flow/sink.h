@@ -29,6 +29,9 @@ struct sink_message {
 /* Results in a sink, by their source's offset, ascending. */
 struct sink_written {
     uint64_t (*sum)(const char *bytes, size_t n); /* the caller's */
+    int64_t output; /* the caller's: results before this place of the output do not count; -1 = all do */
+    bool only_end;  /* the caller's: nothing but `end` is asked */
+    int64_t end;    /* where the output ends: a later `output` */
     int n;
     struct {
         int64_t offset;

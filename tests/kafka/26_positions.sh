@@ -1,6 +1,6 @@
 #!/bin/bash
 # Where partitions start when state, group and output disagree: results that were written before a crash are not written
-# again, a group that was moved back is a matter for a person, and one partition's trouble is not the others'.
+# again, after eddy reset all are, and once, a group that was moved back is a matter for a person, and one partition's trouble is not the others'.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 . tests/kafka/broker.sh
@@ -14,7 +14,8 @@ for topic in once.scored least.scored; do create_topic $topic 2; done
 create_topic sensors.dlq 1
 once=(--set name=once --set guarantee=exactly_once --set commit_interval=100ms --set sink.kafka.topic=once.scored
     --set source.kafka.properties.session.timeout.ms=6000) # a stopped process is missed sooner
-least=(--set name=least --set state.checkpoint=1h --set sink.kafka.topic=least.scored)
+least=(--set name=least --set state.checkpoint=1h --set sink.kafka.topic=least.scored
+    --set source.kafka.properties.session.timeout.ms=6000) # reset waits for the session of a stopped process
 
 # feed N: the next N events of the stream.
 feed() {
@@ -108,4 +109,35 @@ check "the other partition goes on" wait_for 60 grew
 check "the one with a foreign state is refused by name" says 'event=partition_refused.*sensors-1.db' once
 kill -TERM "$eddy_pid"
 check "and the end does not hide it" ends_with 1
+
+# ---- eddy reset ----
+reset() { "$EDDY" reset $config "${least[@]}" "$@" --execute >>"$scratch/reset.log" 2>&1; }
+written=$(n_results least.scored)
+# now_has N: since the reset so many more.
+now_has() { has least.scored $((written + $1)); }
+check "reset moves the group to the beginning" reset --to-earliest
+start_eddy least $config "${least[@]}"
+check "all of it is written again" wait_for 60 now_has $fed
+kill_eddy
+feed 500
+start_eddy least $config "${least[@]}"
+check "after kill -9 before the first commit it goes on" wait_for 60 drained sensors least.scored
+check "and repeats nothing (4)" now_has $fed
+kill_eddy
+rm -rf "$EDDY_STATE/least"
+feed 500
+start_eddy least $config "${least[@]}"
+check "nor where another machine goes on" wait_for 60 drained sensors least.scored
+check "and repeats nothing (5)" now_has $fed
+stop_eddy
+check "reset moves the group back by some" reset --shift-by -100
+written=$((written + fed + 200))
+start_eddy least $config "${least[@]}"
+check "they are written again" wait_for 60 now_has 0
+kill_eddy
+feed 500
+start_eddy least $config "${least[@]}"
+check "after kill -9 it goes on" wait_for 60 drained sensors least.scored
+check "and repeats nothing (6)" now_has 500
+check "SIGTERM ends it (4)" stop_eddy
 suite_end

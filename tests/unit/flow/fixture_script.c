@@ -207,6 +207,27 @@ static eddy_status sink_service(void *sink, int timeout_ms, struct eddy_error *e
     return EDDY_OK;
 }
 
+static eddy_status sink_written(void *sink, const char *topic, int32_t partition, int64_t from,
+                                struct sink_written *w, struct eddy_error *err)
+{
+    const struct script *s = sink;
+    (void)topic, (void)partition, (void)err;
+    w->end = s->sent;
+    if (!s->remembers || w->only_end) return EDDY_OK;
+    w->item = calloc((size_t)s->sent + 1, sizeof(*w->item));
+    cr_assert(w->item);
+    for (int64_t i = w->output > 0 ? w->output : 0; i < s->sent; i++) {
+        const char *at = strstr(s->out[i], "\"offset\":");
+        const int64_t offset = at ? atoll(at + strlen("\"offset\":")) : -1;
+        if (offset < from) continue;
+        int place = w->n++;
+        for (; place > 0 && w->item[place - 1].offset > offset; place--) w->item[place] = w->item[place - 1];
+        w->item[place].offset = offset;
+        w->item[place].sum = w->sum(s->out[i], strlen(s->out[i]));
+    }
+    return EDDY_OK;
+}
+
 static int64_t sink_outstanding(void *sink)
 {
     return ((struct script *)sink)->outstanding;
@@ -222,6 +243,7 @@ const struct eddy_sink script_sink = {
     .open = sink_open,
     .send = sink_send,
     .service = sink_service,
+    .written = sink_written,
     .outstanding = sink_outstanding,
     .close = sink_close};
 

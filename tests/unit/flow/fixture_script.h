@@ -30,6 +30,7 @@ struct script {
     int confirm;           /* messages that a service() call confirms; 0 = all */
     int64_t deaf_services; /* so many service() calls confirm nothing: the broker is away */
     bool broken;           /* service() fails */
+    bool remembers;        /* it can say what was written */
 
     /* What happened. */
     int64_t position, polls, serves, pauses, resumes, polls_paused, revokes, restarts, commits, outstanding, sent;

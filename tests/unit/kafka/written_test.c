@@ -30,10 +30,10 @@ static void results(struct cluster *c, int partition, int n)
     cr_assert_eq(rd_kafka_flush(c->rk, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
-static void look(struct kafka_look *k, struct cluster *c, int partition, int64_t from, int n)
+static void look_behind(struct kafka_look *k, struct cluster *c, int partition, int64_t output, int64_t from, int n)
 {
     struct eddy_error err = {0};
-    struct sink_written w = {.sum = sum};
+    struct sink_written w = {.sum = sum, .output = output};
     cr_assert_eq(kafka_look_at(k, &c->properties, "plant", "scored", "events", partition, from, &w, &err), EDDY_OK,
                  "%s", err.message);
     cr_assert_eq(w.n, n, "[%d] %d results, not %d", partition, w.n, n);
@@ -45,6 +45,35 @@ static void look(struct kafka_look *k, struct cluster *c, int partition, int64_t
         cr_assert_eq(w.item[i].sum, sum(text, strlen(text)));
     }
     free(w.item);
+}
+
+static void look(struct kafka_look *k, struct cluster *c, int partition, int64_t from, int n)
+{
+    look_behind(k, c, partition, -1, from, n);
+}
+
+Test(kafka_written, results_before_a_place_in_the_output_do_not_count, .timeout = 60)
+{
+    struct cluster c;
+    struct kafka_look k = {0};
+    struct eddy_error err = {0};
+    struct sink_written end = {.sum = sum, .output = -1, .only_end = true};
+    cluster_open(&c);
+    cluster_topic(&c, "scored", 1);
+    results(&c, 0, 40);
+    cr_assert_eq(kafka_look_at(&k, &c.properties, "plant", "scored", "events", 0, 0, &end, &err), EDDY_OK, "%s",
+                 err.message);
+    cr_assert_eq(end.end, 40);
+    cr_assert_eq(end.n, 0, "nothing but the end was asked");
+    look_behind(&k, &c, 0, 40, 0, 0);
+    results(&c, 0, 20);
+    look_behind(&k, &c, 0, 40, 0, 20);
+    look_behind(&k, &c, 0, 40, 5, 15);
+    look_behind(&k, &c, 0, 60, 0, 0);
+    look_behind(&k, &c, 0, 30, 30, 10);
+    look_behind(&k, &c, 0, 61, 20, 20); /* it ends before: made anew, and all of it is of later */
+    kafka_look_close(&k);
+    cluster_close(&c);
 }
 
 Test(kafka_written, one_consumer_looks_for_all_partitions_and_mixes_nothing_up, .timeout = 60)
