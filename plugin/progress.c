@@ -36,10 +36,11 @@ void progress_tick(struct progress *p, const struct driver_stats *s)
     log_info(
         "progress",
         "events %lld, per second %.0f, keys %lld, alerts %lld, bad %lld, partitions %lld, updates %lld, model v%llu, "
-        "refused %lld, set aside %lld, transactions failed %lld",
+        "refused %lld, set aside %lld, transactions failed %lld, published %lld, restored %lld in %.1f s",
         (long long)s->events, p->rate, (long long)s->keys, (long long)s->alerts, (long long)s->bad,
         (long long)s->partitions, (long long)s->updates, (unsigned long long)s->model,
-        (long long)s->partitions_refused, (long long)s->set_aside, (long long)s->transactions_failed);
+        (long long)s->partitions_refused, (long long)s->set_aside, (long long)s->transactions_failed,
+        (long long)s->publications, (long long)s->restores, s->restore_seconds);
 }
 
 void progress_end(struct progress *p)

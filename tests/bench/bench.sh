@@ -57,7 +57,7 @@ for program in "$@"; do
         EDDY_BENCH_STREAMS=$(streams_classes)
         [[ -z $EDDY_BENCH_STREAMS ]] || export EDDY_BENCH_STREAMS
     fi
-    [[ $program != */bench_kafka && $program != */bench_latency ]] || kafka_broker
+    [[ $program != */bench_kafka && $program != */bench_latency && $program != */bench_restore ]] || kafka_broker
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"
