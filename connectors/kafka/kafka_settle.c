@@ -145,6 +145,7 @@ eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
             source_forget_pending(s);
         }
     }
+    if (rc == EDDY_OK) source_round(s, SOURCE_SETTLED);
     return rc == EDDY_EAGAIN ? EDDY_OK : rc;
 }
 
@@ -164,6 +165,7 @@ static eddy_status source_begin_again(struct kafka_source *s, const void *tag, s
         rd_kafka_topic_partition_list_destroy(s->again);
         s->again = NULL;
     }
+    if (s->again) source_round(s, SOURCE_REPEATS);
     return source_failure(s, err);
 }
 

@@ -49,6 +49,11 @@ void source_log_error(rd_kafka_error_t *error, const char *what)
     rd_kafka_error_destroy(error);
 }
 
+void source_round(const struct kafka_source *s, int round)
+{
+    if (s->listener.round) s->listener.round(s->listener.context, round);
+}
+
 void source_forget_pending(struct kafka_source *s)
 {
     if (s->pending) rd_kafka_topic_partition_list_destroy(s->pending);
@@ -102,10 +107,12 @@ static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kaf
         source_forget_pending(s);
         s->pending = rd_kafka_topic_partition_list_copy(list);
         s->settle_at_ms = 0;
+        source_round(s, SOURCE_GIVES); /* every member is called in every round, also for nothing */
         return;
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS: {
         bool lost = rd_kafka_assignment_lost(rk) != 0;
         kafka_labels_stop(s->labels, list, lost);
+        source_round(s, lost ? SOURCE_JOINS : SOURCE_TAKES); /* of lost ones the others have been told already */
         for (int i = 0; i < list->cnt; i++)
             source_revoke_one(
                 s, kafka_partitions_find(&s->partitions, list->elems[i].topic, list->elems[i].partition), lost);
@@ -118,6 +125,7 @@ static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kaf
     default:
         log_warn("kafka_group", "rebalance failed: %s", rd_kafka_err2str(code));
         source_forget_pending(s);
+        source_round(s, SOURCE_JOINS);
         (void)rd_kafka_assign(rk, NULL);
     }
 }
@@ -311,6 +319,7 @@ static void kafka_source_close(void *source)
 static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *err)
 {
     const struct eddy_strings *topics = &s->settings->topics;
+    source_round(s, SOURCE_JOINS);
     (void)rd_kafka_poll_set_consumer(s->client->rk);
     s->group_queue = rd_kafka_queue_get_consumer(s->client->rk);
     if (!s->group_queue) return eddy_fail(err, EDDY_EIO, "kafka: librdkafka gives no group queue");

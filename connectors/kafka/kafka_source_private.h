@@ -33,6 +33,7 @@ void source_fail(struct kafka_source *, const struct eddy_error *why);
 void source_revoke_one(struct kafka_source *, struct kafka_partition *, bool lost);
 void source_log_error(rd_kafka_error_t *, const char *what); /* takes it over; NULL is fine */
 void source_forget_pending(struct kafka_source *);
+void source_round(const struct kafka_source *, int round); /* enum source_round */
 
 /* kafka_settle.c */
 eddy_status source_settle(struct kafka_source *, struct eddy_error *);        /* asks and assigns what waits for it */

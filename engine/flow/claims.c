@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/flow/source.h"
+
 enum { LOOK_MS = 20 };
 
 struct claim {
@@ -18,12 +20,19 @@ struct claims {
     pthread_mutex_t lock;
     pthread_cond_t given;
     struct claim *first;
+    int64_t n_taken; /* times that a driver was taken partitions */
+    int n_drivers;
+    struct {
+        int64_t given; /* n_taken when it was last given what is its; -1 = it has to be first */
+        bool busy;     /* taking over what it was given */
+    } driver[];        /* [n_drivers] */
 };
 
-struct claims *claims_open(void)
+struct claims *claims_open(int n_drivers)
 {
-    struct claims *c = calloc(1, sizeof(*c));
+    struct claims *c = calloc(1, sizeof(*c) + (size_t)n_drivers * sizeof(c->driver[0]));
     if (!c) return NULL;
+    c->n_drivers = n_drivers;
     (void)pthread_mutex_init(&c->lock, NULL); /* with no attributes these cannot fail on Linux */
     (void)pthread_cond_init(&c->given, NULL);
     return c;
@@ -111,10 +120,21 @@ void claims_refuse(struct claims *c, const char *topic, int32_t partition)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
+void claims_round(struct claims *c, int driver, int round)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    if (round == SOURCE_TAKES) c->n_taken++;
+    if (round == SOURCE_TAKES || round == SOURCE_JOINS) c->driver[driver].given = -1;
+    if (round == SOURCE_GIVES) c->driver[driver].given = c->n_taken;
+    c->driver[driver].busy = round != SOURCE_SETTLED;
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
 bool claims_all_refused(struct claims *c)
 {
     bool all = true;
     (void)pthread_mutex_lock(&c->lock);
+    for (int i = 0; i < c->n_drivers; i++) all = all && !c->driver[i].busy && c->driver[i].given == c->n_taken;
     for (const struct claim *claim = c->first; claim; claim = claim->next) all = all && claim->refused;
     (void)pthread_mutex_unlock(&c->lock);
     return all;

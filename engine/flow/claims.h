@@ -14,8 +14,8 @@
 
 struct claims;
 
-struct claims *claims_open(void);   /* NULL: out of memory */
-void claims_close(struct claims *); /* NULL is fine */
+struct claims *claims_open(int n_drivers); /* NULL: out of memory */
+void claims_close(struct claims *);        /* NULL is fine */
 
 /* Waits while another driver has the partition, for CLAIMS_WAIT_MS or until *stop (may be NULL): EDDY_EBUSY then. */
 enum { CLAIMS_WAIT_MS = 60000 };
@@ -25,6 +25,10 @@ void claims_give(struct claims *, const char *topic, int32_t partition);
 
 /* A partition that is claimed is not read: a person has to decide about it.  It is so until it is given back. */
 void claims_refuse(struct claims *, const char *topic, int32_t partition);
-bool claims_all_refused(struct claims *); /* all that are claimed; true for none */
+/* What a driver's source tells: enum source_round (source.h). */
+void claims_round(struct claims *, int driver, int round);
+/* All that are claimed are refused, and no driver is about to get another: each has what it was given since any of them was
+ * last taken something. */
+bool claims_all_refused(struct claims *);
 
 #endif

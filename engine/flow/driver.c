@@ -15,7 +15,6 @@
 
 enum { CHUNK = 1024, MAX_BATCHES = 64, POLL_MS = 100, SAVING_POLL_MS = 2, STALL_MS = 50, STOP_DRAIN_MS = 5000 };
 static const int64_t TICK_NS = 250 * 1000000LL, MS_NS = 1000000;
-static const int64_t OTHERS_NS = 2000 * 1000000LL; /* until all workers have got what the group gives them */
 
 int64_t driver_clock_ns(void)
 {
@@ -107,6 +106,13 @@ struct sink_request driver_sink_request(const struct driver *d)
                                  .transaction = d->transaction};
 }
 
+static void driver_round(void *context, int round)
+{
+    struct driver *d = context;
+    d->unsettled = round != SOURCE_SETTLED;
+    if (d->request.claims) claims_round(d->request.claims, d->request.worker, round);
+}
+
 static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
 {
     const struct driver_request *q = &d->request;
@@ -126,7 +132,7 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
                                           .instance = *d->instance ? d->instance : NULL,
                                           .limits = &d->limits,
                                           .latency = d->settings->latency,
-                                          .listener = {d, driver_assign, driver_revoke},
+                                          .listener = {d, driver_assign, driver_revoke, driver_round},
                                           .worker = q->worker,
                                           .workers = q->workers,
                                           .stop = q->stop};
@@ -253,20 +259,14 @@ static void driver_tick(struct driver *d, int64_t now)
     d->tick_due_ns = now + TICK_NS;
 }
 
-/* Nothing is left to do: what has to be decided is the pipeline's error.  Where other workers read on it waits, and it gives
- * those that have no partition yet a moment. */
-static bool driver_all_refused(struct driver *d)
+/* Nothing is left to do: what has to be decided is the pipeline's error.  Where other workers read on, or may be given
+ * something yet, it waits. */
+static bool driver_all_refused(const struct driver *d)
 {
-    struct claims *claims = d->request.claims;
     int n = 0;
     for (int i = 0; i < d->n_lanes; i++) n += d->lanes[i]->refused;
-    if (n == 0 || n < d->n_lanes || (claims && !claims_all_refused(claims))) {
-        d->all_refused_ns = 0;
-        return false;
-    }
-    const int64_t now = driver_clock_ns();
-    if (d->all_refused_ns == 0) d->all_refused_ns = now;
-    return !claims || now >= d->all_refused_ns + OTHERS_NS;
+    if (n == 0 || n < d->n_lanes || d->unsettled) return false;
+    return !d->request.claims || claims_all_refused(d->request.claims);
 }
 
 static eddy_status driver_turn(struct driver *d, struct eddy_error *err)

@@ -104,7 +104,7 @@ struct driver {
     struct driver_lane **lanes; /* in order of topic and partition */
     int n_lanes;
     struct driver_lane *in_hand;        /* the lane whose batch is being worked on */
-    int64_t all_refused_ns;             /* since when all of the process have been refused; 0 = they are not */
+    bool unsettled;                     /* the source has not given yet all that it will give for now */
     struct eddy_error refusal;          /* why the last refused partition is not read; code 0 = none is */
     struct eddy_error revoke_error;     /* of a callback, reported by the loop */
     struct eddy_error checkpoint_error; /* why the last checkpoint failed; code 0 = it did not */

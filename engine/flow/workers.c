@@ -239,7 +239,7 @@ static eddy_status workers_open_shared(struct workers *w, struct eddy_error *err
     const struct driver_request *q = &w->request;
     const char *path = q->state_path ? q->state_path : q->settings->state.path;
     if (w->n == 1) return EDDY_OK;
-    w->claims = claims_open();
+    w->claims = claims_open(w->n);
     if (!w->claims) return workers_no_memory(err);
     if (q->state != DRIVER_STATE_KEPT) return EDDY_OK;
     char digits[STORE_INSTANCE_DIGITS + 1]; /* drawn before many ask for it at once */

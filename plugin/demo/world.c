@@ -85,7 +85,7 @@ static eddy_status reader_open(struct world *w, const char *servers, const struc
     const struct settings *s = config_settings(w->config);
     const struct eddy_limits limits = {s->limits.record, s->limits.key, s->limits.depth, s->limits.fields};
     const struct source_request request = {
-        .name = s->name, .limits = &limits, .listener = {w, world_assign, world_revoke}};
+        .name = s->name, .limits = &limits, .listener = {w, world_assign, world_revoke, NULL}};
     w->type = (const struct eddy_source *)(const void *)s->source.part;
     return w->type->open(s->source.settings, &request, &w->source, err);
 }

@@ -75,6 +75,9 @@ start_eddy once $config "${once[@]}"
 check "a state ahead of its group is refused" ends_with 1
 check "by name, with what can be done" says 'state.ahead' once
 moved_back
+start_eddy once $config "${once[@]}" --set workers=3
+check "by several workers too, one of which is given nothing" ends_with 1
+moved_back
 start_eddy once $config "${once[@]}" --set state.ahead=rebuild
 check "rebuild writes results again from the group's position" wait_for 60 has once.scored 21000
 stop_eddy

@@ -82,7 +82,7 @@ static eddy_status on_revoke(void *context, void *tag, bool lost, struct eddy_er
 static eddy_status member_open(struct member *m, const struct eddy_source *part, const void *settings,
                                struct eddy_error *err)
 {
-    struct source_request request = {.name = "connector-check", .listener = {m, on_assign, on_revoke}};
+    struct source_request request = {.name = "connector-check", .listener = {m, on_assign, on_revoke, NULL}};
     m->part = part;
     return part->open(settings, &request, &m->source, err);
 }

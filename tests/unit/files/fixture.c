@@ -122,7 +122,7 @@ void reading_set(struct reading *r, const struct folder *f, const char *a, const
 eddy_status reading_open(struct reading *r)
 {
     const struct source_request request = {
-        .name = "test", .limits = &r->limits, .listener = {r, on_assign, on_revoke}};
+        .name = "test", .limits = &r->limits, .listener = {r, on_assign, on_revoke, NULL}};
     if (r->type == &source_file) {
         eddy_status rc = file_inputs_open(&r->settings, &r->limits, &r->inputs, &r->err);
         if (rc < 0) return rc;

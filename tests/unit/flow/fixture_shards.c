@@ -14,6 +14,7 @@ struct shards_reader {
     void *tag[SHARDS];
     int64_t position[SHARDS];
     bool assigned, paused[SHARDS];
+    int late_polls;
     int turn;
     struct eddy_record records[BATCH];
     char payload[BATCH][TEXT], key[BATCH][8];
@@ -33,6 +34,7 @@ static eddy_status shards_source_open(const void *settings, const struct source_
     r->listener = request->listener;
     r->worker = request->worker;
     r->workers = request->workers > 1 ? request->workers : 1;
+    r->listener.round(r->listener.context, SOURCE_JOINS);
     (void)atomic_fetch_add(&r->topic->n_open, 1);
     *out = r;
     return EDDY_OK;
@@ -45,6 +47,8 @@ static int64_t shards_end(const struct shards *s, int p)
 
 static eddy_status reader_assign(struct shards_reader *r, struct eddy_error *err)
 {
+    if (r->worker > 0 && r->late_polls++ < r->topic->late_ms) return 0; /* a poll takes a millisecond and more */
+    r->listener.round(r->listener.context, SOURCE_GIVES);
     for (int p = 0; p < SHARDS; p++) {
         if (!reader_has(r, p)) continue;
         const struct source_partition seen = {.topic = "t",
@@ -57,6 +61,7 @@ static eddy_status reader_assign(struct shards_reader *r, struct eddy_error *err
         r->position[p] = from;
     }
     r->assigned = true;
+    r->listener.round(r->listener.context, SOURCE_SETTLED);
     return EDDY_OK;
 }
 
@@ -96,6 +101,7 @@ static eddy_status shards_poll(void *source, int timeout_ms, int max_records, st
         return 1;
     }
     (void)usleep(1000);
+    if (r->worker > 0 && r->topic->stop_when_read) __atomic_store_n(r->topic->stop_when_read, 1, __ATOMIC_RELAXED);
     return 0;
 }
 

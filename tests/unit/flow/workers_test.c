@@ -217,6 +217,63 @@ Test(workers, when_all_partitions_are_refused_the_process_ends, .timeout = 60)
     shards_free(&topic);
 }
 
+Test(workers, one_with_refused_partitions_waits_for_those_that_others_are_given_late, .timeout = 60)
+{
+    struct shards topic;
+    char *dir = script_dir();
+    shards_open(&topic, 100);
+    cr_assert_eq(live(&topic, dir, 2).rc, EDDY_OK);
+    topic.n_records = 1000;
+    topic.endless = true;
+    for (int p = 0; p < SHARDS; p += 2) topic.emptied[p] = true;
+    topic.late_ms = 3000;
+    static volatile sig_atomic_t stop;
+    topic.stop_when_read = &stop;
+    const struct life life = live_until(&topic, dir, 2, &stop);
+    cr_expect_eq(life.rc, EDDY_EMISMATCH, "%d", life.rc);
+    for (int p = 0; p < SHARDS; p++) cr_expect_eq(topic.n_out[p], p % 2 ? 1000 : 100, "partition %d", p);
+    script_remove(dir);
+    free(dir);
+    shards_free(&topic);
+}
+
+Test(claims, all_are_refused_only_when_no_driver_is_about_to_be_given_more)
+{
+    struct claims *c = claims_open(2);
+    struct eddy_error err = {0};
+    cr_assert(claims_all_refused(c), "sources that do not tell are settled");
+    claims_round(c, 0, SOURCE_JOINS);
+    claims_round(c, 1, SOURCE_JOINS);
+    claims_round(c, 0, SOURCE_GIVES);
+    cr_assert_eq(claims_take(c, "t", 0, NULL, &err), EDDY_OK);
+    claims_refuse(c, "t", 0);
+    claims_round(c, 0, SOURCE_SETTLED);
+    cr_expect(!claims_all_refused(c), "the other has not been given anything yet");
+    claims_round(c, 1, SOURCE_GIVES);
+    cr_expect(!claims_all_refused(c), "it does not have it yet");
+    claims_round(c, 1, SOURCE_SETTLED);
+    cr_expect(claims_all_refused(c), "it got none");
+    /* One is taken a partition, which the other will get. */
+    claims_round(c, 0, SOURCE_TAKES);
+    claims_round(c, 0, SOURCE_GIVES);
+    claims_round(c, 0, SOURCE_SETTLED);
+    cr_expect(!claims_all_refused(c), "it is on its way");
+    claims_round(c, 1, SOURCE_REPEATS);
+    claims_round(c, 1, SOURCE_SETTLED);
+    cr_expect(!claims_all_refused(c), "that was only what it had");
+    claims_round(c, 1, SOURCE_GIVES);
+    cr_assert_eq(claims_take(c, "t", 1, NULL, &err), EDDY_OK);
+    claims_round(c, 1, SOURCE_SETTLED);
+    cr_expect(!claims_all_refused(c), "it is read");
+    claims_refuse(c, "t", 1);
+    cr_expect(claims_all_refused(c));
+    claims_round(c, 1, SOURCE_REPEATS);
+    cr_expect(!claims_all_refused(c), "it may be read this time");
+    claims_round(c, 1, SOURCE_SETTLED);
+    cr_expect(claims_all_refused(c));
+    claims_close(c);
+}
+
 Test(workers, the_state_directory_is_locked_once_for_all, .timeout = 60)
 {
     struct shards topic;
@@ -283,7 +340,7 @@ static void *mover_main(void *context)
 
 Test(claims, a_partition_is_opened_after_its_last_owner_has_closed_it, .timeout = 60)
 {
-    struct mover m = {.claims = claims_open()};
+    struct mover m = {.claims = claims_open(2)};
     struct eddy_error err = {0};
     pthread_t thread;
     cr_assert_eq(claims_take(m.claims, "t", 1, NULL, &err), EDDY_OK, "%s", err.message);

@@ -125,8 +125,10 @@ static eddy_status reader_revoke(void *context, void *tag, bool lost, struct edd
 
 eddy_status reader_open(struct reader *r, const struct eddy_source *part, const void *settings)
 {
-    struct source_request request = {
-        .name = "fixture", .listener = {r, reader_assign, reader_revoke}, .worker = r->worker, .workers = r->workers};
+    struct source_request request = {.name = "fixture",
+                                     .listener = {r, reader_assign, reader_revoke, NULL},
+                                     .worker = r->worker,
+                                     .workers = r->workers};
     r->part = part;
     r->forced = r->forced ? r->forced : -1;
     return part->open(settings, &request, &r->source, &r->err);
