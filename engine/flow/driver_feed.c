@@ -7,7 +7,7 @@
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 
-enum { STALL_MS = 20, PAUSE_AFTER = 25 /* stalls: half a second */ };
+enum { STALL_MS = 20, PAUSE_AFTER = 25 /* stalls: half a second */, PLACE_BYTES = 512 };
 
 /* ---- waiting ---- */
 
@@ -87,12 +87,23 @@ static eddy_status feed_dead_letter(struct driver *d, const struct eddy_record *
     return driver_send(d, type, d->dead_letters, &message, 1, err);
 }
 
+/* A line of a file by its number, a record of a topic by its offset. */
+static const char *feed_place(const struct eddy_record *r, char out[PLACE_BYTES])
+{
+    if (r->line > 0)
+        (void)snprintf(out, PLACE_BYTES, "%s:%" PRId64, r->topic, r->line);
+    else
+        (void)snprintf(out, PLACE_BYTES, "%s[%d] offset %" PRId64, r->topic, (int)r->partition, r->offset);
+    return out;
+}
+
 static eddy_status feed_bad(struct driver *d, const struct eddy_record *r, const struct eddy_error *why,
                             struct eddy_error *err)
 {
+    char place[PLACE_BYTES];
     if (d->settings->errors.tolerance == TOLERANCE_NONE)
-        return eddy_fail(err, EDDY_EDATA, "%s[%d] offset %" PRId64 ": %.700s (errors.tolerance: none stops here)",
-                         r->topic, (int)r->partition, r->offset, why->message);
+        return eddy_fail(err, EDDY_EDATA, "%s: %.700s (errors.tolerance: none stops here)", feed_place(r, place),
+                         why->message);
     d->stats.bad++;
     if (r->offset < d->in_hand->emit_from) return EDDY_OK;
     eddy_status rc = EDDY_OK;
@@ -100,8 +111,7 @@ static eddy_status feed_bad(struct driver *d, const struct eddy_record *r, const
     if (d->dead_letters && !FAILPOINT_BREAK("drop_letter"))
         rc = feed_dead_letter(d, r, why, err);
     else
-        log_warn("bad_record", "%s[%d] offset %" PRId64 ": %.700s", r->topic, (int)r->partition, r->offset,
-                 why->message);
+        log_warn("bad_record", "%s: %.700s", feed_place(r, place), why->message);
     if (rc >= 0 && d->request.on_bad) d->request.on_bad(d->request.context, r, why);
     return rc;
 }
