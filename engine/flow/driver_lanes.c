@@ -51,8 +51,9 @@ static eddy_status driver_initial_shared(const struct driver *d, const struct dr
     char *kept = d->request.model_path ? NULL : initial_model_path(d->state_path, d->settings->name);
     if (!kept && !d->request.model_path)
         return eddy_fail(err, EDDY_ENOMEM, "state directory %s: out of memory", d->state_path);
-    eddy_status rc = initial_shared_read(kept ? kept : d->request.model_path, &b, err);
-    if (rc >= 0) rc = lane_share_begin(dl->lane, b.data, b.len, err);
+    const char *path = kept ? kept : d->request.model_path;
+    eddy_status rc = initial_shared_read(path, &b, err);
+    if (rc >= 0) rc = initial_shared_sound(path, lane_share_begin(dl->lane, b.data, b.len, err), err);
     eddy_buffer_free(&b);
     free(kept);
     /* Without a network there is nothing else that the model could have been. */

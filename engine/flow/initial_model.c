@@ -13,6 +13,13 @@ char *initial_model_path(const char *state_path, const char *name)
     return asprintf(&path, "%s/%s/initial.safetensors", state_path, name) < 0 ? NULL : path;
 }
 
+static eddy_status model_damaged(struct eddy_error *err, const char *path, const char *end)
+{
+    const struct eddy_error why = err ? *err : (struct eddy_error){0};
+    return eddy_fail(err, EDDY_EMISMATCH, "the model file %.300s%s is damaged or none: %.600s", path, end,
+                     why.message);
+}
+
 eddy_status initial_model_read(const struct plan *plan, const char *path, struct weights **out,
                                struct eddy_error *err)
 {
@@ -25,7 +32,7 @@ eddy_status initial_model_read(const struct plan *plan, const char *path, struct
     if (rc >= 0) rc = weights_given(plan->model, params, 0, out, err);
     eddy_buffer_free(&bytes);
     free(params);
-    return rc;
+    return rc == EDDY_ECORRUPT ? model_damaged(err, path, "") : rc;
 }
 
 eddy_status initial_model_kept(const struct plan *plan, const char *state_path, struct store *store,
@@ -58,6 +65,11 @@ eddy_status initial_shared_read(const char *model_path, struct eddy_buffer *out,
                                                : model_file_load(path, out, err);
     free(path);
     return rc;
+}
+
+eddy_status initial_shared_sound(const char *model_path, eddy_status rc, struct eddy_error *err)
+{
+    return rc == EDDY_ECORRUPT ? model_damaged(err, model_path, ".shared") : rc;
 }
 
 eddy_status initial_shared_write(const char *model_path, const struct eddy_buffer *bytes, struct eddy_error *err)

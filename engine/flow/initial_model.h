@@ -11,7 +11,8 @@
 
 char *initial_model_path(const char *state_path, const char *name); /* malloc'ed; NULL = out of memory */
 
-/* The weights in a model file, as version 0. */
+/* The weights in a model file, as version 0.  A damaged file is EDDY_EMISMATCH, never EDDY_ECORRUPT: that would be said of
+ * the state, which would be set aside for it. */
 eddy_status initial_model_read(const struct plan *, const char *path, struct weights **, struct eddy_error *);
 /* What a new lane on this state directory starts from; *out is NULL when nothing is kept there, or when the store has a
  * checkpoint, which goes on with its own. */
@@ -20,6 +21,8 @@ eddy_status initial_model_kept(const struct plan *, const char *state_path, stru
 
 /* EDDY_ENOTFOUND when there is none beside it; the model file itself need not be there. */
 eddy_status initial_shared_read(const char *model_path, struct eddy_buffer *, struct eddy_error *);
+/* The status of taking over what was read there, for a damaged file as initial_model_read() has it. */
+eddy_status initial_shared_sound(const char *model_path, eddy_status, struct eddy_error *);
 eddy_status initial_shared_write(const char *model_path, const struct eddy_buffer *, struct eddy_error *);
 
 /* Makes `params` [n_params] the weights in use: a version above all that the store keeps, with nothing learned yet.  The
