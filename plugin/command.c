@@ -219,6 +219,14 @@ static int command_explain(int argc, char **argv)
     return COMMAND_DONE;
 }
 
+/* A full disk behind `> file` must not look like success. */
+static int command_flush(const char *name, int rc)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || rc != COMMAND_DONE) return rc;
+    log_error(name, "stdout: %s", strerror(errno));
+    return COMMAND_FAILED;
+}
+
 int command_main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -227,7 +235,7 @@ int command_main(int argc, char **argv)
     }
     const char *word = argv[1];
     if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-        return command_explain(argc, argv);
+        return command_flush("help", command_explain(argc, argv));
     if (strcmp(word, "--version") == 0) word = "version";
     const struct command *found = command_find(word);
     if (!found) return command_unknown(word);
@@ -237,10 +245,5 @@ int command_main(int argc, char **argv)
     if (registry_open(&context.registry, &err) < 0) return command_fail(&context, &err);
     int rc = found->run(&context, argc - 1, argv + 1);
     registry_close(context.registry);
-    /* A full disk behind `> file` must not look like success. */
-    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == COMMAND_DONE) {
-        log_error(found->name, "stdout: %s", strerror(errno));
-        rc = COMMAND_FAILED;
-    }
-    return rc;
+    return command_flush(found->name, rc);
 }

@@ -3,6 +3,7 @@
 
 int main(int argc, char **argv)
 {
+    protect_streams();
     protect_process();
     return command_main(argc, argv);
 }

@@ -5,4 +5,8 @@
 
 void protect_process(void);
 
+/* Call it first: standard streams that are closed become /dev/null, so that no file of eddy's takes their numbers: reading
+ * from standard input ends at once, writing results to standard output fails. */
+void protect_streams(void);
+
 #endif
