@@ -42,6 +42,8 @@ static int filter_pipeline(struct command_context *c, const struct config *confi
     struct eddy_error err = {0};
     struct pipeline pipeline = {0};
     struct driver *driver = NULL;
+    struct file_uses uses = {0};
+    bool misused;
     eddy_status rc = pipeline_bare(&pipeline, config_settings(config), &err);
     if (rc >= 0) {
         struct driver_request *q = &pipeline.request;
@@ -53,7 +55,9 @@ static int filter_pipeline(struct command_context *c, const struct config *confi
         q->flush_each = true;
         q->stop = stop;
         q->on_bad = filter_bad;
-        rc = pipeline_spare_inputs(&pipeline, &err);
+        file_uses_read(&uses, "CONFIG", c->positional[0]);
+        pipeline_uses(&pipeline, &uses);
+        rc = file_uses_differ(&uses, &misused, &err);
         if (rc >= 0) rc = driver_open(q, &driver, &err);
     }
     if (rc >= 0) rc = driver_run(driver, &err);

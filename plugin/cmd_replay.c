@@ -139,6 +139,25 @@ static eddy_status replay_open_metrics(struct replay *r, struct eddy_error *err)
     return rc;
 }
 
+/* Nothing that is written spoils another file, and what comes at the end can be written. */
+static eddy_status replay_spare(struct replay *r, struct eddy_error *err)
+{
+    const struct args *a = r->args;
+    struct file_uses uses = {0};
+    char shared[4096];
+    file_uses_read(&uses, "CONFIG", r->command->positional[0]);
+    file_uses_read(&uses, "--labels", a->labels);
+    file_uses_read(&uses, "--model", a->model);
+    if (a->model && snprintf(shared, sizeof(shared), "%s.shared", a->model) < (int)sizeof(shared))
+        file_uses_read(&uses, "--model", shared);
+    pipeline_uses(&r->pipeline, &uses);
+    file_uses_write(&uses, "--metrics", a->metrics);
+    file_uses_write(&uses, "--report", a->report);
+    eddy_status rc = file_uses_differ(&uses, &r->misused, err);
+    if (rc >= 0) rc = file_can_write("--metrics", a->metrics, err);
+    return rc >= 0 ? file_can_write("--report", a->report, err) : rc;
+}
+
 static eddy_status replay_open(struct replay *r, struct eddy_error *err)
 {
     const struct args *a = r->args;
@@ -152,17 +171,11 @@ static eddy_status replay_open(struct replay *r, struct eddy_error *err)
     if (rc >= 0 && a->output) pipeline_write(p, a->output);
     if (rc >= 0 && a->incidents) pipeline_incidents(p, a->incidents);
     if (rc < 0) return rc;
-    rc = pipeline_spare_inputs(p, err);
-    if (rc >= 0) rc = pipeline_spare_output(p, "--metrics", a->metrics, err);
-    if (rc >= 0) rc = pipeline_spare_output(p, "--report", a->report, err);
-    if (rc < 0) {
-        r->misused = true;
-        return rc;
-    }
-
     p->request.state = a->state ? DRIVER_STATE_KEPT : DRIVER_STATE_SCRATCH;
     p->request.state_path = a->state;
     p->request.model_path = a->model;
+    rc = replay_spare(r, err);
+    if (rc < 0) return rc;
     p->request.stop = a->stop;
     p->request.on_result = replay_result;
     p->request.on_bad = replay_bad;

@@ -1,4 +1,5 @@
 /* eddy train CONFIG: a model from the past, for new partitions to start from or as a file. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,14 +60,23 @@ static void train_tick(void *context, const struct driver_stats *stats)
     progress_tick(&((struct training *)context)->progress, stats);
 }
 
-/* Nothing that exists is written over by chance. */
+static eddy_status train_spare_output(const char *path, struct eddy_error *err)
+{
+    char shared[4096];
+    if (snprintf(shared, sizeof(shared), "%s.shared", path) >= (int)sizeof(shared))
+        return eddy_fail(err, EDDY_EIO, "--output: %.100s..: %s", path, strerror(ENAMETOOLONG));
+    if (access(path, F_OK) == 0) return eddy_fail(err, EDDY_EBUSY, "%s: there is a file already", path);
+    if (access(shared, F_OK) == 0) return eddy_fail(err, EDDY_EBUSY, "%s: there is a file already", shared);
+    return file_can_write("--output", path, err);
+}
+
+/* Nothing that exists is written over by chance, and the model of hours finds a place. */
 static eddy_status train_spare(const struct training *t, struct eddy_error *err)
 {
     const struct args *a = t->args;
     struct stored_files files;
-    if (a->output && access(a->output, F_OK) == 0)
-        return eddy_fail(err, EDDY_EBUSY, "%s: there is a file already", a->output);
-    if (a->output || a->adopt) return EDDY_OK;
+    if (a->output) return train_spare_output(a->output, err);
+    if (a->adopt) return EDDY_OK;
     eddy_status rc = stored_files_find(&t->pipeline.settings, &files, err);
     if (rc == EDDY_ENOTFOUND) return EDDY_OK;
     if (rc < 0) return rc;
@@ -248,6 +258,7 @@ static int cmd_train(struct command_context *c, int argc, char **argv)
     if (!wrong && args.epochs < 1) wrong = "--epochs takes a number above 0";
     if (!wrong && args.adopt && args.output)
         wrong = "--adopt is for the pipeline's state, --output for a file: one of both";
+    if (!wrong && args.output && strcmp(args.output, "-") == 0) wrong = "--output takes a file's name, not -";
     if (wrong) return command_usage(c, "%s", wrong);
     struct config *config;
     int brings = COMMAND_BRINGS_SINK | (args.history.inputs.n ? COMMAND_BRINGS_SOURCE : 0);

@@ -78,6 +78,7 @@ eddy_status history_open(const struct history *a, struct pipeline *p, struct his
     }
     struct file_source_settings files = {.paths = {a->inputs.n, a->inputs.item}};
     const char *wrong = history_csv(a, names, &files.csv, err);
+    p->inputs_option = "--input";
     if (!wrong) return pipeline_read_files(p, &files, err);
     *misused = true;
     return wrong == err->message ? EDDY_EINVAL : eddy_fail(err, EDDY_EINVAL, "%s", wrong);

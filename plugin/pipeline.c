@@ -4,7 +4,6 @@
 
 #include "config/config.h"
 #include "connectors/codec/codecs.h"
-#include "connectors/files/file_clash.h"
 #include "engine/flow/workers.h"
 
 eddy_status pipeline_bare(struct pipeline *p, const struct settings *settings, struct eddy_error *err)
@@ -160,58 +159,51 @@ void pipeline_incidents(struct pipeline *p, const char *path)
     p->request.incidents_apart = true;
 }
 
-/* ---- inputs that would be written to ---- */
+/* ---- the files that it uses ---- */
 
-static eddy_status pipeline_spare(const struct file_source_settings *files, const char *option, const char *path,
-                                  struct eddy_error *err)
+static void pipeline_written(struct file_uses *uses, const char *option, const struct eddy_part *sink,
+                             const void *settings)
 {
-    const char *input = file_clash(files, path);
-    if (!input) return EDDY_OK;
-    return eddy_fail(err, EDDY_ECONFIG, "%s: %s belongs to what is read (%s); nothing may be written there", option,
-                     strcmp(path, "-") == 0 ? "standard output" : path,
-                     strcmp(input, "-") == 0 ? "standard input" : input);
+    if (sink == &sink_stdout.part) file_uses_write(uses, option, "-");
+    if (sink == &sink_file.part) file_uses_write(uses, option, ((const struct file_sink_settings *)settings)->path);
 }
 
-static eddy_status pipeline_spare_from(const struct file_source_settings *files, const char *option,
-                                       const struct eddy_part *sink, const void *settings, struct eddy_error *err)
+/* The option that names a sink: the configured one's place, or the command's. */
+static const char *pipeline_option(const struct eddy_choice *configured, const struct eddy_sink *sink,
+                                   const void *settings, const char *command_option)
 {
-    if (sink == &sink_stdout.part) return pipeline_spare(files, option, "-", err);
-    if (sink != &sink_file.part) return EDDY_OK;
-    return pipeline_spare(files, option, ((const struct file_sink_settings *)settings)->path, err);
+    const bool same = configured->part == &sink->part && configured->settings == settings;
+    return same ? configured->where : command_option;
 }
 
-/* What is read; false when these are no files. */
-static bool pipeline_inputs(const struct pipeline *p, struct file_source_settings *out)
+static void pipeline_inputs(const struct pipeline *p, struct file_uses *uses)
 {
     static const char *const standard[] = {"-"};
-    *out = (struct file_source_settings){.paths = {1, standard}};
-    if (p->request.source == &source_file) *out = p->files;
-    return p->request.source == &source_file || p->request.source == &source_stdin;
+    const struct eddy_choice *source = &p->settings.source;
+    uses->inputs = (struct file_source_settings){.paths = {1, standard}};
+    if (p->request.source == &source_stdin) uses->inputs_option = "the source";
+    if (p->request.source != &source_file) return;
+    uses->inputs = p->files;
+    uses->inputs_option = p->inputs_option ? p->inputs_option : source->where;
 }
 
-eddy_status pipeline_spare_output(const struct pipeline *p, const char *option, const char *path,
-                                  struct eddy_error *err)
-{
-    struct file_source_settings files;
-    return path && pipeline_inputs(p, &files) ? pipeline_spare(&files, option, path, err) : EDDY_OK;
-}
-
-eddy_status pipeline_spare_inputs(const struct pipeline *p, struct eddy_error *err)
+void pipeline_uses(const struct pipeline *p, struct file_uses *uses)
 {
     const struct driver_request *q = &p->request;
-    const struct eddy_choice *dead = &p->settings.errors.dead_letter;
-    struct file_source_settings files;
-    if (!pipeline_inputs(p, &files)) return EDDY_OK;
-
-    const struct eddy_choice *sink = &p->settings.sink;
-    bool configured = q->sink && sink->part == &q->sink->part && q->sink_settings == sink->settings;
-    const char *results = configured ? sink->where : q->sink == &sink_file ? "--output" : "results";
-    eddy_status rc = EDDY_OK;
-    if (q->sink) rc = pipeline_spare_from(&files, results, &q->sink->part, q->sink_settings, err);
-    if (rc >= 0 && q->incidents)
-        rc = pipeline_spare_from(&files, "incidents", &q->incidents->part, q->incidents_settings, err);
-    if (rc >= 0 && dead->part) rc = pipeline_spare_from(&files, dead->where, dead->part, dead->settings, err);
-    return rc;
+    const struct settings *s = &p->settings;
+    const struct eddy_choice *dead = &s->errors.dead_letter, *apart = &s->detect.incidents.sink;
+    const char *state = q->state_path ? q->state_path : s->state.path;
+    pipeline_inputs(p, uses);
+    if (q->state == DRIVER_STATE_KEPT) (void)snprintf(uses->state, sizeof(uses->state), "%s/%s", state, s->name);
+    if (q->sink)
+        pipeline_written(
+            uses,
+            pipeline_option(&s->sink, q->sink, q->sink_settings, q->sink == &sink_stdout ? "results" : "--output"),
+            &q->sink->part, q->sink_settings);
+    if (q->incidents)
+        pipeline_written(uses, pipeline_option(apart, q->incidents, q->incidents_settings, "--incidents"),
+                         &q->incidents->part, q->incidents_settings);
+    if (dead->part) pipeline_written(uses, dead->where, dead->part, dead->settings);
 }
 
 eddy_status pipeline_workers(const struct settings *settings, struct eddy_error *err)

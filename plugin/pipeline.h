@@ -8,12 +8,14 @@
 #include "connectors/files/files.h"
 #include "connectors/kafka/kafka.h"
 #include "engine/flow/driver.h"
+#include "plugin/file_uses.h"
 
 struct pipeline {
     struct driver_request request;
     struct settings settings; /* a copy: commands may exchange single members, such as the dead letters */
     struct file_source_settings files;
     struct file_inputs *inputs;
+    const char *inputs_option; /* of the command that brought them; NULL = they are the configured source */
     struct kafka_range_settings range;
     struct csv_settings csv_in, csv_out;
     struct file_sink_settings output, dead_letter, incidents;
@@ -38,10 +40,8 @@ void pipeline_write(struct pipeline *, const char *path);
 void pipeline_dead_letters(struct pipeline *, const char *path);
 /* Incidents as JSON lines in a file, and not in the results. */
 void pipeline_incidents(struct pipeline *, const char *path);
-/* Call them when all ends are known and before driver_open(): EDDY_ECONFIG, naming both, when results or dead letters, or
- * what a command itself writes to `path` (NULL = nothing), would go into a file that is read. */
-eddy_status pipeline_spare_inputs(const struct pipeline *, struct eddy_error *);
-eddy_status pipeline_spare_output(const struct pipeline *, const char *option, const char *path, struct eddy_error *);
+/* Adds what its source reads and its sinks write, when all ends are known and before driver_open(). */
+void pipeline_uses(const struct pipeline *, struct file_uses *);
 /* How many workers `run` has with these settings: as workers_wanted(). */
 eddy_status pipeline_workers(const struct settings *, struct eddy_error *);
 void pipeline_free(struct pipeline *); /* {0} is fine */

@@ -27,17 +27,48 @@ static char *place_of(const char *path)
     return place;
 }
 
+/* Where `target` lies below `directory`, from its slash on; NULL = elsewhere.  *place is to be freed. */
+static const char *below_of(const char *directory, const char *target, char **place)
+{
+    char *root = realpath(directory, NULL);
+    size_t n = root ? strlen(root) : 0;
+    if (n == 1) n = 0; /* the root directory is its own slash */
+    *place = place_of(target);
+    bool below = root && *place && strncmp(*place, root, n) == 0 && (*place)[n] == '/';
+    free(root);
+    return below ? *place + n : NULL;
+}
+
+bool file_below(const char *directory, const char *target)
+{
+    char *place;
+    bool below = below_of(directory, target, &place) != NULL;
+    free(place);
+    return below;
+}
+
 /* Would a listing of `directory` find `target`?  As file_list.h says: data files by their names, nothing hidden. */
 static bool would_list(const char *directory, const char *target)
 {
+    char *place;
     if (file_kind(target) == FILE_KIND_OTHER) return false;
-    char *root = realpath(directory, NULL), *place = place_of(target);
-    size_t n = root ? strlen(root) : 0;
-    if (n == 1) n = 0; /* the root directory is its own slash */
-    bool below = root && place && strncmp(place, root, n) == 0 && place[n] == '/' && !strstr(place + n, "/.");
-    free(root);
+    const char *rest = below_of(directory, target, &place);
+    bool listed = rest && !strstr(rest, "/.");
     free(place);
-    return below;
+    return listed;
+}
+
+bool file_same(const char *a, const char *b)
+{
+    struct stat first, second;
+    if (is_file(a, STDOUT_FILENO, &first))
+        return is_file(b, STDOUT_FILENO, &second) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0 || stat(a, &first) == 0 || stat(b, &second) == 0) return false;
+    char *place = place_of(a), *other = place_of(b);
+    bool same = place && other && strcmp(place, other) == 0;
+    free(place);
+    free(other);
+    return same;
 }
 
 static bool clashes(const char *input, const char *target)

@@ -13,6 +13,7 @@
 #include "plugin/demo/runner.h"
 #include "plugin/demo/workspace.h"
 #include "plugin/demo/world.h"
+#include "plugin/file_uses.h"
 #include "plugin/registry.h"
 #include "plugin/stop.h"
 
@@ -251,7 +252,8 @@ int cmd_demo(struct command_context *c, int argc, char **argv)
     d.parts = registry_parts(c->registry);
     log_set_level(LOG_LEVEL_WARN);
     fprintf(stderr, "demo: a plant and a market, simulated; Kafka's mock cluster on loopback; two pipelines\n");
-    eddy_status rc = demo_mock(&d, &err); /* first of all: it forks */
+    eddy_status rc = file_can_write("--report", demo_report_path(&d), &err);
+    if (rc >= 0) rc = demo_mock(&d, &err); /* before anything else is open: it forks */
     d.stop = stop_on_signals();
     if (rc >= 0) rc = demo_simulate(&d, &err);
     if (rc >= 0) rc = demo_files(&d, &err);

@@ -1,0 +1,93 @@
+#include "plugin/file_uses.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "connectors/files/file_clash.h"
+
+static void uses_add(struct file_uses *u, const char *option, const char *path, bool written)
+{
+    if (!path) return;
+    assert(u->n < FILE_USES_MAX);
+    u->item[u->n++] = (struct file_use){option, path, written};
+}
+
+void file_uses_read(struct file_uses *u, const char *option, const char *path)
+{
+    if (path && strcmp(path, "-") != 0) uses_add(u, option, path, false);
+}
+
+void file_uses_write(struct file_uses *u, const char *option, const char *path)
+{
+    uses_add(u, option, path, true);
+}
+
+static const char *shown(const char *path, const char *standard)
+{
+    return strcmp(path, "-") == 0 ? standard : path;
+}
+
+/* --set is the configuration's. */
+static bool of_command_line(const char *option)
+{
+    return strncmp(option, "--", 2) == 0 && strncmp(option, "--set", 5) != 0;
+}
+
+/* Is it written where something else is read or written? */
+static eddy_status uses_differ(const struct file_use *a, const struct file_use *b, bool *misused,
+                               struct eddy_error *err)
+{
+    const bool share_stdout = strcmp(a->path, "-") == 0 && strcmp(b->path, "-") == 0; /* line by line, in one order */
+    if ((!a->written && !b->written) || share_stdout || !file_same(a->path, b->path)) return EDDY_OK;
+    *misused = of_command_line(a->option) || of_command_line(b->option);
+    return eddy_fail(err, EDDY_ECONFIG, "%s and %s are the same file, %s: one would destroy the other", a->option,
+                     b->option, shown(strcmp(a->path, "-") == 0 ? b->path : a->path, "standard output"));
+}
+
+static eddy_status uses_spare(const struct file_uses *u, const struct file_use *target, bool *misused,
+                              struct eddy_error *err)
+{
+    const char *input = u->inputs_option ? file_clash(&u->inputs, target->path) : NULL;
+    const char *path = shown(target->path, "standard output");
+    if (input) {
+        *misused = of_command_line(target->option) || of_command_line(u->inputs_option);
+        return eddy_fail(err, EDDY_ECONFIG, "%s: %s belongs to what %s reads (%s); nothing may be written there",
+                         target->option, path, u->inputs_option, shown(input, "standard input"));
+    }
+    if (!*u->state || strcmp(target->path, "-") == 0 || !file_below(u->state, target->path)) return EDDY_OK;
+    *misused = of_command_line(target->option);
+    return eddy_fail(err, EDDY_ECONFIG, "%s: %s lies in the directory of the state (%s), which nothing else may use",
+                     target->option, path, u->state);
+}
+
+eddy_status file_uses_differ(const struct file_uses *u, bool *misused, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (int i = 0; i < u->n && rc >= 0; i++) {
+        if (u->item[i].written) rc = uses_spare(u, &u->item[i], misused, err);
+        for (int k = 0; k < i && rc >= 0; k++) rc = uses_differ(&u->item[k], &u->item[i], misused, err);
+    }
+    return rc;
+}
+
+eddy_status file_can_write(const char *option, const char *path, struct eddy_error *err)
+{
+    struct stat st;
+    if (!path || strcmp(path, "-") == 0) return EDDY_OK;
+    const bool there = stat(path, &st) == 0;
+    if (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) { /* a pipe would wait for its reader */
+        if (access(path, W_OK) == 0) return EDDY_OK;
+        return eddy_fail(err, EDDY_EIO, "%s: %s: %s", option, path, strerror(errno));
+    }
+    const int fd = open(path, O_WRONLY | O_CLOEXEC | (there ? 0 : O_CREAT), 0666);
+    if (fd < 0)
+        return eddy_fail(err, errno == ENOSPC || errno == EDQUOT ? EDDY_EFULL : EDDY_EIO, "%s: %s: %s", option, path,
+                         strerror(errno));
+    (void)close(fd);
+    if (!there) (void)unlink(path);
+    return EDDY_OK;
+}
