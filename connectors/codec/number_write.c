@@ -186,29 +186,40 @@ static double half_gap(float f)
     return bits & 0x7FFFFF ? ulp / 2 : ulp / 4;
 }
 
+/* s to the nearest multiple of `unit`, by the share of one that a unit has in it. */
+static int64_t rounded(double s, double share, int64_t unit)
+{
+    return (int64_t)(s * share + 0.5) * unit;
+}
+
+/* The 9 digits of s, of which as many are zeros at the end as may be for something less than `reach` away.  How many cannot be
+ * foreseen, so all are tried and none is branched on. */
+static int64_t fewest_digits(double s, double reach)
+{
+    static const double TENTH = .1, HUNDREDTH = .1 * .1, THOUSANDTH = .1 * .1 * .1;
+    const int64_t nine = (int64_t)(s + 0.5), eight = rounded(s, TENTH, 10), seven = rounded(s, HUNDREDTH, 100),
+                  six = rounded(s, THOUSANDTH, 1000);
+    const int64_t to_eight = -(int64_t)(fabs((double)eight - s) < reach), /* all bits, or none */
+        to_seven = to_eight & -(int64_t)(fabs((double)seven - s) < reach),
+                  to_six = to_seven & -(int64_t)(fabs((double)six - s) < reach);
+    return nine ^ ((nine ^ eight) & to_eight) ^ ((eight ^ seven) & to_seven) ^ ((seven ^ six) & to_six);
+}
+
 /* v in 1e-13 .. 1e22 */
 static size_t write_quickly(double v, char *out)
 {
-    int k = MOST_DIGITS - 1 - decimal_exponent(v);
-    double s = scaled(v, k);
+    const int k = MOST_DIGITS - 1 - decimal_exponent(v);
+    const double s = scaled(v, k);
     int64_t digits = (int64_t)(s + 0.5);
-    if (fabs(s - (double)digits) < 1e-6 && scaled((double)digits, -k) == v)
-        return write_decimal((uint64_t)digits, -k, out);
-
-    float f = (float)v; /* from here on it is the float that must come back: v may lie near the middle of two */
-    double reach = scaled(half_gap(f), k) - 1e-6;
-    s = scaled((double)f, k);
-    digits = (int64_t)(s + 0.5);
-    int64_t unit = 10;
-    for (double tenth = 0.1; unit <= 1000; unit *= 10, tenth *= 0.1) {
-        int64_t fewer = (int64_t)(s * tenth + 0.5) * unit;
-        if (fabs((double)fewer - s) >= reach) break;
-        digits = fewer;
+    if (!(fabs(s - (double)digits) < 1e-6 && scaled((double)digits, -k) == v)) {
+        const float f = (float)v; /* it is the float that must come back: v may lie near the middle of two */
+        digits = fewest_digits(scaled((double)f, k), scaled(half_gap(f), k) - 1e-6);
     }
     return write_decimal((uint64_t)digits, -k, out);
 }
 
-size_t number_write(double value, char *out)
+/* Nothing, no number, very large and very small ones; apart, so that the others need not make room for it. */
+__attribute__((noinline)) static size_t write_oddly(double value, char *out)
 {
     if (value == 0) {
         *out = '0';
@@ -218,8 +229,16 @@ size_t number_write(double value, char *out)
         memcpy(out, "null", 4);
         return 4;
     }
-    size_t sign = value < 0;
-    if (sign) *out = '-';
-    double v = fabs(value);
-    return sign + (v < 1e-13 || v >= 1e22 ? write_slowly(v, out + sign) : write_quickly(v, out + sign));
+    const size_t sign = value < 0;
+    *out = '-';
+    return sign + write_slowly(fabs(value), out + sign);
+}
+
+size_t number_write(double value, char *out)
+{
+    const double v = fabs(value);
+    if (!(v >= 1e-13 && v < 1e22)) return write_oddly(value, out);
+    const size_t sign = value < 0;
+    *out = '-';
+    return sign + write_quickly(v, out + sign);
 }
