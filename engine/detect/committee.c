@@ -9,7 +9,7 @@
  *     evidence  = threshold x the largest strength, at most 1; score: the same, 0 while mute
  *     support   = the largest r / k: how nearly the committee would speak, whatever it has said before
  * low48, lowmax, calm and stuck speak once in an episode, which begins with an alarm outside the mute and ends when they have been within
- * their limits for 48 rows: what is still so when the mute ends is told then.
+ * their limits for 48 rows: what is still so when the mute or the warm-up ends is told then.
  * The fault that is told is the kind of the loudest value's speaker; where stuck or miss speak it is theirs, for a frozen
  * value is also a quiet one.
  * The key's evidence is that of its most conspicuous value; the values' own evidence is the attribution.
@@ -89,7 +89,7 @@ static const char *const faults[] = {"spike",  "variance", "quiet",   "drift", "
                                      "rhythm", "stuck",    "dropout", NULL};
 
 static struct committee_opinion committee_ask(const struct committee_settings *s, struct committee_value *v,
-                                              const struct committee_event *in, double limits, bool mute)
+                                              const struct committee_event *in, double limits, bool silent)
 {
     struct committee_opinion o = COMMITTEE_SILENT, quiet = COMMITTEE_SILENT;
     bool over = false;
@@ -106,7 +106,7 @@ static struct committee_opinion committee_ask(const struct committee_settings *s
     v->quiet_for = over ? 0 : v->quiet_for < INT32_MAX ? v->quiet_for + 1 : v->quiet_for;
     if (v->quiet_for > EPISODE_QUIET) v->episode = 0;
     if (v->episode) return o;
-    v->episode = quiet.strength >= 1 && !mute;
+    v->episode = quiet.strength >= 1 && !silent;
     o.strength = scalar_most(o.strength, quiet.strength);
     if (o.speaker < 0) o.speaker = quiet.speaker;
     if (quiet.counts >= 0) o.counts = quiet.counts;
@@ -120,12 +120,14 @@ static struct committee_opinion committee_value(const struct committee_settings 
     if (!committee_begin(v, in->x[value], &in->season, &event)) return COMMITTEE_SILENT;
     if (!event.missing) committee_foresee(v, &event);
     committee_windows(v, &event);
-    const struct committee_opinion o = committee_ask(s, v, &event, s->limits * in->threshold / USUAL_THRESHOLD, mute);
-    committee_learn(v, &event);
     const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;
-    struct committee_opinion young = COMMITTEE_SILENT;
-    young.support = o.support;
-    return v->n < warmup ? young : o;
+    const bool young = v->n + 1 < warmup;
+    const double limits = s->limits * in->threshold / USUAL_THRESHOLD;
+    const struct committee_opinion o = committee_ask(s, v, &event, limits, mute || young || in->warmup);
+    committee_learn(v, &event);
+    struct committee_opinion silent = COMMITTEE_SILENT;
+    silent.support = o.support;
+    return young ? silent : o;
 }
 
 static void committee_judge(const void *settings, void *state, const struct eddy_evidence *in,

@@ -11,7 +11,7 @@
  *     level   log(|fast - m97| / un + .05)     fast += (x - profile - fast) / 8
  *     phase   log(.5 + max_q g_q)              g_q = clip(g_q + l(d - move_b) - l(d - move_{b + q B / 8}), 0, 200),
  *                                              l(a) = min(9, a^2 / (2 spread^2)), q = 1 .. 7: somebody else's time of day
- *     stuck   (run + 1) / (longest run + 6)                        a frozen value
+ *     stuck   (run + 1) / (longest run + 6)                        a frozen value, if it has ever moved
  *     novel   10 (excess beyond all earlier values) / (their range)
  *     miss    max(gap / (longest gap + 4), 2 (rate - .05) / (largest rate + .1))
  * The evidence is the statistic's r of calibration.h; for the last three the
@@ -85,8 +85,9 @@ static double member_cusum(struct committee_value *v, const struct committee_eve
 
 static double member_level(struct committee_value *v, const struct committee_event *in)
 {
-    if (!in->follows || v->n <= FIRST_WINDOWS) return NAN;
+    if (!in->follows) return NAN;
     v->fast += (in->x - in->profile - v->fast) / 8;
+    if (v->n <= FIRST_WINDOWS) return NAN;
     return precise_log(fabs(v->fast - v->m97) / in->un + .05);
 }
 
@@ -112,6 +113,7 @@ static double member_stuck(struct committee_value *v, const struct committee_eve
     if (in->missing || v->n == 0) return NAN;
     if (in->d == 0) {
         if (v->run < INT32_MAX) v->run++;
+        if (v->sd <= 0) return NAN;
         return ((double)v->run + 1) / ((double)v->longest_run + 6);
     }
     if (v->run > v->longest_run)

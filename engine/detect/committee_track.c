@@ -4,15 +4,17 @@
  *            m = max(1, S / B) rows in a bin, b = floor(B phase + 1/2) mod B; a time on the full hour lies mid in its bin)
  *     un      = 4 sd + .02 w + 1e-6 |x|                       before any of the following
  *     s       = error + .002 w + 1e-7 |x|
- *     sd     += max(1 / (n + 1), .002) (|clip(d, 6 sd)| - sd)
+ *     sd     += max(1 / (n + 1), .002) (|clip(d, max(6 sd, un))| - sd)
  *     error  += max(1 / (k + 1), .003) (min(|e|, 5 s) - error)          k forecasts so far
  *     w      += max(1 / (n + 1), 2 / 673) (|x - m97| - w)
  *     m_r    += max(1 / (n + 1), 2 / r) (x - m_r)                       r in 12, 25, 97
  *     move_b += max(.06 / m, 1 / n_b) (clip(d, 2 un) - move_b)
  *     err_b  += max(.04 / m, 1 / n_b) (min(|e| / s, 5) - err_b)
- *     spread += max(1 / (n + 1), .003) (min(|d - move_b|, 6 sd) - spread)
+ *     spread += max(1 / (n + 1), .003) (min(|d - move_b|, max(6 sd, un)) - spread)
  *     C_b     = centred cumulative sum of m (move_b - mean of all)
  *     profile = C_{b-1} + min(1, f + .5 / m) (C_b - C_{b-1})             f = where in its bin the row lies, 0..1
+ * How long a value stood still at first says nothing of how it moves: the row of its first move, if that is beyond the
+ * first 30, becomes row 0, and only runs, gaps and the range stay known.
  * With an unknown season there is one bin, which holds the mean move.  When another season becomes known the profile
  * begins anew.  The lag of a season is the smallest whole number of seasons of 12 rows or more that the ring can hold;
  * where it can hold none, or none is known, 24 rows. */
@@ -83,7 +85,7 @@ static void track_season(struct committee_value *v, const struct eddy_season *se
 static void track_first(struct committee_value *v, double x)
 {
     for (int i = 0; i < COMMITTEE_RING; i++) v->x[i] = x;
-    v->m12 = v->m25 = v->m97 = v->low = v->high = x;
+    v->m12 = v->m25 = v->m97 = v->fast = v->low = v->high = x;
     v->since_gap = 99;
     v->usual_high = 1.5F;
     v->quiet_for = 99;
@@ -129,6 +131,12 @@ bool committee_begin(struct committee_value *v, double x, const struct eddy_seas
 
 /* ---- learning ---- */
 
+/* What a move counts at most: un alone, where sd is 0. */
+static double track_most_move(const struct committee_value *v, const struct committee_event *in)
+{
+    return scalar_most(6 * v->sd, in->un);
+}
+
 static void track_learn_season(struct committee_value *v, const struct committee_event *in, double rate)
 {
     struct committee_season *p = &v->season;
@@ -136,17 +144,43 @@ static void track_learn_season(struct committee_value *v, const struct committee
     if (in->foreseen)
         p->error[b] += (float)(scalar_most(.04 / in->per_bin, 1. / (p->n[b] + 1)) *
                                (scalar_least(fabs(in->e) / in->s, 5) - (double)p->error[b]));
-    v->spread += scalar_most(rate, .003) * (scalar_least(fabs(in->d - p->move[b]), 6 * v->sd) - v->spread);
+    v->spread += scalar_most(rate, .003) *
+                 (scalar_least(fabs(in->d - p->move[b]), track_most_move(v, in)) - v->spread);
     if (p->n[b] < UINT8_MAX) p->n[b]++;
     const double move = v->n > LEARNING_ROWS ? committee_clip(in->d, 2 * in->un) : in->d;
     p->move[b] += scalar_most(.06 / in->per_bin, 1. / p->n[b]) * (move - p->move[b]);
 }
 
+/* The first move of a value that stood still for longer than it takes to learn how it moves. */
+static bool track_wakes(const struct committee_value *v, const struct committee_event *in)
+{
+    return v->sd <= 0 && v->n > LEARNING_ROWS && in->follows && fabs(in->d) > 0;
+}
+
+static void track_begin_anew(struct committee_value *v, double x)
+{
+    const struct committee_value was = *v;
+    memset(v, 0, sizeof(*v));
+    track_first(v, x);
+    v->low = was.low;
+    v->high = was.high;
+    v->missing = was.missing;
+    v->missing_rate = was.missing_rate;
+    v->most_missing = was.most_missing;
+    v->longest_gap = was.longest_gap;
+    v->longest_run = was.longest_run;
+    v->n = 1;
+}
+
 void committee_learn(struct committee_value *v, const struct committee_event *in)
 {
+    if (track_wakes(v, in)) {
+        track_begin_anew(v, in->x);
+        return;
+    }
     const double rate = 1 / ((double)v->n + 1);
     if (in->follows) {
-        const double move = v->n > LEARNING_ROWS ? committee_clip(in->d, 6 * v->sd + COMMITTEE_LEAST) : in->d;
+        const double move = v->n > LEARNING_ROWS ? committee_clip(in->d, track_most_move(v, in)) : in->d;
         v->sd += scalar_most(rate, .002) * (fabs(move) - v->sd);
         if (in->foreseen) {
             const double error = v->forecast.n > 40 ? scalar_least(fabs(in->e), 5 * in->s) : fabs(in->e);

@@ -62,7 +62,8 @@ class Committee:
         self.lag = self.lag if self.lag <= 60 else 24
         self.x, self.seen, self.z, self.over = [first] * 70, [True] * 70, [0.0] * 70, [False] * 70
         self.move, self.err, self.n_bin = [0.0] * self.B, [0.0] * self.B, [0] * self.B
-        self.sd = self.error = self.w = self.spread = self.fast = 0.0
+        self.sd = self.error = self.w = self.spread = 0.0
+        self.fast = first
         self.mean = {12: first, 25: first, 97: first}
         self.low = self.high = first
         self.weights, self.P = [0.0] * 12, [[10.0 * (i == j) for j in range(12)] for i in range(12)]
@@ -158,11 +159,12 @@ class Committee:
             r["lowmax"] = self.calibrated("lowmax", -math.log(max(day) + .02 * self.sd))
 
     def levels(self, r, t, v, error, un, profile, follows):
+        if follows:
+            self.fast += (v - profile - self.fast) / 8
         if not (t > 100 and follows):
             return
         self.up, self.down = max(0, self.up + clip(error, 4) - .3), max(0, self.down - clip(error, 4) - .3)
         r["cusum"] = self.calibrated("cusum", math.log(1 + max(self.up, self.down)))
-        self.fast += (v - profile - self.fast) / 8
         r["level"] = self.calibrated("level", math.log(abs(self.fast - self.mean[97]) / un + .05))
 
     def rhythm(self, r, t, d, b, follows):
@@ -177,7 +179,8 @@ class Committee:
     def extremes(self, r, t, v, d):
         if t > 0 and d == 0:
             self.run += 1
-            r["stuck"] = (self.run + 1) / (self.longest_run + 6)
+            if self.sd > 0:
+                r["stuck"] = (self.run + 1) / (self.longest_run + 6)
         else:
             usual = self.run if t <= 300 else min(self.run, int(1.5 * self.longest_run + 8))
             self.longest_run, self.run = max(self.longest_run, usual), 0
@@ -187,13 +190,13 @@ class Committee:
         self.low, self.high = min(self.low, v), max(self.high, v)
 
     def learn(self, t, v, d, e, un, s, b, follows, foreseen):
-        rate = 1 / (t + 1)
+        rate, most = 1 / (t + 1), max(6 * self.sd, un)
         if follows:
-            self.sd += max(rate, .002) * (abs(clip(d, 6 * self.sd) if t > 30 else d) - self.sd)
+            self.sd += max(rate, .002) * (abs(clip(d, most) if t > 30 else d) - self.sd)
             if foreseen:
                 self.error += max(1 / (self.k + 1), .003) * ((min(abs(e), 5 * s) if self.k > 40 else abs(e)) - self.error)
                 self.err[b] += max(.04 / self.m, 1 / (self.n_bin[b] + 1)) * (min(abs(e) / s, 5) - self.err[b])
-            self.spread += max(rate, .003) * (min(abs(d - self.move[b]), 6 * self.sd) - self.spread)
+            self.spread += max(rate, .003) * (min(abs(d - self.move[b]), max(6 * self.sd, un)) - self.spread)
             self.n_bin[b] += 1
             self.move[b] += max(.06 / self.m, 1 / self.n_bin[b]) * ((clip(d, 2 * un) if t > 30 else d) - self.move[b])
         self.w += max(rate, 2 / 673) * (abs(v - self.mean[97]) - self.w)

@@ -137,8 +137,9 @@ static double dropout(const struct plant *p, int64_t t, int64_t since)
     return since % 5 == 4 ? p->x : NAN;
 }
 
-/* In how many of SERIES sensors a fault of `rows` rows is found within a day of its end. */
-static int found(fault *bad, int rows)
+/* In how many of SERIES sensors a fault of `rows` rows is found within a day of its end, if they show nothing but
+ * `at_first` in their first `idle` rows. */
+static int found_after(int idle, double at_first, fault *bad, int rows)
 {
     int hits = 0;
     for (int i = 0; i < SERIES; i++) {
@@ -148,6 +149,7 @@ static int found(fault *bad, int rows)
         sensor_open(&s, 1);
         for (int t = 0; t < FAULT + rows + DAY; t++) {
             double x = plant_step(&p, t);
+            if (t < idle) x = at_first;
             if (t >= FAULT && t < FAULT + rows) x = bad(&p, t, t - FAULT);
             const bool alarm = sensor_add(&s, &x, day_at(t));
             hit = hit || (alarm && t >= FAULT);
@@ -156,6 +158,11 @@ static int found(fault *bad, int rows)
         sensor_close(&s);
     }
     return hits;
+}
+
+static int found(fault *bad, int rows)
+{
+    return found_after(0, 0, bad, rows);
 }
 
 #define FINDS(kind, bad, rows, least)                                                                                \
@@ -189,6 +196,68 @@ Test(committee, is_quiet_on_clean_sensors)
     }
     const double rate = 1e3 * alarms / (MANY * (ROWS - 300));
     cr_assert_lt(rate, 1.5, "%g alarms per 1,000 rows", rate);
+}
+
+Test(committee, a_sensor_that_stood_still_at_first_is_judged_like_the_others)
+{
+    static const struct {
+        const char *name;
+        fault *bad;
+        int rows;
+    } kinds[] = {{"spike", spike, 1}, {"shift", shift, 48}, {"burst", burst, 36}, {"quiet", quiet, 72}};
+    const int idle[] = {40, 250, 1000};
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 6; i++) {
+            const double at_first = i < 3 ? 20 : 0;
+            const int hits = found_after(idle[i % 3], at_first, kinds[k].bad, kinds[k].rows);
+            cr_expect_geq(hits, 17, "%s after %d rows of %g: %d of %d", kinds[k].name, idle[i % 3], at_first, hits,
+                          SERIES);
+        }
+}
+
+/* The row of the first alarm, or -1, of one that freezes for ever in row `from`. */
+static int frozen_told(int from)
+{
+    struct plant p = {.seed = 2};
+    struct sensor s;
+    int told = -1;
+    double x = 20;
+    sensor_open(&s, 1);
+    for (int t = 0; t < 900 && told < 0; t++) {
+        if (t < from) x = plant_step(&p, t);
+        if (sensor_add(&s, &x, day_at(t))) told = t;
+    }
+    sensor_close(&s);
+    return told;
+}
+
+Test(committee, tells_after_the_warmup_what_began_in_it_and_goes_on)
+{
+    for (int from = 240; from <= 290; from += 10) {
+        const int told = frozen_told(from);
+        cr_expect(told >= 299 && told < 350, "frozen from %d on: told in %d", from, told);
+    }
+    cr_expect_eq(frozen_told(0), -1, "what has never moved is no fault");
+}
+
+Test(committee, sees_a_sensor_the_same_at_any_zero_point)
+{
+    struct plant p = {.seed = 9};
+    struct sensor s[2];
+    struct eddy_strings level = {1, (const char *const[]){"level"}};
+    for (int i = 0; i < 2; i++) {
+        sensor_open(&s[i], 1);
+        *(struct eddy_strings *)s[i].settings = level;
+    }
+    int alarms = 0;
+    for (int t = 0; t < 1600; t++) {
+        const double x = plant_step(&p, t) + (t >= 900 ? 12 : 0), far = x + 1000;
+        const bool alarm = sensor_add(&s[0], &x, day_at(t));
+        cr_expect_eq(alarm, sensor_add(&s[1], &far, day_at(t)), "row %d", t);
+        alarms += alarm;
+    }
+    cr_expect_geq(alarms, 1);
+    for (int i = 0; i < 2; i++) sensor_close(&s[i]);
 }
 
 Test(committee, finds_the_fourth_spike_as_it_found_the_first)
