@@ -237,10 +237,14 @@ static const struct eddy_option silence_options[] = {
 
 static const struct eddy_option detect_options[] = {
     {"sensitivity", EDDY_OPT_ENUM, AT(detect, sensitivity), "normal", 0, 0, "low|normal|high",
-     "How much it takes, for all detectors together: sets detect.threshold, which still wins when it is written.",
+     "How much it takes: sets detect.threshold, which still wins when it is written. Moves the detectors exceedance, "
+     "committee (all members but stuck and miss), machine, chart, drift and level_shift together; stuck, missing and "
+     "silence have options of their own.",
      NULL, 0, false},
     {"threshold", EDDY_OPT_REAL, AT(detect, threshold), "0.4", 1e-6, 1, "score",
-     "A record is an anomaly when its score reaches this.", NULL, 0, false},
+     "A record is an anomaly when its score reaches this. Limits of committee, machine, drift and level_shift are "
+     "those of their options times threshold / 0.4, chart's times the square of it.",
+     NULL, 0, false},
     {"warmup", EDDY_OPT_INT, AT(detect, warmup), "50", 0, 1e9, "events", "Events of a key before it is scored.", NULL,
      0, false},
     {"detectors", EDDY_OPT_PARTS, AT(detect, detectors), "[exceedance]", 0, 0, "",

@@ -25,7 +25,7 @@ struct eddy_evidence {
     int64_t count;          /* events of the key before this one */
     int64_t time_ns, elapsed_ns; /* event time; since the key's last event, >= 0 */
     struct eddy_season season;   /* where in the season the event lies */
-    double threshold;            /* detect.threshold, for refractory periods */
+    double threshold;            /* detect.threshold: limits grow with it, for detect.sensitivity */
     bool warmup;                 /* the key is too young to be scored; the verdict is not used */
     int64_t warmup_events; /* detect.warmup: a detector whose own state is younger (after a reset) stays silent too */
     double support; /* the largest that detectors before this one in the list say of this event; NaN: none does */

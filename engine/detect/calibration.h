@@ -6,6 +6,7 @@
  *     top -= top / memory;  top = max(top, the block's largest r)   when the block ends
  *     c    = clip(c, m -+ 4 max(D, .1))             from the 9th block on: an outlier moves the scale by little
  *     m   += g (c - m);  D += g (|c - m| - D)       g = max(1 / (k + 1), 1 / 100); the first D is |c - m| itself
+ * The record moves on by blocks, not by rows as in DETECTION: a fault that goes on must not be hidden by its own first row.
  * Nothing is known, and r is CALIBRATION_UNKNOWN, during the first 8 blocks.
  *
  * Memory   plain data; all 0 when new. */

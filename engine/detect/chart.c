@@ -4,6 +4,7 @@
  *     T^2  = e . P e,  e = (E - mean) / sd                    mean, sd, P: moments.h over E, from event 30 to `warmup`
  *     alarm while T^2 > limit x D (1 - a + 2.326 sqrt a)^3,   a = 2 / (9 D): the 99 % point of chi-squared with D
  *                                                             degrees of freedom (Wilson and Hilferty)
+ *                                                             limit: the option times (threshold / .4)^2
  * With one value it is the EWMA chart: an alarm while the average is more than sqrt(6.63 limit) of its own deviations
  * from its mean.  After the warm-up mean and covariance stay, or follow with `memory`, also during alarms.
  *
@@ -51,10 +52,11 @@ static size_t chart_state_bytes(const void *settings, int n_values, int n_horizo
     return sizeof(struct chart_key) + moments_bytes(n_values) + averages;
 }
 
-static double chart_limit(const struct chart_settings *s, int n_values)
+static double chart_limit(const struct chart_settings *s, int n_values, double threshold)
 {
+    const double strictness = detectors_strictness(threshold);
     const double a = 2 / (9. * n_values), root = 1 - a + 2.3263478740 * sqrt(a);
-    return s->limit * n_values * root * root * root;
+    return s->limit * strictness * strictness * n_values * root * root * root;
 }
 
 /* Moves the averages into `at`; what is missing keeps its place, and is left out of what is learned, x. */
@@ -112,7 +114,8 @@ static void chart_judge(const void *settings, void *state, const struct eddy_evi
     if (key->n > warmup) {
         chart_standardise(&m, key->learned, at, e);
         for (int i = 0; i < in->n_values; i++) out->attribution[i] = (float)(e[i] * e[i]);
-        chart_conclude(key, moments_distance(&m, e) / chart_limit(s, in->n_values), in->threshold, out);
+        chart_conclude(key, moments_distance(&m, e) / chart_limit(s, in->n_values, in->threshold), in->threshold,
+                       out);
     }
     out->holds = key->open ? 1 : 0;
     chart_learn(s, key, &m, x, warmup);

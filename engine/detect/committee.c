@@ -24,7 +24,6 @@
 #include "engine/math/sound.h"
 
 enum { EPISODE_QUIET = 48 };
-static const double USUAL_THRESHOLD = .4; /* of detect.threshold: there the limits are those of the table */
 
 struct committee_settings {
     struct eddy_strings members;
@@ -46,6 +45,7 @@ static const struct eddy_option options[] = {
      "A value is not judged before it has had so many.", NULL, 0, false},
     {"memory", EDDY_OPT_REAL, offsetof(struct committee_settings, memory), "3000", 10, 1e9, "events",
      "Evidence must beat the key's largest so far, which fades in this time.", NULL, 0, false},
+    /* Not the 1,500 of DETECTION: with those the second and third of three faults were found half as often as the first. */
     {"repeat", EDDY_OPT_REAL, offsetof(struct committee_settings, repeat), "500", 10, 1e9, "events",
      "An alarm doubles its member's limit, which comes down again in this time.", NULL, 0, false},
     {"block", EDDY_OPT_INT, offsetof(struct committee_settings, block), "24", 2, 60000, "events",
@@ -122,7 +122,7 @@ static struct committee_opinion committee_value(const struct committee_settings 
     committee_windows(v, &event);
     const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;
     const bool young = v->n + 1 < warmup;
-    const double limits = s->limits * in->threshold / USUAL_THRESHOLD;
+    const double limits = s->limits * detectors_strictness(in->threshold);
     const struct committee_opinion o = committee_ask(s, v, &event, limits, mute || young || in->warmup);
     committee_learn(v, &event);
     struct committee_opinion silent = COMMITTEE_SILENT;

@@ -7,6 +7,13 @@
 
 #include "eddy_detector.h"
 
+/* What a detector with limits of its own multiplies them with, so that detect.sensitivity moves all of them together: 1 at
+ * the usual detect.threshold. */
+static inline double detectors_strictness(double threshold)
+{
+    return threshold / .4;
+}
+
 extern const struct eddy_detector detector_exceedance;
 extern const struct eddy_detector detector_machine;
 extern const struct eddy_detector detector_chart;

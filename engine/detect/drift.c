@@ -31,9 +31,9 @@ static size_t drift_state_bytes(const void *settings, int n_values, int n_horizo
 }
 
 static void drift_take(struct eddy_verdict *out, struct long_run *r, const struct long_run_settings *s, int value,
-                       double x, bool rises_only)
+                       double x, bool rises_only, double threshold)
 {
-    const double by = isfinite(x) ? long_run_step(r, s, x, rises_only) : r->open;
+    const double by = isfinite(x) ? long_run_step(r, s, x, rises_only, detectors_strictness(threshold)) : r->open;
     if (isfinite(x)) out->accepted |= long_run_accepted(r, s);
     out->attribution[value] = (float)by;
     out->holds |= by > 0;
@@ -43,7 +43,7 @@ static void drift_judge(const void *settings, void *state, const struct eddy_evi
 {
     out->score = out->evidence = 0;
     for (int i = 0; i < in->n_values; i++)
-        drift_take(out, (struct long_run *)state + i, settings, i, fabs(in->residual[i]), true);
+        drift_take(out, (struct long_run *)state + i, settings, i, fabs(in->residual[i]), true, in->threshold);
 }
 
 static void level_shift_judge(const void *settings, void *state, const struct eddy_evidence *in,
@@ -51,7 +51,7 @@ static void level_shift_judge(const void *settings, void *state, const struct ed
 {
     out->score = out->evidence = 0;
     for (int i = 0; i < in->n_values; i++)
-        drift_take(out, (struct long_run *)state + i, settings, i, in->x[i], false);
+        drift_take(out, (struct long_run *)state + i, settings, i, in->x[i], false, in->threshold);
 }
 
 static bool drift_sound(const void *settings, int n_values, int n_horizons, const void *state)

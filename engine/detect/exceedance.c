@@ -88,7 +88,8 @@ static int exceedance_nets(int n_horizons)
     return n_horizons < MAX_NETS ? n_horizons : MAX_NETS;
 }
 
-/* Which horizon the i-th net looks at: all of up to three, else the first, one at a quarter and the last. */
+/* Which horizon the i-th net looks at: all of up to three, else the first, one at a quarter and the last, which are about
+ * the 1, 12 and 48 of DETECTION where all of 1 .. 48 are forecast. */
 static int exceedance_horizon(int i, int n_horizons)
 {
     if (n_horizons <= MAX_NETS) return i;
@@ -211,6 +212,7 @@ static void exceedance_judge(const void *settings, void *state, const struct edd
     }
     const bool counts = exceedance_counts(s, key, in);
     out->score = !counts || in->count < key->muted_until ? 0 : out->evidence;
+    /* Not in the warm-up, where DETECTION mutes as well: an alarm that nobody is told of must not hide the first that is. */
     if (!in->warmup && out->score >= in->threshold) {
         double mute = floor(s->mute * (double)in->count);
         mute = scalar_least(scalar_most(mute, (double)s->mute_min), (double)s->mute_max);

@@ -24,7 +24,8 @@ static void long_run_learn(struct long_run *r, const struct long_run_settings *s
     long_run_block(r, s, counts ? d : 0);
 }
 
-double long_run_step(struct long_run *r, const struct long_run_settings *s, double x, bool rises_only)
+double long_run_step(struct long_run *r, const struct long_run_settings *s, double x, bool rises_only,
+                     double strictness)
 {
     enum { SETTLED = 32, CLIP = 6 };
     const double HUGE_VALUE = 1e100; /* squares stay finite */
@@ -36,7 +37,7 @@ double long_run_step(struct long_run *r, const struct long_run_settings *s, doub
 
     const double d = r->fast - r->slow;
     if (!r->open) {
-        r->limit = scalar_most(s->limit * sqrt(r->variance), s->record * r->most);
+        r->limit = strictness * scalar_most(s->limit * sqrt(r->variance), s->record * r->most);
         r->open = r->n > s->after && r->limit > 0 && (rises_only ? d : fabs(d)) > r->limit;
         r->age = 0;
         if (!r->open) {

@@ -5,7 +5,7 @@
  *     slow   mean with gain max(1/n, 1/memory), dev the mean |x - slow|, V the mean d^2: all of them stand still while
  *            the change is open
  *     most   largest |d| in the past, but for the latest 4 to 8 windows; decays by 1/memory a row
- *     open   |d| > max(limit sqrt V, record most), from the event `after` on, on the side that counts
+ *     open   |d| > strictness max(limit sqrt V, record most), from the event `after` on, on the side that counts
  *     closed |d| < half of what it took, or open for more than `accept` events: then slow = fast is the new long run
  * Where only rises count, V and most are those of rises (d > 0): a series that falls for good has not shown by that how far
  * it usually rises.
@@ -28,8 +28,9 @@ struct long_run {
     uint32_t age, open;
 };
 
-/* Takes x in; |d| over its limit while the change is open, else 0. */
-double long_run_step(struct long_run *, const struct long_run_settings *, double x, bool rises_only);
+/* Takes x in; |d| over its limit while the change is open, else 0.  strictness: detectors.h. */
+double long_run_step(struct long_run *, const struct long_run_settings *, double x, bool rises_only,
+                     double strictness);
 /* Whether that step has closed it because the change is the new normal. */
 bool long_run_accepted(const struct long_run *, const struct long_run_settings *);
 

@@ -4,7 +4,8 @@
  *   1. fast mean   E_c += max(rate, 1/n) (x_c - E_c)                    one or two values beyond spike x tol: skipped
  *   2. score       S = max over c of |q_c|,  q_c = weight_c (E_c - R_c) / max(tol_c, floor x range of E_c)
  *                  weight 1 for values, residual_weight for residuals
- *   3. fault.h     opens and closes on S: the score's hysteresis, the alarm budget, the new normal
+ *   3. fault.h     opens and closes on S, its limit times threshold / .4: the score's hysteresis,
+ *                  the alarm budget, the new normal
  *   4. learning    R_c += g (E_c - R_c), g = max(1/n, (1 - f) level_rate + f drift_rate) while no fault is open, else
  *                  f drift_rate: the reference of a level is frozen, or a fault would become its own excuse
  *                  tol_c and how far it drifts, f: haar.h, every `refresh` events; learns only while no fault is open
@@ -12,7 +13,8 @@
  *                  as many events as half the warm-up has
  * Evidence: r = S / limit; threshold x r up to the limit, 1 - (1 - threshold) / r beyond.  Its score is the evidence
  * until a fault opens, in whose first row it reaches the threshold, and 0 while it is open: one row per alert.
- * While it is open the kind "fault" holds.  Attribution: |q_c| of the value or of its residual, whichever is larger.  A missing value moves nothing. */
+ * While it is open the kind "fault" holds.  Attribution: |q_c| of the value or of its residual, whichever is larger:
+ * attributions are shares of the evidence, and have no sign (DETECTION keeps it).  A missing value moves nothing. */
 #include <math.h>
 #include <string.h>
 
@@ -310,8 +312,10 @@ static void machine_judge(const void *settings, void *state, const struct eddy_e
     if (fault->settling > 0)
         fault->settling--;
     else if (m.key->n > m.warmup) {
+        struct fault_settings limits = m.s->fault;
+        limits.limit *= detectors_strictness(in->threshold);
         const double young = fmax(1, FULL_WARMUP / (double)m.key->n);
-        const struct fault_step step = fault_judge(fault, &m.s->fault, score, young);
+        const struct fault_step step = fault_judge(fault, &limits, score, young);
         if (step.change == FAULT_CLOSED) machine_restart(&m);
         if (step.change == FAULT_ACCEPTED) machine_accept(&m);
         out->accepted = step.change == FAULT_ACCEPTED;

@@ -126,6 +126,7 @@ struct plant {
     void *settings, *state;
     int n_values, alarms;
     int64_t n;
+    double threshold;
     struct eddy_verdict verdict;
     float attribution[MOST_VALUES];
 };
@@ -133,7 +134,7 @@ struct plant {
 static void plant_open(struct plant *p, const struct eddy_detector *detector, int n_values)
 {
     struct eddy_error err = {0};
-    *p = (struct plant){.detector = detector, .n_values = n_values};
+    *p = (struct plant){.detector = detector, .n_values = n_values, .threshold = THRESHOLD};
     p->settings = calloc(1, detector->part.settings_size);
     cr_assert_geq(config_part_defaults(&detector->part, p->settings, &err), 0, "%s", err.message);
     if (detector->part.check) cr_assert_eq(detector->part.check(p->settings, &err), EDDY_OK, "%s", err.message);
@@ -158,7 +159,7 @@ static void plant_add(struct plant *p, const double *x)
                                      .x = x,
                                      .residual = residual,
                                      .count = p->n++,
-                                     .threshold = THRESHOLD,
+                                     .threshold = p->threshold,
                                      .warmup = p->n <= WARM,
                                      .warmup_events = WARM};
     p->detector->judge(p->settings, p->state, &in, &p->verdict);
@@ -166,7 +167,38 @@ static void plant_add(struct plant *p, const double *x)
     cr_assert(v->score >= 0 && v->score <= v->evidence && v->evidence <= 1, "event %d: score %g evidence %g",
               (int)p->n - 1, v->score, v->evidence);
     for (int i = 0; i < p->n_values; i++) cr_assert(p->attribution[i] >= 0 && isfinite(p->attribution[i]));
-    p->alarms += v->score >= THRESHOLD;
+    p->alarms += v->score >= p->threshold;
+}
+
+/* How far sensor 0 of one must be from its noise before a fault opens, at this detect.threshold. */
+static double plant_opens_at(const struct eddy_detector *detector, double threshold)
+{
+    struct plant p;
+    double level = 0;
+    plant_open(&p, detector, 1);
+    p.threshold = threshold;
+    for (int i = 0; i < 1500; i++) plant_add(&p, (const double[]){noise(1, i)});
+    for (; level < 10 && !p.verdict.holds; level += .01) plant_add(&p, (const double[]){level});
+    plant_close(&p);
+    return level;
+}
+
+static void sensitivity_must_move(const struct eddy_detector *detector)
+{
+    const double normal = plant_opens_at(detector, THRESHOLD);
+    cr_assert(normal < 10, "%g", normal);
+    cr_expect_float_eq(plant_opens_at(detector, .5) / normal, 1.25, .1, "%s", detector->part.name);
+    cr_expect_float_eq(plant_opens_at(detector, .32) / normal, .8, .1, "%s", detector->part.name);
+}
+
+Test(machine, sensitivity_moves_its_limit)
+{
+    sensitivity_must_move(&detector_machine);
+}
+
+Test(chart, sensitivity_moves_its_limit)
+{
+    sensitivity_must_move(&detector_chart);
 }
 
 /* Three sensors: two share a course, the third is by itself. */

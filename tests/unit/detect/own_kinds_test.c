@@ -13,12 +13,13 @@ struct bench {
     const void *settings;
     void *state;
     int64_t n;
+    double threshold;
     int accepted; /* events at which a kind ended as the new normal */
 };
 
 static void bench_open(struct bench *b, const struct eddy_detector *part, const void *settings, int n_values)
 {
-    *b = (struct bench){.part = part, .settings = settings};
+    *b = (struct bench){.part = part, .settings = settings, .threshold = .4};
     b->state = calloc(1, part->state_bytes(settings, n_values, 1));
 }
 
@@ -26,8 +27,12 @@ static bool holds_by(struct bench *b, const double *x, const double *residual, i
 {
     float parts[4] = {0};
     struct eddy_verdict out = {.attribution = parts, .support = NAN};
-    const struct eddy_evidence in = {
-        .n_values = n_values, .n_horizons = 1, .x = x, .residual = residual, .count = b->n++, .threshold = .4};
+    const struct eddy_evidence in = {.n_values = n_values,
+                                     .n_horizons = 1,
+                                     .x = x,
+                                     .residual = residual,
+                                     .count = b->n++,
+                                     .threshold = b->threshold};
     b->part->judge(b->settings, b->state, &in, &out);
     cr_assert(out.score == 0 && out.evidence == 0);
     float sum = 0;
@@ -215,6 +220,30 @@ Test(drift, a_fall_of_the_errors_does_not_hide_that_they_rise_again)
     cr_expect(first >= 5000 && first < 5150, "at %d", first);
     cr_expect_eq(b.accepted, 1);
     free(b.state);
+}
+
+/* After how many events a slow rise is found, at this detect.threshold. */
+static int rise_found(const struct eddy_detector *part, double threshold)
+{
+    struct bench b;
+    int i = 0;
+    bench_open(&b, part, &lasting, 1);
+    b.threshold = threshold;
+    for (; i < 20000 && !b.accepted; i++) {
+        const double e = (double)eddy_random_normal(5, (uint64_t)i), rise = i < 5000 ? 0 : .02 * (i - 5000);
+        if (one(&b, e + rise)) break;
+    }
+    free(b.state);
+    return i - 5000;
+}
+
+Test(long_run, sensitivity_moves_the_limits_of_drift_and_level_shift)
+{
+    const struct eddy_detector *parts[] = {&detector_drift, &detector_level_shift};
+    for (int k = 0; k < 2; k++) {
+        const int low = rise_found(parts[k], .5), normal = rise_found(parts[k], .4), high = rise_found(parts[k], .32);
+        cr_expect(0 < high && high < normal && normal < low && low < 15000, "%d, %d, %d", high, normal, low);
+    }
 }
 
 Test(level_shift, keeps_its_state_finite_whatever_comes)
