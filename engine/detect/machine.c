@@ -25,7 +25,8 @@
 #include "engine/math/sound.h"
 
 enum { FULL_WARMUP = 400, RANGE_FROM = 30, SPIKE_ROWS = 3, ADMITTED = 32 };
-static const double RELATIVE = 1e-6, ABSOLUTE = 1e-9; /* least tolerance: of the reference, and at all */
+/* Least tolerance: of the reference; of a value itself, for rounding; of residuals, which are in standard deviations. */
+static const double RELATIVE = 1e-6, ROUNDING = 1e-14, LEAST_RESIDUAL = 1e-9, MOST = 1e18;
 
 struct machine_settings {
     struct haar_settings haar;
@@ -252,14 +253,17 @@ static void channel_learn(const struct machine *m, struct machine_channel *c, do
     haar_add(&c->haar, x, c->n, &s->haar);
 }
 
-static void channel_refresh(const struct machine *m, struct machine_channel *c)
+static void channel_refresh(const struct machine *m, int channel)
 {
+    struct machine_channel *c = &m->channels[channel];
     const struct machine_settings *s = m->s;
     if (c->tolerance <= 0 && 2 * (int64_t)c->n < m->warmup) return;
     double drift = (double)c->drift;
     const double tolerance = haar_tolerance(&c->haar, &s->haar, &drift);
     c->drift = (float)drift;
-    c->tolerance = (float)(tolerance > 0 ? tolerance + RELATIVE * fabs((double)c->reference) + ABSOLUTE : 0);
+    const double least = channel < m->n_values ? fmin(ROUNDING * fabs(m->moments.first[channel]), MOST)
+                                               : LEAST_RESIDUAL;
+    c->tolerance = (float)(tolerance > 0 ? tolerance + RELATIVE * fabs((double)c->reference) + least : 0);
 }
 
 static void machine_learn(struct machine *m)
@@ -277,7 +281,7 @@ static void machine_learn(struct machine *m)
     if (n == s->residuals_from - 1 || (n > s->residuals_from && due)) moments_invert(&m->moments, s->ridge);
     const bool settled = m->key->fault.settling == 1;
     if (n == m->warmup || (n > m->warmup && (due || settled)))
-        for (int i = 0; i < 2 * m->n_values; i++) channel_refresh(m, &m->channels[i]);
+        for (int i = 0; i < 2 * m->n_values; i++) channel_refresh(m, i);
 }
 
 /* S / limit as 0..1, the threshold at the limit. */

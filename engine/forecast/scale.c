@@ -5,7 +5,8 @@
 #include "engine/math/scalar.h"
 
 static const double SCALE_MEMORY = 200, SLOW_GAIN = 2.0 / 673, LARGEST_STEP = 1e150;
-enum { YOUNG = 6, GROWN = 20 }; /* values */
+static const double LEAST = 1e-30; /* of a scale: no unit is so small, and a float holds what is divided by it */
+enum { YOUNG = 6, GROWN = 20 };    /* values */
 
 static double scale_limit(double d)
 {
@@ -36,5 +37,5 @@ double scale_update(struct scale *s, double x)
 
 double scale_sigma(const struct scale *s)
 {
-    return 3 * sqrt(s->v) + .05 * s->spread + 1e-6 * fabs(s->last) + 1e-12;
+    return 3 * sqrt(s->v) + .05 * s->spread + 1e-6 * fabs(s->last) + LEAST;
 }

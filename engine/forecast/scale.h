@@ -7,7 +7,7 @@
  *     slow  += max(2/673, 1/(n+1)) (x - slow)
  *     w     += max(2/673, 1/(n+1)) (|x - slow| - w)
  *     mean  += (x - mean) / min(n + 1, 200)
- *     sigma  = 3 sqrt(v) + .05 w + 1e-6 |x| + 1e-12
+ *     sigma  = 3 sqrt(v) + .05 w + 1e-6 |x| + 1e-30
  * A scale of differences, not of levels: a level's deviation stays blown up for hundreds of events after a jump.
  *
  * Memory   plain data in the key's row; all 0 for a new key.

@@ -219,6 +219,27 @@ static void plant_run(struct plant *p, int n)
     }
 }
 
+/* x in a unit that is 2^40 times as large, about 1e12. */
+Test(machine, sees_a_sensor_the_same_in_any_unit)
+{
+    struct plant usual, tiny;
+    plant_open(&usual, &detector_machine, 3);
+    plant_open(&tiny, &detector_machine, 3);
+    for (int i = 0; i < 2500; i++) {
+        double x[3], y[3];
+        plant_usual(i, x);
+        if (i >= 1500 && i < 1700) x[2] += 4;
+        for (int k = 0; k < 3; k++) y[k] = ldexp(x[k], -40);
+        plant_add(&usual, x);
+        plant_add(&tiny, y);
+        cr_assert_float_eq(usual.verdict.evidence, tiny.verdict.evidence, 1e-6, "row %d: %g, %g", i,
+                           usual.verdict.evidence, tiny.verdict.evidence);
+    }
+    cr_assert_geq(usual.alarms, 1);
+    plant_close(&usual);
+    plant_close(&tiny);
+}
+
 /* Adds `by` to sensor `which` for n events; after how many the alarm came, or -1. */
 static int plant_shift(struct plant *p, int which, double by, int n)
 {

@@ -48,6 +48,17 @@ Test(scale, a_constant_has_a_positive_scale)
     cr_assert_gt(scale_sigma(&s), 0);
 }
 
+Test(scale, is_the_same_in_any_unit)
+{
+    struct scale usual = {0}, tiny = {0};
+    for (int i = 0; i < 100; i++) {
+        const double x = (double)eddy_random_normal(1, (uint64_t)i);
+        scale_update(&usual, x);
+        scale_update(&tiny, ldexp(x, -40));
+    }
+    cr_assert_float_eq(ldexp(scale_sigma(&tiny), 40) / scale_sigma(&usual), 1, 1e-9);
+}
+
 Test(scale, stays_finite_for_the_largest_numbers)
 {
     struct scale s = {0};
