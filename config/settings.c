@@ -378,7 +378,10 @@ static const struct eddy_option state_options[] = {
     {"max_keys", EDDY_OPT_INT, AT(state, max_keys), "0", 0, 1e12, "keys per process",
      "Resident keys at most; 0 leaves it to state.memory.", NULL, 0, false},
     {"ttl", EDDY_OPT_DURATION, AT(state, ttl), "0", 0, 36500 * DAY, "of event time",
-     "A key that has been silent for longer is forgotten; 0 keeps all.", NULL, 0, false},
+     "A key that has been silent for longer is forgotten; an incident of it that is still open closes then, by the "
+     "time of "
+     "the partition's other keys, as a record of detect.incidents.sink. 0 keeps all.",
+     NULL, 0, false},
     {"on_change", EDDY_OPT_ENUM, AT(state, on_change), "refuse", 0, 0, "refuse|reset",
      "When the configuration no longer fits the stored state: refuse to start, or reset only what changed.", NULL, 0,
      false},

@@ -36,19 +36,29 @@ static eddy_status incidents_of(struct driver *d, const struct eddy_result *r, i
     return rc;
 }
 
+/* What is due up to an offset of keys that sent nothing; *told of them are done. */
+static eddy_status incidents_of_others(struct driver *d, const struct driver_lane *dl, int64_t offset, int *told,
+                                       int *waiting, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_OK;
+    for (; *told < lane_n_news(dl->lane) && lane_news(dl->lane, *told)->offset <= offset && rc >= 0; ++*told)
+        if (lane_news(dl->lane, *told)->offset >= dl->emit_from)
+            rc = incidents_of(d, lane_news(dl->lane, *told), waiting, err);
+    return rc;
+}
+
 eddy_status driver_send_incidents(struct driver *d, const struct driver_lane *dl, const struct lane_event *events,
                                   int n, struct eddy_error *err)
 {
-    int waiting = 0;
+    int waiting = 0, told = 0;
     eddy_status rc = EDDY_OK;
     if (!d->incidents) return EDDY_OK;
     d->encoded.len = d->starts[0] = 0;
-    for (int i = 0; i < n && rc >= 0; i++)
-        if (events[i].kind == LANE_EVENT && events[i].offset >= dl->emit_from)
+    for (int i = 0; i < n && rc >= 0; i++) {
+        rc = incidents_of_others(d, dl, events[i].offset, &told, &waiting, err);
+        if (rc >= 0 && events[i].kind == LANE_EVENT && events[i].offset >= dl->emit_from)
             rc = incidents_of(d, &d->results[i], &waiting, err);
-    for (int i = 0; i < lane_silences(dl->lane) && rc >= 0; i++)
-        if (lane_silent(dl->lane, i)->offset >= dl->emit_from)
-            rc = incidents_of(d, lane_silent(dl->lane, i), &waiting, err);
+    }
     return rc >= 0 ? incidents_flush(d, waiting, err) : rc;
 }
 

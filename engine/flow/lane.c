@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/detect/silence.h"
+#include "engine/flow/expiry.h"
 #include "engine/flow/lane_private.h"
 
 static eddy_status lane_no_memory(const struct lane *l, struct eddy_error *err)
@@ -142,6 +143,7 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     if (rc >= 0) rc = lane_open_keys(l, err);
     if (rc >= 0) rc = lane_train_open(l, err);
     if (rc >= 0) rc = lane_silence_open(l, err);
+    if (rc >= 0) rc = lane_expiry_open(l, err);
     if (rc >= 0) rc = lane_share_open(l, err);
     if (rc >= 0) rc = lane_restore(l, err);
     if (rc < 0) {
@@ -159,6 +161,8 @@ void lane_close(struct lane *l)
     if (!l) return;
     lane_train_close(l);
     lane_silence_close(l);
+    lane_expiry_close(l);
+    free(l->told);
     lane_share_close(l);
     keyspace_close(l->keys);
     lane_save_close(l);
@@ -191,31 +195,40 @@ static int64_t lane_epoch_of(const struct lane *l, int64_t offset)
     return l->in_epochs ? offset / l->plan->settings->train.epoch : 0;
 }
 
-/* One wave: judge, step, forecast, learn.  No key is in it twice. */
-static eddy_status lane_wave(struct lane *l, const struct lane_event *events, const int *order, int n,
+/* A key that has been idle for too long counts as unknown. */
+static eddy_status lane_expire(struct lane *l, const struct lane_item *item, const struct lane_event *events,
+                               int taken, struct eddy_error *err)
+{
+    eddy_status rc = lane_expiry_reset(l, item, events, taken, err);
+    if (rc >= 0) rc = keyspace_reset(l->keys, item->row, err);
+    l->stats.expired += rc >= 0;
+    return rc;
+}
+
+/* One wave of a turn of `taken` events: judge, step, forecast, learn.  No key is in it twice. */
+static eddy_status lane_wave(struct lane *l, const struct lane_event *events, int taken, const int *order, int n,
                              struct eddy_result *results, struct eddy_error *err)
 {
+    eddy_status rc = EDDY_OK;
     for (int k = 0; k < n; k++) {
         int i = order[k];
         struct lane_item *item = &l->items[i];
-        bool expired = item->row->count > 0 && item->row->time_ns < item->expired_before;
-        if (expired) {
-            eddy_status rc = keyspace_reset(l->keys, item->row, err);
-            if (rc < 0) return rc;
-            l->stats.expired++;
-        }
+        const bool expired = item->row->count > 0 && item->row->time_ns < item->expired_before;
+        if (expired) rc = lane_expire(l, item, events, taken, err);
+        if (rc < 0) return rc;
         l->stats.keys_new += item->row->count == 0;
         lane_fold(l, lane_transform_event(l, &events[i]), item, i, &results[i]);
         if (!item->stepped) lane_transform_result(l, &events[i], &results[i]);
     }
     lane_step_wave(l, order, n);
-    for (int k = 0; k < n; k++) {
+    for (int k = 0; k < n && rc >= 0; k++) {
         struct lane_item *item = &l->items[order[k]];
         if (!item->stepped) continue;
         lane_foresee(l, item, order[k], &results[order[k]]);
         lane_transform_result(l, &events[order[k]], &results[order[k]]);
+        rc = lane_expiry_follow(l, item, &results[order[k]], err);
     }
-    return EDDY_OK;
+    return rc;
 }
 
 /* Whether nobody is to learn from the event. */
@@ -264,10 +277,12 @@ static eddy_status lane_run(struct lane *l, const struct lane_event *events, int
     for (int w = 0; w < n_waves && rc >= 0; w++) {
         const int *order = l->order + l->wave_first[w];
         int in_wave = l->wave_first[w + 1] - l->wave_first[w];
-        rc = lane_wave(l, events, order, in_wave, results, err);
+        rc = lane_wave(l, events, taken, order, in_wave, results, err);
         if (rc >= 0 && l->plan->training) rc = lane_learn_wave(l, events, order, in_wave, results, err);
     }
+    if (rc >= 0) rc = lane_expiry_turn(l, events, taken, err);
     if (rc < 0) return rc;
+    lane_news_sort(l);
     l->next = events[taken - 1].offset + 1;
     return taken;
 }
@@ -291,6 +306,8 @@ static eddy_status lane_turn_forget(struct lane *l, const struct lane_event *eve
 {
     eddy_status rc = keyspace_forget(l->keys, event->event.key, event->event.key_len, err);
     if (rc < 0) return rc;
+    rc = lane_expiry_forget(l, event->event.key, event->event.key_len, err);
+    if (rc < 0) return rc;
     lane_silence_forget(l, event->event.key, event->event.key_len);
     l->next = event->offset + 1;
     return 1;
@@ -303,7 +320,7 @@ eddy_status lane_turn(struct lane *l, const struct lane_event *events, int n, st
     eddy_status rc = lane_reserve(l, n, err);
     if (rc < 0) return rc;
     lane_mark(l);
-    l->n_silent = 0;
+    l->n_told = 0;
 
     if (n == 0) return 0;
     int64_t epoch = lane_epoch_of(l, events[0].offset);
@@ -317,7 +334,8 @@ eddy_status lane_forget(struct lane *l, const char *key, size_t key_len, struct 
 {
     lane_mark(l);
     lane_silence_forget(l, key, key_len);
-    return keyspace_forget(l->keys, key, key_len, err);
+    const eddy_status rc = lane_expiry_forget(l, key, key_len, err);
+    return rc >= 0 ? keyspace_forget(l->keys, key, key_len, err) : rc;
 }
 
 eddy_status lane_wait(struct lane *l, int timeout_ms)
@@ -331,6 +349,7 @@ void lane_commit(struct lane *l)
     if (!l->mark.set) return;
     keyspace_commit(l->keys);
     if (l->silence) silence_commit(l->silence);
+    if (l->expiry) expiry_commit(l->expiry);
     lane_train_commit(l);
     l->mark.set = false;
 }
@@ -340,6 +359,7 @@ void lane_abort(struct lane *l)
     if (!l->mark.set) return;
     keyspace_abort(l->keys);
     if (l->silence) silence_abort(l->silence);
+    if (l->expiry) expiry_abort(l->expiry);
     lane_train_abort(l);
     lane_share_abort(l);
     l->next = l->mark.next;

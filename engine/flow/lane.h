@@ -63,10 +63,11 @@ eddy_status lane_tell_experts(struct lane *, struct eddy_error *);
 eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *);
 int lane_most_rows(const struct plan *); /* how many keys a turn takes at most */
-/* What the last turn found out about keys that have stopped sending: results that hold nothing but one incident, borrowed
- * until the lane's next call. */
-int lane_silences(const struct lane *);
-const struct eddy_result *lane_silent(const struct lane *, int i);
+/* What the last turn has to tell of keys that sent nothing in it, those that have stopped sending and those that are
+ * forgotten for their age: results that hold nothing but one incident, in the order of offsets, borrowed until the lane's
+ * next call.  Each comes before what the event of its offset has to tell. */
+int lane_n_news(const struct lane *);
+const struct eddy_result *lane_news(const struct lane *, int i);
 eddy_status lane_wait(struct lane *, int timeout_ms); /* EDDY_OK when it can go on, EDDY_EAGAIN when not yet */
 /* Forgets a key as if it had never been; takes no offset, and is committed or aborted like a turn.  Returns 1 when the key
  * was known, else 0. */

@@ -9,8 +9,8 @@
  *     lane_replay.c    past windows once more            lane_share.c     what keys share besides weights
  *     lane_held.c      windows held out                  lane_pool.c      windows that outlive their epoch
  *     lane_young.c     windows as a new key sees them
- *     lane_silence.c   keys that stop sending
- *     lane_incident.c  spans of trouble
+ *     lane_silence.c   keys that stop sending            lane_expiry.c    keys that are forgotten with one open
+ *     lane_incident.c  spans of trouble                  lane_news.c      what is told of keys that sent nothing
  *     lane_store.c     checkpoints                       lane_restore.c   going on from one */
 #ifndef ENGINE_FLOW_LANE_PRIVATE_H
 #define ENGINE_FLOW_LANE_PRIVATE_H
@@ -148,9 +148,11 @@ struct lane {
     struct point *points;                   /* [events, n_values] */
     struct lane_rows rows[EDDY_MAX_NETWORKS];
 
-    struct silence *silence;    /* NULL: nobody is watched */
-    struct lane_silent *silent; /* [cap_silent] the turn's news of it */
-    int n_silent, cap_silent;
+    struct silence *silence;       /* NULL: nobody is watched */
+    struct expiry *expiry;         /* keys with open incidents; NULL: no key is forgotten for its age */
+    unsigned char *open_incidents; /* [n_kinds, incident_bytes] of a key that is */
+    struct lane_told *told;        /* [cap_told] the turn's news */
+    int n_told, cap_told;
 
     /* Scratch of one event. */
     float *part_scores;            /* [n_values] one detector's attribution */
@@ -272,6 +274,33 @@ void lane_silence_close(struct lane *);
 eddy_status lane_silence_event(struct lane *, const struct lane_event *, uint64_t hash, struct eddy_error *);
 void lane_silence_forget(struct lane *, const char *key, size_t key_len);
 eddy_status lane_silence_restore(struct lane *, struct eddy_error *);
+
+/* lane_news.c */
+struct lane_news {
+    const char *key; /* borrowed until the batch ends */
+    size_t key_len;
+    uint64_t hash;
+    int64_t since_ns,
+        now_ns; /* news of one offset come in the order of `since`, then of hash, then as they were added */
+    int64_t offset;
+};
+eddy_status lane_news_add(struct lane *, const struct lane_news *, const struct eddy_incident *, struct eddy_error *);
+void lane_news_sort(struct lane *); /* when the turn has ended */
+
+/* lane_expiry.c */
+eddy_status lane_expiry_open(struct lane *, struct eddy_error *);
+void lane_expiry_close(struct lane *);
+/* After an event that was folded in: whether an incident of its key is open now. */
+eddy_status lane_expiry_follow(struct lane *, const struct lane_item *, const struct eddy_result *,
+                               struct eddy_error *);
+/* Before the row of a key that has expired begins anew, in a turn of `taken` events. */
+eddy_status lane_expiry_reset(struct lane *, const struct lane_item *, const struct lane_event *, int taken,
+                              struct eddy_error *);
+/* After the waves of such a turn. */
+eddy_status lane_expiry_turn(struct lane *, const struct lane_event *, int taken, struct eddy_error *);
+eddy_status lane_expiry_forget(struct lane *, const char *key, size_t key_len, struct eddy_error *);
+eddy_status lane_expiry_blob(const struct lane *, struct eddy_buffer *);
+eddy_status lane_expiry_restore(struct lane *, struct eddy_error *);
 
 /* lane_incident.c */
 void lane_incident_id(uint64_t id, char out[EDDY_INCIDENT_ID]);

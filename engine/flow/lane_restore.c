@@ -193,6 +193,7 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
     l->epoch = same_epochs ? at.epoch : at.epoch < 0 ? -1 : at.next / epoch;
     l->checkpointed = at.next;
     rc = lane_silence_restore(l, err);
+    if (rc >= 0) rc = lane_expiry_restore(l, err);
     if (rc >= 0 && same.values) rc = lane_share_restore(l, err);
     if (rc < 0 || !l->in_epochs || !same.values || !same.network) return rc;
     rc = same_epochs ? restore_training(l, err) : EDDY_OK;

@@ -75,6 +75,7 @@ eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int 
         item->row = NULL;
         item->wave = 0;
         item->stepped = false;
+        item->expired_before = lane_expired_before(&l->clock, l->plan->settings->state.ttl);
         if (events[i].kind == LANE_SKIP) continue;
 
         const struct eddy_event *e = &events[i].event;

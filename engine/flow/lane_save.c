@@ -99,6 +99,7 @@ static eddy_status save_take(struct lane *l, struct lane_save *s, struct eddy_er
     if (rc >= 0) rc = lane_train_blob(l, save_blob(s, "train"));
     if (rc >= 0 && l->plan->shared_bytes > 0) rc = lane_share_blob(l, save_blob(s, "shared"));
     if (rc >= 0 && l->silence) rc = silence_encode(l->silence, save_blob(s, "silence"));
+    if (rc >= 0 && l->expiry) rc = lane_expiry_blob(l, save_blob(s, LANE_OPEN));
     if (rc >= 0 && train->replay > 0) rc = lane_replay_blob(l, save_blob(s, "replay"));
     if (rc >= 0 && train->champion > 0) rc = lane_held_blob(l, save_blob(s, "held"));
     if (rc == EDDY_ENOMEM) rc = lane_no_memory_for(l, "a checkpoint", err);

@@ -1,16 +1,9 @@
 /* Keys that have stopped sending (engine/detect/silence.h): in the order of offsets, before the waves, and told as
  * incidents without a record of their own. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "engine/detect/silence.h"
 #include "engine/flow/lane_private.h"
-
-/* A result that holds nothing but one incident. */
-struct lane_silent {
-    struct eddy_result result;
-    struct eddy_incident incident;
-};
 
 eddy_status lane_silence_open(struct lane *l, struct eddy_error *err)
 {
@@ -21,39 +14,24 @@ eddy_status lane_silence_open(struct lane *l, struct eddy_error *err)
 void lane_silence_close(struct lane *l)
 {
     silence_close(l->silence);
-    free(l->silent);
 }
 
 static eddy_status silence_keep(struct lane *l, const struct silence_news *news, int64_t offset,
                                 struct eddy_error *err)
 {
-    if (l->n_silent == l->cap_silent) {
-        const int cap = l->cap_silent ? 2 * l->cap_silent : 16;
-        struct lane_silent *grown = realloc(l->silent, (size_t)cap * sizeof(*grown));
-        if (!grown) return eddy_fail(err, EDDY_ENOMEM, "%s: out of memory for incidents", l->topic);
-        l->silent = grown;
-        l->cap_silent = cap;
-    }
-    struct lane_silent *to = &l->silent[l->n_silent++];
     const bool begins = news->change == SILENCE_BEGINS;
-    to->result = (struct eddy_result){.key = news->key,
-                                      .key_len = news->key_len,
-                                      .time_ns = news->now_ns,
-                                      .topic = l->topic,
-                                      .partition = l->request.partition,
-                                      .offset = offset,
-                                      .schema = &l->plan->schema,
-                                      .n_incidents = 1};
-    to->incident = (struct eddy_incident){.kind = "silence",
-                                          .state = begins ? EDDY_INCIDENT_OPEN : EDDY_INCIDENT_CLOSED,
-                                          .new_normal = news->change == SILENCE_ACCEPTED,
-                                          .start_ns = news->start_ns,
-                                          .end_ns = news->now_ns,
-                                          .peak_ns = news->now_ns,
-                                          .peak = NAN};
-    lane_incident_id(news->id, to->incident.id);
+    const struct lane_news about = {
+        .key = news->key, .key_len = news->key_len, .since_ns = INT64_MIN, .now_ns = news->now_ns, .offset = offset};
+    struct eddy_incident incident = {.kind = "silence",
+                                     .state = begins ? EDDY_INCIDENT_OPEN : EDDY_INCIDENT_CLOSED,
+                                     .new_normal = news->change == SILENCE_ACCEPTED,
+                                     .start_ns = news->start_ns,
+                                     .end_ns = news->now_ns,
+                                     .peak_ns = news->now_ns,
+                                     .peak = NAN};
+    lane_incident_id(news->id, incident.id);
     l->stats.incidents += begins;
-    return EDDY_OK;
+    return lane_news_add(l, &about, &incident, err);
 }
 
 eddy_status lane_silence_event(struct lane *l, const struct lane_event *in, uint64_t hash, struct eddy_error *err)
@@ -70,18 +48,6 @@ eddy_status lane_silence_event(struct lane *l, const struct lane_event *in, uint
 void lane_silence_forget(struct lane *l, const char *key, size_t key_len)
 {
     if (l->silence) silence_forget(l->silence, keyspace_hash(key, key_len), key, key_len);
-}
-
-int lane_silences(const struct lane *l)
-{
-    return l->n_silent;
-}
-
-const struct eddy_result *lane_silent(const struct lane *l, int i)
-{
-    struct lane_silent *at = &l->silent[i];
-    at->result.incidents = &at->incident;
-    return &at->result;
 }
 
 eddy_status lane_silence_restore(struct lane *l, struct eddy_error *err)

@@ -4,7 +4,7 @@
  *              layout  directory of the rows                        network layers and their sizes, as text
  *              train   windows waiting for the trainer        shared  what keys share besides weights (lane_share.h)
  *              replay  windows to draw from again             versions  of the weights (lane_versions.h)
- *              held    windows that are never trained on
+ *              held    windows that are never trained on     open    keys with open incidents (lane_expiry.c)
  *              edited  i64 wall time in ns, when a command last changed rows */
 #ifndef ENGINE_FLOW_LANE_STORE_H
 #define ENGINE_FLOW_LANE_STORE_H
@@ -12,8 +12,10 @@
 #include "config/settings.h"
 #include "engine/state/keyspace.h"
 
+#define LANE_OPEN   "open"
 #define LANE_EDITED "edited"
-/* A command has changed rows: what copies the state must not build on what it has.  The caller commits. */
+/* A command has changed rows: what copies the state must not build on what it has, and what the lane knows of rows must be
+ * read from them again.  The caller commits. */
 eddy_status lane_stored_edited(struct store *, struct eddy_error *);
 
 /* Event time of a partition. */

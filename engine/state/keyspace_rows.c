@@ -112,20 +112,41 @@ static eddy_status row_check(const struct keyspace *ks, const struct key_row *r,
                      store_file(ks->store), store_key_text(r->key, r->key_len, text), what);
 }
 
-/* From the store into memory, as it was saved; EDDY_ENOTFOUND when the store does not know the key. */
+/* As it was saved, borrowed from where that is; EDDY_ENOTFOUND when nobody knows the key. */
+static eddy_status row_saved(struct keyspace *ks, uint64_t hash, const char *key, size_t key_len,
+                             struct stored_row *out, struct eddy_error *err)
+{
+    eddy_status rc = EDDY_ENOTFOUND;
+    if (ks->storage)
+        rc = save_find(ks, hash, key, key_len, out, err);
+    else if (ks->store)
+        rc = store_get_row(ks->store, key, key_len, out, err);
+    if (rc >= 0 && out->row_bytes != ks->layout->row_bytes)
+        rc = eddy_fail(err, EDDY_EMISMATCH, "state file %s: rows have %zu bytes, the configuration asks for %zu",
+                       store_file(ks->store), out->row_bytes, ks->layout->row_bytes);
+    return rc;
+}
+
+eddy_status keyspace_peek(struct keyspace *ks, uint64_t hash, const char *key, size_t key_len, size_t at,
+                          size_t bytes, void *to, struct eddy_error *err)
+{
+    struct stored_row stored;
+    const struct key_row *r = row_find(ks, hash, key, key_len);
+    if (r && r->state & ROW_GONE) return EDDY_ENOTFOUND;
+    const eddy_status rc = r ? EDDY_OK : row_saved(ks, hash, key, key_len, &stored, err);
+    if (rc < 0) return rc;
+    memcpy(to, (r ? r->row : stored.row) + at, bytes);
+    if (!r && ks->reader) store_done(ks->reader);
+    return EDDY_OK;
+}
+
+/* From the store into memory. */
 eddy_status row_load(struct keyspace *ks, uint64_t hash, const char *key, size_t key_len, struct key_row **out,
                      struct eddy_error *err)
 {
     struct stored_row stored;
-    eddy_status rc = EDDY_ENOTFOUND;
-    if (ks->storage)
-        rc = save_find(ks, hash, key, key_len, &stored, err);
-    else if (ks->store)
-        rc = store_get_row(ks->store, key, key_len, &stored, err);
+    eddy_status rc = row_saved(ks, hash, key, key_len, &stored, err);
     if (rc < 0) return rc;
-    if (stored.row_bytes != ks->layout->row_bytes)
-        return eddy_fail(err, EDDY_EMISMATCH, "state file %s: rows have %zu bytes, the configuration asks for %zu",
-                         store_file(ks->store), stored.row_bytes, ks->layout->row_bytes);
     struct key_row *r = row_take(ks, hash, key, key_len);
     if (!r) return keyspace_no_memory(err);
     r->next_off = stored.next_off;

@@ -100,4 +100,50 @@ PY
 sed 's|detectors: \[exceedance|detectors: [committee, exceedance|' "$conf" >"$scratch/other.yml"
 run state "$scratch/other.yml" show k1
 expect 0 "where the configuration keeps incidents in another way they are raw bytes" "  incidents  "
+
+# ---- keys that are forgotten for their age ----
+# k0 jumps and is never heard of again; k1 does, and comes back a day later; k2 does, and comes back after an hour.
+sed 's|^state: .*|state: {path: '"$scratch"'/aged, ttl: 12h}|; s|/incidents.jsonl|/aged.jsonl|' "$conf" >"$scratch/ttl.yml"
+grep -q "ttl: 12h" "$scratch/ttl.yml" || not_ok "the configuration has a ttl"
+series 20000 4 | awk '{
+    i = int((NR - 1) / 4)
+    if (i == 900 && !/"k3"/) sub(/"v":.*/, "\"v\":95.5}")
+    if (/"k0"/ && i > 900 || /"k1"/ && i > 900 && i < 2400 || /"k2"/ && i > 900 && i < 915) next
+    print
+}' >"$scratch/aged.in"
+sed "s|in.jsonl|aged.in|" "$scratch/ttl.yml" >"$scratch/aged.yml"
+run replay "$scratch/aged.yml" --input "$scratch/aged.in" --incidents "$scratch/aged-told.jsonl"
+expect 0 "a replay in which keys are forgotten"
+check "an incident of a key that is forgotten closes once, when the others' time has run past its own" python3 - "$scratch" <<'PY'
+import datetime, json, sys
+rows = [r for r in map(json.loads, open(sys.argv[1] + "/aged-told.jsonl")) if r["kind"] != "silence"]
+times = [json.loads(l) for l in open(sys.argv[1] + "/aged.in")]
+last = {k: max(r["ts"] for r in times if r["key"] == k and r["v"] == 95.5) for k in ("k0", "k1", "k2")}
+for key in ("k0", "k1"):
+    own = [r for r in rows if r["key"] == key and r["kind"] == "anomaly"]
+    at = next(i for i, r in enumerate(own) if r["state"] == "open" and r["peak"]["values"]["v"]["y"] == 95.5)
+    opened, closed = own[at:at + 2]
+    assert closed["state"] == "closed" and closed["id"] == opened["id"], own
+    due = times[closed["src"]["offset"]]["ts"], times[closed["src"]["offset"] - 1]["ts"]
+    assert due[0] - last[key] > 12 * 3600 >= due[1] - last[key], (due, last)
+    assert [r["id"] for r in rows].count(opened["id"]) == 2, own
+assert not [r for r in rows if r["key"] == "k2" and r["state"] == "closed" and times[r["src"]["offset"]]["key"] != "k2"]
+PY
+for delay in 0.05 0.1 0.15; do
+    # shellcheck disable=SC2086
+    "$EDDY" run "$scratch/aged.yml" $append --set state.checkpoint=20ms >/dev/null 2>&1 &
+    pid=$!
+    sleep $delay
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+done
+# shellcheck disable=SC2086
+run run "$scratch/aged.yml" $append
+expect 0 "live with keys that are forgotten, after kill -9"
+check "killed and restarted it tells of the same incidents of keys that are forgotten" python3 - "$scratch" <<'PY'
+import json, sys
+def rows(name):
+    return {(r["src"]["offset"], r["id"], r["state"]): r for r in map(json.loads, open(sys.argv[1] + "/" + name))}
+assert rows("aged.jsonl") == rows("aged-told.jsonl") and len(rows("aged-told.jsonl")) >= 6
+PY
 finish

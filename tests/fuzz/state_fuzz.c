@@ -44,6 +44,7 @@ static const char text[] =
     "  network: {layers: [{lstm: {units: 2}}]}}\n"
     "detect: {silence: {keys: 8}, warmup: 5, detectors: [exceedance, machine, chart, stuck, missing,\n"
     "  drift, level_shift, committee]}\n"
+    "state: {ttl: 90d}\n"
     "train: {mode: inline, every: 1, window: 8, epoch: 64, lag: 2, windows: 8}\n";
 static const struct store_identity identity = {"fuzz", "topic", 0};
 static const char *const value_names[] = {"a", "b"};

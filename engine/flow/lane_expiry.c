@@ -1,0 +1,170 @@
+/* Keys that are forgotten for their age (`state.ttl`) while an incident of theirs is open: it is closed, at the first event
+ * by which the partition's clock has run past their time to live, whether they ever come back or not.
+ *
+ * List     every key with an open incident, by the time of its last event (expiry.h); without `ttl` there is none.
+ * Waves    a key's events are folded in their order, but the clock is that of all keys, so what is due is told after the
+ *          waves.  Where the key itself came back in the turn, its row is told of before it begins anew.
+ * Stored   blob "open": u32 format, i64 next offset, the list.  One of another offset (ttl was off for a while), none (an
+ *          older state) or an empty one (a command has changed rows): the list is made again out of the rows. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/flow/blob.h"
+#include "engine/flow/expiry.h"
+#include "engine/flow/lane_private.h"
+
+eddy_status lane_expiry_open(struct lane *l, struct eddy_error *err)
+{
+    const struct plan *p = l->plan;
+    if (p->settings->state.ttl == 0) return EDDY_OK;
+    l->open_incidents = calloc((size_t)p->n_kinds, p->incident_bytes);
+    if (!l->open_incidents) return lane_no_memory_for(l, "incidents", err);
+    return expiry_open(&l->expiry, err);
+}
+
+void lane_expiry_close(struct lane *l)
+{
+    expiry_close(l->expiry);
+    free(l->open_incidents);
+}
+
+eddy_status lane_expiry_follow(struct lane *l, const struct lane_item *item, const struct eddy_result *told,
+                               struct eddy_error *err)
+{
+    const struct key_row *r = item->row;
+    if (!l->expiry || r->time_ns < item->expired_before)
+        return EDDY_OK; /* late by so much it begins anew each time */
+    if (told->incident)
+        return expiry_put(l->expiry, &(struct expiry_key){r->key, r->key_len, item->hash, r->time_ns}, err);
+    if (told->n_incidents == 0) return EDDY_OK; /* none was open before, or it would have been told of */
+    const eddy_status rc = expiry_drop(l->expiry, item->hash, r->key, r->key_len, NULL, err);
+    return rc < 0 ? rc : EDDY_OK;
+}
+
+/* The first event of the turn by which a key last seen then has expired. */
+static int expiry_due(const struct lane *l, int64_t time_ns, int taken)
+{
+    int first = 0, last = taken - 1;
+    while (first < last) {
+        const int middle = first + (last - first) / 2;
+        if (time_ns < l->items[middle].expired_before)
+            last = middle;
+        else
+            first = middle + 1;
+    }
+    return first;
+}
+
+/* The incidents of a key out of l->open_incidents, all closed. */
+static eddy_status expiry_tell(struct lane *l, const struct expiry_key *key, const struct lane_event *events,
+                               int taken, struct eddy_error *err)
+{
+    const int due = expiry_due(l, key->time_ns, taken);
+    const struct lane_news news = {.key = key->key,
+                                   .key_len = key->key_len,
+                                   .hash = key->hash,
+                                   .since_ns = key->time_ns,
+                                   .now_ns = l->items[due].expired_before + l->plan->settings->state.ttl,
+                                   .offset = events[due].offset};
+    eddy_status rc = EDDY_OK;
+    for (int k = 0; k < l->plan->n_kinds && rc >= 0; k++) {
+        struct eddy_incident incident;
+        if (!lane_stored_incident(l->plan, l->open_incidents, k, &incident) || incident.state == EDDY_INCIDENT_CLOSED)
+            continue;
+        incident.state = EDDY_INCIDENT_CLOSED;
+        rc = lane_news_add(l, &news, &incident, err);
+    }
+    return rc;
+}
+
+eddy_status lane_expiry_reset(struct lane *l, const struct lane_item *item, const struct lane_event *events,
+                              int taken, struct eddy_error *err)
+{
+    const struct key_row *r = item->row;
+    struct expiry_key key;
+    if (!l->expiry) return EDDY_OK;
+    const eddy_status rc = expiry_drop(l->expiry, item->hash, r->key, r->key_len, &key, err);
+    if (rc <= 0) return rc;
+    memcpy(l->open_incidents, r->row + l->plan->at_incidents, (size_t)l->plan->n_kinds * l->plan->incident_bytes);
+    return expiry_tell(l, &key, events, taken, err);
+}
+
+/* Those that did not come back. */
+static eddy_status expiry_next(struct lane *l, const struct expiry_key *key, const struct lane_event *events,
+                               int taken, struct eddy_error *err)
+{
+    const size_t bytes = (size_t)l->plan->n_kinds * l->plan->incident_bytes;
+    eddy_status rc = keyspace_peek(l->keys, key->hash, key->key, key->key_len, (size_t)l->plan->at_incidents, bytes,
+                                   l->open_incidents, err);
+    if (rc >= 0)
+        rc = expiry_tell(l, key, events, taken, err);
+    else if (rc == EDDY_ENOTFOUND) /* a command has taken it out of the state */
+        rc = EDDY_OK;
+    return rc >= 0 ? expiry_drop(l->expiry, key->hash, key->key, key->key_len, NULL, err) : rc;
+}
+
+eddy_status lane_expiry_turn(struct lane *l, const struct lane_event *events, int taken, struct eddy_error *err)
+{
+    const int64_t before = lane_expired_before(&l->clock, l->plan->settings->state.ttl);
+    struct expiry_key key;
+    eddy_status rc = EDDY_OK;
+    while (l->expiry && rc >= 0 && expiry_first(l->expiry, before, &key))
+        rc = expiry_next(l, &key, events, taken, err);
+    return rc < 0 ? rc : EDDY_OK;
+}
+
+/* ---- from one life to the next ---- */
+
+eddy_status lane_expiry_blob(const struct lane *l, struct eddy_buffer *b)
+{
+    eddy_status rc = blob_u32(b, OPEN_FORMAT, EDDY_OK);
+    rc = blob_i64(b, l->next, rc);
+    return rc >= 0 ? expiry_encode(l->expiry, b) : rc;
+}
+
+/* A stored row: those that have expired were told of already. */
+static eddy_status expiry_take_row(void *context, const struct stored_row *r, struct eddy_error *err)
+{
+    struct lane *l = context;
+    const struct plan *p = l->plan;
+    const unsigned char *section = r->row + p->at_incidents;
+    bool open = false;
+    if (r->time_ns < lane_expired_before(&l->clock, p->settings->state.ttl)) return EDDY_OK;
+    for (int k = 0; k < p->n_kinds && !open; k++) {
+        struct eddy_incident incident;
+        open = lane_stored_incident(p, section, k, &incident) && incident.state != EDDY_INCIDENT_CLOSED;
+    }
+    if (!open) return EDDY_OK;
+    return expiry_put(l->expiry,
+                      &(struct expiry_key){r->key, r->key_len, keyspace_hash(r->key, r->key_len), r->time_ns}, err);
+}
+
+static eddy_status expiry_scan(struct lane *l, struct eddy_error *err)
+{
+    const eddy_status rc = store_scan(l->store, expiry_take_row, l, err);
+    if (rc >= 0) expiry_commit(l->expiry);
+    return rc;
+}
+
+eddy_status lane_expiry_restore(struct lane *l, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    uint32_t format = 0;
+    int64_t next = -1;
+    if (!l->expiry) return EDDY_OK;
+    eddy_status rc = store_get_meta(l->store, LANE_OPEN, &b, err);
+    struct blob_reader r = {b.data, b.len};
+    const bool good = rc >= 0 && blob_get_u32(&r, &format) && format > 0 && blob_get_i64(&r, &next);
+    if (rc == EDDY_ENOTFOUND) rc = EDDY_OK;
+    if (good && format > OPEN_FORMAT) rc = blob_newer(LANE_OPEN, format, OPEN_FORMAT, err);
+    if (rc >= 0) rc = next == l->next ? expiry_decode(l->expiry, r.at, r.left, err) : expiry_scan(l, err);
+    eddy_buffer_free(&b);
+    return rc;
+}
+
+eddy_status lane_expiry_forget(struct lane *l, const char *key, size_t key_len, struct eddy_error *err)
+{
+    if (!l->expiry) return EDDY_OK;
+    const eddy_status rc = expiry_drop(l->expiry, keyspace_hash(key, key_len), key, key_len, NULL, err);
+    return rc < 0 ? rc : EDDY_OK;
+}

@@ -1,0 +1,184 @@
+/* Incidents of keys that are forgotten for their age: closed once, at the same offset however events come in. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/flow/lane_store.h"
+#include "engine/state/store.h"
+#include "fixture.h"
+
+#define AGED                                                                                                         \
+    "forecast: {horizons: [1], experts: [persistence]}\ndetect: {warmup: 50}\n"                                      \
+    "state: {ttl: 30m, path: /nowhere}\n"
+enum { EVENTS = 2000, KEYS = 5, JUMP = 300, BACK = 360 };
+static const int64_t MINUTE = 60000000000, START = 1700000000000000000;
+static const char *const keys[KEYS] = {"goes", "comes", "late", "steady", "other"};
+
+/* Of every key one event a minute, a level with a little movement; the first three jump.  Then "goes" is never heard of
+ * again, "comes" only after its time, "late" just before it. */
+static bool event_at(int64_t i, double *x, struct lane_event *out)
+{
+    const int key = (int)(i % KEYS);
+    const int64_t row = i / KEYS;
+    *x = 10 + (double)(i * 7919 % 101) / 101 + (row == JUMP && key < 3 ? 100 : 0);
+    *out = (struct lane_event){
+        LANE_EVENT,
+        i,
+        {.key = keys[key], .key_len = strlen(keys[key]), .time_ns = START + row * MINUTE, .x = x},
+        NULL};
+    const int64_t silent_until[] = {EVENTS, BACK, JUMP + 29, 0, 0};
+    if (row > JUMP && row < silent_until[key]) out->kind = LANE_SKIP;
+    return out->kind == LANE_EVENT;
+}
+
+struct story {
+    char text[8192];
+    size_t len;
+};
+
+static void tell(struct story *s, const struct eddy_result *r)
+{
+    for (int k = 0; k < r->n_incidents && s->len + 300 < sizeof(s->text); k++) {
+        const struct eddy_incident *in = &r->incidents[k];
+        s->len += (size_t)snprintf(s->text + s->len, 300, "%d %.*s %s %s %d %d %lld %lld %.3f\n", (int)r->offset,
+                                   (int)r->key_len, r->key, in->id, in->kind, in->state, (int)in->events,
+                                   (long long)(r->time_ns - START) / MINUTE, (long long)(in->end_ns - START) / MINUTE,
+                                   in->n_drivers ? in->drivers[0].y : 0);
+    }
+}
+
+/* Folds [from, to) in turns of `chunk`; one in `aborts` is folded, thrown away and folded again. */
+static void feed(struct fixture_lane *f, int64_t from, int64_t to, int chunk, int aborts, struct story *s)
+{
+    enum { MOST = 512 };
+    static struct lane_event events[MOST];
+    static double x[MOST];
+    static struct eddy_result results[MOST];
+    struct eddy_error err = {0};
+    for (int64_t turn = 1; from < to; turn++) {
+        const int n = (int)(to - from < chunk ? to - from : chunk);
+        for (int i = 0; i < n; i++) (void)event_at(from + i, &x[i], &events[i]);
+        eddy_status taken = lane_turn(f->lane, events, n, results, &err);
+        if (aborts && turn % aborts == 0) {
+            lane_abort(f->lane);
+            taken = lane_turn(f->lane, events, n, results, &err);
+        }
+        cr_assert_gt(taken, 0, "%s", err.message);
+        int told = 0;
+        for (int i = 0; i < taken; i++) {
+            for (; told < lane_n_news(f->lane) && lane_news(f->lane, told)->offset <= events[i].offset; told++)
+                tell(s, lane_news(f->lane, told));
+            if (events[i].kind == LANE_EVENT) tell(s, &results[i]);
+        }
+        cr_expect_eq(told, lane_n_news(f->lane));
+        lane_commit(f->lane);
+        from += taken;
+    }
+}
+
+static void whole(struct story *s)
+{
+    struct fixture_lane f;
+    fixture_open(&f, AGED, 1, NULL, 100);
+    feed(&f, 0, EVENTS * KEYS / 2, 1, 0, s);
+    fixture_close(&f);
+}
+
+/* The line of a key's n-th incident record from row JUMP on, NULL when there are fewer. */
+static const char *record_of(const struct story *s, const char *key, int n)
+{
+    for (const char *line = s->text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+        char name[16];
+        int offset;
+        cr_assert_eq(sscanf(line, "%d %15s", &offset, name), 2);
+        if (offset >= JUMP * KEYS && strcmp(name, key) == 0 && n-- == 0) return line;
+    }
+    return NULL;
+}
+
+static void expect_closing(const struct story *s, const char *key)
+{
+    char id[2][32];
+    int offset, state[2], events, minute, end;
+    const char *opened = record_of(s, key, 0), *closed = record_of(s, key, 1);
+    cr_assert(opened && closed, "%s: %s", key, s->text);
+    cr_assert_eq(sscanf(opened, "%*d %*s %31s %*s %d", id[0], &state[0]), 2);
+    cr_assert_eq(sscanf(closed, "%d %*s %31s %*s %d %d %d %d", &offset, id[1], &state[1], &events, &minute, &end), 6);
+    cr_expect_str_eq(id[0], id[1]);
+    cr_expect_eq(state[0], EDDY_INCIDENT_OPEN);
+    cr_expect_eq(state[1], EDDY_INCIDENT_CLOSED);
+    cr_expect_eq(end, JUMP, "it ends with the last event that belonged to it");
+    cr_expect_eq(minute, JUMP + 31, "told when the others' clock is more than 30 minutes on");
+    cr_expect_eq(offset, (JUMP + 31) * KEYS + 2, "the first event of that minute: \"late\"");
+}
+
+Test(lane_expiry, an_incident_closes_when_its_key_is_forgotten)
+{
+    static struct story s;
+    whole(&s);
+    expect_closing(&s, "goes");
+    expect_closing(&s, "comes");
+    cr_expect_null(record_of(&s, "goes", 2), "and once");
+    int offset = 0;
+    const char *late = record_of(&s, "late", 1);
+    if (late) cr_assert_eq(sscanf(late, "%d", &offset), 1);
+    cr_expect(!late || keys[offset % KEYS] == keys[2], "a key that comes back in time closes its own: %s", s.text);
+}
+
+Test(lane_expiry, turns_aborts_and_memory_make_no_difference)
+{
+    static struct story one;
+    whole(&one);
+    const int chunks[] = {2, 7, 64, 512};
+    for (int i = 0; i < 8; i++) {
+        static struct story other;
+        other = (struct story){0};
+        struct fixture_lane f;
+        char path[] = "/tmp/eddy-expiry-XXXXXX";
+        const int fd = mkstemp(path);
+        cr_assert_geq(fd, 0);
+        close(fd);
+        unlink(path);
+        fixture_open(&f, AGED, 1, path, i % 2 ? 1 : 100); /* one key in memory: the row is read from the store */
+        feed(&f, 0, EVENTS * KEYS / 2, chunks[i / 2], i % 3 ? 2 : 0, &other);
+        fixture_close(&f);
+        unlink(path);
+        cr_expect_str_eq(other.text, one.text, "turns of %d", chunks[i / 2]);
+    }
+}
+
+/* `edited`: a command has changed rows meanwhile, so that what is known of them is read from them again. */
+static void live_in_parts(bool edited, struct story *s)
+{
+    char path[] = "/tmp/eddy-expiry-XXXXXX";
+    const int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    unlink(path);
+    for (int64_t from = 0; from < EVENTS * KEYS / 2; from += 83) {
+        struct fixture_lane f;
+        struct eddy_error err = {0};
+        fixture_open(&f, AGED, 1, path, 100);
+        const int64_t to = from + 83 < EVENTS * KEYS / 2 ? from + 83 : EVENTS * KEYS / 2;
+        feed(&f, from, to, 20, 0, s);
+        cr_assert_eq(lane_checkpoint(f.lane, &err), EDDY_OK, "%s", err.message);
+        if (edited) {
+            cr_assert_geq(lane_stored_edited(f.store, &err), 0, "%s", err.message);
+            cr_assert_geq(store_commit(f.store, &err), 0, "%s", err.message);
+        }
+        fixture_close(&f);
+    }
+    unlink(path);
+}
+
+Test(lane_expiry, a_new_life_knows_what_is_open)
+{
+    static struct story one, parts, edited;
+    whole(&one);
+    live_in_parts(false, &parts);
+    cr_expect_str_eq(parts.text, one.text);
+    live_in_parts(true, &edited);
+    cr_expect_str_eq(edited.text, one.text);
+}
