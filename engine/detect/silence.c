@@ -276,12 +276,16 @@ eddy_status silence_event(struct silence *s, uint64_t hash, const char *key, siz
     return good ? n : eddy_fail(err, EDDY_ENOMEM, "out of memory while watching for silent keys");
 }
 
-void silence_forget(struct silence *s, uint64_t hash, const char *key, size_t key_len)
+int silence_forget(struct silence *s, uint64_t hash, const char *key, size_t key_len, struct silence_news *news)
 {
     const int32_t found = s->index[silence_slot(s, hash, key, key_len)];
-    if (!found || s->item[found - 1].n == 0 || !silence_note(s, found - 1)) return;
-    s->item[found - 1].n = 0;
+    if (!found || s->item[found - 1].n == 0 || !silence_note(s, found - 1)) return 0;
+    struct watched *w = &s->item[found - 1];
+    const bool silent = w->id != 0;
+    if (silent) *news = silence_tell(s, w, SILENCE_ENDS);
+    w->n = 0;
     s->clock.n_free++;
+    return silent;
 }
 
 /* ---- bytes ---- */

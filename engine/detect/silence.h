@@ -42,7 +42,8 @@ void silence_close(struct silence *); /* NULL is fine */
  * EDDY_ENOMEM. */
 eddy_status silence_event(struct silence *, uint64_t hash, const char *key, size_t key_len, int64_t time_ns,
                           struct silence_news news[SILENCE_NEWS], struct eddy_error *);
-void silence_forget(struct silence *, uint64_t hash, const char *key, size_t key_len);
+/* 1: the key was silent, and `news` says that this ends; else 0. */
+int silence_forget(struct silence *, uint64_t hash, const char *key, size_t key_len, struct silence_news *news);
 
 void silence_commit(struct silence *);
 void silence_abort(struct silence *);

@@ -304,11 +304,10 @@ static void lane_mark(struct lane *l)
 /* A tombstone is a turn of its own: it takes the key away, and leaves no row behind for one that was never seen. */
 static eddy_status lane_turn_forget(struct lane *l, const struct lane_event *event, struct eddy_error *err)
 {
-    eddy_status rc = keyspace_forget(l->keys, event->event.key, event->event.key_len, err);
+    eddy_status rc = lane_silence_tombstone(l, event, err);
+    if (rc >= 0) rc = lane_expiry_tombstone(l, event, err);
+    if (rc >= 0) rc = keyspace_forget(l->keys, event->event.key, event->event.key_len, err);
     if (rc < 0) return rc;
-    rc = lane_expiry_forget(l, event->event.key, event->event.key_len, err);
-    if (rc < 0) return rc;
-    lane_silence_forget(l, event->event.key, event->event.key_len);
     l->next = event->offset + 1;
     return 1;
 }

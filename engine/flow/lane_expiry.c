@@ -1,5 +1,6 @@
-/* Keys that are forgotten for their age (`state.ttl`) while an incident of theirs is open: it is closed, at the first event
- * by which the partition's clock has run past their time to live, whether they ever come back or not.
+/* Keys that are forgotten while an incident of theirs is open: it closes.  For their age (`state.ttl`) at the first event by
+ * which the partition's clock has run past their time to live, whether they ever come back or not; by a tombstone, which
+ * has no time of its own, at the time of their last event.
  *
  * List     every key with an open incident, by the time of its last event (expiry.h); without `ttl` there is none.
  * Waves    a key's events are folded in their order, but the clock is that of all keys, so what is due is told after the
@@ -16,10 +17,9 @@
 eddy_status lane_expiry_open(struct lane *l, struct eddy_error *err)
 {
     const struct plan *p = l->plan;
-    if (p->settings->state.ttl == 0) return EDDY_OK;
     l->open_incidents = calloc((size_t)p->n_kinds, p->incident_bytes);
     if (!l->open_incidents) return lane_no_memory_for(l, "incidents", err);
-    return expiry_open(&l->expiry, err);
+    return p->settings->state.ttl > 0 ? expiry_open(&l->expiry, err) : EDDY_OK;
 }
 
 void lane_expiry_close(struct lane *l)
@@ -56,16 +56,15 @@ static int expiry_due(const struct lane *l, int64_t time_ns, int taken)
 }
 
 /* The incidents of a key out of l->open_incidents, all closed. */
-static eddy_status expiry_tell(struct lane *l, const struct expiry_key *key, const struct lane_event *events,
-                               int taken, struct eddy_error *err)
+static eddy_status expiry_tell(struct lane *l, const struct expiry_key *key, int64_t now_ns, int64_t offset,
+                               struct eddy_error *err)
 {
-    const int due = expiry_due(l, key->time_ns, taken);
     const struct lane_news news = {.key = key->key,
                                    .key_len = key->key_len,
                                    .hash = key->hash,
                                    .since_ns = key->time_ns,
-                                   .now_ns = l->items[due].expired_before + l->plan->settings->state.ttl,
-                                   .offset = events[due].offset};
+                                   .now_ns = now_ns,
+                                   .offset = offset};
     eddy_status rc = EDDY_OK;
     for (int k = 0; k < l->plan->n_kinds && rc >= 0; k++) {
         struct eddy_incident incident;
@@ -77,6 +76,21 @@ static eddy_status expiry_tell(struct lane *l, const struct expiry_key *key, con
     return rc;
 }
 
+static eddy_status expiry_tell_due(struct lane *l, const struct expiry_key *key, const struct lane_event *events,
+                                   int taken, struct eddy_error *err)
+{
+    const int due = expiry_due(l, key->time_ns, taken);
+    return expiry_tell(l, key, l->items[due].expired_before + l->plan->settings->state.ttl, events[due].offset, err);
+}
+
+/* The incidents of a key's row, as they are, to l->open_incidents, and the time of its last event. */
+static eddy_status expiry_look(struct lane *l, struct expiry_key *key, struct eddy_error *err)
+{
+    const size_t bytes = (size_t)l->plan->n_kinds * l->plan->incident_bytes;
+    return keyspace_peek(l->keys, key->hash, key->key, key->key_len, (size_t)l->plan->at_incidents, bytes,
+                         l->open_incidents, &key->time_ns, err);
+}
+
 eddy_status lane_expiry_reset(struct lane *l, const struct lane_item *item, const struct lane_event *events,
                               int taken, struct eddy_error *err)
 {
@@ -86,18 +100,16 @@ eddy_status lane_expiry_reset(struct lane *l, const struct lane_item *item, cons
     const eddy_status rc = expiry_drop(l->expiry, item->hash, r->key, r->key_len, &key, err);
     if (rc <= 0) return rc;
     memcpy(l->open_incidents, r->row + l->plan->at_incidents, (size_t)l->plan->n_kinds * l->plan->incident_bytes);
-    return expiry_tell(l, &key, events, taken, err);
+    return expiry_tell_due(l, &key, events, taken, err);
 }
 
 /* Those that did not come back. */
-static eddy_status expiry_next(struct lane *l, const struct expiry_key *key, const struct lane_event *events,
-                               int taken, struct eddy_error *err)
+static eddy_status expiry_next(struct lane *l, struct expiry_key *key, const struct lane_event *events, int taken,
+                               struct eddy_error *err)
 {
-    const size_t bytes = (size_t)l->plan->n_kinds * l->plan->incident_bytes;
-    eddy_status rc = keyspace_peek(l->keys, key->hash, key->key, key->key_len, (size_t)l->plan->at_incidents, bytes,
-                                   l->open_incidents, err);
+    eddy_status rc = expiry_look(l, key, err);
     if (rc >= 0)
-        rc = expiry_tell(l, key, events, taken, err);
+        rc = expiry_tell_due(l, key, events, taken, err);
     else if (rc == EDDY_ENOTFOUND) /* a command has taken it out of the state */
         rc = EDDY_OK;
     return rc >= 0 ? expiry_drop(l->expiry, key->hash, key->key, key->key_len, NULL, err) : rc;
@@ -111,6 +123,17 @@ eddy_status lane_expiry_turn(struct lane *l, const struct lane_event *events, in
     while (l->expiry && rc >= 0 && expiry_first(l->expiry, before, &key))
         rc = expiry_next(l, &key, events, taken, err);
     return rc < 0 ? rc : EDDY_OK;
+}
+
+eddy_status lane_expiry_tombstone(struct lane *l, const struct lane_event *event, struct eddy_error *err)
+{
+    const struct eddy_event *e = &event->event;
+    struct expiry_key key = {e->key, e->key_len, keyspace_hash(e->key, e->key_len), 0};
+    eddy_status rc = expiry_look(l, &key, err);
+    if (rc >= 0 && key.time_ns >= lane_expired_before(&l->clock, l->plan->settings->state.ttl))
+        rc = expiry_tell(l, &key, key.time_ns, event->offset, err);
+    if (rc < 0 && rc != EDDY_ENOTFOUND) return rc;
+    return lane_expiry_forget(l, e->key, e->key_len, err);
 }
 
 /* ---- from one life to the next ---- */

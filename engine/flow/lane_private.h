@@ -272,6 +272,7 @@ void lane_judge_shares(const struct lane *, struct eddy_result *);
 eddy_status lane_silence_open(struct lane *, struct eddy_error *);
 void lane_silence_close(struct lane *);
 eddy_status lane_silence_event(struct lane *, const struct lane_event *, uint64_t hash, struct eddy_error *);
+eddy_status lane_silence_tombstone(struct lane *, const struct lane_event *, struct eddy_error *);
 void lane_silence_forget(struct lane *, const char *key, size_t key_len);
 eddy_status lane_silence_restore(struct lane *, struct eddy_error *);
 
@@ -298,6 +299,8 @@ eddy_status lane_expiry_reset(struct lane *, const struct lane_item *, const str
                               struct eddy_error *);
 /* After the waves of such a turn. */
 eddy_status lane_expiry_turn(struct lane *, const struct lane_event *, int taken, struct eddy_error *);
+/* Before the tombstone takes the row away. */
+eddy_status lane_expiry_tombstone(struct lane *, const struct lane_event *, struct eddy_error *);
 eddy_status lane_expiry_forget(struct lane *, const char *key, size_t key_len, struct eddy_error *);
 eddy_status lane_expiry_blob(const struct lane *, struct eddy_buffer *);
 eddy_status lane_expiry_restore(struct lane *, struct eddy_error *);

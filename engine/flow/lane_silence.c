@@ -45,9 +45,19 @@ eddy_status lane_silence_event(struct lane *l, const struct lane_event *in, uint
     return rc;
 }
 
+eddy_status lane_silence_tombstone(struct lane *l, const struct lane_event *in, struct eddy_error *err)
+{
+    struct silence_news news;
+    const struct eddy_event *e = &in->event;
+    if (!l->silence || !silence_forget(l->silence, keyspace_hash(e->key, e->key_len), e->key, e->key_len, &news))
+        return EDDY_OK;
+    return silence_keep(l, &news, in->offset, err);
+}
+
 void lane_silence_forget(struct lane *l, const char *key, size_t key_len)
 {
-    if (l->silence) silence_forget(l->silence, keyspace_hash(key, key_len), key, key_len);
+    struct silence_news news;
+    if (l->silence) (void)silence_forget(l->silence, keyspace_hash(key, key_len), key, key_len, &news);
 }
 
 eddy_status lane_silence_restore(struct lane *l, struct eddy_error *err)

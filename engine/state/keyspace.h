@@ -57,9 +57,10 @@ void keyspace_prefetch_row(const struct keyspace *, uint64_t hash);
 /* Memory, else the store, else a new row (count 0).  The row is in the undo log afterwards and marked dirty. */
 eddy_status keyspace_get(struct keyspace *, uint64_t hash, const char *key, size_t key_len, struct key_row **,
                          struct eddy_error *);
-/* Copies bytes of a row as it is, and leaves the key where it lies: no part of the batch.  ENOTFOUND when it is unknown. */
+/* Copies bytes of a row as it is, and the time of its last event, and leaves the key where it lies: no part of the batch.
+ * ENOTFOUND when it is unknown. */
 eddy_status keyspace_peek(struct keyspace *, uint64_t hash, const char *key, size_t key_len, size_t at, size_t bytes,
-                          void *to, struct eddy_error *);
+                          void *to, int64_t *time_ns, struct eddy_error *);
 /* Makes the row as new (tombstone, ttl): what a get of an unknown key gives; undone by an abort like any change. */
 eddy_status keyspace_reset(struct keyspace *, struct key_row *, struct eddy_error *);
 /* Forgets a key for good (also in the store); undone by an abort.  ENOTFOUND is not an error: returns 0 or 1. */

@@ -128,7 +128,7 @@ static eddy_status row_saved(struct keyspace *ks, uint64_t hash, const char *key
 }
 
 eddy_status keyspace_peek(struct keyspace *ks, uint64_t hash, const char *key, size_t key_len, size_t at,
-                          size_t bytes, void *to, struct eddy_error *err)
+                          size_t bytes, void *to, int64_t *time_ns, struct eddy_error *err)
 {
     struct stored_row stored;
     const struct key_row *r = row_find(ks, hash, key, key_len);
@@ -136,6 +136,7 @@ eddy_status keyspace_peek(struct keyspace *ks, uint64_t hash, const char *key, s
     const eddy_status rc = r ? EDDY_OK : row_saved(ks, hash, key, key_len, &stored, err);
     if (rc < 0) return rc;
     memcpy(to, (r ? r->row : stored.row) + at, bytes);
+    *time_ns = r ? r->time_ns : stored.time_ns;
     if (!r && ks->reader) store_done(ks->reader);
     return EDDY_OK;
 }

@@ -123,12 +123,30 @@ Test(silence, a_place_may_change_hands_twice_within_a_batch)
     for (int k = 3; k < 6; k++) {
         char key[16];
         const int last = k == 3 ? 0 : k - 1, len = snprintf(key, sizeof(key), "k%d", last);
-        silence_forget(s, (uint64_t)(last + 1) * 0x9e3779b97f4a7c15u, key, (size_t)len);
+        struct silence_news news;
+        cr_assert_eq(silence_forget(s, (uint64_t)(last + 1) * 0x9e3779b97f4a7c15u, key, (size_t)len, &news), 0);
         event(s, k, 30 * MINUTE, &t);
     }
     silence_abort(s);
     minutes(s, 2, 0, 30, 60, &t);
     cr_assert_eq(t.begun, 1, "key 0 is back in its place, and silent");
+    silence_close(s);
+}
+
+Test(silence, a_silence_ends_when_its_key_is_forgotten)
+{
+    struct silence *s = opened(&standard);
+    struct tally t = {0};
+    struct silence_news news;
+    minutes(s, 5, -1, 0, 60, &t);
+    minutes(s, 5, 2, 60, 200, &t);
+    cr_assert_eq(t.begun, 1);
+    const uint64_t hash = 3 * 0x9e3779b97f4a7c15u;
+    cr_assert_eq(silence_forget(s, hash, "k2", 2, &news), 1);
+    cr_expect_eq(news.change, SILENCE_ENDS);
+    cr_expect(news.key_len == 2 && memcmp(news.key, "k2", 2) == 0);
+    cr_expect_neq(news.id, 0);
+    cr_expect_eq(silence_forget(s, hash, "k2", 2, &news), 0, "once");
     silence_close(s);
 }
 
@@ -152,7 +170,8 @@ Test(silence, an_abort_leaves_nothing_behind_and_bytes_bring_everything_back)
     minutes(aborted, 5, -1, 0, 60, &b);
     silence_commit(aborted);
     minutes(aborted, 9, 2, 60, 200, &b);
-    silence_forget(aborted, 2 * 0x9e3779b97f4a7c15u, "k1", 2);
+    struct silence_news news;
+    (void)silence_forget(aborted, 2 * 0x9e3779b97f4a7c15u, "k1", 2, &news);
     silence_abort(aborted);
     same_bytes(quiet, aborted);
 

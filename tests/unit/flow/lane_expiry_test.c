@@ -9,9 +9,8 @@
 #include "engine/state/store.h"
 #include "fixture.h"
 
-#define AGED                                                                                                         \
-    "forecast: {horizons: [1], experts: [persistence]}\ndetect: {warmup: 50}\n"                                      \
-    "state: {ttl: 30m, path: /nowhere}\n"
+#define CHEAP "forecast: {horizons: [1], experts: [persistence]}\ndetect: {warmup: 50}\n"
+#define AGED  CHEAP "state: {ttl: 30m}\n"
 enum { EVENTS = 2000, KEYS = 5, JUMP = 300, BACK = 360 };
 static const int64_t MINUTE = 60000000000, START = 1700000000000000000;
 static const char *const keys[KEYS] = {"goes", "comes", "late", "steady", "other"};
@@ -181,4 +180,35 @@ Test(lane_expiry, a_new_life_knows_what_is_open)
     cr_expect_str_eq(parts.text, one.text);
     live_in_parts(true, &edited);
     cr_expect_str_eq(edited.text, one.text);
+}
+
+Test(lane_expiry, a_tombstone_closes_what_is_open)
+{
+    static struct story s;
+    struct fixture_lane f;
+    struct eddy_error err = {0};
+    fixture_open(&f, CHEAP, 1, NULL, 100);
+    feed(&f, 0, JUMP * KEYS + 3, 1, 0, &s);
+    const struct lane_event gone[] = {
+        {LANE_FORGET, JUMP * KEYS + 3, {.key = keys[0], .key_len = strlen(keys[0])}, NULL},
+        {LANE_FORGET, JUMP * KEYS + 4, {.key = keys[0], .key_len = strlen(keys[0])}, NULL},
+        {LANE_FORGET, JUMP * KEYS + 5, {.key = keys[4], .key_len = strlen(keys[4])}, NULL}};
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(lane_turn(f.lane, &gone[i], 1, NULL, &err), 1, "%s", err.message);
+        for (int k = 0; k < lane_n_news(f.lane); k++) tell(&s, lane_news(f.lane, k));
+        lane_commit(f.lane);
+    }
+    char id[2][32];
+    int offset, state, minute;
+    const char *opened = record_of(&s, keys[0], 0), *closed = record_of(&s, keys[0], 1);
+    cr_assert(opened && closed, "%s", s.text);
+    cr_assert_eq(sscanf(opened, "%*d %*s %31s", id[0]), 1);
+    cr_assert_eq(sscanf(closed, "%d %*s %31s %*s %d %*d %d", &offset, id[1], &state, &minute), 4);
+    cr_expect_str_eq(id[0], id[1]);
+    cr_expect_eq(state, EDDY_INCIDENT_CLOSED);
+    cr_expect_eq(offset, JUMP * KEYS + 3);
+    cr_expect_eq(minute, JUMP, "the time of its last event");
+    cr_expect_null(record_of(&s, keys[0], 2), "a key that is gone already has nothing to close");
+    cr_expect_null(record_of(&s, keys[4], 0), "nor has one with nothing open");
+    fixture_close(&f);
 }
