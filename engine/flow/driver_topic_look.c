@@ -79,6 +79,11 @@ static int64_t look_position(const struct driver *d, struct driver_lane *dl, uin
     return rc == EDDY_ENOTFOUND || rc == EDDY_ECORRUPT ? -1 : INT64_MAX;
 }
 
+static void look_rest(const struct driver *d, struct driver_lane *dl)
+{
+    dl->look_due_ns = driver_clock_ns() + d->settings->state.topic_interval;
+}
+
 static void look_begin(struct driver_lane *dl, const struct source_partition *p)
 {
     dl->look = LOOK_ASK;
@@ -129,6 +134,7 @@ bool driver_topic_holds(struct driver *d, struct driver_lane *dl, const struct s
     if (at >= 0) {
         dl->known = d->looked[at].known;
         dl->restored = d->looked[at].restored;
+        look_rest(d, dl);
         looked_drop(d, at);
         return false;
     }
@@ -148,6 +154,8 @@ static eddy_status look_done(struct driver *d, struct driver_lane *dl, struct ed
     dl->restorer = NULL;
     dl->look = LOOK_NONE;
     dl->known.group_end = dl->group_end;
+    if (!dl->held && dl->lane && !dl->publisher)
+        return driver_topic_follow(d, dl, err); /* not so far, for want of a place */
     if (!dl->held) {
         driver_topic_learn(dl);
         return EDDY_OK;
@@ -207,15 +215,24 @@ static eddy_status look_failed(struct driver *d, struct driver_lane *dl, const s
     return look_done(d, dl, err);
 }
 
-/* There is nothing in the topic for this partition, and there will not be. */
+/* The topic has no place for this partition.  It is asked again every topic_interval: the topic may grow. */
 static eddy_status look_without(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
     const struct eddy_error why = err ? *err : (struct eddy_error){0};
-    log_error("state_topic", "%s; it goes on without a copy", why.message);
+    if (!dl->known.nowhere) log_error("state_topic", "%s; it goes on without a copy", why.message);
+    if (dl->publisher) store_untrack(dl->store);
     publisher_close(dl->publisher);
     dl->publisher = NULL;
     dl->known.nowhere = true;
+    look_rest(d, dl);
     return look_done(d, dl, err);
+}
+
+static void look_has_place(const struct driver *d, struct driver_lane *dl)
+{
+    if (!dl->known.nowhere) return;
+    log_info("state_topic", "%s has a place for %s[%d] now", d->settings->state.topic, dl->topic, (int)dl->partition);
+    dl->known = (struct topic_known){.group_end = -1};
 }
 
 static eddy_status look_read(struct driver *d, struct driver_lane *dl, const char *path, int64_t from, int64_t to,
@@ -237,6 +254,7 @@ static eddy_status look_ask(struct driver *d, struct driver_lane *dl, struct edd
     eddy_status rc = d->request.state_topic->end(d->topic, dl->partition, ASK_MS, &dl->group_end, err);
     if (rc == EDDY_ENOTFOUND) return look_without(d, dl, err);
     if (rc < 0) return rc;
+    look_has_place(d, dl);
     dl->end = dl->group_end;
     rc = look_read(d, dl, NULL, dl->end > 0 ? dl->end - 1 : -1, dl->end > 0 ? dl->end : -1, err);
     if (rc != EDDY_ENOTFOUND) return rc;
@@ -344,6 +362,10 @@ eddy_status driver_topic_look(struct driver *d, struct driver_lane *dl, struct e
     struct eddy_error why = {0};
     eddy_status rc;
     if (dl->saving) return EDDY_OK; /* the store is the saver's */
+    if (!dl->look) {
+        dl->look = LOOK_ASK;
+        dl->look_since_ns = driver_clock_ns();
+    }
     if (dl->look == LOOK_ASK) {
         rc = look_ask(d, dl, &why);
     } else {
@@ -364,8 +386,9 @@ struct driver_lane *driver_topic_wanted(const struct driver *d, int64_t now_ns)
     struct driver_lane *first = NULL;
     for (int i = 0; i < d->n_lanes; i++) {
         struct driver_lane *dl = d->lanes[i];
+        const bool looks = dl->look || (dl->known.nowhere && !dl->refused);
         if (dl->look && dl->restorer) return dl;
-        if (dl->look && now_ns >= dl->look_due_ns && (!first || (dl->held && !first->held))) first = dl;
+        if (looks && now_ns >= dl->look_due_ns && (!first || (dl->held && !first->held))) first = dl;
     }
     return first;
 }

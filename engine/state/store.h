@@ -124,6 +124,7 @@ eddy_status store_prune_models(struct store *, int keep, struct eddy_error *);
  * instead of what was noted before); note_more() does it, looking at so many rows a call, while the store goes on: 1: all
  * are noted; 0: call again.  When it fails the log is lost. */
 eddy_status store_track(struct store *, size_t row_bytes, struct eddy_error *);
+void store_untrack(struct store *); /* nothing is noted any more, and what was is forgotten */
 void store_note_since(struct store *, int64_t since);
 eddy_status store_note_more(struct store *, int rows, struct eddy_error *);
 /* Hands over what was noted since the last take, the caller closes it before the store, and begins another log.  False:

@@ -28,7 +28,7 @@ eddy_status store_track(struct store *s, size_t row_bytes, struct eddy_error *er
     return EDDY_OK;
 }
 
-void store_changes_close(struct store *s)
+void store_untrack(struct store *s)
 {
     if (!s->changes) return;
     side_log_close(&s->changes->log);

@@ -366,7 +366,7 @@ void store_close(struct store *s)
         sqlite3_close(s->db);
     }
     if (s->log_fd >= 0) close(s->log_fd);
-    store_changes_close(s);
+    store_untrack(s);
     free(s->path);
     free(s);
 }

@@ -123,7 +123,6 @@ eddy_status store_contents_check(struct store *, struct eddy_error *);
 
 /* store_changes.c */
 void store_note(struct store *, const struct stored_row *, bool gone); /* cannot fail */
-void store_changes_close(struct store *);
 
 /* store_room.c */
 eddy_status store_reserve(struct store *, int64_t bytes, struct eddy_error *);

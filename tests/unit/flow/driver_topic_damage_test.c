@@ -166,6 +166,35 @@ Test(driver_topic_damage, what_was_found_long_ago_counts_no_more_and_the_partiti
     free(dir);
 }
 
+static void grows_later(const struct script *s)
+{
+    if (s->polls == 300) copy.nowhere = false;
+}
+
+Test(driver_topic_damage, a_partition_that_gets_a_place_in_the_topic_is_published_without_another_start,
+     .timeout = 20)
+{
+    static volatile sig_atomic_t stop;
+    const int64_t until[] = {200};
+    char *dir = script_dir();
+    copy.nowhere = true;
+    struct script *s = lived(dir, COPIED, until, 1);
+    s->polls = 0;
+    s->on_poll = grows_later;
+    s->stop = &stop; /* by the first commit */
+    s->batch = 10;
+    const struct script_run run = lives_to(s, dir, COPIED, CUT);
+    cr_assert_eq(copy.commits, 1);
+    cr_assert_eq(run.stats.partitions_refused, 0);
+    s->on_poll = NULL;
+    s->stop = NULL;
+    wipe(dir);
+    const struct script_run back = goes_on(s, COPIED, dir);
+    cr_assert_eq(back.stats.restores, 1);
+    script_remove(dir);
+    free(dir);
+}
+
 Test(driver_topic_damage, a_partition_that_the_topic_has_no_place_for_goes_on_without)
 {
     const int64_t until[] = {CUT};
