@@ -95,31 +95,43 @@ static void admin_end(struct admin_request *q)
     rd_kafka_AdminOptions_destroy(q->options);
 }
 
-/* The answer to a change of one topic. */
-static eddy_status admin_topic_done(struct kafka_admin *a, const struct admin_request *q,
-                                    const rd_kafka_topic_result_t **results, size_t n, struct eddy_error *err)
+static const rd_kafka_topic_result_t **admin_created(rd_kafka_event_t *event, size_t *n)
 {
-    rd_kafka_resp_err_t code = n == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__FAIL;
-    if (!code) return EDDY_OK;
-    return admin_fail(a, q->what, code, n == 1 ? rd_kafka_topic_result_error_string(results[0]) : "", err);
+    return rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), n);
+}
+
+static const rd_kafka_topic_result_t **admin_deleted(rd_kafka_event_t *event, size_t *n)
+{
+    return rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), n);
+}
+
+/* Waits for the answer to a change of one topic, which `topics` takes out of the event, and ends the request. */
+static eddy_status admin_topic_end(struct kafka_admin *a, struct admin_request *q,
+                                   const rd_kafka_topic_result_t **(*topics)(rd_kafka_event_t *, size_t *n),
+                                   struct eddy_error *err)
+{
+    eddy_status rc = admin_wait(a, q, err);
+    if (rc >= 0) {
+        size_t n = 0;
+        const rd_kafka_topic_result_t **done = topics(q->event, &n);
+        const rd_kafka_resp_err_t code = n == 1 ? rd_kafka_topic_result_error(done[0]) : RD_KAFKA_RESP_ERR__FAIL;
+        if (code) rc = admin_fail(a, q->what, code, n == 1 ? rd_kafka_topic_result_error_string(done[0]) : "", err);
+    }
+    admin_end(q);
+    return rc;
 }
 
 static eddy_status admin_create(struct kafka_admin *a, const char *topic, int n_partitions, const char *policy,
                                 struct eddy_error *err)
 {
     char text[200];
-    size_t n = 0;
     rd_kafka_NewTopic_t *made = rd_kafka_NewTopic_new(topic, n_partitions, -1, text, sizeof(text));
     if (!made) return eddy_fail(err, EDDY_EINVAL, "kafka: topic %s: %s", topic, text);
     if (policy) (void)rd_kafka_NewTopic_set_config(made, "cleanup.policy", policy);
 
     struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, "creating a topic");
     rd_kafka_CreateTopics(a->client.rk, &made, 1, q.options, q.queue);
-    eddy_status rc = admin_wait(a, &q, err);
-    const rd_kafka_topic_result_t **done = NULL;
-    if (rc >= 0) done = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(q.event), &n);
-    if (rc >= 0) rc = admin_topic_done(a, &q, done, n, err);
-    admin_end(&q);
+    const eddy_status rc = admin_topic_end(a, &q, admin_created, err);
     rd_kafka_NewTopic_destroy(made);
     return rc;
 }
@@ -137,15 +149,10 @@ eddy_status kafka_admin_create_compacted(struct kafka_admin *a, const char *topi
 
 eddy_status kafka_admin_delete(struct kafka_admin *a, const char *topic, struct eddy_error *err)
 {
-    size_t n = 0;
     rd_kafka_DeleteTopic_t *gone = rd_kafka_DeleteTopic_new(topic);
     struct admin_request q = admin_begin(a, RD_KAFKA_ADMIN_OP_DELETETOPICS, "deleting a topic");
     rd_kafka_DeleteTopics(a->client.rk, &gone, 1, q.options, q.queue);
-    eddy_status rc = admin_wait(a, &q, err);
-    const rd_kafka_topic_result_t **done = NULL;
-    if (rc >= 0) done = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(q.event), &n);
-    if (rc >= 0) rc = admin_topic_done(a, &q, done, n, err);
-    admin_end(&q);
+    const eddy_status rc = admin_topic_end(a, &q, admin_deleted, err);
     rd_kafka_DeleteTopic_destroy(gone);
     return rc;
 }
