@@ -29,8 +29,12 @@ const struct eddy_option kafka_source_options[] = {
     {"instance_id", EDDY_OPT_STRING, offsetof(struct kafka_source_settings, instance_id), "auto", 0, 0, "",
      "Static membership: a name that stays the same over restarts, one per process of the group, so that a process "
      "that "
-     "comes back within session.timeout.ms has its partitions at once. auto: made once and kept beside the state; "
-     "empty is off: a process that ends leaves the group at once.",
+     "comes back within session.timeout.ms has its partitions at once; with exactly_once also the name of its "
+     "transactions. auto: made once and kept beside the state, and lost with it: where the state's directory does "
+     "not "
+     "outlive the machine, write a name of the place, such as ${HOSTNAME}. Empty is off: a process that ends leaves "
+     "the "
+     "group at once.",
      NULL, 0, false},
     {"tombstones", EDDY_OPT_ENUM, offsetof(struct kafka_source_settings, tombstones), "skip", 0, 0, "skip|forget",
      "A record without a value: skip it, or forget its key.", NULL, 0, false},
@@ -268,6 +272,11 @@ eddy_status kafka_conf_batch(rd_kafka_conf_t *conf, int bytes, struct eddy_error
     (void)snprintf(number, sizeof(number), "%d", bytes);
     const eddy_status rc = kafka_conf_set(conf, "message.max.bytes", number, err);
     return rc < 0 ? rc : kafka_conf_set(conf, "batch.size", number, err);
+}
+
+bool kafka_id_is_drawn(const struct kafka_source_settings *s)
+{
+    return s->instance_id && strcmp(s->instance_id, "auto") == 0;
 }
 
 eddy_status kafka_conf_worker(rd_kafka_conf_t *conf, int worker, bool ids_too, struct eddy_error *err)

@@ -23,6 +23,9 @@ enum kafka_role {
 extern const struct eddy_option kafka_source_options[];
 extern const struct eddy_option kafka_sink_options[];
 
+bool kafka_id_is_drawn(
+    const struct kafka_source_settings *); /* instance_id: the driver's name for the process is used */
+
 /* What `eddy check` can say without a broker: each property is known, allowed and well-formed, and, when asked for,
  * bootstrap.servers is there. */
 eddy_status kafka_properties_check(const struct eddy_map *, bool need_servers, struct eddy_error *);

@@ -358,7 +358,7 @@ static eddy_status kafka_source_open(const void *settings, const struct source_r
             &n_partitions, err);
     if (rc < 0) goto fail;
     const char *own_id = set->instance_id ? set->instance_id : "";
-    const bool drawn = strcmp(own_id, "auto") == 0; /* by the driver, for each worker another */
+    const bool drawn = kafka_id_is_drawn(set); /* by the driver, for each worker another */
     s->request = (struct kafka_client_request){.role = KAFKA_MEMBER,
                                                .name = r->name,
                                                .instance_id = drawn ? r->instance : own_id,

@@ -176,11 +176,26 @@ eddy_status kafka_transaction_new(enum kafka_role role, const struct transaction
     return EDDY_OK;
 }
 
+/* With the name that the user gave the process, if there is one: it outlives the state's directory. */
+static eddy_status transaction_new_named(const struct transaction_request *r, struct kafka_transaction **out,
+                                         struct eddy_error *err)
+{
+    const struct kafka_source_settings *source = r->source->settings;
+    const char *own = source->instance_id;
+    char id[300];
+    struct transaction_request named = *r;
+    if (own && *own && !kafka_id_is_drawn(source)) {
+        (void)snprintf(id, sizeof(id), r->workers > 1 ? "%s-%d" : "%s", own, r->worker);
+        named.id = id;
+    }
+    return kafka_transaction_new(KAFKA_TRANSACTOR, &named, 0, out, err);
+}
+
 static eddy_status kafka_transaction_open(const struct transaction_request *r, void **out, struct eddy_error *err)
 {
     struct kafka_transaction *t = NULL;
     *out = NULL;
-    eddy_status rc = kafka_transaction_new(KAFKA_TRANSACTOR, r, 0, &t, err);
+    eddy_status rc = transaction_new_named(r, &t, err);
     if (rc < 0) return rc;
     const int64_t end_ms = kafka_now_ms() + t->source->connect_timeout / 1000000;
     do rc = kafka_transaction_recover(t, SLICE_MS, err);

@@ -23,8 +23,8 @@ eddy_status driver_transaction_open(struct driver *d, struct eddy_error *err)
 {
     const struct driver_request *q = &d->request;
     if (!q->transactor) return EDDY_OK;
-    const struct transaction_request request = {d->settings->name, d->instance, q->sink_request.source,
-                                                d->settings->latency, q->stop};
+    const struct transaction_request request = {
+        d->settings->name, d->instance, q->sink_request.source, d->settings->latency, q->stop, q->worker, q->workers};
     d->commit_due_ns = driver_clock_ns() + d->settings->commit_interval;
     return q->transactor->open(&request, &d->transaction, err);
 }
@@ -164,8 +164,8 @@ eddy_status driver_restart(struct driver *d, struct eddy_error *err)
     d->began = false;
     if (d->failures >= SURRENDER_AFTER && d->failures % SURRENDER_AFTER == 0)
         log_error("transaction",
-                  "%d transactions came to nothing within a minute: does another process use this state "
-                  "directory's instance name, %s?",
+                  "%d transactions came to nothing within a minute: does another process use the same "
+                  "instance_id, or a copy of this state directory with its name, %s?",
                   d->failures, d->instance);
     for (;;) {
         eddy_status rc = d->request.transactor->recover(d->transaction, RECOVER_MS, err);

@@ -14,11 +14,12 @@
 #include "engine/flow/source.h"
 
 struct transaction_request {
-    const char *name;                  /* settings.name */
-    const char *id;                    /* of this process and worker, the same after every restart */
+    const char *name; /* settings.name */
+    const char *id;   /* of this process and worker, the same after every restart, unless the user named it */
     const struct eddy_choice *source;  /* whose brokers and credentials it uses */
     int latency;                       /* enum latency (config/settings.h) */
     const volatile sig_atomic_t *stop; /* not 0: told to stop, so that waiting gets short; NULL = never */
+    int worker, workers;               /* which of how many of this process; workers 0 or 1: one alone */
 };
 
 struct eddy_transactor {

@@ -266,6 +266,30 @@ Test(kafka_transaction, errors_while_an_id_is_taken_into_use_end_as_they_must, .
     bench_close(&b);
 }
 
+/* The id of worker 1 of so many, when the process is called so and the state's directory says "drawn". */
+static void has_id(struct bench *b, const char *instance_id, int workers, const char *id)
+{
+    struct eddy_error err = {0};
+    const struct transaction_request request = {
+        .name = "plant", .id = "drawn", .source = &b->choice, .worker = 1, .workers = workers};
+    b->source.instance_id = instance_id;
+    cr_assert_eq(transactor_kafka.open(&request, &b->transaction, &err), EDDY_OK, "%s", err.message);
+    cr_expect_str_eq(((const struct kafka_transaction *)b->transaction)->id, id);
+    transactor_kafka.close(b->transaction);
+}
+
+Test(kafka_transaction, a_process_that_the_user_named_keeps_its_id_without_its_directory, .timeout = 60)
+{
+    struct bench b;
+    bench_open_alone(&b);
+    has_id(&b, "auto", 1, "eddy-plant-drawn");
+    has_id(&b, "", 1, "eddy-plant-drawn");
+    has_id(&b, NULL, 1, "eddy-plant-drawn");
+    has_id(&b, "pod-7", 1, "eddy-plant-pod-7");
+    has_id(&b, "pod-7", 3, "eddy-plant-pod-7-1");
+    cluster_close(&b.c);
+}
+
 static void delay_end(struct bench *b, int ms)
 {
     rd_kafka_mock_broker_push_request_error_rtts(b->c.mock, 1, END, 1, RD_KAFKA_RESP_ERR_NO_ERROR, ms);
