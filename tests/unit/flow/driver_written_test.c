@@ -1,11 +1,18 @@
 /* Where the group was moved by hand: results from there on are written again, and only once, whatever ends a life. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/flow/position_mark.h"
 #include "fixture_script.h"
 
 enum { ALL = 1000, SOME = 400 };
+
+static void gone(char *dir)
+{
+    script_remove(dir);
+    free(dir);
+}
 
 /* Everything was written, then the group was moved to the beginning, and the state put away. */
 static struct script *moved(const char *metadata)
@@ -16,10 +23,9 @@ static struct script *moved(const char *metadata)
     const struct script_run run = script_live("", dir);
     cr_assert_eq(run.ran, EDDY_OK, "%s", run.err.message);
     cr_assert_eq(s->sent, ALL);
-    script_remove(dir);
+    gone(dir);
     s->committed = 0;
     (void)snprintf(s->metadata, sizeof(s->metadata), "%s", metadata);
-    s->outstanding = 0;
     return s;
 }
 
@@ -43,6 +49,7 @@ Test(driver_written, before_the_first_commit_after_a_reset_a_life_repeats_nothin
     live_to(s, dir, 0);
     cr_assert_eq(s->sent, ALL + ALL, "%ld results", (long)s->sent);
     for (int i = 0; i < ALL; i++) cr_assert_str_eq(s->out[ALL + i], s->out[i]);
+    gone(dir);
 }
 
 Test(driver_written, after_it_results_of_before_the_reset_hide_nothing, .fini = script_close_all)
@@ -55,6 +62,7 @@ Test(driver_written, after_it_results_of_before_the_reset_hide_nothing, .fini = 
     live_to(s, dir, 0);
     cr_assert_eq(s->sent, ALL + ALL, "%ld results", (long)s->sent);
     cr_assert_str_eq(s->metadata, "eddy start=0 output=1000", "it is handed on");
+    gone(dir);
 }
 
 Test(driver_written, a_group_that_others_have_moved_gets_its_mark_with_the_first_commit, .fini = script_close_all)
@@ -66,6 +74,7 @@ Test(driver_written, a_group_that_others_have_moved_gets_its_mark_with_the_first
     cr_assert_str_eq(s->metadata, "eddy start=0 output=1000");
     live_to(s, dir, 0);
     cr_assert_eq(s->sent, ALL + ALL, "%ld results", (long)s->sent);
+    gone(dir);
 }
 
 Test(driver_written, a_group_that_nobody_has_moved_needs_no_mark, .fini = script_close_all)
@@ -77,6 +86,7 @@ Test(driver_written, a_group_that_nobody_has_moved_needs_no_mark, .fini = script
     cr_assert_str_eq(s->metadata, "eddy start=0");
     live_to(s, dir, 0);
     cr_assert_eq(s->sent, ALL);
+    gone(dir);
 }
 
 Test(position_mark, says_what_was_written_and_nothing_of_others_text)
