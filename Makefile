@@ -149,7 +149,7 @@ install: all $(BUILD)/eddy.pc ## PREFIX, DESTDIR: program, library, headers, pkg
 NEEDS_config   = config
 NEEDS_codec    = connectors/codec config
 NEEDS_files    = connectors/files connectors/codec config
-NEEDS_kafka    = connectors/kafka config
+NEEDS_kafka    = connectors/kafka engine/flow config
 NEEDS_model    = engine/model engine/math config
 NEEDS_forecast = engine/forecast engine/math config
 NEEDS_detect   = engine/detect engine/math config

@@ -1,6 +1,7 @@
 #include "connectors/kafka/kafka_client.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -258,4 +259,12 @@ eddy_status kafka_count_partitions(const struct eddy_strings *topics, const stru
     }
     kafka_client_close(&asker);
     return rc;
+}
+
+int64_t kafka_client_setting(const struct kafka_client *c, const char *name)
+{
+    char value[32] = "";
+    size_t size = sizeof(value);
+    (void)rd_kafka_conf_get(rd_kafka_conf(c->rk), name, value, &size);
+    return strtoll(value, NULL, 10);
 }

@@ -20,19 +20,11 @@ struct drain {
     struct eddy_error *err;
 };
 
-static int64_t partitions_setting(const struct kafka_client *client, const char *name)
-{
-    char value[32] = "";
-    size_t size = sizeof(value);
-    (void)rd_kafka_conf_get(rd_kafka_conf(client->rk), name, value, &size);
-    return strtoll(value, NULL, 10);
-}
-
 eddy_status kafka_partitions_init(struct kafka_partitions *ps, struct kafka_client *client, struct eddy_error *err)
 {
     *ps = (struct kafka_partitions){.client = client};
-    ps->queue_messages = partitions_setting(client, "queued.min.messages");
-    ps->queue_bytes = 1024 * partitions_setting(client, "queued.max.messages.kbytes");
+    ps->queue_messages = kafka_client_setting(client, "queued.min.messages");
+    ps->queue_bytes = 1024 * kafka_client_setting(client, "queued.max.messages.kbytes");
     ps->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (ps->wake_fd < 0) return eddy_fail(err, EDDY_EIO, "kafka: cannot make an eventfd: %s", strerror(errno));
     return EDDY_OK;

@@ -51,7 +51,7 @@ void source_log_error(rd_kafka_error_t *error, const char *what)
 
 void source_round(const struct kafka_source *s, int round)
 {
-    if (s->listener.round) s->listener.round(s->listener.context, round);
+    if (s->listener.round) s->listener.round(s->listener.context, round, s->session_ms);
 }
 
 void source_forget_pending(struct kafka_source *s)
@@ -319,6 +319,7 @@ static void kafka_source_close(void *source)
 static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *err)
 {
     const struct eddy_strings *topics = &s->settings->topics;
+    s->session_ms = (int)kafka_client_setting(s->client, "session.timeout.ms");
     source_round(s, SOURCE_JOINS);
     (void)rd_kafka_poll_set_consumer(s->client->rk);
     s->group_queue = rd_kafka_queue_get_consumer(s->client->rk);

@@ -25,6 +25,7 @@ struct kafka_source {
     int64_t settle_at_ms;
     int n_commits; /* on their way */
     bool was_assigned, closing;
+    int session_ms;
 };
 
 /* kafka_source.c */

@@ -13,6 +13,7 @@ struct claim {
     struct claim *next;
     int32_t partition;
     bool refused;
+    bool away; /* nobody holds it: it was taken, and is on its way */
     char topic[];
 };
 
@@ -20,12 +21,12 @@ struct claims {
     pthread_mutex_t lock;
     pthread_cond_t given;
     struct claim *first;
-    int64_t n_taken; /* times that a driver was taken partitions */
-    int n_drivers;
+    int64_t round_ms; /* when a driver was last told something */
+    int patience_ms, n_drivers;
     struct {
-        int64_t given; /* n_taken when it was last given what is its; -1 = it has to be first */
-        bool busy;     /* taking over what it was given */
-    } driver[];        /* [n_drivers] */
+        bool waits; /* to be given what is its */
+        bool busy;  /* taking over what it was given */
+    } driver[];     /* [n_drivers] */
 };
 
 struct claims *claims_open(int n_drivers)
@@ -68,6 +69,19 @@ static void claims_wait(struct claims *c)
     (void)pthread_cond_timedwait(&c->given, &c->lock, &until);
 }
 
+static bool claims_held(struct claims *c, const char *topic, int32_t partition)
+{
+    const struct claim *claim = *claims_find(c, topic, partition);
+    return claim && !claim->away;
+}
+
+static void claims_drop(struct claims *c, const char *topic, int32_t partition)
+{
+    struct claim **at = claims_find(c, topic, partition), *gone = *at;
+    if (gone) *at = gone->next;
+    free(gone);
+}
+
 static int64_t claims_now_ms(void)
 {
     struct timespec t;
@@ -87,12 +101,13 @@ eddy_status claims_take(struct claims *c, const char *topic, int32_t partition, 
 
     (void)pthread_mutex_lock(&c->lock);
     bool late = false;
-    while (*claims_find(c, topic, partition) && !late) {
+    while (claims_held(c, topic, partition) && !late) {
         claims_wait(c);
         late = claims_now_ms() >= end_ms || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED));
     }
-    late = *claims_find(c, topic, partition) != NULL;
+    late = claims_held(c, topic, partition);
     if (!late) {
+        claims_drop(c, topic, partition);
         claim->next = c->first;
         c->first = claim;
     }
@@ -102,12 +117,14 @@ eddy_status claims_take(struct claims *c, const char *topic, int32_t partition, 
     return eddy_fail(err, EDDY_EBUSY, "%s[%d]: another worker of this process holds it still", topic, (int)partition);
 }
 
-void claims_give(struct claims *c, const char *topic, int32_t partition)
+void claims_give(struct claims *c, const char *topic, int32_t partition, bool taken)
 {
     (void)pthread_mutex_lock(&c->lock);
-    struct claim **at = claims_find(c, topic, partition), *given = *at;
-    if (given) *at = given->next;
-    free(given);
+    struct claim *claim = *claims_find(c, topic, partition);
+    if (claim && taken)
+        claim->away = true;
+    else
+        claims_drop(c, topic, partition);
     (void)pthread_cond_broadcast(&c->given);
     (void)pthread_mutex_unlock(&c->lock);
 }
@@ -120,12 +137,13 @@ void claims_refuse(struct claims *c, const char *topic, int32_t partition)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-void claims_round(struct claims *c, int driver, int round)
+void claims_round(struct claims *c, int driver, int round, int patience_ms)
 {
     (void)pthread_mutex_lock(&c->lock);
-    if (round == SOURCE_TAKES) c->n_taken++;
-    if (round == SOURCE_TAKES || round == SOURCE_JOINS) c->driver[driver].given = -1;
-    if (round == SOURCE_GIVES) c->driver[driver].given = c->n_taken;
+    c->round_ms = claims_now_ms();
+    if (patience_ms > c->patience_ms) c->patience_ms = patience_ms;
+    if (round == SOURCE_JOINS || round == SOURCE_TAKES) c->driver[driver].waits = true;
+    if (round == SOURCE_GIVES) c->driver[driver].waits = false;
     c->driver[driver].busy = round != SOURCE_SETTLED;
     (void)pthread_mutex_unlock(&c->lock);
 }
@@ -134,8 +152,10 @@ bool claims_all_refused(struct claims *c)
 {
     bool all = true;
     (void)pthread_mutex_lock(&c->lock);
-    for (int i = 0; i < c->n_drivers; i++) all = all && !c->driver[i].busy && c->driver[i].given == c->n_taken;
-    for (const struct claim *claim = c->first; claim; claim = claim->next) all = all && claim->refused;
+    const bool nothing_comes = claims_now_ms() >= c->round_ms + c->patience_ms;
+    for (int i = 0; i < c->n_drivers; i++) all = all && !c->driver[i].busy && !c->driver[i].waits;
+    for (const struct claim *claim = c->first; claim; claim = claim->next)
+        all = all && (claim->away ? nothing_comes : claim->refused);
     (void)pthread_mutex_unlock(&c->lock);
     return all;
 }

@@ -21,14 +21,15 @@ void claims_close(struct claims *);        /* NULL is fine */
 enum { CLAIMS_WAIT_MS = 60000 };
 eddy_status claims_take(struct claims *, const char *topic, int32_t partition, const volatile sig_atomic_t *stop,
                         struct eddy_error *);
-void claims_give(struct claims *, const char *topic, int32_t partition);
+/* taken: by the group, for another member, who may be of this process: it is on its way until it is claimed again. */
+void claims_give(struct claims *, const char *topic, int32_t partition, bool taken);
 
 /* A partition that is claimed is not read: a person has to decide about it.  It is so until it is given back. */
 void claims_refuse(struct claims *, const char *topic, int32_t partition);
 /* What a driver's source tells: enum source_round (source.h). */
-void claims_round(struct claims *, int driver, int round);
-/* All that are claimed are refused, and no driver is about to get another: each has what it was given since any of them was
- * last taken something. */
+void claims_round(struct claims *, int driver, int round, int patience_ms);
+/* All that are claimed are refused, and no driver is about to get another: each has what it was given, and what was taken
+ * from one has come to another, or has not come for so long that it is somebody else's. */
 bool claims_all_refused(struct claims *);
 
 #endif

@@ -106,11 +106,12 @@ struct sink_request driver_sink_request(const struct driver *d)
                                  .transaction = d->transaction};
 }
 
-static void driver_round(void *context, int round)
+static void driver_round(void *context, int round, int patience_ms)
 {
     struct driver *d = context;
     d->unsettled = round != SOURCE_SETTLED;
-    if (d->request.claims) claims_round(d->request.claims, d->request.worker, round);
+    d->taking = round == SOURCE_TAKES;
+    if (d->request.claims) claims_round(d->request.claims, d->request.worker, round, patience_ms);
 }
 
 static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)

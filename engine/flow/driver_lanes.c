@@ -268,7 +268,7 @@ void driver_free_lane(struct driver *d, struct driver_lane *dl)
     if (dl->publisher) dl->known = *publisher_known(dl->publisher);
     driver_shut_lane(dl);
     if (dl->condemned) lane_bury(d, dl);
-    if (dl->claimed) claims_give(d->request.claims, dl->topic, dl->partition);
+    if (dl->claimed) claims_give(d->request.claims, dl->topic, dl->partition, dl->taken);
     free(dl->topic), free(dl->path);
     free(dl);
     driver_share_memory(d);
@@ -292,6 +292,7 @@ eddy_status driver_revoke(void *context, void *tag, bool lost, struct eddy_error
              lost ? ", lost" : "");
     FAILPOINT("before_revoke");
     d->stats.saves_given_up += lost && dl->saving;
+    dl->taken = d->taking && !lost;
     if (dl->lane) lane_abort(dl->lane); /* of a batch in hand, what was not sent yet */
     if (lost && d->began && !dl->held) driver_spoil(d, "the group has taken partitions away");
     if (dl == d->in_hand && d->sending) /* also of a lane that stands at its checkpoint */

@@ -32,6 +32,7 @@ struct driver_lane {
     bool condemned; /* a row of its state cannot be worked on: nothing is saved, the file is set aside */
     bool refused;   /* a person has to decide about its state; it is not read (driver_assign.c) */
     bool gone;      /* revoked; freed when no batch of it is in hand */
+    bool taken;     /* .. by the group, for another member */
 
     /* with a state topic: driver_topic.c */
     int look;  /* enum topic_look; not LOOK_NONE: it is not known what the topic has .. */
@@ -105,6 +106,7 @@ struct driver {
     int n_lanes;
     struct driver_lane *in_hand;        /* the lane whose batch is being worked on */
     bool unsettled;                     /* the source has not given yet all that it will give for now */
+    bool taking;                        /* .. and takes partitions for others */
     struct eddy_error refusal;          /* why the last refused partition is not read; code 0 = none is */
     struct eddy_error revoke_error;     /* of a callback, reported by the loop */
     struct eddy_error checkpoint_error; /* why the last checkpoint failed; code 0 = it did not */

@@ -25,7 +25,7 @@ struct source_partition {
 /* What a source that shares its partitions with others tells of the sharing. */
 enum source_round {
     SOURCE_JOINS,   /* it is not known yet, or no more, what it will get */
-    SOURCE_TAKES,   /* partitions are taken away: everybody will be given anew, what they have and more, or nothing */
+    SOURCE_TAKES,   /* revoke() comes for partitions that somebody else will be given; then it is given anew itself */
     SOURCE_GIVES,   /* it is known what it gets, which may be nothing; assign() comes for it */
     SOURCE_REPEATS, /* assign() will come once more for partitions that it had */
     SOURCE_SETTLED  /* assign() has come for all of it */
@@ -38,8 +38,9 @@ struct source_listener {
     int64_t (*assign)(void *context, const struct source_partition *, void **tag, struct eddy_error *);
     /* It is ours no longer.  lost = another member may already own it: write nothing. */
     eddy_status (*revoke)(void *context, void *tag, bool lost, struct eddy_error *);
-    void (*round)(void *context, int round); /* enum source_round; a source that never calls it is settled.  NULL =
-                                              * nobody asks */
+    /* enum source_round; a source that never calls it is settled.  patience_ms: a member that has not heard by then what
+     * it was given is none any more.  NULL = nobody asks. */
+    void (*round)(void *context, int round, int patience_ms);
 };
 
 /* A run of records of one partition, offsets ascending. */

@@ -34,7 +34,7 @@ static eddy_status shards_source_open(const void *settings, const struct source_
     r->listener = request->listener;
     r->worker = request->worker;
     r->workers = request->workers > 1 ? request->workers : 1;
-    r->listener.round(r->listener.context, SOURCE_JOINS);
+    r->listener.round(r->listener.context, SOURCE_JOINS, 0);
     (void)atomic_fetch_add(&r->topic->n_open, 1);
     *out = r;
     return EDDY_OK;
@@ -48,7 +48,7 @@ static int64_t shards_end(const struct shards *s, int p)
 static eddy_status reader_assign(struct shards_reader *r, struct eddy_error *err)
 {
     if (r->worker > 0 && r->late_polls++ < r->topic->late_ms) return 0; /* a poll takes a millisecond and more */
-    r->listener.round(r->listener.context, SOURCE_GIVES);
+    r->listener.round(r->listener.context, SOURCE_GIVES, 0);
     for (int p = 0; p < SHARDS; p++) {
         if (!reader_has(r, p)) continue;
         const struct source_partition seen = {.topic = "t",
@@ -61,7 +61,7 @@ static eddy_status reader_assign(struct shards_reader *r, struct eddy_error *err
         r->position[p] = from;
     }
     r->assigned = true;
-    r->listener.round(r->listener.context, SOURCE_SETTLED);
+    r->listener.round(r->listener.context, SOURCE_SETTLED, 0);
     return EDDY_OK;
 }
 

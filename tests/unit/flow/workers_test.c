@@ -237,40 +237,60 @@ Test(workers, one_with_refused_partitions_waits_for_those_that_others_are_given_
     shards_free(&topic);
 }
 
+enum { PATIENCE_MS = 200 };
+
+static void told(struct claims *c, int driver, int round)
+{
+    claims_round(c, driver, round, PATIENCE_MS);
+}
+
+static void refused(struct claims *c, int partition)
+{
+    struct eddy_error err = {0};
+    cr_assert_eq(claims_take(c, "t", partition, NULL, &err), EDDY_OK, "%s", err.message);
+    claims_refuse(c, "t", partition);
+}
+
 Test(claims, all_are_refused_only_when_no_driver_is_about_to_be_given_more)
 {
     struct claims *c = claims_open(2);
-    struct eddy_error err = {0};
     cr_assert(claims_all_refused(c), "sources that do not tell are settled");
-    claims_round(c, 0, SOURCE_JOINS);
-    claims_round(c, 1, SOURCE_JOINS);
-    claims_round(c, 0, SOURCE_GIVES);
-    cr_assert_eq(claims_take(c, "t", 0, NULL, &err), EDDY_OK);
-    claims_refuse(c, "t", 0);
-    claims_round(c, 0, SOURCE_SETTLED);
+    told(c, 0, SOURCE_JOINS);
+    told(c, 1, SOURCE_JOINS);
+    told(c, 0, SOURCE_GIVES);
+    refused(c, 0);
+    refused(c, 1);
+    told(c, 0, SOURCE_SETTLED);
     cr_expect(!claims_all_refused(c), "the other has not been given anything yet");
-    claims_round(c, 1, SOURCE_GIVES);
+    told(c, 1, SOURCE_GIVES);
     cr_expect(!claims_all_refused(c), "it does not have it yet");
-    claims_round(c, 1, SOURCE_SETTLED);
+    told(c, 1, SOURCE_SETTLED);
     cr_expect(claims_all_refused(c), "it got none");
-    /* One is taken a partition, which the other will get. */
-    claims_round(c, 0, SOURCE_TAKES);
-    claims_round(c, 0, SOURCE_GIVES);
-    claims_round(c, 0, SOURCE_SETTLED);
-    cr_expect(!claims_all_refused(c), "it is on its way");
-    claims_round(c, 1, SOURCE_REPEATS);
-    claims_round(c, 1, SOURCE_SETTLED);
-    cr_expect(!claims_all_refused(c), "that was only what it had");
-    claims_round(c, 1, SOURCE_GIVES);
-    cr_assert_eq(claims_take(c, "t", 1, NULL, &err), EDDY_OK);
-    claims_round(c, 1, SOURCE_SETTLED);
-    cr_expect(!claims_all_refused(c), "it is read");
-    claims_refuse(c, "t", 1);
-    cr_expect(claims_all_refused(c));
-    claims_round(c, 1, SOURCE_REPEATS);
+    told(c, 1, SOURCE_REPEATS);
     cr_expect(!claims_all_refused(c), "it may be read this time");
-    claims_round(c, 1, SOURCE_SETTLED);
+    told(c, 1, SOURCE_SETTLED);
     cr_expect(claims_all_refused(c));
+    claims_close(c);
+}
+
+Test(claims, a_partition_that_was_taken_is_waited_for_until_it_has_come_or_must_be_anothers)
+{
+    struct claims *c = claims_open(2);
+    refused(c, 0);
+    refused(c, 1);
+    for (int comes = 1; comes >= 0; comes--) {
+        told(c, 0, SOURCE_TAKES);
+        claims_give(c, "t", 1, true);
+        told(c, 1, SOURCE_GIVES); /* still of the round in which it was taken */
+        told(c, 1, SOURCE_SETTLED);
+        cr_expect(!claims_all_refused(c), "the one that it was taken from waits");
+        told(c, 0, SOURCE_GIVES);
+        told(c, 0, SOURCE_SETTLED);
+        cr_expect(!claims_all_refused(c), "it is on its way");
+        if (comes) refused(c, 1);
+        if (!comes) (void)usleep(1000 * (PATIENCE_MS + 50));
+        cr_expect(claims_all_refused(c), "%s", comes ? "it has come" : "another process has it");
+    }
     claims_close(c);
 }
 
@@ -349,10 +369,10 @@ Test(claims, a_partition_is_opened_after_its_last_owner_has_closed_it, .timeout 
     cr_assert_eq(pthread_create(&thread, NULL, mover_main, &m), 0);
     (void)usleep(100000);
     cr_expect_not(atomic_load(&m.has));
-    claims_give(m.claims, "t", 2);
+    claims_give(m.claims, "t", 2, false);
     (void)usleep(50000);
     cr_expect_not(atomic_load(&m.has), "that was another one");
-    claims_give(m.claims, "t", 1);
+    claims_give(m.claims, "t", 1, false);
     cr_assert_eq(pthread_join(thread, NULL), 0);
     cr_expect_eq(m.rc, EDDY_OK);
 

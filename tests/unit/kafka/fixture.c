@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/flow/claims.h"
+
 int64_t fixture_now_ms(void)
 {
     struct timespec t;
@@ -102,6 +104,10 @@ static int64_t reader_assign(void *context, const struct source_partition *p, vo
                  r->at->owner[p->partition]);
     r->at->owner[p->partition] = r->number;
     r->at->n_assigned++;
+    if (r->claims) {
+        cr_assert_eq(claims_take(r->claims, "t", p->partition, NULL, &r->err), EDDY_OK, "%s", r->err.message);
+        claims_refuse(r->claims, "t", p->partition);
+    }
     r->last = *p;
     r->last.topic = r->last.metadata = NULL;
     (void)snprintf(r->last_metadata, sizeof(r->last_metadata), "%s", p->metadata);
@@ -120,13 +126,21 @@ static eddy_status reader_revoke(void *context, void *tag, bool lost, struct edd
     r->at->owner[partition] = 0;
     r->at->n_revoked++;
     r->at->n_lost += lost;
+    if (r->claims) claims_give(r->claims, "t", (int32_t)partition, r->taking && !lost);
     return EDDY_OK;
+}
+
+static void reader_round(void *context, int round, int patience_ms)
+{
+    struct reader *r = context;
+    r->taking = round == SOURCE_TAKES;
+    if (r->claims) claims_round(r->claims, r->number - 1, round, patience_ms);
 }
 
 eddy_status reader_open(struct reader *r, const struct eddy_source *part, const void *settings)
 {
     struct source_request request = {.name = "fixture",
-                                     .listener = {r, reader_assign, reader_revoke, NULL},
+                                     .listener = {r, reader_assign, reader_revoke, reader_round},
                                      .worker = r->worker,
                                      .workers = r->workers};
     r->part = part;

@@ -50,7 +50,9 @@ struct reader {
     const struct eddy_source *part;
     void *source;
     struct positions *at;
-    int number;                   /* 1, 2, .. */
+    int number;            /* 1, 2, .. */
+    struct claims *claims; /* all partitions are claimed there, and refused, as driver number - 1; NULL = no */
+    bool taking;
     int worker, workers;          /* as the source is told */
     int64_t forced;               /* >= 0: assign() returns this */
     bool from_start;              /* assign() returns `start`, or the committed offset when there is one */

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "engine/flow/claims.h"
 #include "tests/unit/kafka/fixture.h"
 
 static const char *const topic_names[] = {"events"};
@@ -21,9 +22,12 @@ Test(kafka_group, a_joining_and_a_leaving_member_lose_and_repeat_nothing, .timeo
     cluster_topic(&c, "events", 4);
     struct kafka_source_settings set = fixture_source(&c, &topics);
     struct positions at = {0};
-    struct reader one = {.at = &at, .number = 1}, two = {.at = &at, .number = 2};
+    struct claims *claims = claims_open(2);
+    struct reader one = {.at = &at, .number = 1, .claims = claims}, two = {.at = &at, .number = 2, .claims = claims};
     cr_assert_eq(reader_open(&one, &source_kafka, &set), EDDY_OK, "%s", one.err.message);
+    cr_assert(!claims_all_refused(claims), "it has joined, and waits");
     while (held(&at, 1) < 4) cr_assert_geq(reader_poll(&one, 20, 100), 0);
+    cr_assert(claims_all_refused(claims), "it has all");
 
     cr_assert_eq(reader_open(&two, &source_kafka, &set), EDDY_OK, "%s", two.err.message);
     for (int64_t end_ms = fixture_now_ms() + 30000; held(&at, 2) < 2 || held(&at, 1) < 2;) {
@@ -32,6 +36,13 @@ Test(kafka_group, a_joining_and_a_leaving_member_lose_and_repeat_nothing, .timeo
         cr_assert_geq(reader_poll(&one, 10, 30), 0, "%s", one.err.message);
         cr_assert_geq(reader_poll(&two, 10, 30), 0, "%s", two.err.message);
         cr_assert_lt(fixture_now_ms(), end_ms, "the second member got nothing");
+        if (at.n_revoked > 0 && held(&at, 2) < 2)
+            cr_assert(!claims_all_refused(claims), "partitions are on their way from one to the other");
+    }
+    for (int64_t end_ms = fixture_now_ms() + 30000; !claims_all_refused(claims);) {
+        cr_assert_geq(reader_poll(&one, 10, 30), 0, "%s", one.err.message);
+        cr_assert_geq(reader_poll(&two, 10, 30), 0, "%s", two.err.message);
+        cr_assert_lt(fixture_now_ms(), end_ms, "one that is given nothing new is told so");
     }
     cr_assert_eq(held(&at, 1), 2);
     cr_assert_eq(at.n_revoked, 2, "the partitions that stay are not revoked");
@@ -47,6 +58,7 @@ Test(kafka_group, a_joining_and_a_leaving_member_lose_and_repeat_nothing, .timeo
     cr_assert_eq(at.n_wrong, 0);
     cr_assert_eq(at.n_lost, 0);
     reader_close(&two);
+    claims_close(claims);
     cluster_close(&c);
 }
 
