@@ -12,10 +12,9 @@ struct sample {
     int events, keys, few_keys; /* few_keys > 0: memory per key is measured against so many */
 };
 
-static const struct sample samples[] = {{"sensors", 150000, 30, 0},
-                                        {"forecast", 30000, 7, 0},
-                                        {"fleet", 600000, 15000, 0},
-                                        {"fleet", 600000, 60000, 1000}};
+static const struct sample samples[] = {{"sensors", 150000, 30, 0},  {"forecast", 30000, 7, 0},
+                                        {"fleet", 600000, 15000, 0}, {"sensors", 200000, 20000, 2000},
+                                        {"forecast", 9000, 300, 50}, {"fleet", 600000, 60000, 1000}};
 enum { N_SAMPLES = sizeof(samples) / sizeof(samples[0]), MOST_ROUNDS = 15 };
 
 struct work {
