@@ -135,9 +135,21 @@ bool reading_is_secret(const struct reading *r, const char *text)
 
 bool name_looks_secret(const char *name)
 {
-    static const char *const words[] = {"passw",       "passphrase",    "secret",         "token",  "jaas",
-                                        "pem",         "credential",    "api_key",        "apikey", "api.key",
-                                        "private.key", "authorization", "auth.user.info", NULL};
+    static const char *const words[] = {"passw",
+                                        "passphrase",
+                                        "secret",
+                                        "token",
+                                        "jaas",
+                                        "pem",
+                                        "credential",
+                                        "api_key",
+                                        "apikey",
+                                        "api.key",
+                                        "private.key",
+                                        "authorization",
+                                        "auth.user.info",
+                                        "oauthbearer.config",
+                                        NULL};
     for (int i = 0; words[i]; i++)
         if (strcasestr(name, words[i])) return true;
     return false;

@@ -225,6 +225,7 @@ static eddy_status check_explain(struct check *c, struct eddy_error *err)
     if (!c->json) print_topology(c->settings), print_work(c->settings);
     if (rc >= 0) rc = pipeline_can_guarantee(c->settings, err);
     if (rc >= 0) rc = pipeline_can_copy_state(c->settings, err);
+    if (rc >= 0) rc = pipeline_topics_apart(c->settings, err);
     if (rc >= 0) rc = plan_open(c->settings, &names.schema, &c->plan, err);
     if (rc >= 0 && c->json) write_topology(c->json, c->settings), write_work(c->json, c->settings), write_sizes(c);
     if (rc >= 0 && !c->json) print_sizes(c);
@@ -268,6 +269,17 @@ static eddy_status check_labels(const struct check *c, struct kafka_admin *admin
     return kafka_labels_match(source->labels, n, source->topics.item[0], n_events, err);
 }
 
+/* Where it is missing, `run` makes it. */
+static eddy_status check_state_topic(const struct check *c, struct kafka_admin *admin, struct eddy_error *err)
+{
+    long long record_bytes;
+    const char *topic = c->settings->state.topic;
+    eddy_status rc = check_topic(c, admin, topic, "state", err);
+    if (rc != EDDY_ENOTFOUND) return rc < 0 ? rc : kafka_state_topic_settings(admin, topic, &record_bytes, err);
+    if (!c->json) printf("topic      %s (state): not there, it is made at the start\n", topic);
+    return EDDY_OK;
+}
+
 static eddy_status check_source(const struct check *c, int *n_partitions, int *n_members, struct eddy_error *err)
 {
     const struct settings *s = c->settings;
@@ -283,6 +295,7 @@ static eddy_status check_source(const struct check *c, int *n_partitions, int *n
     if (rc >= 0 && s->workers > n_all && !c->json)
         printf("workers    %lld for %lld partitions: some stand idle\n", (long long)s->workers, (long long)n_all);
     if (rc >= 0 && source->labels && *source->labels) rc = check_labels(c, admin, source, rc, err);
+    if (rc >= 0 && s->state.topic && *s->state.topic) rc = check_state_topic(c, admin, err);
     if (rc >= 0) rc = *n_members = kafka_admin_members(admin, s->name, err);
     kafka_admin_close(admin);
     return rc;

@@ -118,6 +118,7 @@ eddy_status pipeline_guarantee(struct pipeline *p, struct eddy_error *err)
 {
     eddy_status rc = pipeline_can_guarantee(&p->settings, err);
     if (rc >= 0) rc = pipeline_can_copy_state(&p->settings, err);
+    if (rc >= 0) rc = pipeline_topics_apart(&p->settings, err);
     if (rc >= 0 && pipeline_has_topic(&p->settings)) p->request.state_topic = &state_topic_kafka;
     if (rc >= 0 && p->settings.guarantee == GUARANTEE_EXACTLY_ONCE) p->request.transactor = &transactor_kafka;
     return rc;

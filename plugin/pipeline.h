@@ -27,7 +27,9 @@ eddy_status pipeline_configured(struct pipeline *, const struct settings *, stru
 eddy_status pipeline_can_guarantee(const struct settings *, struct eddy_error *);
 /* What `state.topic` asks of the source; EDDY_ECONFIG. */
 eddy_status pipeline_can_copy_state(const struct settings *, struct eddy_error *);
-/* Both, and what it takes to keep them: `run` only. */
+/* EDDY_ECONFIG, naming both options, when something would be written into a topic that is read or that holds states. */
+eddy_status pipeline_topics_apart(const struct settings *, struct eddy_error *);
+/* All three, and what it takes to keep them: `run` only. */
 eddy_status pipeline_guarantee(struct pipeline *, struct eddy_error *);
 /* The configuration without its source and sink; one of the calls below brings the source. */
 eddy_status pipeline_bare(struct pipeline *, const struct settings *, struct eddy_error *);

@@ -56,6 +56,11 @@ extern const struct eddy_transactor transactor_kafka;
 extern const struct eddy_state_topic state_topic_kafka;
 /* EDDY_ECONFIG when a source with these settings cannot have that state topic. */
 eddy_status kafka_state_topic_check(const struct kafka_source_settings *, const char *topic, struct eddy_error *);
+/* The same when the brokers' settings of the topic cannot keep states; *record_bytes is the most that a record of it may
+ * have.  Where the right to ask is missing that is logged, and taken to be well. */
+struct kafka_admin;
+eddy_status kafka_state_topic_settings(struct kafka_admin *, const char *topic, long long *record_bytes,
+                                       struct eddy_error *);
 /* Calls back for the first record of each of n partitions that has any, without becoming anybody's writer: whose copy is
  * this? */
 eddy_status kafka_state_topic_firsts(const struct state_topic_request *, int n_partitions,

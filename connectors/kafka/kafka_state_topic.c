@@ -81,13 +81,14 @@ static eddy_status topic_make(struct kafka_admin *a, const char *topic, int n_pa
     }
 }
 
-/* A record of the topic holds at most so many bytes; rights to ask for it are not needed, only good. */
-static eddy_status topic_settings(struct kafka_state_topic *s, struct kafka_admin *a, struct eddy_error *err)
+eddy_status kafka_state_topic_settings(struct kafka_admin *a, const char *topic, long long *record_bytes,
+                                       struct eddy_error *err)
 {
     char policy[64] = "", most[32] = "";
     struct eddy_error why = {0};
-    eddy_status rc = kafka_admin_topic_setting(a, s->topic, "cleanup.policy", policy, sizeof(policy), &why);
-    if (rc >= 0) rc = kafka_admin_topic_setting(a, s->topic, "max.message.bytes", most, sizeof(most), &why);
+    *record_bytes = BATCH_BYTES;
+    eddy_status rc = kafka_admin_topic_setting(a, topic, "cleanup.policy", policy, sizeof(policy), &why);
+    if (rc >= 0) rc = kafka_admin_topic_setting(a, topic, "max.message.bytes", most, sizeof(most), &why);
     if (rc < 0) {
         log_warn("state_topic", "%s; it should have cleanup.policy=compact", why.message);
         return EDDY_OK;
@@ -96,13 +97,11 @@ static eddy_status topic_settings(struct kafka_state_topic *s, struct kafka_admi
         return eddy_fail(err, EDDY_ECONFIG,
                          "state.topic: %s has cleanup.policy=%s, which would remove states that nobody changes: it "
                          "must be compact",
-                         s->topic, policy);
-    const long long bytes = strtoll(most, NULL, 10);
-    if (bytes < 2 * RECORD_OVERHEAD)
-        return eddy_fail(err, EDDY_ECONFIG, "state.topic: %s has max.message.bytes=%s: it must be at least %d",
-                         s->topic, most, 2 * RECORD_OVERHEAD);
-    if (bytes < BATCH_BYTES) s->batch_bytes = (int)bytes;
-    if (bytes < PIECE_BYTES + RECORD_OVERHEAD) s->piece_bytes = (size_t)bytes - RECORD_OVERHEAD;
+                         topic, policy);
+    *record_bytes = strtoll(most, NULL, 10);
+    if (*record_bytes < 2 * RECORD_OVERHEAD)
+        return eddy_fail(err, EDDY_ECONFIG, "state.topic: %s has max.message.bytes=%s: it must be at least %d", topic,
+                         most, 2 * RECORD_OVERHEAD);
     return EDDY_OK;
 }
 
@@ -123,9 +122,12 @@ static eddy_status topic_ready(struct kafka_state_topic *s, const char *name, st
             "number, so there must be as many",
             s->topic, (int)rc, source, wanted);
     s->n_partitions = rc; /* fewer: the others go on without a copy */
-    if (rc >= 0) rc = topic_settings(s, a, err);
+    long long record_bytes = 0;
+    if (rc >= 0) rc = kafka_state_topic_settings(a, s->topic, &record_bytes, err);
     kafka_admin_close(a);
     if (rc < 0) return rc;
+    if (record_bytes < BATCH_BYTES) s->batch_bytes = (int)record_bytes;
+    if (record_bytes < PIECE_BYTES + RECORD_OVERHEAD) s->piece_bytes = (size_t)record_bytes - RECORD_OVERHEAD;
     s->writer = calloc((size_t)s->n_partitions, sizeof(struct kafka_transaction *));
     return s->writer ? EDDY_OK : eddy_fail(err, EDDY_ENOMEM, "kafka: out of memory for the state topic");
 }

@@ -61,6 +61,29 @@ wrong "a duration without a unit" "state.checkpoint" <<<"$head
 state: {checkpoint: 10}"
 wrong "an unknown part lists a proposal" "gruu" "gru" <<<"$head
 forecast: {network: {layers: [{gruu: {units: 3}}]}}"
+export EMPTY=
+for option in 'codec: {json: {key: ""}}' 'codec: {csv: {columns: [v], time: ""}}' 'forecast: {season: "${EMPTY}"}' \
+    'state: {path: "${EMPTY}"}'; do
+    wrong "a text that came out empty is no default: $option" "wrong.yml:4" "is empty" "default" <<<"$head
+$option"
+done
+kafka_head='name: x
+source: {kafka: {topics: [a, b], properties: {bootstrap.servers: "x:9092"}}}'
+wrong "results into the topic that is read are refused" "wrong.yml:3: sink.kafka: b" "source.kafka.topics" <<<"$kafka_head
+sink: {kafka: {topic: b}}"
+wrong "dead letters too" "wrong.yml:4: errors.dead_letter.kafka: a" "source.kafka.topics" <<<"$kafka_head
+sink: {kafka: {topic: c}}
+errors: {dead_letter: {kafka: {topic: a}}}"
+wrong "and incidents" "wrong.yml:4: detect.incidents.sink.kafka: a" "source.kafka.topics" <<<"$kafka_head
+sink: {kafka: {topic: c}}
+detect: {incidents: {sink: {kafka: {topic: a}}}}"
+wrong "and what would be written among states" "wrong.yml:3: sink.kafka: c" "state.topic" <<<"${kafka_head/a, b/a}
+sink: {kafka: {topic: c}}
+state: {topic: c}"
+cat >"$scratch/mirror.yml" <<<"$kafka_head
+sink: {kafka: {topic: a, properties: {bootstrap.servers: \"y:9092\"}}}"
+run check "$scratch/mirror.yml"
+expect 0 "a topic of the same name on another cluster is another topic"
 wrong "a missing source is named" "source" <<<'name: x
 sink: {stdout: }'
 wrong "an empty file is refused" "name" </dev/null

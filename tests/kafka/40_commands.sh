@@ -32,6 +32,9 @@ args=("$config" --set sink.kafka.topic=wide.scored --set state.checkpoint=300ms
     --set source.kafka.properties.session.timeout.ms=6000) # reset waits for the session of a stopped process
 check "and explains what is right" says 0 "sensors (source): 3 partitions" check "${args[@]}" --connect
 check "and the group" grep -q "group      sensors: 0 members" "$scratch/out"
+check "a state topic that would forget is refused before the start" eval 'create_topic forgetful 3 &&
+    says 78 "cleanup.policy=delete" check "${args[@]}" --set state.topic=forgetful --connect'
+check "one that is not there yet is fine" says 0 "remembering (state): not there" check "${args[@]}" --set state.topic=remembering --connect
 check "and tells programs" says 0 '"topics":\[{"topic":"sensors","role":"source","partitions":3},.*"group_members":0}' check "${args[@]}" --connect --json
 EDDY_BROKERS=127.0.0.1:1 check "a broker that does not answer is named" says 1 "127.0.0.1:1" check "${args[@]}" --connect
 

@@ -237,13 +237,12 @@ Test(values, lists_name_the_item_that_is_wrong)
     expect_probe_error("words: []", NULL);
 }
 
-Test(values, a_quoted_empty_text_unsets_what_is_not_required)
+Test(values, a_quoted_empty_text_unsets_what_has_no_default)
 {
-    char *text = with_probe("text: \"\"");
-    struct config *c = open_good(text, NULL);
-    cr_expect_null(probe_of(c)->text);
+    struct config *c = open_good("name: a\nsource: {kafka: {topics: a}}\nsink: kafka\nstate: {topic: \"\"}\n", NULL);
+    cr_expect_null(config_settings(c)->state.topic);
     config_close(c);
-    free(text);
+    expect_probe_error("text: \"\"", "text: is empty; leave the line out for the default, $key");
     expect_errors("name: \"\"\nsource: kafka\nsink: kafka\n", (const char *const[]){"source.kafka.topics=a", NULL},
                   (const char *const[]){"configuration:1: name: is empty, but required", NULL});
 }
