@@ -111,9 +111,18 @@ start_eddy() {
 }
 # gone PID: the process has ended (bash has taken its exit status by then).
 gone() { ! kill -0 "$1" 2>/dev/null; }
+# listens PID: it is eddy, and has a handler for SIGTERM: before that, on a busy machine, a signal finds a shell or a loader.
+listens() {
+    local caught
+    [ "$(cat "/proc/$1/comm" 2>/dev/null)" = eddy ] || return 1
+    caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+    [ $((0x${caught:-0} >> 14 & 1)) = 1 ]
+}
+listens_or_gone() { listens "$1" || gone "$1"; }
 # stop_eddy: SIGTERM; 0 when it exited with 0 within 10 seconds.  stop_ms says how long it took.
 stop_eddy() {
     local rc t0
+    wait_for 20 listens_or_gone "$eddy_pid"
     t0=$(now_ms)
     kill -TERM "$eddy_pid"
     wait_for 20 gone "$eddy_pid" || kill -KILL "$eddy_pid"
