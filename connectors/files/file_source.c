@@ -1,10 +1,13 @@
 #include "connectors/files/file_source.h"
 
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "connectors/files/file_inputs.h"
+#include "connectors/files/file_trace.h"
 #include "connectors/files/files.h"
 
 /* The rows of all inputs as partition 0, for both sources of this file. */
@@ -23,6 +26,17 @@ struct file_source {
     struct line_reader *reader;
     struct eddy_record *records; /* [cap_records] */
     int cap_records;
+    int n_records; /* of the last poll */
+
+    /* What the rows were (file_trace.h), where positions are kept. */
+    bool traced;
+    struct file_trace trace;  /* of all rows before `row` */
+    uint64_t before;          /* of all before the last poll's records */
+    uint64_t *sums;           /* [cap_records] up to each of them */
+    const char *started_path; /* of the last row before `start`, and .. */
+    int64_t started_line;     /* .. its line */
+    bool due;                 /* the state goes on at `start`, which has not been reached */
+    char expected[SOURCE_TRACE_BYTES];
 };
 
 /* ---- open and close ---- */
@@ -33,6 +47,7 @@ static void source_free(struct file_source *s)
     line_reader_close(s->reader);
     if (s->own_inputs) file_inputs_close(s->inputs);
     free(s->records);
+    free(s->sums);
     free(s->topic);
     free(s);
 }
@@ -49,7 +64,8 @@ static eddy_status source_make(const struct source_request *request, const char 
         if (own) file_inputs_close(inputs);
         return eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", topic);
     }
-    *s = (struct file_source){.inputs = inputs, .own_inputs = own, .listener = request->listener, .topic = copy};
+    *s = (struct file_source){
+        .inputs = inputs, .own_inputs = own, .listener = request->listener, .topic = copy, .traced = request->traced};
     *out = s;
     return EDDY_OK;
 }
@@ -111,6 +127,7 @@ static eddy_status open_input(struct file_source *s, struct eddy_error *err)
 {
     struct file_input *in = &s->inputs->item[s->at];
     s->header_due = in->header;
+    file_trace_begin(&s->trace, in->key);
     if (in->columns) in->columns->first_offset = s->row;
     if (in->reader) {
         s->reader = in->reader;
@@ -124,26 +141,42 @@ static eddy_status room_for(struct file_source *s, int n, struct eddy_error *err
 {
     if (n <= s->cap_records) return EDDY_OK;
     struct eddy_record *more = realloc(s->records, (size_t)n * sizeof(*more));
-    if (!more) return eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", s->topic);
-    s->records = more;
+    if (more) s->records = more;
+    uint64_t *sums = realloc(s->sums, (size_t)n * sizeof(*sums));
+    if (sums) s->sums = sums;
+    if (!more || !sums) return eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", s->topic);
     s->cap_records = n;
     return EDDY_OK;
 }
 
-/* Makes records of the lines that the buffer holds. */
+/* A line that is none of the rows: blank, or the names of the columns. */
+static bool passes_over(struct file_source *s, const struct line *line)
+{
+    if (line->len == 0 && !s->blanks_count) return true;
+    if (!s->header_due) return false;
+    s->header_due = false;
+    file_trace_header(&s->trace, line->text, line->len);
+    return true;
+}
+
+/* Makes records of the lines that the buffer holds; none before `start`, where it stops once. */
 static int take_lines(struct file_source *s, int max_records)
 {
     const struct file_input *in = &s->inputs->item[s->at];
     struct line line;
     int n = 0;
+    s->before = s->trace.sum;
     while (n < max_records && line_reader_next(s->reader, &line)) {
-        if (line.len == 0 && !s->blanks_count) continue;
-        if (s->header_due) {
-            s->header_due = false;
+        if (passes_over(s, &line)) continue;
+        int64_t row = s->row++;
+        if (s->traced) file_trace_row(&s->trace, line.text, line.len);
+        if (row < s->start) {
+            s->started_path = shown_path(in->path);
+            s->started_line = line.number;
+            if (s->row == s->start) break;
             continue;
         }
-        int64_t row = s->row++;
-        if (row < s->start) continue;
+        s->sums[n] = s->trace.sum;
         s->records[n++] = (struct eddy_record){.topic = shown_path(in->path),
                                                .offset = row,
                                                .time_ns = EDDY_NO_TIME,
@@ -154,7 +187,62 @@ static int take_lines(struct file_source *s, int max_records)
                                                .line = line.number,
                                                .context = in->columns};
     }
+    s->n_records = n;
     return n;
+}
+
+/* ---- is it still what it was ---- */
+
+#define START_ANEW "put it back as it was, or start anew with another state.path"
+
+static void trace_text(uint64_t sum, char out[SOURCE_TRACE_BYTES])
+{
+    (void)snprintf(out, SOURCE_TRACE_BYTES, "%016" PRIx64, sum);
+}
+
+static void source_trace(void *source, void *tag, int64_t next, char out[SOURCE_TRACE_BYTES])
+{
+    const struct file_source *s = source;
+    const int64_t first = s->n_records > 0 ? s->records[0].offset : s->row, at = next - first;
+    (void)tag;
+    *out = '\0';
+    if (!s->traced || s->row < s->start) return;
+    if (next == s->row)
+        trace_text(s->trace.sum, out);
+    else if (at == 0)
+        trace_text(s->before, out);
+    else if (at > 0 && at <= s->n_records)
+        trace_text(s->sums[at - 1], out);
+}
+
+static void source_expect(void *source, int64_t next, const char *trace)
+{
+    struct file_source *s = source;
+    s->due = next > 0;
+    (void)snprintf(s->expected, sizeof(s->expected), "%s", trace);
+}
+
+/* The rows before `start` have been passed. */
+static eddy_status met_expected(struct file_source *s, struct eddy_error *err)
+{
+    char met[SOURCE_TRACE_BYTES];
+    s->due = false;
+    trace_text(s->trace.sum, met);
+    if (!*s->expected || strcmp(met, s->expected) == 0) return EDDY_OK;
+    return eddy_fail(
+        err, EDDY_EMISMATCH,
+        "%s: its first %" PRId64 " rows, up to %s:%" PRId64
+        ", are not those that the state was made of: was a file replaced, or one added that sorts before "
+        "others? (" START_ANEW ")",
+        s->topic, s->start, s->started_path, s->started_line);
+}
+
+static eddy_status ends_early(const struct file_source *s, struct eddy_error *err)
+{
+    return eddy_fail(err, EDDY_EMISMATCH,
+                     "%s: the state goes on at row %" PRId64 ", but the input ends at row %" PRId64
+                     ": was a file cut off, replaced or removed? (" START_ANEW ")",
+                     s->topic, s->start, s->row);
 }
 
 static eddy_status file_poll(void *source, int timeout_ms, int max_records, struct source_batch *batches,
@@ -172,6 +260,11 @@ static eddy_status file_poll(void *source, int timeout_ms, int max_records, stru
         if (!s->reader) rc = open_input(s, err);
         if (rc < 0) return rc;
         int n = take_lines(s, max_records);
+        if (s->due && s->row == s->start) {
+            rc = met_expected(s, err);
+            if (rc < 0) return rc;
+            continue;
+        }
         if (n > 0) {
             batches[0] = (struct source_batch){.tag = s->tag, .n = n, .records = s->records};
             return 1;
@@ -185,7 +278,7 @@ static eddy_status file_poll(void *source, int timeout_ms, int max_records, stru
         rc = line_reader_fill(s->reader, timeout_ms, err);
         if (rc <= 0) return rc;
     }
-    return 0;
+    return s->due ? ends_early(s, err) : 0;
 }
 
 static void file_release(void *source)
@@ -219,7 +312,7 @@ static eddy_status file_resume(void *source, void *tag, struct eddy_error *err)
 static bool file_ended(void *source)
 {
     const struct file_source *s = source;
-    return s->at >= s->inputs->n;
+    return s->at >= s->inputs->n && !s->due;
 }
 
 /* ---- the parts ---- */
@@ -306,6 +399,8 @@ const struct eddy_source source_file = {
     .serve = file_serve,
     .pause = file_pause,
     .resume = file_resume,
+    .trace = source_trace,
+    .expect = source_expect,
     .ended = file_ended,
     .close = file_close,
 };
@@ -321,6 +416,8 @@ const struct eddy_source source_stdin = {
     .serve = file_serve,
     .pause = file_pause,
     .resume = file_resume,
+    .trace = source_trace,
+    .expect = source_expect,
     .ended = file_ended,
     .close = file_close,
 };

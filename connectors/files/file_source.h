@@ -10,6 +10,8 @@
  *           `key` is the name of the file's series: below a directory the path without extensions, else the file's
  *           name without directory and extensions; the codec uses it when nothing else gives the key.
  * Too long  of a line beyond limits.record its first limits.record + 1 bytes come, so that the codec says too_large.
+ * Position  a row's number says nothing of the rows before it, so a kept one has a sum over them (file_trace.h): files may
+ *           grow at the end, and others follow, but where the rows before it are others, poll() says so and gives none.
  * CSV       the rules of connectors/files/csv_columns.h. */
 #ifndef CONNECTORS_FILES_FILE_SOURCE_H
 #define CONNECTORS_FILES_FILE_SOURCE_H

@@ -134,6 +134,7 @@ static eddy_status driver_open_ends(struct driver *d, struct eddy_error *err)
                                           .limits = &d->limits,
                                           .latency = d->settings->latency,
                                           .listener = {d, driver_assign, driver_revoke, driver_round},
+                                          .traced = !d->scratch_path,
                                           .worker = q->worker,
                                           .workers = q->workers,
                                           .stop = q->stop};

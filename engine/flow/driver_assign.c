@@ -80,6 +80,19 @@ static eddy_status assign_ahead(struct driver *d, struct driver_lane *dl, const 
     }
 }
 
+/* Tells the source what lay before the position when it was saved; an older state does not know. */
+static eddy_status assign_expect(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    if (!d->request.source->expect) return EDDY_OK;
+    eddy_status rc = store_get_meta(dl->store, LANE_TRACE, &b, err);
+    if (rc == EDDY_ENOTFOUND) rc = EDDY_OK;
+    if (rc >= 0) rc = eddy_buffer_append(&b, "", 1);
+    if (rc >= 0) d->request.source->expect(d->source, dl->next, b.data);
+    eddy_buffer_free(&b);
+    return rc;
+}
+
 static eddy_status assign_continue(struct driver *d, struct driver_lane *dl, const struct source_partition *p,
                                    int64_t next, struct eddy_error *err)
 {
@@ -100,7 +113,7 @@ static eddy_status assign_continue(struct driver *d, struct driver_lane *dl, con
     dl->next = next;
     dl->emit_from = p->committed > next ? p->committed : next;
     driver_written_look(d, dl, p);
-    return EDDY_OK;
+    return assign_expect(d, dl, err);
 }
 
 /* Where a partition that has had no good record yet goes on. */

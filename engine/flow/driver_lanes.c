@@ -7,6 +7,7 @@
 #include "config/log.h"
 #include "engine/flow/driver_private.h"
 #include "engine/flow/initial_model.h"
+#include "engine/flow/lane_store.h"
 
 enum { REVOKE_DRAIN_MS = 5000, REVOKE_AGAIN_MS = 2000, TYPICAL_KEY_BYTES = 16 };
 enum { SLICE_ROWS = 512 /* that a checkpoint copies at once: a fraction of a millisecond */ };
@@ -89,12 +90,21 @@ eddy_status driver_open_lane(struct driver *d, struct driver_lane *dl, const str
 
 /* ---- checkpoint ---- */
 
+/* What lies before the position that is about to be saved; "" = the source's offsets say it. */
+static void checkpoint_trace(struct driver *d, struct driver_lane *dl, char out[SOURCE_TRACE_BYTES])
+{
+    *out = '\0';
+    if (d->request.source->trace) d->request.source->trace(d->source, dl, driver_next(dl), out);
+    if (dl->lane) lane_set_trace(dl->lane, out);
+}
+
 /* A partition with nothing but bad records so far has no lane to save, only how far it has come. */
-static eddy_status checkpoint_skipped(struct driver_lane *dl, struct eddy_error *err)
+static eddy_status checkpoint_skipped(struct driver_lane *dl, const char *trace, struct eddy_error *err)
 {
     char text[24];
     int n = snprintf(text, sizeof(text), "%" PRId64, dl->next);
     eddy_status rc = store_put_meta(dl->store, DRIVER_SKIPPED_META, text, (size_t)n, err);
+    if (rc >= 0 && *trace) rc = store_put_meta(dl->store, LANE_TRACE, trace, strlen(trace), err);
     if (rc >= 0) rc = store_commit(dl->store, err);
     if (rc >= 0) dl->skipped = dl->next;
     return rc;
@@ -124,9 +134,11 @@ static eddy_status checkpoint_ended(struct driver *d, eddy_status rc, const stru
 
 static eddy_status driver_checkpoint_lane(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
+    char trace[SOURCE_TRACE_BYTES];
     if (!checkpoint_is_due(dl)) return EDDY_OK;
     FAILPOINT("before_checkpoint");
-    eddy_status rc = dl->lane ? lane_checkpoint(dl->lane, err) : checkpoint_skipped(dl, err);
+    checkpoint_trace(d, dl, trace);
+    eddy_status rc = dl->lane ? lane_checkpoint(dl->lane, err) : checkpoint_skipped(dl, trace, err);
     FAILPOINT("after_checkpoint");
     dl->saving = false;
     return checkpoint_ended(d, rc, err);
@@ -179,8 +191,10 @@ bool driver_saving(const struct driver *d)
 static eddy_status saving_begin(struct driver *d, struct driver_lane *dl, struct eddy_error *err)
 {
     if (!dl->lane) return driver_checkpoint_lane(d, dl, err);
+    char trace[SOURCE_TRACE_BYTES];
     if (!checkpoint_is_due(dl)) return EDDY_OK;
     FAILPOINT("before_checkpoint");
+    checkpoint_trace(d, dl, trace);
     const eddy_status rc = lane_save_begin(dl->lane, err);
     dl->saving = rc >= 0;
     return rc < 0 ? checkpoint_ended(d, rc, err) : EDDY_OK;

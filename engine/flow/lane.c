@@ -188,6 +188,11 @@ void lane_seek(struct lane *l, int64_t offset)
     l->next = l->start = offset;
 }
 
+void lane_set_trace(struct lane *l, const char *trace)
+{
+    (void)snprintf(l->trace, sizeof(l->trace), "%s", trace);
+}
+
 /* ---- a turn ---- */
 
 static int64_t lane_epoch_of(const struct lane *l, int64_t offset)

@@ -54,6 +54,8 @@ eddy_status lane_stored_schema(struct store *, struct eddy_buffer *names, int *n
 int64_t lane_next(const struct lane *);        /* the next offset it wants */
 int64_t lane_start(const struct lane *);       /* the first offset it ever folded from */
 void lane_seek(struct lane *, int64_t offset); /* a new lane's first offset; only before the first turn */
+/* The source's trace() of lane_next(), to be stored with the next checkpoint. */
+void lane_set_trace(struct lane *, const char *trace);
 /* Only before the first turn: results tell of every expert, at 16 bytes per expert, horizon and value of an event. */
 eddy_status lane_tell_experts(struct lane *, struct eddy_error *);
 

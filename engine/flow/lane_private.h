@@ -20,6 +20,7 @@
 #include "engine/flow/lane_share.h"
 #include "engine/flow/lane_store.h"
 #include "engine/flow/lane_triggers.h"
+#include "engine/flow/source.h"
 #include "engine/forecast/calendar.h"
 #include "engine/forecast/scale.h"
 
@@ -113,8 +114,9 @@ struct lane {
     struct lane_clock clock;
     int64_t swept;          /* keys idle since before this event time have left the store; INT64_MIN = not yet */
     struct lane_save *save; /* lane_save.c: a checkpoint in the making; NULL until the first one */
-    uint64_t model_stored;  /* version that the store holds; UINT64_MAX = none */
-    struct lane_job *jobs;  /* [cap_jobs] the first n_adopted were adopted in this batch */
+    char trace[SOURCE_TRACE_BYTES]; /* of the next checkpoint's position; "" = none is stored */
+    uint64_t model_stored;          /* version that the store holds; UINT64_MAX = none */
+    struct lane_job *jobs;          /* [cap_jobs] the first n_adopted were adopted in this batch */
     int n_jobs, n_adopted, cap_jobs;
     struct lane_triggers triggers;
     int watched; /* expert whose error is the live loss; -1 = what is written out */

@@ -102,6 +102,7 @@ static eddy_status save_take(struct lane *l, struct lane_save *s, struct eddy_er
     if (rc >= 0 && l->expiry) rc = lane_expiry_blob(l, save_blob(s, LANE_OPEN));
     if (rc >= 0 && train->replay > 0) rc = lane_replay_blob(l, save_blob(s, "replay"));
     if (rc >= 0 && train->champion > 0) rc = lane_held_blob(l, save_blob(s, "held"));
+    if (rc >= 0 && *l->trace) rc = eddy_buffer_append(save_blob(s, LANE_TRACE), l->trace, strlen(l->trace));
     if (rc == EDDY_ENOMEM) rc = lane_no_memory_for(l, "a checkpoint", err);
     if (rc >= 0) rc = save_take_model(l, s, err);
     if (rc < 0) save_free(s);

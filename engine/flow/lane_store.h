@@ -5,7 +5,8 @@
  *              train   windows waiting for the trainer        shared  what keys share besides weights (lane_share.h)
  *              replay  windows to draw from again             versions  of the weights (lane_versions.h)
  *              held    windows that are never trained on     open    keys with open incidents (lane_expiry.c)
- *              edited  i64 wall time in ns, when a command last changed rows */
+ *              edited  i64 wall time in ns, when a command last changed rows
+ *              input   text of the source about the records before the position (source.h: trace); of files alone */
 #ifndef ENGINE_FLOW_LANE_STORE_H
 #define ENGINE_FLOW_LANE_STORE_H
 
@@ -13,6 +14,7 @@
 #include "engine/state/keyspace.h"
 
 #define LANE_OPEN   "open"
+#define LANE_TRACE  "input"
 #define LANE_EDITED "edited"
 /* A command has changed rows: what copies the state must not build on what it has, and what the lane knows of rows must be
  * read from them again.  The caller commits. */

@@ -58,12 +58,17 @@ struct source_position {
     const char *metadata; /* kept with a commit; may be "" */
 };
 
+/* What the records before a position were, for sources whose offsets are numbers without a name to them: text that is
+ * kept with the position; "" = not known. */
+enum { SOURCE_TRACE_BYTES = 32 };
+
 struct source_request {
     const char *name;     /* settings.name: group.id and client.id derive from it */
     const char *instance; /* a name of this process and worker that outlives restarts; NULL = none */
     const struct eddy_limits *limits;
     int latency; /* enum latency (config/settings.h) */
     struct source_listener listener;
+    bool traced;         /* positions are kept, and trace() will be asked for them */
     int worker, workers; /* which of how many sources side by side in this process; workers 0 or 1: one alone */
     const volatile sig_atomic_t
         *stop; /* not 0: told to stop, so open() waits no longer (EDDY_EAGAIN); NULL = never */
@@ -89,6 +94,11 @@ struct eddy_source {
     eddy_status (*restart)(void *source, struct eddy_error *);
     /* The same for one partition, between two polls; the transaction of the others goes on. */
     eddy_status (*again)(void *source, void *tag, struct eddy_error *);
+    /* Both or none; NULL = its positions name what they belong to.  trace() is of the records before `next`, which lies in
+     * the last poll's batch or behind it.  expect() is called from within assign(), with what was kept for the offset that it
+     * will return: poll() fails with EDDY_EMISMATCH, before it gives any record, when others lie before it now. */
+    void (*trace)(void *source, void *tag, int64_t next, char out[SOURCE_TRACE_BYTES]);
+    void (*expect)(void *source, int64_t next, const char *trace);
     bool (*ended)(void *source); /* files and bounded replays: everything has been delivered */
     /* Revokes everything through the listener, then frees.  NULL is fine. */
     void (*close)(void *source);
