@@ -68,7 +68,7 @@ EDDY_API eddy_status eddy_format(struct eddy *, const struct eddy_output *, cons
 EDDY_API eddy_status eddy_forget(struct eddy *, const char *key, size_t key_len, struct eddy_error *);
 
 /* All keys and the model as one file, written beside `path` and renamed; restore replaces what is there.
- * With path NULL: a checkpoint in the state directory (keep_state only). */
+ * A path that is there and no regular file is EDDY_EIO.  With path NULL: a checkpoint in the state directory (keep_state only). */
 EDDY_API eddy_status eddy_save(struct eddy *, const char *path, struct eddy_error *);
 EDDY_API eddy_status eddy_restore(struct eddy *, const char *path, struct eddy_error *);
 EDDY_API eddy_status eddy_state_hash(struct eddy *, char out[33], struct eddy_error *);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/state/export.h"
@@ -33,6 +34,9 @@ static eddy_status save_write(struct eddy *e, const char *path, struct eddy_erro
 static eddy_status save_file(struct eddy *e, const char *path, struct eddy_error *err)
 {
     char *beside = NULL;
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* rename() would put a file in the place of a device */
+        return eddy_fail(err, EDDY_EIO, "%s: is there and no regular file", path);
     if (asprintf(&beside, "%s.new", path) < 0) return eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", path);
     eddy_status rc = save_write(e, beside, err);
     if (rc >= 0 && rename(beside, path) != 0) rc = save_failed(path, err);

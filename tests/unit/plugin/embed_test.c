@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "eddy.h"
@@ -344,6 +345,11 @@ Test(embed, a_damaged_file_is_refused_and_changes_nothing, .init = make_scratch,
     feed(a, 150, 200, 50);
     cr_assert_lt(eddy_save(a, "/nowhere/saved", &err), 0);
     cr_assert(strstr(err.message, "/nowhere/saved"), "%s", err.message);
+    (void)snprintf(command, sizeof(command), "%s/pipe", scratch);
+    struct stat st;
+    cr_assert_eq(mkfifo(command, 0600), 0);
+    cr_assert_eq(eddy_save(a, command, &err), EDDY_EIO, "nothing but a file is replaced");
+    cr_assert(stat(command, &st) == 0 && S_ISFIFO(st.st_mode) && strstr(err.message, command), "%s", err.message);
     eddy_close(a);
 }
 
