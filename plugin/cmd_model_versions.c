@@ -165,8 +165,12 @@ static eddy_status do_list(struct work *w, struct eddy_error *err)
 eddy_status model_list(const struct model_versions *m, struct eddy_error *err)
 {
     struct work w = {.m = m, .json = json_begin(stdout)};
-    if (!m->json) puts("topic\tpartition\tversion\tbytes\twritten\toffset\tsteps\trefused\tloss\thealth\t");
-    return work_each(&w, STORE_READ_ONLY, do_list, err);
+    if (!m->json) puts("topic\tpartition\tversion\tbytes\twritten\toffset\tsteps\trefused\tloss\thealth\tuse");
+    eddy_status rc = work_each(&w, STORE_READ_ONLY, do_list, err);
+    if (rc < 0 || w.found > 0 || (!m->topic && m->partition < 0)) return rc;
+    if (m->partition < 0) return eddy_fail(err, EDDY_ENOTFOUND, "model: no state of %s", m->topic);
+    return eddy_fail(err, EDDY_ENOTFOUND, "model: no state of %s, partition %" PRId64,
+                     m->topic ? m->topic : "any topic", m->partition);
 }
 
 /* ---- diff ---- */
@@ -278,13 +282,35 @@ static eddy_status promote_newest(void *context, uint64_t version, size_t bytes,
     return EDDY_OK;
 }
 
+static bool rolled_back(const uint64_t *rolled, int n, uint64_t version)
+{
+    while (n > 0 && rolled[n - 1] != version) n--;
+    return n > 0;
+}
+
+/* The version whose predecessor a rollback goes to: the one in use, or, where rollbacks made that, what they had gone back
+ * to, so that one after the other leads further back. */
+static eddy_status rollback_from(const struct work *w, uint64_t *out, struct eddy_error *err)
+{
+    uint64_t rolled[LANE_VERSIONS_MOST];
+    int n;
+    eddy_status rc = lane_versions_rolled(w->store, rolled, &n, err);
+    if (rc < 0) return rc;
+    *out = w->at.model;
+    while (rolled_back(rolled, n, *out)) {
+        const struct lane_version *note = list_note(w, *out);
+        if (!note || note->origin >= *out) return EDDY_OK;
+        *out = note->origin;
+    }
+    return EDDY_OK;
+}
+
 static eddy_status do_promote(struct work *w, struct eddy_error *err)
 {
-    const struct lane_version *note = list_note(w, w->at.model);
-    struct newest n = {.most = w->at.model, .below = w->at.model};
+    struct newest n = {.most = w->at.model};
     struct weights *weights = NULL;
-    if (note && note->origin != UINT64_MAX) n.below = note->origin;
     eddy_status rc = initial_model_fits(w->plan, w->store, err);
+    if (rc >= 0) rc = rollback_from(w, &n.below, err);
     if (rc >= 0) rc = store_list_models(w->store, promote_newest, &n, err);
     if (rc >= 0 && w->rolling && !n.any) return EDDY_ENOTFOUND;
     const uint64_t from = w->rolling ? n.before : w->m->a;
@@ -292,6 +318,7 @@ static eddy_status do_promote(struct work *w, struct eddy_error *err)
     if (rc < 0) return rc;
     weights->version = n.most + 1;
     rc = lane_stored_adopt(w->store, w->m->settings->train.keep_versions, weights, from, err);
+    if (rc >= 0 && w->rolling) rc = lane_versions_note_rolled(w->store, weights->version, err);
     if (rc >= 0) rc = store_commit(w->store, err);
     weights_unref(weights);
     if (rc < 0) return rc;

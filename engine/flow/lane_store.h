@@ -3,7 +3,7 @@
  * Meta blobs   lane    position, clock, epoch, model version        schema  names of the values
  *              layout  directory of the rows                        network layers and their sizes, as text
  *              train   windows waiting for the trainer        shared  what keys share besides weights (lane_share.h)
- *              replay  windows to draw from again             versions  of the weights (lane_versions.h)
+ *              replay  windows to draw from again             versions, rolled  of the weights (lane_versions.h)
  *              held    windows that are never trained on     open    keys with open incidents (lane_expiry.c)
  *              edited  i64 wall time in ns, when a command last changed rows
  *              input   text of the source about the records before the position (source.h: trace); of files alone */

@@ -1,6 +1,10 @@
 /* Where the kept versions of the weights come from: the meta blob "versions" beside the models themselves.
  *
- *   u32 format | u32 n | per version, ascending: u64 version, i64 offset, u64 origin */
+ *   u32 format | u32 n | per version, ascending: u64 version, i64 offset, u64 origin
+ *
+ * Which of them a rollback made is in "rolled", which only states have that were rolled back:
+ *
+ *   u32 format | u32 n | u64 version.. ascending */
 #ifndef ENGINE_FLOW_LANE_VERSIONS_H
 #define ENGINE_FLOW_LANE_VERSIONS_H
 
@@ -19,5 +23,10 @@ eddy_status lane_versions_read(struct store *, struct lane_version out[LANE_VERS
                                struct eddy_error *);
 /* Adds one, the newest, and forgets all but the last `keep`; the caller commits. */
 eddy_status lane_versions_note(struct store *, const struct lane_version *, int64_t keep, struct eddy_error *);
+
+/* Those that a rollback made, ascending. */
+eddy_status lane_versions_rolled(struct store *, uint64_t out[LANE_VERSIONS_MOST], int *n, struct eddy_error *);
+/* Adds one, the newest, and forgets those that are noted no longer; the caller commits. */
+eddy_status lane_versions_note_rolled(struct store *, uint64_t version, struct eddy_error *);
 
 #endif

@@ -60,6 +60,18 @@ expect 0 "a rollback promotes the version before" "a copy of $((v[2] + 1)), is i
 check "under a new number" test "$(in_use)" = $((last + 1))
 run model "$conf" rollback
 expect 0 "a second one goes on from there" "a copy of ${v[2]}, is in use now"
+before=$(in_use)
+"$EDDY" model "$conf" list | awk -F'\t' 'NR > 1 { print substr($3, 2) }' >"$scratch/kept"
+run model "$conf" promote "v$(head -1 "$scratch/kept")"
+expect 0 "a promotion of the oldest, by mistake"
+run model "$conf" rollback
+expect 0 "is taken back" "a copy of $before, is in use now"
+before=$(in_use)
+run model "$conf" promote "v$last"
+run model "$conf" rollback
+expect 0 "so is one of a newer version" "a copy of $before, is in use now"
+run model "$conf" rollback
+expect 1 "the next one would go further back, where nothing is kept" "no version before"
 run model "$conf" rollback v3
 expect 2 "rollback takes no version" 'rollback takes no "v3"'
 
