@@ -178,6 +178,25 @@ static void print_root(struct reference *ref)
     if (ref->format == OPTIONS_TEXT) (void)fputc('\n', ref->out);
 }
 
+/* forecast.season: the option by the name under which it is listed, and the groups that it lies in; NULL = none. */
+static const struct eddy_option *find_path(const char *path, char group[256])
+{
+    const struct eddy_option *table = settings_options, *option = NULL;
+    size_t at = 0;
+    if (strlen(path) >= 256) return NULL;
+    for (*group = '\0'; table;) {
+        const size_t n = strcspn(path + at, ".");
+        char name[256];
+        (void)snprintf(name, sizeof(name), "%.*s", (int)n, path + at);
+        option = option_find(table, name);
+        if (!option || !path[at + n]) return option;
+        (void)snprintf(group, 256, "%.*s", (int)(at + n), path);
+        table = option->type == EDDY_OPT_GROUP ? option->sub : NULL;
+        at += n + 1;
+    }
+    return NULL;
+}
+
 /* What the reader asks for: the name of a part, a kind of parts, or one option or group of the root table. */
 static bool print_wanted(struct reference *ref, const struct eddy_parts *parts, const char *wanted)
 {
@@ -187,11 +206,12 @@ static bool print_wanted(struct reference *ref, const struct eddy_parts *parts, 
             print_part(ref, *p);
             found = true;
         }
-    const struct eddy_option *option = option_find(settings_options, wanted);
+    char group[256];
+    const struct eddy_option *option = find_path(wanted, group);
     if (found || !option) return found;
     struct eddy_option one[] = {*option, {0}};
     print_section(ref, wanted, text_or_empty(option->help), true);
-    print_options(ref, NULL, one, "");
+    print_options(ref, NULL, one, group);
     return true;
 }
 

@@ -245,9 +245,10 @@ static bool model_version(const char *word, uint64_t *out)
 static const struct model_action {
     const char *name, *takes;
     int words;
-} actions[] = {{"list", NULL, 0},     {"summary", NULL, 0},  {"show", "V", 1},
-               {"diff", "V W", 2},    {"promote", "V", 1},   {"rollback", NULL, 0},
-               {"export", "FILE", 1}, {"import", "FILE", 1}, {NULL, NULL, 0}};
+    bool json; /* may be asked for it */
+} actions[] = {{"list", NULL, 0, true},      {"summary", NULL, 0, false},  {"show", "V", 1, true},
+               {"diff", "V W", 2, true},     {"promote", "V", 1, false},   {"rollback", NULL, 0, false},
+               {"export", "FILE", 1, false}, {"import", "FILE", 1, false}, {NULL, NULL, 0, false}};
 
 static const struct model_action *model_action(const char *name)
 {
@@ -320,6 +321,8 @@ static int cmd_model(struct command_context *c, int argc, char **argv)
             "import FILE)",
             c->positional[1]);
     bool file = action->takes && strcmp(action->takes, "FILE") == 0;
+    if (args.json && !action->json)
+        return command_usage(c, "%s has no --json (list, show and diff have)", action->name);
     uint64_t versions[2] = {0};
     rc = model_words(c, action, args.version, versions);
     if (rc != COMMAND_GO) return rc;
@@ -353,11 +356,13 @@ const struct command command_model = {
     "and\n"
     "               the cosine between both\n"
     "  promote V    a copy of V becomes the next version, and the one in use\n"
-    "  rollback     promotes the version before the one in use\n"
+    "  rollback     promotes the version that was in use before the last promotion, import or training; another "
+    "one\n"
+    "               goes further back\n"
     "  summary      the layers of the network with their sizes\n"
     "  show V       the numbers of one version, tensor by tensor; `gradient` is its norm at the last step of the\n"
     "               optimiser, `update` the share of the tensor that this step changed: some 0.001 is healthy\n"
-    "  export FILE  the weights as safetensors, with the names and shapes of PyTorch's modules: "
+    "  export FILE  the weights as safetensors (- for stdout), with the names and shapes of PyTorch's modules: "
     "layers.0.weight_ih_l0,\n"
     "               .., head.weight, head.bias; with several networks the network's name stands before them\n"
     "  import FILE  such a file becomes the version in use of every partition, and what new partitions start from\n"

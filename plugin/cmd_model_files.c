@@ -61,7 +61,10 @@ eddy_status model_write(const char *path, const struct plan *plan, const float *
     eddy_status rc = labels_fill(&labels, plan) < 0 ? eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", path)
                                                     : EDDY_OK;
     if (rc >= 0) rc = model_file_encode(plan->model, params, labels.texts, METADATA, &bytes, err);
-    if (rc >= 0) rc = model_file_save(path, &bytes, err);
+    if (rc >= 0 && strcmp(path, "-") == 0)
+        (void)fwrite(bytes.data, 1, bytes.len, stdout); /* command_main() looks whether it arrived */
+    else if (rc >= 0)
+        rc = model_file_save(path, &bytes, err);
     eddy_buffer_free(&bytes);
     labels_free(&labels);
     return rc;
@@ -110,7 +113,8 @@ static eddy_status export_from(const struct model_files *m, struct store *store,
     if (rc >= 0) rc = plan_open(m->settings, &names.schema, &plan, err);
     if (rc >= 0) rc = export_stored(m, plan, store, &weights, err);
     if (rc >= 0) rc = model_write(m->path, plan, weights->ema, err);
-    if (rc >= 0) printf("%s: version %llu of %s\n", m->path, (unsigned long long)weights->version, store_file(store));
+    if (rc >= 0 && strcmp(m->path, "-") != 0)
+        printf("%s: version %llu of %s\n", m->path, (unsigned long long)weights->version, store_file(store));
     weights_unref(weights);
     plan_close(plan);
     schema_free(&names);
@@ -131,7 +135,8 @@ static eddy_status export_initial(const struct model_files *m, struct eddy_error
         rc = access(kept, F_OK) == 0 ? initial_model_read(plan, kept, &weights, err)
                                      : weights_initial(plan->model, (uint64_t)m->settings->seed, &weights, err);
     if (rc >= 0) rc = model_write(m->path, plan, weights->ema, err);
-    if (rc >= 0) printf("%s: what a run would start from; there is no state yet\n", m->path);
+    if (rc >= 0 && strcmp(m->path, "-") != 0)
+        printf("%s: what a run would start from; there is no state yet\n", m->path);
     weights_unref(weights);
     plan_close(plan);
     schema_free(&names);
@@ -143,7 +148,8 @@ eddy_status model_export(const struct model_files *m, struct eddy_error *err)
 {
     struct stored_files files = {0};
     struct store *store = NULL;
-    if (access(m->path, F_OK) == 0) return eddy_fail(err, EDDY_EIO, "%s: there is a file already", m->path);
+    if (strcmp(m->path, "-") != 0 && access(m->path, F_OK) == 0)
+        return eddy_fail(err, EDDY_EIO, "%s: there is a file already", m->path);
     eddy_status rc = files_find(m, &files, err);
     if (rc >= 0 && files.n == 0 && !m->topic && m->partition < 0) {
         rc = export_initial(m, err);

@@ -29,7 +29,7 @@ static const struct command_option options[] = {
     HISTORY_SOURCE(struct args, history),
     {"output", COMMAND_TEXT, offsetof(struct args, output), "PATH",
      "results: JSON lines, columns for .csv, - for stdout"},
-    {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON"},
+    {"metrics", COMMAND_TEXT, offsetof(struct args, metrics), "PATH", "the figures as JSON, - for stdout"},
     {"report", COMMAND_TEXT, offsetof(struct args, report), "R.html", "a page with the series and the figures"},
     {"labels", COMMAND_TEXT, offsetof(struct args, labels), "PATH",
      "known anomalies: {\"series\": [[start, end], ..]}; alarms are judged by them"},
@@ -100,6 +100,25 @@ static void replay_bad(void *context, const struct eddy_record *record, const st
 }
 
 /* ---- the command line ---- */
+
+/* Lines of two kinds, or lines and a document, would be one text that nobody can read. */
+static const char *replay_stdout(const struct args *a)
+{
+    const char *const paths[] = {a->output, a->metrics, a->dead_letter, a->incidents};
+    int n = a->json;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) n += paths[i] && strcmp(paths[i], "-") == 0;
+    if (a->report && strcmp(a->report, "-") == 0) return "--report takes a file's name, not -";
+    return n > 1 ? "only one of --json, --output -, --metrics -, --dead-letter - and --incidents - can have stdout"
+                 : NULL;
+}
+
+/* Has a program's reader got stdout? */
+static bool replay_took_stdout(const struct args *a)
+{
+    struct args bare = *a;
+    bare.json = true;
+    return a->json || replay_stdout(&bare) != NULL;
+}
 
 /* NULL = fine, else the complaint. */
 static const char *replay_scoring(const struct args *a, struct metrics_request *wanted)
@@ -205,12 +224,14 @@ static eddy_status replay_fresh_state(const struct replay *r, struct eddy_error 
 static eddy_status replay_metrics_file(const struct replay *r, const struct metrics_run *run, struct eddy_error *err)
 {
     if (!r->args->metrics) return EDDY_OK;
-    FILE *out = fopen(r->args->metrics, "we");
+    const bool to_stdout = strcmp(r->args->metrics, "-") == 0;
+    FILE *out = to_stdout ? stdout : fopen(r->args->metrics, "we");
     if (!out) return eddy_fail(err, EDDY_EIO, "%s: %s", r->args->metrics, strerror(errno));
     struct json_out j = json_begin(out);
     eddy_status rc = metrics_write(r->metrics, run, &j, err);
     json_end(&j);
     bool failed = ferror(out) != 0;
+    if (to_stdout) return rc; /* command_main() looks whether it arrived */
     if ((fclose(out) != 0 || failed) && rc >= 0)
         rc = eddy_fail(err, EDDY_EIO, "%s: %s", r->args->metrics, strerror(errno));
     return rc;
@@ -238,18 +259,18 @@ static eddy_status replay_report(const struct replay *r, struct eddy_error *err)
     workers_stats(r->workers, &stats);
     eddy_status rc = workers_hash(r->workers, false, hash, err);
     if (rc < 0) return rc;
+    metrics_labels_warn(r->metrics, r->args->labels);
     config_sha256(r->config, sha);
     const struct metrics_run run = {&stats, hash, sha};
     rc = replay_metrics_file(r, &run, err);
     if (rc >= 0) rc = replay_page(r, &run, err);
     if (rc < 0) return rc;
 
-    bool taken = r->args->output && strcmp(r->args->output, "-") == 0;
     struct json_out j = json_begin(stdout);
     if (r->args->json) {
         rc = metrics_write(r->metrics, &run, &j, err);
         json_end(&j);
-    } else if (!taken) {
+    } else if (!replay_took_stdout(r->args)) {
         rc = metrics_print(r->metrics, &run, stdout, err);
     }
     return rc;
@@ -276,7 +297,7 @@ static int cmd_replay(struct command_context *c, int argc, char **argv)
     if (rc != COMMAND_GO) return rc;
     struct metrics_request wanted = {0};
     const char *wrong = history_complaint(&args.history);
-    if (args.json && args.output && strcmp(args.output, "-") == 0) wrong = "--json and --output - both want stdout";
+    if (!wrong) wrong = replay_stdout(&args);
     if (!wrong) wrong = replay_scoring(&args, &wanted);
     if (wrong) return command_usage(c, "%s", wrong);
     struct config *config;

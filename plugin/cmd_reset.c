@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "connectors/codec/timestamp.h"
 #include "connectors/kafka/kafka.h"
 #include "connectors/kafka/kafka_admin.h"
 #include "engine/state/topic_record.h"
@@ -218,6 +219,10 @@ static int cmd_reset(struct command_context *c, int argc, char **argv)
     if (rc != COMMAND_GO) return rc;
     if (args.to_earliest + (args.to_datetime != NULL) + (args.shift_by != NO_SHIFT) != 1)
         return command_usage(c, "give one of --to-earliest, --to-datetime T, --shift-by N (N not 0)");
+    int64_t ns;
+    if (args.to_datetime && !timestamp_parse(args.to_datetime, strlen(args.to_datetime), &ns))
+        return command_usage(c, "--to-datetime takes RFC 3339, such as 2026-03-01T07:15:00Z, not \"%s\"",
+                             args.to_datetime);
     struct config *config;
     rc = command_config(c, c->positional[0], &args.sets, COMMAND_BRINGS_SINK, &config);
     if (rc != COMMAND_GO) return rc;

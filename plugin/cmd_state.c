@@ -18,6 +18,8 @@ struct args {
     int64_t limit;
 };
 
+static const int64_t NO_LIMIT = INT64_MAX;
+
 static const struct command_option options[] = {
     {"positions", COMMAND_FLAG, offsetof(struct args, positions), NULL,
      "hash: topic, partition and offsets count too"},
@@ -45,7 +47,7 @@ static eddy_status list_row(void *context, const struct stored_row *row, struct 
 {
     struct state_work *w = context;
     (void)err;
-    if (w->args->limit > 0 && w->found >= w->args->limit) return EDDY_EAGAIN; /* enough: ends the scan */
+    if (w->found >= w->args->limit) return EDDY_EAGAIN; /* enough: ends the scan */
     if (w->args->json)
         state_view_line_json(&w->file->identity, row, &w->json);
     else
@@ -57,7 +59,7 @@ static eddy_status list_row(void *context, const struct stored_row *row, struct 
 static eddy_status do_list(struct state_work *w, struct eddy_error *err)
 {
     eddy_status rc = store_scan(w->store, list_row, w, err);
-    return rc == EDDY_EAGAIN && w->args->limit > 0 && w->found >= w->args->limit ? EDDY_OK : rc;
+    return rc == EDDY_EAGAIN && w->found >= w->args->limit ? EDDY_OK : rc;
 }
 
 /* What the configuration makes of this partition's values; NULL when it does not fit them: state can be shown all the same. */
@@ -319,9 +321,10 @@ static const struct state_action *action_find(const char *name)
 
 static int cmd_state(struct command_context *c, int argc, char **argv)
 {
-    struct args args = {0};
+    struct args args = {.limit = NO_LIMIT};
     int rc = command_parse(c, argc, argv, &args);
     if (rc != COMMAND_GO) return rc;
+    if (args.limit < 0) return command_usage(c, "--limit takes a number from 0 on");
     const struct state_action *action = action_find(c->positional[1]);
     if (!action)
         return command_usage(c, "unknown action \"%s\" (list, show, hash, export, import, forget, verify)",

@@ -76,6 +76,8 @@ int64_t metrics_add(struct metrics *, const struct eddy_result *);
 /* Moves all that `from` has collected, of other partitions and for the same request, to `into`; `from` is only good for
  * closing then. */
 void metrics_merge(struct metrics *into, struct metrics *from);
+void metrics_labels_warn(const struct metrics *,
+                         const char *path); /* labels that judge nothing, by name; after the run */
 
 /* What the metrics cannot know by themselves. */
 struct metrics_run {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/log.h"
 #include "plugin/metrics_private.h"
 #include "plugin/windows.h"
 
@@ -309,4 +310,32 @@ eddy_status metrics_detect_print(const struct metrics *m, FILE *out, struct eddy
     }
     detect_free(&d);
     return rc;
+}
+
+/* ---- labels that judged nothing ---- */
+
+static void warn_outside(const struct metrics_track *t, const char *path)
+{
+    int outside = 0;
+    for (int w = 0; w < t->truth->n; w++) outside += t->window[w].last < 0;
+    if (outside > 0)
+        log_warn("labels", "%s: %s: %d of its %d windows hold no row", path, t->truth->name, outside, t->truth->n);
+}
+
+void metrics_labels_warn(const struct metrics *m, const char *path)
+{
+    if (!m->labels) return;
+    bool *seen = calloc((size_t)m->labels->n + 1, sizeof(*seen));
+    if (!seen) return; /* it was only advice */
+    for (size_t at = 0; at < m->cap; at++) {
+        const struct metrics_track *t = m->table[at] ? m->table[at]->track : NULL;
+        if (!t) continue;
+        seen[t->truth - m->labels->series] = true;
+        warn_outside(t, path);
+    }
+    for (int i = 0; i < m->labels->n; i++)
+        if (!seen[i])
+            log_warn("labels", "%s: %s: the data has no such series, or several whose names end in it", path,
+                     m->labels->series[i].name);
+    free(seen);
 }

@@ -148,15 +148,20 @@ void pipeline_dead_letters(struct pipeline *p, const char *path)
 {
     p->settings.errors.dead_letter = (struct eddy_choice){0};
     if (!path) return;
+    if (strcmp(path, "-") == 0) {
+        p->settings.errors.dead_letter = (struct eddy_choice){&sink_stdout.part, NULL, "--dead-letter"};
+        return;
+    }
     p->dead_letter = (struct file_sink_settings){.path = path};
     p->settings.errors.dead_letter = (struct eddy_choice){&sink_file.part, &p->dead_letter, "--dead-letter"};
 }
 
 void pipeline_incidents(struct pipeline *p, const char *path)
 {
+    const bool to_stdout = strcmp(path, "-") == 0;
     p->incidents = (struct file_sink_settings){.path = path};
-    p->request.incidents = &sink_file;
-    p->request.incidents_settings = &p->incidents;
+    p->request.incidents = to_stdout ? &sink_stdout : &sink_file;
+    p->request.incidents_settings = to_stdout ? NULL : &p->incidents;
     p->request.incidents_apart = true;
 }
 

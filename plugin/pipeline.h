@@ -38,9 +38,9 @@ eddy_status pipeline_read_files(struct pipeline *, const struct file_source_sett
 eddy_status pipeline_read_past(struct pipeline *, const char *from, const char *to, struct eddy_error *);
 /* "-" is stdout; a name that ends in .csv gets columns, everything else what the codec writes. */
 void pipeline_write(struct pipeline *, const char *path);
-/* Bad records as JSON lines in a file; NULL = logged and counted only. */
+/* Bad records as JSON lines in a file, - for stdout; NULL = logged and counted only. */
 void pipeline_dead_letters(struct pipeline *, const char *path);
-/* Incidents as JSON lines in a file, and not in the results. */
+/* Incidents as JSON lines in a file, - for stdout, and not in the results. */
 void pipeline_incidents(struct pipeline *, const char *path);
 /* Adds what its source reads and its sinks write, when all ends are known and before driver_open(). */
 void pipeline_uses(const struct pipeline *, struct file_uses *);

@@ -1,5 +1,6 @@
 #include "plugin/windows.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -89,9 +90,10 @@ static eddy_status windows_read(struct windows *w, const char *path, json_t *roo
 eddy_status windows_open(const char *path, struct windows **out, struct eddy_error *err)
 {
     json_error_t why;
+    errno = 0;
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     if (!root && json_error_code(&why) == json_error_cannot_open_file)
-        return eddy_fail(err, EDDY_EIO, "labels %s: cannot be read", path);
+        return eddy_fail(err, EDDY_EIO, "labels %s: %s", path, strerror(errno));
     if (!root) return eddy_fail(err, EDDY_EINVAL, "labels %s:%d: %s", path, why.line, why.text);
     struct windows *w = calloc(1, sizeof(*w));
     eddy_status rc = w ? windows_read(w, path, root, err) : eddy_fail(err, EDDY_ENOMEM, "labels: out of memory");

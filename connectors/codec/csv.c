@@ -149,10 +149,10 @@ static eddy_status take_key(const struct csv_codec *c, const struct csv_columns 
     out->key_len = r->key_len;
     for (int i = 0; i < columns->n_columns && columns->has_key; i++) {
         if (columns->role[i] != CSV_KEY) continue;
-        out->key = c->cells[i].len || c->cells[i].quoted ? c->cells[i].text : NULL;
+        out->key = c->cells[i].text;
         out->key_len = c->cells[i].len;
     }
-    if (!out->key) return eddy_fail_record(err, "missing_key", "the line has no key");
+    if (!out->key || out->key_len == 0) return eddy_fail_record(err, "missing_key", "the line has no key");
     if (out->key_len > (size_t)c->limits.key)
         return eddy_fail_record(err, "key_too_long", "the key has %zu bytes, more than limits.key = %lld",
                                 out->key_len, (long long)c->limits.key);

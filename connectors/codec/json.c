@@ -90,10 +90,11 @@ static eddy_status take_key(const struct json_codec *j, const struct json_value 
 {
     const char *name = j->settings->key;
     if (!value) {
-        if (!r->key) return eddy_fail_record(err, "missing_key", "the record has no key");
+        if (!r->key || r->key_len == 0) return eddy_fail_record(err, "missing_key", "the record has no key");
         out->key = r->key;
         out->key_len = r->key_len;
     } else if (value->type == JSON_TYPE_STRING || value->type == JSON_TYPE_NUMBER) {
+        if (value->len == 0) return eddy_fail_record(err, "missing_key", "field \"%s\", the key, is empty", name);
         out->key = value->text;
         out->key_len = value->len;
     } else if (value->type == JSON_TYPE_ABSENT || value->type == JSON_TYPE_NULL) {

@@ -219,16 +219,27 @@ static bool settings_given(const struct eddy_map *map, const char *name)
     return false;
 }
 
+/* All mistakes at once, as far as there is room. */
+static void settings_complain(struct eddy_error *all, const struct eddy_error *one)
+{
+    const size_t used = strlen(all->message);
+    (void)snprintf(all->message + used, sizeof(all->message) - used, "%s%s", used ? "; " : "", one->message);
+    all->code = one->code;
+}
+
 eddy_status kafka_properties_check(const struct eddy_map *map, bool need_servers, struct eddy_error *err)
 {
-    eddy_status rc = EDDY_OK;
+    struct eddy_error all = {0}, one = {0};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    for (int i = 0; i < map->n && rc == EDDY_OK; i++) rc = settings_set_pair(conf, &map->item[i], err);
+    for (int i = 0; i < map->n; i++)
+        if (settings_set_pair(conf, &map->item[i], &one) < 0) settings_complain(&all, &one);
     rd_kafka_conf_destroy(conf);
-    if (rc < 0) return rc;
-    if (need_servers && !settings_given(map, "bootstrap.servers") && !settings_given(map, "metadata.broker.list"))
-        return eddy_fail(err, EDDY_ECONFIG, "properties.bootstrap.servers is missing: no broker to connect to");
-    return EDDY_OK;
+    if (need_servers && !settings_given(map, "bootstrap.servers") && !settings_given(map, "metadata.broker.list")) {
+        (void)eddy_fail(&one, EDDY_ECONFIG, "properties.bootstrap.servers is missing: no broker to connect to");
+        settings_complain(&all, &one);
+    }
+    if (all.code >= 0) return EDDY_OK;
+    return eddy_fail(err, all.code, "%s", all.message);
 }
 
 static eddy_status settings_owned(rd_kafka_conf_t *conf, enum kafka_role role, const char *name,

@@ -115,9 +115,9 @@ eddy_status store_run(struct store *s, sqlite3_stmt *stmt, const char *doing, st
     return rc;
 }
 
-eddy_status store_exec(struct store *s, const char *sql, struct eddy_error *err)
+eddy_status store_exec(struct store *s, const char *doing, const char *sql, struct eddy_error *err)
 {
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? EDDY_OK : store_fail(s, sql, err);
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? EDDY_OK : store_fail(s, doing, err);
 }
 
 eddy_status store_query_int(struct store *s, const char *sql, int64_t *out, struct eddy_error *err)

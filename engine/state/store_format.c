@@ -33,7 +33,7 @@ static eddy_status set_version(struct store *s, int version, struct eddy_error *
 {
     char sql[64];
     snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", version);
-    return store_exec(s, sql, err);
+    return store_exec(s, "writing its format", sql, err);
 }
 
 eddy_status store_create_tables(struct store *s, struct eddy_error *err)
@@ -42,7 +42,7 @@ eddy_status store_create_tables(struct store *s, struct eddy_error *err)
     int n = 0;
     while (f->sql[n]) n++;
     eddy_status rc = store_begin(s, (size_t)n * STORE_PAGE_BYTES, err);
-    for (int i = 0; i < n && rc == EDDY_OK; i++) rc = store_exec(s, f->sql[i], err);
+    for (int i = 0; i < n && rc == EDDY_OK; i++) rc = store_exec(s, "making its tables", f->sql[i], err);
     return rc < 0 ? rc : set_version(s, f->version, err);
 }
 

@@ -95,7 +95,7 @@ static eddy_status harden(struct store *s, struct eddy_error *err)
     sqlite3_busy_timeout(s->db, READER_WAIT_MS);
     eddy_status rc = store_contents_open(s, err);
     if (rc < 0) return rc;
-    return store_exec(s,
+    return store_exec(s, "opening",
                       "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;"
                       "PRAGMA cache_size = -8192",
                       err);
@@ -144,7 +144,7 @@ static eddy_status open_reader(struct store *s, struct eddy_error *err)
     if ((rc = store_query_int(s, "PRAGMA user_version", &version, err)) < 0) return rc;
     if (version == 0) return eddy_fail(err, EDDY_ENOTFOUND, "state file %s: nothing was ever saved in it", s->path);
     /* One read transaction for the whole life of the store: position, rows and models belong together. */
-    return store_exec(s, "BEGIN", err);
+    return store_exec(s, "beginning to read", "BEGIN", err);
 }
 
 /* The file was looked at by the writer of this process, and doing so again would end with a close() that drops the
@@ -165,9 +165,9 @@ static eddy_status sign_if_empty(struct store *s, struct eddy_error *err)
     if (rc < 0 || n_pages > 0) return rc;
     /* The first transactions have a journal, and its deletion ends them: should a power loss undo it when the log has
      * gone into the file already, SQLite would roll the file back to its first page. */
-    if (s->mode != STORE_SCRATCH && (rc = store_exec(s, "PRAGMA synchronous = EXTRA", err)) < 0) return rc;
+    if (s->mode != STORE_SCRATCH && (rc = store_exec(s, "opening", "PRAGMA synchronous = EXTRA", err)) < 0) return rc;
     snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
-    return store_exec(s, sql, err);
+    return store_exec(s, "signing it", sql, err);
 }
 
 static eddy_status open_writer(struct store *s, struct eddy_error *err)
@@ -183,8 +183,8 @@ static eddy_status open_writer(struct store *s, struct eddy_error *err)
     if ((rc = harden(s, err)) < 0 || (rc = sign_if_empty(s, err)) < 0) return rc;
     /* The journal keeps what a rollback needs; new pages, the bulk of them, go straight into the file. */
     if (s->mode == STORE_SCRATCH)
-        return store_exec(s, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF", err);
-    return store_exec(s,
+        return store_exec(s, "opening", "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF", err);
+    return store_exec(s, "opening for writing",
                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;"
                       "PRAGMA secure_delete = FAST",
                       err);
@@ -359,7 +359,7 @@ void store_close(struct store *s)
     if (!s) return;
     if (s->db) {
         store_take_back(s);
-        if (s->writing) store_exec(s, "ROLLBACK", NULL);
+        if (s->writing) store_exec(s, "closing", "ROLLBACK", NULL);
         s->writing = false;
         if (s->changed && !s->lost) store_checkpoint_log(s);
         for (int i = 0; i < STORE_STATEMENTS; i++) sqlite3_finalize(s->statements[i]);

@@ -85,7 +85,7 @@ eddy_status store_ready(struct store *,
 eddy_status store_statement(struct store *, enum store_statement, sqlite3_stmt **, struct eddy_error *);
 eddy_status store_run(struct store *, sqlite3_stmt *, const char *doing,
                       struct eddy_error *); /* to its end, and reset */
-eddy_status store_exec(struct store *, const char *sql, struct eddy_error *);
+eddy_status store_exec(struct store *, const char *doing, const char *sql, struct eddy_error *);
 eddy_status store_query_int(struct store *, const char *sql, int64_t *out, struct eddy_error *);
 /* Before every write of about `bytes`: opens the transaction if none is open, and reserves room. */
 eddy_status store_begin(struct store *, size_t bytes, struct eddy_error *);

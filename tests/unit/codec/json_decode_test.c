@@ -59,7 +59,7 @@ Test(json_decode, the_record_brings_key_and_time_when_told)
     bench_expect_refusal(&b, "{\"v\":1}", "not_utf8");
     b.record.key = "";
     b.record.key_len = 0;
-    expect_good(&b, "{\"v\":1}");
+    bench_expect_refusal(&b, "{\"v\":1}", "missing_key"); /* as in CSV and in eddy.h */
     bench_close(&b);
 }
 

@@ -146,10 +146,10 @@ static const char *const tables_with_notes[] = {
 
 static eddy_status upgrade_with_notes(struct store *s, struct eddy_error *err)
 {
-    eddy_status rc = store_exec(s, "ALTER TABLE model RENAME TO model_1", err);
-    if (rc == EDDY_OK) rc = store_exec(s, tables_with_notes[1], err);
-    if (rc == EDDY_OK) rc = store_exec(s, "INSERT INTO model SELECT *, 'as it was' FROM model_1", err);
-    return rc == EDDY_OK ? store_exec(s, "DROP TABLE model_1", err) : rc;
+    eddy_status rc = store_exec(s, "the test", "ALTER TABLE model RENAME TO model_1", err);
+    if (rc == EDDY_OK) rc = store_exec(s, "the test", tables_with_notes[1], err);
+    if (rc == EDDY_OK) rc = store_exec(s, "the test", "INSERT INTO model SELECT *, 'as it was' FROM model_1", err);
+    return rc == EDDY_OK ? store_exec(s, "the test", "DROP TABLE model_1", err) : rc;
 }
 
 static eddy_status upgrade_of_no_table(struct store *s, struct eddy_error *err)
@@ -161,13 +161,13 @@ static eddy_status upgrade_of_no_table(struct store *s, struct eddy_error *err)
 static eddy_status upgrade_that_fails_half_way(struct store *s, struct eddy_error *err)
 {
     eddy_status rc = upgrade_with_notes(s, err);
-    return rc < 0 ? rc : store_exec(s, "INSERT INTO nowhere VALUES (1)", err);
+    return rc < 0 ? rc : store_exec(s, "the test", "INSERT INTO nowhere VALUES (1)", err);
 }
 
 static eddy_status upgrade_that_forgets_a_table(struct store *s, struct eddy_error *err)
 {
     eddy_status rc = upgrade_with_notes(s, err);
-    return rc < 0 ? rc : store_exec(s, "DROP TABLE rows", err);
+    return rc < 0 ? rc : store_exec(s, "the test", "DROP TABLE rows", err);
 }
 
 /* Opens a copy of the file of format 1 and brings it up to a planted format 2 or further. */

@@ -196,7 +196,7 @@ Test(store_full, a_transaction_that_was_taken_back_makes_every_later_call_fail)
     must(store_open(path, &an_identity, STORE_WRITE, &s, &err));
     for (uint64_t k = 0; k < 100; k++) put_numbered(s, k, 1, ROW);
     must(store_commit(s, &err));
-    must(store_exec(s, "PRAGMA max_page_count = 100", &err));
+    must(store_exec(s, "the test", "PRAGMA max_page_count = 100", &err));
     eddy_status rc = EDDY_OK;
     while (rc == EDDY_OK && i < 10000) {
         char key[32];
