@@ -40,9 +40,11 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     const struct plan *p = l->plan;
     struct scale *s = lane_scale(l, r, value);
     double last = s->last;
+    const int64_t gap = s->gap, missing_steps = p->missing[value] == MISSING_SKIP ? 0 : gap;
     const bool known = isfinite(x);
     struct volatility *volatility = lane_volatility(l, r, value);
-    if (known && volatility) volatility_update(volatility, x);
+    if (known && volatility) volatility_update(volatility, x, missing_steps);
+    if (!known) scale_miss(s);
     if (known)
         (void)scale_update(s, x);
     else if (s->n == 0)
@@ -51,7 +53,7 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
         x = p->missing[value] == MISSING_FORECAST && isfinite(xhat) ? xhat : last;
     if (s->n == 1) last = x;
     if (p->seasonal && known)
-        season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN,
+        season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN, gap,
                      scale_sigma(s));
     return lane_point_against(p, s, value, x, last, known);
 }

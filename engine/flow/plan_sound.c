@@ -26,8 +26,8 @@ static bool sound_scale(const struct plan *p, const unsigned char *row)
     for (int v = 0; v < p->n_values && sound; v++) {
         const struct scale *s = (const struct scale *)(const void *)(row + p->at_scale) + v;
         const double reals[] = {s->last, s->mean, s->v, s->slow, s->spread};
-        sound = sound_count(s->n) && sound_reals(reals, sizeof(reals) / sizeof(*reals)) && s->v >= 0 &&
-                s->spread >= 0;
+        sound = sound_count(s->n) && sound_count(s->gap) && sound_reals(reals, sizeof(reals) / sizeof(*reals)) &&
+                s->v >= 0 && s->spread >= 0;
     }
     return sound;
 }

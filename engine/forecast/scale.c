@@ -31,8 +31,14 @@ double scale_update(struct scale *s, double x)
     s->spread += gain * (fabs(off) - s->spread);
     s->mean += scale_limit(x - s->mean) / scalar_least(n + 1, SCALE_MEMORY);
     s->last = x;
-    s->n++;
+    s->gap = 0;
+    if (s->n < INT32_MAX) s->n++;
     return d;
+}
+
+void scale_miss(struct scale *s)
+{
+    if (s->n > 0 && s->gap < INT32_MAX) s->gap++;
 }
 
 double scale_sigma(const struct scale *s)

@@ -18,7 +18,8 @@
 #include <stdint.h>
 
 struct scale {
-    int64_t n;     /* values seen */
+    int32_t n;     /* values seen; stops at the largest number */
+    int32_t gap;   /* events without a value since the last one; likewise */
     double last;   /* the last known value */
     double mean;   /* of about the last 200 values */
     double v;      /* mean squared difference */
@@ -28,6 +29,7 @@ struct scale {
 
 /* Takes one known value in; returns its difference to the last one (0 for the first). */
 double scale_update(struct scale *, double x);
+void scale_miss(struct scale *);          /* an event without one */
 double scale_sigma(const struct scale *); /* > 0 */
 
 #endif

@@ -57,24 +57,35 @@ static double season_limit(double v, double limit)
     return v > limit ? limit : v < -limit ? -limit : v;
 }
 
-void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double x, double difference,
-                  double sigma)
+/* A step's difference d of the event at `phase`. */
+static void season_move(struct season_profile *p, int n_bins, double steps, double phase, double difference,
+                        double sigma)
 {
-    const double steps = s->steps > 0 ? s->steps : 24, level = season_limit(x, LARGEST);
-    p->mean += scalar_most(2 / (4 * steps + 1), 1 / ((double)p->n + 1)) * (level - p->mean);
-    p->n++;
-    if (!(s->steps > 0) || !isfinite(difference)) return;
-    const int b = season_bin(n_bins, season_place(n_bins, s->phase));
+    const int b = season_bin(n_bins, season_place(n_bins, phase));
     const double d = season_limit(difference, scalar_least(SIGMAS * sigma, LARGEST));
-    const double gain = scalar_most(LEAST_GAIN / season_steps_per_bin(n_bins, s->steps),
+    const double gain = scalar_most(LEAST_GAIN / season_steps_per_bin(n_bins, steps),
                                     1 / ((double)((p->n - 1) / n_bins) + 1));
-    if ((double)p->n > s->steps) {
+    if ((double)p->n > steps) {
         const double rate = (double)p->rate[b];
         p->sxy += rate * d - p->sxy / (10 * steps);
         p->syy += rate * rate - p->syy / (10 * steps);
     }
     p->rate[b] += (float)(gain * (d - (double)p->rate[b]));
     p->seen |= 1ull << b;
+}
+
+void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double x, double difference,
+                  int64_t n_missing, double sigma)
+{
+    const double steps = s->steps > 0 ? s->steps : 24, level = season_limit(x, LARGEST);
+    const double n_steps = (double)n_missing + 1, each = difference / n_steps;
+    p->mean += scalar_most(2 / (4 * steps + 1), 1 / ((double)p->n + 1)) * (level - p->mean);
+    p->n++;
+    if (!(s->steps > 0) || !isfinite(each) || (n_missing > 0 && 2 * n_steps >= steps)) return;
+    for (int64_t back = n_missing; back >= 0; back--) {
+        const double phase = s->phase - (double)back / steps; /* less than half a season back */
+        season_move(p, n_bins, steps, phase < 0 ? phase + 1 : phase, each, sigma);
+    }
 }
 
 void season_forget(struct season_profile *p, int n_bins)

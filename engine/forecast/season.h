@@ -46,9 +46,10 @@ int64_t season_period(const struct season_rule *, double usual_s); /* ns; 0 = no
 struct eddy_season season_within(int64_t period_ns, int64_t time_ns,
                                  double usual_s); /* the same by the clock alone */
 
-/* A value; difference: to the last one, NaN when there is none. */
+/* A value; difference: to the last one, NaN when there is none.  Behind n_missing events without a value it is spread evenly
+ * over them; over half a season or more nothing is known of the moves. */
 void season_learn(struct season_profile *, int n_bins, const struct eddy_season *, double x, double difference,
-                  double sigma);
+                  int64_t n_missing, double sigma);
 
 void season_forget(struct season_profile *, int n_bins); /* all but the mean: another season */
 

@@ -11,9 +11,9 @@ static void volatility_follow(float *mean, double size, double gain)
     *mean += (float)(gain * (size - (double)*mean));
 }
 
-void volatility_update(struct volatility *v, double x)
+void volatility_update(struct volatility *v, double x, int64_t n_missing)
 {
-    const double n = (double)v->n, size = scalar_least(fabs(x - v->last), LIMIT);
+    const double n = (double)v->n, size = scalar_least(fabs(x - v->last) / sqrt((double)n_missing + 1), LIMIT);
     v->last = x;
     if (v->n++ == 0) return;
     volatility_follow(&v->fast, size, scalar_most(FAST, 1 / n));

@@ -28,10 +28,10 @@ Test(transform, what_has_no_logarithm_is_missing_and_nothing_overflows)
 Test(volatility, is_the_mean_change_and_grows_with_the_root_of_the_horizon)
 {
     struct volatility v = {0};
-    volatility_update(&v, 10);
+    volatility_update(&v, 10, 0);
     cr_assert_eq(volatility_scale(&v, 1), 0);
-    volatility_update(&v, 11);
-    volatility_update(&v, 8);
+    volatility_update(&v, 11, 0);
+    volatility_update(&v, 8, 0);
     cr_assert_float_eq((double)volatility_scale(&v, 1), 2, 1e-6);
     cr_assert_float_eq((double)volatility_scale(&v, 4), 4, 1e-6);
 }
@@ -40,13 +40,13 @@ Test(volatility, follows_calm_and_restless_times_and_stays_finite)
 {
     struct volatility v = {0};
     double x = 0;
-    for (int i = 0; i < 2000; i++) volatility_update(&v, x += (double)eddy_random_normal(1, (uint64_t)i));
+    for (int i = 0; i < 2000; i++) volatility_update(&v, x += (double)eddy_random_normal(1, (uint64_t)i), 0);
     const double calm = (double)volatility_scale(&v, 1);
     cr_assert_float_eq(calm, .8, .2, "mean absolute value of a normal change, got %g", calm);
-    for (int i = 0; i < 60; i++) volatility_update(&v, x += 5 * (double)eddy_random_normal(2, (uint64_t)i));
+    for (int i = 0; i < 60; i++) volatility_update(&v, x += 5 * (double)eddy_random_normal(2, (uint64_t)i), 0);
     cr_assert_gt((double)volatility_scale(&v, 1), 2 * calm);
-    volatility_update(&v, 1e308);
-    volatility_update(&v, -1e308);
+    volatility_update(&v, 1e308, 0);
+    volatility_update(&v, -1e308, 0);
     cr_assert(isfinite(volatility_scale(&v, 1024)));
 }
 

@@ -5,6 +5,7 @@
 
 #include "eddy_layer.h"
 #include "engine/forecast/season.h"
+#include "engine/math/scalar.h"
 
 static const int64_t SECOND_NS = 1000000000;
 
@@ -48,7 +49,7 @@ static struct season_profile *profile_of(const struct season_rule *r, double int
     struct season_profile *p = calloc(1, season_profile_bytes(bins));
     for (int k = 1; k <= days * steps; k++) {
         const struct eddy_season s = season_at(r, (int64_t)(k * interval_s) * SECOND_NS, k, interval_s);
-        season_learn(p, bins, &s, f((double)k / steps), f((double)k / steps) - f((double)(k - 1) / steps), 1e3);
+        season_learn(p, bins, &s, f((double)k / steps), f((double)k / steps) - f((double)(k - 1) / steps), 0, 1e3);
     }
     return p;
 }
@@ -77,6 +78,34 @@ Test(season, profile_foretells_the_moves_of_a_day)
     }
 }
 
+/* Two of three events have no value. */
+Test(season, moves_over_gaps_are_spread_over_their_steps)
+{
+    const struct season_rule r = rule_of("24h");
+    struct season_profile *p = calloc(1, season_profile_bytes(24));
+    for (int k = 3; k <= 20 * 24; k += 3) {
+        const struct eddy_season s = season_at(&r, k * 3600 * SECOND_NS, k, 3600);
+        season_learn(p, 24, &s, tide(k / 24.), tide(k / 24.) - tide((k - 3) / 24.), 2, 1e3);
+    }
+    struct season_course c;
+    season_course_of(p, 24, 24, &c);
+    for (int k = 0; k < 24; k += 3)
+        cr_expect_float_eq(season_level(&c, k / 24.) - season_level(&c, 0), tide(k / 24.) - tide(0), 1.5, "%d", k);
+    free(p);
+}
+
+Test(season, nothing_is_learnt_of_a_move_over_half_a_season)
+{
+    const struct season_rule r = rule_of("24h");
+    struct season_profile *p = calloc(1, season_profile_bytes(24));
+    const struct eddy_season s = season_at(&r, 0, 30, 3600);
+    season_learn(p, 24, &s, 5, 100, 11, 1e3);
+    cr_expect_eq(p->seen, 0);
+    season_learn(p, 24, &s, 5, 100, 10, 1e3);
+    cr_expect_eq(scalar_bits(p->seen), 11);
+    free(p);
+}
+
 Test(season, nothing_is_told_before_a_whole_season_was_seen)
 {
     const struct season_rule r = rule_of("24");
@@ -85,7 +114,7 @@ Test(season, nothing_is_told_before_a_whole_season_was_seen)
     struct season_course c;
     for (int k = 0; k < 23; k++) {
         const struct eddy_season s = season_at(&r, 0, k, 0);
-        season_learn(p, 24, &s, k % 2, k % 2 ? 1 : -1, 10);
+        season_learn(p, 24, &s, k % 2, k % 2 ? 1 : -1, 0, 10);
         season_course_of(p, 24, s.steps, &c);
         season_look_ahead(&c, s.phase, ahead, 24);
         cr_assert_eq(season_level(&c, s.phase), 0);
@@ -104,7 +133,7 @@ Test(season, a_course_that_says_nothing_is_not_followed)
         const struct eddy_season s = season_at(&r, 0, k, 0);
         const double step = (double)eddy_random_normal(7, (uint64_t)k);
         struct season_course c;
-        season_learn(p, 24, &s, x += step, step, 3);
+        season_learn(p, 24, &s, x += step, step, 0, 3);
         season_course_of(p, 24, s.steps, &c);
         if (k >= 24 * 20) trust += c.trust / (24 * 380);
     }
@@ -120,7 +149,7 @@ Test(season, outrageous_differences_leave_finite_numbers)
     struct season_course c;
     for (int k = 0; k < 100; k++) {
         const struct eddy_season s = season_at(&r, 0, k, 0);
-        season_learn(p, 7, &s, k % 2 ? 1e308 : -1e308, k % 2 ? INFINITY : -1e308, 1e308);
+        season_learn(p, 7, &s, k % 2 ? 1e308 : -1e308, k % 2 ? INFINITY : -1e308, 0, 1e308);
         season_course_of(p, 7, s.steps, &c);
         season_look_ahead(&c, s.phase, ahead, 24);
         for (int j = 0; j <= 24; j++) cr_assert(isfinite(ahead[j]));
