@@ -36,7 +36,8 @@ enum { EDDY_MAX_KINDS = 32 };
 struct eddy_verdict {
     double score;       /* 0..1 after any refractory period ("mute") */
     double evidence;    /* 0..1 the same before it */
-    float *attribution; /* [n_values] parts of the evidence, >= 0, any scale; all 0 on entry */
+    float *attribution; /* [n_values] parts of the evidence, >= 0, any scale, as what counts is their shares of it;
+                           all 0 on entry */
     double support;     /* how near its alarm this detector is without any refractory period, 1 = there; NaN on entry:
                            it does not say */
     uint32_t holds;    /* bit i: kinds[i] holds at this event, so an incident of that kind is open; 0 on entry.  It is

@@ -14,6 +14,14 @@ static void judge_unclaimed(const struct lane *l, double score, double evidence,
     if (evidence > to->evidence) to->evidence = evidence;
 }
 
+/* Every detector has a scale of its own: its parts count as shares of its evidence. */
+static void judge_attribute(const float *parts, int n, double evidence, float *attribution)
+{
+    double sum = 0;
+    for (int v = 0; v < n; v++) sum += (double)parts[v];
+    for (int v = 0; v < n && sum > 0; v++) attribution[v] += (float)(evidence * ((double)parts[v] / sum));
+}
+
 /* One detector's verdict, taken into the result.  While a kind of its own holds, that one's incident tells of it. */
 static void judge_count(const struct lane *l, const struct eddy_verdict *verdict, bool claimed,
                         struct lane_unclaimed *unclaimed, struct eddy_result *out)
@@ -26,7 +34,7 @@ static void judge_count(const struct lane *l, const struct eddy_verdict *verdict
     if (evidence > out->evidence) out->evidence = evidence;
     if (!claimed) judge_unclaimed(l, score, evidence, verdict->fault, unclaimed);
     if (!(score > 0) && !(evidence > 0)) return; /* it opens incidents of its own at most */
-    for (int v = 0; v < l->plan->n_values; v++) attribution[v] += verdict->attribution[v];
+    judge_attribute(verdict->attribution, l->plan->n_values, score > evidence ? score : evidence, attribution);
 }
 
 static struct eddy_verdict judge_ask(struct lane *l, const struct plan_judge *j, const struct key_row *r,

@@ -48,6 +48,39 @@ static const struct eddy_detector primed = {
     .init = primed_init,
     .judge = primed_judge};
 
+/* Two detectors of the first two values, each in a scale of its own: evidence .2, all of it the first value's, and .3 of the
+ * second's. */
+static void loud_judge(const void *settings, void *state, const struct eddy_evidence *in, struct eddy_verdict *out)
+{
+    (void)settings, (void)state, (void)in;
+    out->evidence = out->score = .2;
+    out->attribution[0] = 1000;
+}
+
+static void soft_judge(const void *settings, void *state, const struct eddy_evidence *in, struct eddy_verdict *out)
+{
+    (void)settings, (void)state, (void)in;
+    out->evidence = out->score = .3;
+    out->attribution[1] = .01f;
+}
+
+static size_t stateless_bytes(const void *settings, int n_values, int n_horizons)
+{
+    (void)settings, (void)n_values, (void)n_horizons;
+    return 0;
+}
+
+static const struct eddy_detector loud = {
+    .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "loud", "for tests", NULL, 0, NULL},
+    .state_version = 1,
+    .state_bytes = stateless_bytes,
+    .judge = loud_judge};
+static const struct eddy_detector soft = {
+    .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "soft", "for tests", NULL, 0, NULL},
+    .state_version = 1,
+    .state_bytes = stateless_bytes,
+    .judge = soft_judge};
+
 /* An expert whose keys share the mean of their moves: model {sum, n}, contribution {difference, 1}. */
 struct pooled_state {
     double last, known;
@@ -99,6 +132,8 @@ static const struct eddy_expert pooled = {
     .learn = pooled_learn};
 
 static const struct eddy_part *const parts[] = {&primed.part,
+                                                &loud.part,
+                                                &soft.part,
                                                 &pooled.part,
                                                 &no_source.part,
                                                 &no_sink.part,

@@ -1,10 +1,13 @@
 /* What single events do: late ones, missing values, idle keys, huge numbers, other configurations. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/flow/plan.h"
+#include "engine/forecast/volatility.h"
 #include "fixture.h"
 
 #define SMALL  "forecast: {horizons: [1, 3], network: {layers: [{gru: {units: 8}}]}}\n"
@@ -361,4 +364,61 @@ Test(lane, a_changed_learning_rate_changes_nothing_that_is_stored)
 {
     reopen(SMALL "train: {mode: inline, every: 4, window: 8}\n",
            SMALL "train: {mode: inline, every: 4, window: 8, learning_rate: 0.01}\n", EDDY_OK, NULL);
+}
+
+Test(lane, attribution_takes_detectors_by_their_evidence_and_not_by_the_scale_of_their_parts)
+{
+    struct fixture_lane f;
+    fixture_open(&f, FROZEN "detect: {warmup: 0, detectors: [loud, soft]}\n", 2, NULL, 1);
+    const struct eddy_result *r = fixture_feed(&f, 0, "k", START, (double[]){1, 2});
+    cr_expect_float_eq((double)r->attribution[0], .4, 1e-6);
+    cr_expect_float_eq((double)r->attribution[1], .6, 1e-6);
+    fixture_close(&f);
+}
+
+/* A value that rises by 1 an event, of which every fourth is there. */
+static void feed_gaps(struct fixture_lane *f, const char *missing, char path[24])
+{
+    char yaml[200];
+    (void)snprintf(yaml, sizeof(yaml),
+                   "forecast: {experts: [persistence, rls], season: 24, volatility: ewma, missing: {default: %s}}\n"
+                   "train: {mode: off}\n",
+                   missing);
+    (void)snprintf(path, 24, "/tmp/eddy-gaps-XXXXXX");
+    const int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    unlink(path);
+    fixture_open(f, yaml, 1, path, 1);
+    for (int i = 0; i < 400; i++)
+        fixture_feed(f, i, "k", START + i * MINUTE, (double[]){i % 4 ? (double)NAN : (double)i});
+    struct eddy_error err = {0};
+    cr_assert_eq(lane_checkpoint(f->lane, &err), EDDY_OK, "%s", err.message);
+}
+
+static const unsigned char *gaps_row(struct fixture_lane *f)
+{
+    struct eddy_error err = {0};
+    struct stored_row r;
+    cr_assert_geq(store_get_row(f->store, "k", 1, &r, &err), 0, "%s", err.message);
+    return r.row;
+}
+
+Test(lane, a_change_over_a_gap_is_not_taken_for_one_of_a_single_step)
+{
+    struct fixture_lane f;
+    char path[24];
+    feed_gaps(&f, "last", path);
+    const struct season_profile *p = (const void *)(gaps_row(&f) + f.plan->at_season);
+    for (int b = 0; b < 24; b++) cr_expect_float_eq((double)p->rate[b], 1, .1, "%d: %g", b, (double)p->rate[b]);
+    const struct volatility *v = (const void *)(gaps_row(&f) + f.plan->at_changes);
+    cr_expect_float_eq((double)volatility_scale(v, 4), 4, 1e-5, "4 in four steps");
+    fixture_close(&f);
+    unlink(path);
+
+    feed_gaps(&f, "skip", path);
+    v = (const void *)(gaps_row(&f) + f.plan->at_changes);
+    cr_expect_float_eq((double)volatility_scale(v, 1), 4, 1e-5, "events without a value are no steps");
+    fixture_close(&f);
+    unlink(path);
 }
