@@ -166,7 +166,8 @@ static const struct eddy_option forecast_options[] = {
      "128 "
      "steps that is found in the key's own past (1 kB per key), else a day for events up to 4 hours apart, a week up "
      "to "
-     "2 days, a year up to 45 days.",
+     "2 days, a year up to 45 days. Cycles are looked for where networks or experts read the season; where detectors "
+     "alone do it is the calendar's.",
      NULL, 0, false},
     {"bands", EDDY_OPT_REALS, AT(forecast, bands), "[0.5, 0.9]", 0, 1, "share of values inside",
      "Prediction bands: central coverages above 0 and below 1, ascending. The widest is written out.", NULL, 0,
@@ -325,8 +326,9 @@ static const struct eddy_option train_options[] = {
      NULL, 0, false},
     {"incidents", EDDY_OPT_ENUM, AT(train, incidents), "learn", 0, 0, "learn|skip",
      "Whether networks learn from windows with an anomaly or an open incident in them. skip leaves these out: for "
-     "rare "
-     "faults that come back; where most alarms are ordinary events it costs accuracy.",
+     "rare faults that come back; where most alarms are ordinary events it costs accuracy. It is about networks "
+     "alone: other experts (rls, fleet and the like), their mix, scales, bands and the season learn from every event "
+     "either way.",
      NULL, 0, false},
     {"exclude", EDDY_OPT_STRINGS, AT(train, exclude), "", 0, 0, "labels",
      "Networks learn from no window that holds an event with one of these labels (codec.json.label, "
