@@ -45,9 +45,11 @@ static double search_period(const float *r, int64_t n, int L)
     if (n < LEAST_SEEN || n < SEASONS_SEEN * (int64_t)L || bar < CERTAIN * CERTAIN * r[0] * r[0]) return 0;
     if (2 * L >= SEASON_LAGS) return r[L] > LEAST_UNPROVEN * r[0] ? L : 0;
     double period = L;
+    int before = L;
     for (int k = 2; k * period < SEASON_LAGS; k++) {
         const int summit = search_summit(r, (int)(k * period + .5), 1 + L / 16);
-        if (r[summit] < GOES_ON * r[L]) return 0;
+        if (r[summit] < GOES_ON * r[L] || summit <= before) return 0; /* all lags alike: no summits to go on to */
+        before = summit;
         period = (double)summit / k;
     }
     return r[L] > LEAST * r[0] ? period : 0;

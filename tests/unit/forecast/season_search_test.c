@@ -107,3 +107,11 @@ Test(season_search, sees_no_cycle_in_noise_walks_and_resonances)
     cr_assert_eq(noises, 0, "%d of 120", noises);
     cr_assert_leq(resonances, 9, "%d of 60", resonances);
 }
+
+/* What rises by the same step for ever: its lags are alike but for rounding, and a walk from summit to summit stood still. */
+Test(season_search, comes_to_an_end_on_a_ramp, .timeout = 20)
+{
+    struct searched q = {0};
+    for (int t = 0; t < 40000; t++) add(&q, 1);
+    cr_expect(isfinite(q.s.period));
+}
