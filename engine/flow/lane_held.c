@@ -1,17 +1,30 @@
-/* Windows held out: one in HELD_SHARE of those that an epoch has, chosen by seed, offset and value alone, is never trained
- * on; a candidate is judged by the last LANE_HELD_MOST of them against the weights that it comes from (judge.h). */
+/* Windows held out: a candidate is judged by the last LANE_HELD_MOST of them against the weights that it comes from
+ * (judge.h).
+ *
+ * Neighbouring windows share most of their events, so not windows are drawn but stretches of a series: one in HELD_SHARE,
+ * HELD_STRETCH windows long, by seed, key, value and place alone.  A window that lies in such stretches is held out, one that
+ * lies outside is trained on, and one in between is neither: no event of a window held out is ever trained on.
+ * Longer stretches lose fewer windows, but come more rarely: those held out would be of another time than the candidate. */
 #include <string.h>
 
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 
-enum { HELD_FORMAT = 1, HELD_SHARE = 8 };
+enum { HELD_FORMAT = 1, HELD_SHARE = 8, HELD_STRETCH = 2 };
 
 static const uint64_t HOLD = 0x686f6c64u; /* purpose of random numbers */
 
-static bool held_wants(const struct lane *l, const struct lane_window *w)
+bool lane_held_draw(const struct lane *l, const struct key_row *r, int channel, uint64_t *rank)
 {
-    return lane_window_draw(l, w, HOLD) % HELD_SHARE == 0;
+    const struct plan *p = l->plan;
+    if (!(p->settings->train.champion > 0)) return true;
+    const int64_t end = lane_steps(l, r)[channel], first = end > p->n_steps ? end - p->n_steps : 0;
+    const int64_t stretch = (int64_t)HELD_STRETCH * p->n_steps;
+    const uint64_t seed = (uint64_t)p->settings->seed ^ HOLD;
+    const uint64_t series = eddy_random_bits(keyspace_hash(r->key, r->key_len) ^ seed, (uint64_t)channel);
+    const bool held = eddy_random_bits(series, (uint64_t)(first / stretch)) % HELD_SHARE == 0;
+    *rank = (*rank & ~1ull) | held;
+    return held == (eddy_random_bits(series, (uint64_t)((end - 1) / stretch)) % HELD_SHARE == 0);
 }
 
 eddy_status lane_held_take(struct lane *l, struct eddy_error *err)
@@ -21,7 +34,7 @@ eddy_status lane_held_take(struct lane *l, struct eddy_error *err)
     if (!(l->plan->settings->train.champion > 0)) return rc;
     for (int i = 0; i < l->windows.n; i++) {
         const struct lane_window w = l->windows.item[i];
-        if (rc < 0 || !held_wants(l, &w)) {
+        if (rc < 0 || !(w.rank & 1)) {
             l->windows.item[kept++] = w;
             continue;
         }

@@ -33,7 +33,7 @@ struct lane_job {
 /* The windows of the current epoch: an even sample of all that came by, the `train.windows` with the smallest random
  * rank.  Ranks depend on seed and offset alone, so the sample does not depend on the order of the waves. */
 struct lane_window {
-    uint64_t rank;
+    uint64_t rank; /* under train.champion the lowest bit says that it is held out: lane_held.c */
     int64_t offset;
     int channel;
     float *block; /* of every network that learns with shared weights, one after another */
@@ -357,6 +357,8 @@ eddy_status lane_pool_put(const struct lane *, const struct lane_pool *, struct 
 eddy_status lane_pool_get(struct lane *, struct lane_pool *, struct blob_reader *, bool *good, struct eddy_error *);
 
 /* lane_held.c */
+/* Whether the series' latest window is held out, which its rank says then, or trained on; false: neither. */
+bool lane_held_draw(const struct lane *, const struct key_row *, int channel, uint64_t *rank);
 eddy_status lane_held_take(struct lane *, struct eddy_error *); /* out of the epoch's windows */
 eddy_status lane_held_blob(const struct lane *, struct eddy_buffer *);
 eddy_status lane_held_restore(struct lane *, struct eddy_error *);

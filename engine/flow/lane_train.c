@@ -145,7 +145,7 @@ eddy_status lane_learn(struct lane *l, struct key_row *r, int channel, int64_t o
     if (!l->in_epochs || learn_spoiled(l, r, channel, p->n_steps)) return EDDY_OK;
     struct lane_window window = {.offset = offset, .channel = channel};
     window.rank = lane_window_draw(l, &window, 0x77696e646f7773u);
-    if (!lane_wants_window(l, window.rank)) return EDDY_OK;
+    if (!lane_held_draw(l, r, channel, &window.rank) || !lane_wants_window(l, window.rank)) return EDDY_OK;
     lane_cut_windows(l, r, channel, lane_young_wants(l, &window), l->gathered);
     return lane_keep_window(l, window, l->gathered, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/flow/lane_private.h"
 #include "fixture.h"
 
 static const int64_t STEP = 300000000000, START = 1700000000000000000;
@@ -80,6 +81,44 @@ Test(learning, a_champion_does_not_keep_the_network_from_following_a_change)
 {
     const double free = error_after_change("0.005", ""), judged = error_after_change("0.005", ", champion: 0.5");
     cr_assert_lt(judged, 1.15 * free, "free %g, judged %g", free, judged);
+}
+
+/* The network reads the numbers of the events themselves: which were trained on (1), and which held out (2). */
+static void mark_events(const struct fixture_lane *f, unsigned char *marks)
+{
+    const struct window_shape *w = &f->plan->shared[0];
+    for (int j = 0; j < f->lane->n_jobs; j++) {
+        const struct train_windows all = train_job_windows(f->lane->jobs[j].job);
+        for (int i = 0; i < all.n + all.n_held; i++) {
+            const float *x = window_x(w, (float *)(uintptr_t)all.data + (size_t)i * window_floats(w));
+            for (int k = 0; k < w->n_steps; k++) marks[(int)x[k * w->n_in]] |= i < all.n ? 1 : 2;
+        }
+    }
+}
+
+Test(learning, no_event_of_a_window_that_is_held_out_is_trained_on)
+{
+    enum { EVENTS = 8000 };
+    static unsigned char marks[EVENTS];
+    struct fixture_lane f;
+    fixture_open(&f,
+                 "forecast: {scaling: {kind: fixed}, network: {inputs: [level], layers: [{gru: {units: 4}}]}}\n"
+                 "train: {mode: inline, every: 4, window: 16, epoch: 64, champion: 0.5, replay: 1}\n",
+                 1, NULL, 100);
+    for (int i = 1; i < EVENTS; i++) {
+        fixture_feed(&f, i, "k", START + i * STEP, (double[]){i});
+        mark_events(&f, marks);
+    }
+    int trained = 0, held = 0, both = 0;
+    for (int i = 1; i < EVENTS; i++) {
+        trained += marks[i] == 1;
+        held += marks[i] == 2;
+        both += marks[i] == 3;
+    }
+    cr_expect_eq(both, 0, "%d events", both);
+    cr_expect(held > EVENTS / 16 && held < EVENTS / 4, "%d events", held);
+    cr_expect(trained > EVENTS / 2, "%d events", trained);
+    fixture_close(&f);
 }
 
 /* ---- when training is due ---- */
