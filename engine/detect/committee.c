@@ -195,8 +195,9 @@ static bool committee_sound(const void *settings, int n_values, int n_horizons, 
 
 const struct eddy_detector detector_committee = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "committee",
-             "one member for each kind of fault, judged against the key's own history; needs no network", options,
-             sizeof(struct committee_settings), committee_check},
+             "one member for each kind of fault, judged against the key's own history; needs no network (1968 bytes "
+             "a value)",
+             options, sizeof(struct committee_settings), committee_check},
     .state_version = 2,
     .state_bytes = committee_state_bytes,
     .judge = committee_judge,

@@ -243,7 +243,9 @@ static bool exceedance_sound(const void *settings, int n_values, int n_horizons,
 
 const struct eddy_detector detector_exceedance = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "exceedance",
-             "ranks residuals of several horizons against the key's own history and judges their short averages",
+             "ranks residuals of several horizons against the key's own history and judges their short averages (384 "
+             "bytes a "
+             "value and 272 for each of up to three horizons)",
              options, sizeof(struct exceedance_settings), exceedance_check},
     .state_version = 2,
     .state_bytes = exceedance_state_bytes,

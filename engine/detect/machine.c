@@ -354,7 +354,7 @@ static bool machine_sound(const void *settings, int n_values, int n_horizons, co
 const struct eddy_detector detector_machine = {
     .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "machine",
              "finds sustained faults of a machine with several sensors: values and their relations against a frozen "
-             "reference",
+             "reference (about 650 D + 4 D^2 bytes for D values)",
              options, sizeof(struct machine_settings), machine_check},
     .state_version = 2,
     .state_bytes = machine_state_bytes,

@@ -44,14 +44,28 @@ struct silence {
     int n_notes, cap_notes;
 };
 
+static uint32_t silence_mask(const struct silence_settings *settings)
+{
+    uint32_t mask = 1;
+    while (mask < 2 * (uint64_t)settings->keys) mask = 2 * mask + 1;
+    return mask;
+}
+
+size_t silence_bytes(const struct silence_settings *settings, int64_t n_keys, size_t key_len)
+{
+    if (settings->keys <= 0) return 0;
+    const size_t watched = (size_t)(n_keys < settings->keys ? n_keys : settings->keys);
+    return (size_t)settings->keys * sizeof(struct watched) + ((size_t)silence_mask(settings) + 1) * sizeof(int32_t) +
+           watched * key_len;
+}
+
 eddy_status silence_open(const struct silence_settings *settings, struct silence **out, struct eddy_error *err)
 {
     struct silence *s = calloc(1, sizeof(*s));
     *out = s;
     if (s) {
         s->settings = *settings;
-        s->mask = 1;
-        while (s->mask < 2 * (uint64_t)settings->keys) s->mask = 2 * s->mask + 1;
+        s->mask = silence_mask(settings);
         s->item = calloc((size_t)settings->keys, sizeof(*s->item));
         s->index = calloc((size_t)s->mask + 1, sizeof(*s->index));
         s->clock.now_ns = s->clock_before.now_ns = INT64_MIN;

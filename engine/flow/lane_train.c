@@ -20,6 +20,18 @@ static int lane_round_most(const struct plan *p)
     return lane_replay_most(p) + (int)(t->windows * t->drift_rounds);
 }
 
+/* Windows of the epoch, to replay and held out; a round that is gathered, and one with its candidate per epoch of the lag. */
+size_t lane_training_bytes(const struct plan *p)
+{
+    const struct train_settings *t = &p->settings->train;
+    const size_t window = lane_window_floats(p) * sizeof(float), lag = (size_t)t->lag;
+    const size_t candidate = (4 * p->model->n_params + p->model->n_packed) * sizeof(float);
+    if (!p->training || window == 0) return 0;
+    const size_t held = t->champion > 0 ? LANE_HELD_MOST : 0, round = (size_t)lane_round_most(p) + held;
+    const size_t kept = (size_t)t->windows + (t->replay > 0 ? (size_t)t->replay_windows : 0) + held;
+    return (kept + (1 + lag) * round) * window + lag * candidate;
+}
+
 eddy_status lane_train_open(struct lane *l, struct eddy_error *err)
 {
     const struct plan *p = l->plan;

@@ -357,23 +357,3 @@ void plan_estimate(const struct plan *p, size_t key_len, struct plan_estimate *o
     out->disk_bytes = p->layout.row_bytes + 2 * key_len + DISK_OVERHEAD_BYTES;
     out->model_bytes = (4 * p->model->n_params + p->model->n_packed) * sizeof(float);
 }
-
-void plan_print_estimate(const struct plan *p, size_t key_len, int64_t n_keys, FILE *out)
-{
-    struct plan_estimate e;
-    plan_estimate(p, key_len, &e);
-    fprintf(out, "per key, resident: %zu bytes = row + header, hash entry and key of %zu bytes\n", e.resident_bytes,
-            key_len);
-    fprintf(out, "  row = %zu bytes, sections rounded up to a multiple of 64:\n", p->layout.row_bytes);
-    for (int i = 0; i < p->layout.n; i++)
-        fprintf(out, "    %-24s %8" PRIu64 "\n", p->layout.sections[i].name, p->layout.sections[i].bytes);
-    fprintf(out, "per key, on disk:  about %zu bytes\n", e.disk_bytes);
-    fprintf(out, "model:             %zu bytes per partition (weights, optimiser, average, serving copy)\n",
-            e.model_bytes);
-    if (p->shared_bytes > 0)
-        fprintf(out, "shared by keys:    %zu bytes per partition (experts' models), and as much for an abort\n",
-                p->shared_bytes);
-    double mib = 1024.0 * 1024.0, keys = (double)n_keys;
-    fprintf(out, "%" PRId64 " keys:          %.1f MiB resident, %.1f MiB on disk\n", n_keys,
-            keys * (double)e.resident_bytes / mib, keys * (double)e.disk_bytes / mib);
-}

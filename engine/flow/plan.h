@@ -10,8 +10,6 @@
 #ifndef ENGINE_FLOW_PLAN_H
 #define ENGINE_FLOW_PLAN_H
 
-#include <stdio.h>
-
 #include "config/settings.h"
 #include "eddy_codec.h"
 #include "eddy_detector.h"
@@ -184,11 +182,10 @@ int plan_judge_horizons(const struct plan *, const struct plan_judge *, const in
 /* The expert that says which network forecasts; for the list of built-in parts. */
 extern const struct eddy_expert expert_network;
 
-/* Bytes per key for keys of `key_len` bytes, resident and on disk, and the formula in words (several lines). */
+/* Bytes per key for keys of `key_len` bytes, resident and on disk, and of a partition's weights. */
 struct plan_estimate {
     size_t resident_bytes, disk_bytes, model_bytes;
 };
 void plan_estimate(const struct plan *, size_t key_len, struct plan_estimate *);
-void plan_print_estimate(const struct plan *, size_t key_len, int64_t n_keys, FILE *out);
 
 #endif

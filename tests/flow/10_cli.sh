@@ -149,6 +149,15 @@ assert e["values"] == 2 and e["keys"] == 1000
 assert e["resident_bytes_per_key"] >= sum(s["bytes"] for s in e["sections"]) > 0
 assert e["disk_bytes"] == 1000 * e["disk_bytes_per_key"]
 PY
+run estimate "$good" --keys 1000 --json --set detect.silence.keys=100 --set train.mode=background --set train.replay=1
+check "estimate counts what a partition takes besides its keys" python3 - "$scratch/out" <<'PY'
+import json, sys
+e = json.load(open(sys.argv[1]))
+assert 100 * (72 + 16) <= e["silence_bytes"] <= 100 * (96 + 16), e["silence_bytes"]
+assert e["training_bytes"] > 512 * 4 * 48, e["training_bytes"]
+PY
+run estimate "$good" --keys 1000 --set 'codec={json: {}}'
+expect 0 "estimate says when it does not know the values" "taken for 1"
 run estimate "$good"
 expect 2 "estimate needs --keys" --keys
 run estimate "$good" --keys 1 --values a,,b

@@ -1,4 +1,4 @@
-/* Detectors that open incidents without touching the score: stuck and missing. */
+/* Detectors that open incidents without touching the score, and what all of them cost. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -255,4 +255,30 @@ Test(level_shift, keeps_its_state_finite_whatever_comes)
     const struct long_run *r = b.state;
     cr_expect(isfinite(r->fast) && isfinite(r->slow) && isfinite(r->variance) && isfinite(r->most));
     free(b.state);
+}
+
+/* What the summaries of detectors say, within 5 %; the constant part of a key's state is not worth a word. */
+Test(detectors, their_state_takes_the_bytes_that_they_say)
+{
+    static const struct {
+        const struct eddy_detector *part;
+        int n_values, n_horizons;
+        double bytes;
+    } said[] = {{&detector_exceedance, 10, 1, 10 * (384 + 272)},
+                {&detector_exceedance, 10, 2, 10 * (384 + 2 * 272)},
+                {&detector_exceedance, 10, 24, 10 * (384 + 3 * 272)},
+                {&detector_committee, 10, 24, 10 * 1968},
+                {&detector_machine, 8, 1, 650 * 8 + 4 * 64},
+                {&detector_machine, 64, 1, 650 * 64 + 4 * 64 * 64},
+                {&detector_chart, 8, 1, 30 * 8 + 4 * 64},
+                {&detector_chart, 64, 1, 30 * 64 + 4 * 64 * 64},
+                {&detector_stuck, 10, 1, 10 * 32},
+                {&detector_missing, 10, 1, 10 * 40},
+                {&detector_drift, 10, 1, 10 * 80},
+                {&detector_level_shift, 10, 1, 10 * 80}};
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        const size_t bytes = said[i].part->state_bytes(NULL, said[i].n_values, said[i].n_horizons);
+        cr_expect_float_eq((double)bytes, said[i].bytes, .05 * said[i].bytes, "%s takes %zu", said[i].part->part.name,
+                           bytes);
+    }
 }
