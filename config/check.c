@@ -176,9 +176,11 @@ static const struct rule rules[] = {
     {check_missing, {"forecast.missing"}},
 };
 
-/* Above an option its group may be at fault: then the option was never read. */
+/* Above an option its group may be at fault: then the option was never read.  Where there were more problems than are kept
+ * nobody knows. */
 static bool was_read(const struct reading *r, const char *path)
 {
+    if (r->n_more > 0) return false;
     size_t group = strcspn(path, ".");
     for (int i = 0; i < r->n_problems; i++)
         if (strncmp(r->problem[i].path, path, group) == 0 && !r->problem[i].path[group]) return false;

@@ -26,9 +26,14 @@ run demo --seed -1
 expect 2 "a seed below 0 is a usage error" "--seed: 0 or more"
 
 "$EDDY" demo --report "$scratch/never.html" >"$scratch/out" 2>"$scratch/err" &
-sleep 2
-kill -INT $!
-wait $!
+demo=$!
+for _ in $(seq 200); do # it is at work when it has made its directory
+    [ -z "$(ls "$TMPDIR")" ] || break
+    sleep .1
+done
+sleep 1
+kill -INT $demo
+wait $demo
 rc=$?
 expect 1 "an interrupted demo says so" stopped
 check "an interrupted demo writes no report" test ! -e "$scratch/never.html"

@@ -247,6 +247,22 @@ Test(values, a_quoted_empty_text_unsets_what_has_no_default)
                   (const char *const[]){"configuration:1: name: is empty, but required", NULL});
 }
 
+Test(values, behind_more_mistakes_than_are_told_nothing_unread_is_looked_at)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    (void)fputs("name: a\nsource: {kafka: {topics: a}}\nsink: kafka\n", f);
+    for (int i = 0; i < 1000; i++) (void)fprintf(f, "unknown%d: 1\n", i);
+    (void)fputs("forecast: {season: [1], horizons: {}, bands: {}}\nseed: x\n", f);
+    (void)fclose(f);
+    struct config *c = NULL;
+    struct eddy_error err = {0};
+    cr_expect_eq(config_open(&(struct config_request){.text = text, .parts = &parts}, &c, &err), EDDY_ECONFIG);
+    config_close(c);
+    free(text);
+}
+
 Test(values, long_and_hostile_values_are_shortened_and_cleaned)
 {
     expect_probe_error("word: \"\\e[31mx\\n\"", "word: \"?[31mx?\" is not one of: red, green, blue");
