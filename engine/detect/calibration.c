@@ -4,6 +4,7 @@
 
 #include "engine/math/scalar.h"
 
+/* No options: with `limits` they would say the same thing twice. */
 static const double LEAST_DEVIATION = .1, OUTLIER = 4, SLOWEST = .01;
 enum { MOST_BLOCKS = 60000 };
 

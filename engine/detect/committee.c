@@ -5,11 +5,12 @@
  *     strength  = r / (k (1 + bump))                        the member speaks when this reaches 1
  *     alarm     when some member of some value speaks, the value is old enough and the key is not mute;
  *               bump += 1 for the member that speaks loudest (largest r / k); then mute
- *     k         = limit x limits x threshold / .4           so that detect.threshold moves all detectors; stuck and miss: limit
+ *     k         = limit x member_limits x limits x threshold / .4        so that detect.threshold moves all detectors; stuck and
+ *                                                                        miss: limit x member_limits
  *     evidence  = threshold x the largest strength, at most 1; score: the same, 0 while mute
  *     support   = the largest r / k: how nearly the committee would speak, whatever it has said before
  * low48, lowmax, calm and stuck speak once in an episode, which begins with an alarm outside the mute and ends when they have been within
- * their limits for 48 rows: what is still so when the mute or the warm-up ends is told then.
+ * their limits for `episode` rows: what is still so when the mute or the warm-up ends is told then.
  * The fault that is told is the kind of the loudest value's speaker; where stuck or miss speak it is theirs, for a frozen
  * value is also a quiet one.
  * The key's evidence is that of its most conspicuous value; the values' own evidence is the attribution.
@@ -23,13 +24,37 @@
 #include "engine/math/scalar.h"
 #include "engine/math/sound.h"
 
-enum { EPISODE_QUIET = 48 };
-
 struct committee_settings {
     struct eddy_strings members;
     double limits, memory, repeat;
-    int64_t mute, warmup, block;
+    int64_t mute, warmup, block, episode;
+    struct committee_limits {
+        double of[COMMITTEE_MEMBERS]; /* in the order of committee_members */
+    } member_limits;
+    struct committee_rates rates;
 };
+
+#define LIMIT(name, member, what)                                                                                    \
+    {                                                                                                                \
+        name, EDDY_OPT_REAL, offsetof(struct committee_limits, of) + (member) * sizeof(double), "1", .01, 1e6,       \
+            "times", "Factor on the limit of the member that knows " what "; more is quieter.", NULL, 0, false       \
+    }
+static const struct eddy_option limit_options[] = {LIMIT("e1ph", 0, "a spike, one error for its time of day"),
+                                                   LIMIT("var24", 1, "a burst of 24 events"),
+                                                   LIMIT("var60", 2, "a burst of 60 events"),
+                                                   LIMIT("exceed", 3, "a burst by errors that exceed often"),
+                                                   LIMIT("low48", 4, "less motion in 48 events"),
+                                                   LIMIT("lowmax", 5, "less motion by no large move in 24 events"),
+                                                   LIMIT("rough", 6, "noise upon the value"),
+                                                   LIMIT("cusum", 7, "a drift"),
+                                                   LIMIT("level", 8, "a shift of level"),
+                                                   LIMIT("phase", 9, "a lost rhythm"),
+                                                   LIMIT("calm", 10, "smaller errors than ever"),
+                                                   LIMIT("stuck", 11, "a frozen value"),
+                                                   LIMIT("novel", 12, "a value beyond all earlier ones"),
+                                                   LIMIT("miss", 13, "missing values"),
+                                                   {0}};
+#undef LIMIT
 
 static const struct eddy_option options[] = {
     {"members", EDDY_OPT_STRINGS, offsetof(struct committee_settings, members), "", 0, 0, "",
@@ -39,6 +64,10 @@ static const struct eddy_option options[] = {
      NULL, 0, false},
     {"limits", EDDY_OPT_REAL, offsetof(struct committee_settings, limits), "1", .1, 100, "times",
      "Factor on the limits of all members but stuck and miss: more is quieter.", NULL, 0, false},
+    {"member_limits", EDDY_OPT_GROUP, offsetof(struct committee_settings, member_limits), "", 0, 0, "",
+     "Factors on the limits of single members, by name, such as {stuck: 2, cusum: 0.8}; with `limits`, where that "
+     "applies.",
+     limit_options, 0, false},
     {"mute", EDDY_OPT_INT, offsetof(struct committee_settings, mute), "48", 0, 1e6, "events",
      "After an alarm the score stays 0 for so long.", NULL, 0, false},
     {"warmup", EDDY_OPT_INT, offsetof(struct committee_settings, warmup), "300", 0, 1e9, "events",
@@ -50,6 +79,31 @@ static const struct eddy_option options[] = {
      "An alarm doubles its member's limit, which comes down again in this time.", NULL, 0, false},
     {"block", EDDY_OPT_INT, offsetof(struct committee_settings, block), "24", 2, 60000, "events",
      "A member is calibrated by its statistic's maxima over blocks of this length.", NULL, 0, false},
+    {"episode", EDDY_OPT_INT, offsetof(struct committee_settings, episode), "48", 1, 1e9, "events",
+     "A frozen or too quiet value is told of once; again after it has moved as usual for so long.", NULL, 0, false},
+    {"drift", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.drift), "0.3", 0, 4, "usual errors per event",
+     "cusum: what errors in one direction are forgiven. Less finds slower drifts, and more that are none.", NULL, 0,
+     false},
+    {"level_events", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.level_events), "8", 1, 1e6, "events",
+     "level: over about so many the new level is averaged. Longer finds smaller shifts, later.", NULL, 0, false},
+    {"rough_events", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.rough_events), "16", 1, 1e6, "events",
+     "rough: over about so many the alternation of errors is averaged. Longer finds weaker noise, later.", NULL, 0,
+     false},
+    {"exceeding", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.exceeding), "0.08", .001, .5, "share",
+     "exceed: so many errors exceed usually. Fewer look at larger errors alone.", NULL, 0, false},
+    {"move_rate", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.move), "0.002", 1e-6, 1, "per event",
+     "How fast the usual size of moves is followed. Faster takes a lively spell for usual sooner.", NULL, 0, false},
+    {"error_rate", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.error), "0.003", 1e-6, 1, "per event",
+     "How fast the usual size of errors is followed. Faster takes a burst for usual sooner.", NULL, 0, false},
+    {"season_rate", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.season_move), "0.06", 1e-6, 1,
+     "per event", "How fast the course of the season is followed, by events at the same time of it.", NULL, 0, false},
+    {"season_error_rate", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.season_error), "0.04", 1e-6, 1,
+     "per event", "How fast the usual size of errors at a time of the season is followed, by events at that time.",
+     NULL, 0, false},
+    {"forgetting", EDDY_OPT_REAL, offsetof(struct committee_settings, rates.forgetting), "0.9995", .9, 1, "per event",
+     "How long the one-step forecast remembers: 0.9995 is about 2,000 events. Less follows changes sooner, and takes "
+     "them for usual.",
+     NULL, 0, false},
     {0}};
 
 struct committee_key {
@@ -98,13 +152,13 @@ static struct committee_opinion committee_ask(const struct committee_settings *s
         if (!committee_has(s, member->name)) continue;
         v->bump[m] -= (float)((double)v->bump[m] / s->repeat);
         const double r = committee_evidence(member, v, in, s->block, s->memory);
-        const double ratio = r / (member->limit * (member->scalable ? limits : 1));
+        const double ratio = r / (member->limit * s->member_limits.of[m] * (member->scalable ? limits : 1));
         o.support = scalar_most(o.support, ratio);
         over = over || (member->once && ratio >= 1);
         committee_hear(member->once ? &quiet : &o, m, ratio, ratio / (1 + (double)v->bump[m]));
     }
     v->quiet_for = over ? 0 : v->quiet_for < INT32_MAX ? v->quiet_for + 1 : v->quiet_for;
-    if (v->quiet_for > EPISODE_QUIET) v->episode = 0;
+    if (v->quiet_for > s->episode) v->episode = 0;
     if (v->episode) return o;
     v->episode = quiet.strength >= 1 && !silent;
     o.strength = scalar_most(o.strength, quiet.strength);
@@ -117,7 +171,7 @@ static struct committee_opinion committee_value(const struct committee_settings 
                                                 const struct eddy_evidence *in, int value, bool mute)
 {
     struct committee_event event;
-    if (!committee_begin(v, in->x[value], &in->season, &event)) return COMMITTEE_SILENT;
+    if (!committee_begin(v, &s->rates, in->x[value], &in->season, &event)) return COMMITTEE_SILENT;
     if (!event.missing) committee_foresee(v, &event);
     committee_windows(v, &event);
     const int64_t warmup = s->warmup > in->warmup_events ? s->warmup : in->warmup_events;

@@ -65,7 +65,18 @@ struct committee_value {
     int32_t episode; /* 1: the frozen or too quiet value has been spoken of */
 };
 
+/* How fast its means follow, and what its members forgive: options of the committee. */
+struct committee_rates {
+    double drift;                      /* error scales an event */
+    double level_events, rough_events; /* means of these lengths */
+    double exceeding;                  /* usual share of errors that exceed */
+    double move, error;                /* per event, of the usual sizes of moves and errors */
+    double season_move, season_error;  /* per event of a bin */
+    double forgetting;                 /* of the one-step forecast, per event */
+};
+
 struct committee_event {
+    const struct committee_rates *rates;
     double x, d;                    /* the value; its move since the last one */
     double un, s;                   /* usual size of moves and of errors */
     double e, z;                    /* one-step error; |e| / s, at most 6 */
@@ -90,7 +101,8 @@ static inline double committee_past(const struct committee_value *v, int back)
 }
 
 /* Fills the event from the value and the season; false before the first value, when there is nothing to do. */
-bool committee_begin(struct committee_value *, double x, const struct eddy_season *, struct committee_event *);
+bool committee_begin(struct committee_value *, const struct committee_rates *, double x, const struct eddy_season *,
+                     struct committee_event *);
 void committee_foresee(struct committee_value *, struct committee_event *);
 void committee_windows(struct committee_value *, struct committee_event *);
 void committee_learn(struct committee_value *, const struct committee_event *);

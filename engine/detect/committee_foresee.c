@@ -4,7 +4,7 @@
  *     f   = .3; d_1, d_2, d_3; move of the bin; x_1 - m12; x_1 - m97 - profile of the last row; d_L, d_{L-1}, d_{L+1};
  *           x_1 - m25; x_2 - x_L                              clipped to +-3, the move of the bin to +-25
  *     e   = clip(d, 25) - w . f
- *     u   = P f,  a = lambda + f . u                          lambda = .9995, P = 10 I at first
+ *     u   = P f,  a = lambda + f . u                          lambda = forgetting, P = 10 I at first
  *     w  += u clip(e, 4 mean |e|) / a                         the clip from the 31st on
  *     P   = (P - u u' / a) / lambda                           halved when its trace passes 200 times its size
  * Rounding that leaves P no covariance begins P anew. */
@@ -15,7 +15,7 @@
 #include "engine/math/scalar.h"
 
 enum { N = COMMITTEE_FEATURES, FIRST_ROW = 31, UNCLIPPED = 30 };
-static const float LAMBDA = .9995F, AT_FIRST = 10, MOST_TRACE = 200.F * N;
+static const float AT_FIRST = 10, MOST_TRACE = 200.F * N;
 
 static int triangle(int i)
 {
@@ -46,21 +46,23 @@ static float foresee_spread(const struct committee_forecast *r, const float f[N]
     return spread;
 }
 
-static void foresee_learn(struct committee_forecast *r, const float f[N], double error)
+static void foresee_learn(struct committee_forecast *r, const struct committee_rates *rates, const float f[N],
+                          double error)
 {
+    const float lambda = (float)rates->forgetting;
     float u[N], spread = foresee_spread(r, f, u), trace = 0;
     if (!(spread >= 0 && spread < 1e30F)) {
         foresee_begin(r);
         spread = foresee_spread(r, f, u);
     }
-    const float whole = LAMBDA + spread;
+    const float whole = lambda + spread;
     if (r->n > UNCLIPPED) error = committee_clip(error, 4 * (double)r->error + 1e-9);
-    r->error += (float)(scalar_most(1. / (r->n + 1), .003) * (fabs(error) - (double)r->error));
+    r->error += (float)(scalar_most(1. / (r->n + 1), rates->error) * (fabs(error) - (double)r->error));
     for (int i = 0; i < N; i++) {
         const float share = u[i] / whole;
         float *row = r->p + triangle(i);
         r->w[i] += share * (float)error;
-        for (int k = 0; k <= i; k++) row[k] = (row[k] - share * u[k]) / LAMBDA;
+        for (int k = 0; k <= i; k++) row[k] = (row[k] - share * u[k]) / lambda;
         trace += row[i];
     }
     for (int i = 0; i < triangle(N) && trace > MOST_TRACE; i++) r->p[i] *= .5F;
@@ -98,7 +100,7 @@ void committee_foresee(struct committee_value *v, struct committee_event *in)
         foresee_features(v, in, f);
         for (int i = 0; i < N; i++) sum += v->forecast.w[i] * f[i];
         const double error = committee_clip(in->d / in->un, 25) - (double)sum;
-        foresee_learn(&v->forecast, f, error);
+        foresee_learn(&v->forecast, in->rates, f, error);
         in->e = in->un * error;
     }
     in->z = scalar_least(fabs(in->e) / in->s, 6);

@@ -7,8 +7,8 @@
  *     low48   -log(low_mean + .02 sd),  lowmax  -log(high_move + .02 sd)          less motion than ever
  *     calm    -log(mean60 + .05)                                   errors smaller than ever
  *     rough   roughness                                            errors that alternate: noise upon the value
- *     cusum   log(1 + max(rising, falling))    rising = max(0, rising + clip(e / s, 4) - .3), falling the same for -e
- *     level   log(|fast - m97| / un + .05)     fast += (x - profile - fast) / 8
+ *     cusum   log(1 + max(rising, falling))    rising = max(0, rising + clip(e / s, 4) - drift), falling the same for -e
+ *     level   log(|fast - m97| / un + .05)     fast += (x - profile - fast) / level_events
  *     phase   log(.5 + max_q g_q)              g_q = clip(g_q + l(d - move_b) - l(d - move_{b + q B / 8}), 0, 200),
  *                                              l(a) = min(9, a^2 / (2 spread^2)), q = 1 .. 7: somebody else's time of day
  *     stuck   (run + 1) / (longest run + 6)                        a frozen value, if it has ever moved
@@ -77,16 +77,16 @@ static double member_rough(struct committee_value *v, const struct committee_eve
 static double member_cusum(struct committee_value *v, const struct committee_event *in)
 {
     if (!in->follows || v->n <= FIRST_WINDOWS) return NAN;
-    const float error = (float)committee_clip(in->e / in->s, 4);
-    v->rising = fmaxf(0, v->rising + error - .3F);
-    v->falling = fmaxf(0, v->falling - error - .3F);
+    const float error = (float)committee_clip(in->e / in->s, 4), forgiven = (float)in->rates->drift;
+    v->rising = fmaxf(0, v->rising + error - forgiven);
+    v->falling = fmaxf(0, v->falling - error - forgiven);
     return precise_log(1 + (double)fmaxf(v->rising, v->falling));
 }
 
 static double member_level(struct committee_value *v, const struct committee_event *in)
 {
     if (!in->follows) return NAN;
-    v->fast += (in->x - in->profile - v->fast) / 8;
+    v->fast += (in->x - in->profile - v->fast) / in->rates->level_events;
     if (v->n <= FIRST_WINDOWS) return NAN;
     return precise_log(fabs(v->fast - v->m97) / in->un + .05);
 }
@@ -138,6 +138,7 @@ static double member_miss(struct committee_value *v, const struct committee_even
                        2 * ((double)v->missing_rate - .05) / ((double)v->most_missing + .1));
 }
 
+/* Limits as DETECTION found them, all together: the options limits and member_limits are factors on them. */
 const struct committee_member committee_members[COMMITTEE_MEMBERS] = {
     {"e1ph", "spike", 1.772, true, false, 0, member_e1ph},
     {"var24", "variance", 5.018, true, false, 1, member_var24},

@@ -4,17 +4,19 @@
  *            m = max(1, S / B) rows in a bin, b = floor(B phase + 1/2) mod B; a time on the full hour lies mid in its bin)
  *     un      = 4 sd + .02 w + 1e-6 |x|                       before any of the following
  *     s       = error + .002 w + 1e-7 |x|
- *     sd     += max(1 / (n + 1), .002) (|clip(d, max(6 sd, un))| - sd)
- *     error  += max(1 / (k + 1), .003) (min(|e|, 5 s) - error)          k forecasts so far
+ *     sd     += max(1 / (n + 1), move_rate) (|clip(d, max(6 sd, un))| - sd)
+ *     error  += max(1 / (k + 1), error_rate) (min(|e|, 5 s) - error)    k forecasts so far
  *     w      += max(1 / (n + 1), 2 / 673) (|x - m97| - w)
  *     m_r    += max(1 / (n + 1), 2 / r) (x - m_r)                       r in 12, 25, 97
- *     move_b += max(.06 / m, 1 / n_b) (clip(d, 2 un) - move_b)
- *     err_b  += max(.04 / m, 1 / n_b) (min(|e| / s, 5) - err_b)
- *     spread += max(1 / (n + 1), .003) (min(|d - move_b|, max(6 sd, un)) - spread)
+ *     move_b += max(season_rate / m, 1 / n_b) (clip(d, 2 un) - move_b)
+ *     err_b  += max(season_error_rate / m, 1 / n_b) (min(|e| / s, 5) - err_b)
+ *     spread += max(1 / (n + 1), error_rate) (min(|d - move_b|, max(6 sd, un)) - spread)
  *     C_b     = centred cumulative sum of m (move_b - mean of all)
  *     profile = C_{b-1} + min(1, f + .5 / m) (C_b - C_{b-1})             f = where in its bin the row lies, 0..1
  * How long a value stood still at first says nothing of how it moves: the row of its first move, if that is beyond the
  * first 30, becomes row 0, and only runs, gaps and the range stay known.
+ * Clips, shares of w and x in un and s, and the lengths of the means are no options: they keep numbers within reason, and the
+ * limits of all members were found with them.
  * With an unknown season there is one bin, which holds the mean move.  When another season becomes known the profile
  * begins anew.  The lag of a season is the smallest whole number of seasons of 12 rows or more that the ring can hold;
  * where it can hold none, or none is known, 24 rows. */
@@ -108,10 +110,10 @@ static void track_gap(struct committee_value *v, bool missing)
     if (v->since_gap < 99) v->since_gap++;
 }
 
-bool committee_begin(struct committee_value *v, double x, const struct eddy_season *season,
-                     struct committee_event *out)
+bool committee_begin(struct committee_value *v, const struct committee_rates *rates, double x,
+                     const struct eddy_season *season, struct committee_event *out)
 {
-    *out = (struct committee_event){.missing = !isfinite(x), .low_mean = NAN, .high_move = NAN};
+    *out = (struct committee_event){.rates = rates, .missing = !isfinite(x), .low_mean = NAN, .high_move = NAN};
     if (v->n == 0) {
         if (out->missing) return false;
         track_first(v, committee_clip(x, COMMITTEE_LARGEST));
@@ -142,13 +144,13 @@ static void track_learn_season(struct committee_value *v, const struct committee
     struct committee_season *p = &v->season;
     const int b = in->bin;
     if (in->foreseen)
-        p->error[b] += (float)(scalar_most(.04 / in->per_bin, 1. / (p->n[b] + 1)) *
+        p->error[b] += (float)(scalar_most(in->rates->season_error / in->per_bin, 1. / (p->n[b] + 1)) *
                                (scalar_least(fabs(in->e) / in->s, 5) - (double)p->error[b]));
-    v->spread += scalar_most(rate, .003) *
+    v->spread += scalar_most(rate, in->rates->error) *
                  (scalar_least(fabs(in->d - p->move[b]), track_most_move(v, in)) - v->spread);
     if (p->n[b] < UINT8_MAX) p->n[b]++;
     const double move = v->n > LEARNING_ROWS ? committee_clip(in->d, 2 * in->un) : in->d;
-    p->move[b] += scalar_most(.06 / in->per_bin, 1. / p->n[b]) * (move - p->move[b]);
+    p->move[b] += scalar_most(in->rates->season_move / in->per_bin, 1. / p->n[b]) * (move - p->move[b]);
 }
 
 /* The first move of a value that stood still for longer than it takes to learn how it moves. */
@@ -181,10 +183,10 @@ void committee_learn(struct committee_value *v, const struct committee_event *in
     const double rate = 1 / ((double)v->n + 1);
     if (in->follows) {
         const double move = v->n > LEARNING_ROWS ? committee_clip(in->d, track_most_move(v, in)) : in->d;
-        v->sd += scalar_most(rate, .002) * (fabs(move) - v->sd);
+        v->sd += scalar_most(rate, in->rates->move) * (fabs(move) - v->sd);
         if (in->foreseen) {
             const double error = v->forecast.n > 40 ? scalar_least(fabs(in->e), 5 * in->s) : fabs(in->e);
-            v->error += scalar_most(1. / (v->forecast.n + 1), .003) * (error - v->error);
+            v->error += scalar_most(1. / (v->forecast.n + 1), in->rates->error) * (error - v->error);
         }
         track_learn_season(v, in, rate);
     }

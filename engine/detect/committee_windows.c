@@ -2,9 +2,9 @@
  *
  * Equations (z = min(|e| / s, 6), 0 where it is unknown)
  *     mean24, mean60  of z over so many rows
- *     q         += .02 ([z > q] - .08), q >= .5                    about the 92 % point of z
+ *     q         += .02 ([z > q] - exceeding), q >= .5              where that share of z lies beyond
  *     exceeding  = share of the last 20 rows with z > q, each by the q of its time
- *     roughness += (-clip(e / s, 3) clip(e' / s, 3) - roughness) / 16           e' the error before
+ *     roughness += (-clip(e / s, 3) clip(e' / s, 3) - roughness) / rough_events    e' the error before
  *     low_mean   = mean of min(|d|, 4 un) over the last 48 rows, of which 25 at least must be known
  *     high_move  = the largest over the last 24, of which 19 must be known
  * A move is known when neither it nor the row before was missing. */
@@ -55,10 +55,12 @@ void committee_windows(struct committee_value *v, struct committee_event *in)
         v->last_error = 0;
         return;
     }
-    v->usual_high = fmaxf(v->usual_high + .02F * ((exceeds ? 1.F : 0.F) - .08F), .5F);
+    const float usual = (float)in->rates->exceeding;
+    v->usual_high = fmaxf(v->usual_high + .02F * ((exceeds ? 1.F : 0.F) - usual), .5F);
     const double error = in->e / in->s;
-    v->roughness +=
-        (float)((-committee_clip(error, 3) * committee_clip((double)v->last_error, 3) - (double)v->roughness) / 16);
+    v->roughness += (float)((-committee_clip(error, 3) * committee_clip((double)v->last_error, 3) -
+                             (double)v->roughness) /
+                            in->rates->rough_events);
     v->last_error = (float)committee_clip(error, 6);
     windows_errors(v, in);
     windows_moves(v, in);

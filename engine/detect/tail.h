@@ -2,7 +2,7 @@
  *
  * Equations (DETECTION, sections 4.5 and 9; A_k = share of exceedances among the last k events)
  *     z   = (A_k - M) / max(sqrt W, 1e-6)          M, W: long-run mean and variance of A_k before this event
- *     T_k = min(1, -log10 Q(z) / 10)               Q: upper tail of the normal distribution
+ *     T_k = min(1, -log10 Q(z) / decades)          Q: upper tail of the normal distribution
  *     M  += g (A_k - M),  W += g ((A_k - M)^2 - W),  g = max(1/n, 1/memory)
  * Memory   plain data; all 0 when new. */
 #ifndef ENGINE_DETECT_TAIL_H
@@ -26,10 +26,11 @@ static inline double tail_gain(int64_t n, double memory)
 }
 
 /* T_k for `share`, then takes it in (0 evidence while n <= 20). */
-static inline double tail_judge(struct tail *t, double share, int64_t n, double gain)
+static inline double tail_judge(struct tail *t, double share, int64_t n, double gain, double decades)
 {
     const double off = share - t->mean;
-    const double evidence = n > 20 ? tail_minus_log10(off / scalar_most(sqrt(t->variance), 1e-6)) / 10 : 0;
+    /* 20: before so many events nothing is usual; that is no option, detect.warmup begins later. */
+    const double evidence = n > 20 ? tail_minus_log10(off / scalar_most(sqrt(t->variance), 1e-6)) / decades : 0;
     t->mean += gain * off;
     t->variance += gain * (off * off - t->variance);
     return evidence > 1 ? 1 : evidence;

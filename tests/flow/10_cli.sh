@@ -96,6 +96,12 @@ wrong "several errors come in one go" "wrong.yml:4" "wrong.yml:5" "wrong.yml:6" 
 lat: fold
 train: {every: x}
 detect: {treshold: 1}"
+run check "$good" --set 'detect.detectors=[{exceedance: {windows: [65], decades: 0}}]'
+expect 78 "a detector's options have ranges" "exceedance.windows" "1 .. 64" "exceedance.decades" "0.5 .. 18"
+run check "$good" --set 'detect.detectors=[{exceedance: {windows: [1-9]}}]'
+expect 78 "a detector has so many windows at most" "windows: there may be 8 at most, not 9"
+run check "$good" --set 'detect.detectors=[{committee: {member_limits: {stukc: 2}}}]'
+expect 78 "an unknown member has no limit" "member_limits.stukc" "stuck"
 run check "$scratch/nowhere.yml"
 expect 78 "a missing configuration is named" nowhere.yml "No such file"
 run check "$good" --set train.evry=3

@@ -8,6 +8,17 @@
 
 enum { MAX_ROWS = 1000, BLOCK = 24, MEMORY = 3000 };
 
+/* The committee's defaults. */
+static const struct committee_rates rates = {.drift = .3,
+                                             .level_events = 8,
+                                             .rough_events = 16,
+                                             .exceeding = .08,
+                                             .move = .002,
+                                             .error = .003,
+                                             .season_move = .06,
+                                             .season_error = .04,
+                                             .forgetting = .9995};
+
 struct golden {
     FILE *f;
     double season, x[MAX_ROWS];
@@ -46,7 +57,7 @@ static void golden_step(const struct golden *g, struct committee_value *v, int t
     struct committee_event event;
     struct eddy_season season = {g->season, 0};
     if (g->season > 0) season.phase = fmod(t, g->season) / g->season;
-    cr_assert(committee_begin(v, g->x[t], &season, &event));
+    cr_assert(committee_begin(v, &rates, g->x[t], &season, &event));
     if (!event.missing) committee_foresee(v, &event);
     committee_windows(v, &event);
     for (int m = 0; m < COMMITTEE_MEMBERS; m++)

@@ -1,13 +1,16 @@
 /* The committee on simulated sensors: a daily course, noise that remembers, and faults of known kinds. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
 #include "eddy_layer.h"
 #include "engine/detect/calibration.h"
+#include "engine/detect/committee.h"
 #include "engine/detect/detectors.h"
+#include "tests/unit/setting.h"
 
 enum { FAULT = 2000, SERIES = 20, DAY = 24 };
 
@@ -471,4 +474,85 @@ Test(committee, is_quieter_at_a_higher_threshold)
 {
     const int high = alarms_at(.32), normal = alarms_at(.4), low = alarms_at(.5);
     cr_assert(low < normal && normal < high, "%d, %d, %d", low, normal, high);
+}
+
+/* ---- options ---- */
+
+/* In how many of SERIES sensors a fault is found with one option set, by these members alone (NULL: all). */
+static int found_with(fault *bad, int rows, const char *member, const char *option, double value)
+{
+    int hits = 0;
+    for (int i = 0; i < SERIES; i++) {
+        struct plant p = {.seed = (uint64_t)i + 1};
+        struct sensor s;
+        bool hit = false;
+        sensor_open(&s, 1);
+        if (member) *(struct eddy_strings *)s.settings = (struct eddy_strings){1, &member};
+        test_set(&detector_committee.part, s.settings, option, value);
+        for (int t = 0; t < FAULT + rows + DAY; t++) {
+            double x = plant_step(&p, t);
+            if (t >= FAULT && t < FAULT + rows) x = bad(&p, t, t - FAULT);
+            const bool alarm = sensor_add(&s, &x, day_at(t));
+            hit = hit || (alarm && t >= FAULT);
+        }
+        hits += hit;
+        sensor_close(&s);
+    }
+    return hits;
+}
+
+Test(committee, has_a_factor_for_the_limit_of_every_member)
+{
+    struct sensor s;
+    sensor_open(&s, 1);
+    double *first = test_setting(&detector_committee.part, s.settings, "member_limits");
+    for (int m = 0; m < COMMITTEE_MEMBERS; m++) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "member_limits.%s", committee_members[m].name);
+        double *factor = test_setting(&detector_committee.part, s.settings, path);
+        cr_expect_eq(factor - first, m, "%s", path);
+        cr_expect_eq(*factor, 1, "%s", path);
+    }
+    sensor_close(&s);
+}
+
+Test(committee, a_member_with_a_higher_limit_is_quieter_and_the_others_are_not)
+{
+    cr_assert_geq(found_with(frozen, 40, "stuck", "member_limits.stuck", 1), 18);
+    cr_assert_eq(found_with(frozen, 40, "stuck", "member_limits.stuck", 100), 0);
+    cr_assert_geq(found_with(frozen, 40, "stuck", "member_limits.miss", 100), 18);
+    cr_assert_geq(found_with(spike, 1, "e1ph", "member_limits.e1ph", 1), 15);
+    cr_assert_eq(found_with(spike, 1, "e1ph", "member_limits.e1ph", 1e6), 0);
+}
+
+Test(committee, cusum_forgives_drifts_as_it_is_told)
+{
+    cr_assert_geq(found_with(drift, 120, "cusum", "drift", .3), 12);
+    cr_assert_eq(found_with(drift, 120, "cusum", "drift", 4), 0);
+}
+
+/* How often a value is told of that is frozen for 60 rows of every 90. */
+static int told_with(int64_t episode)
+{
+    struct plant p = {.seed = 5};
+    struct sensor s;
+    int alarms = 0;
+    sensor_open(&s, 1);
+    *(struct eddy_strings *)s.settings = (struct eddy_strings){1, (const char *const[]){"stuck"}};
+    *(int64_t *)test_setting(&detector_committee.part, s.settings, "episode") = episode;
+    test_set(&detector_committee.part, s.settings, "repeat", 10);
+    for (int t = 0; t < FAULT + 900; t++) {
+        double x = plant_step(&p, t);
+        if (t >= FAULT && (t - FAULT) % 90 < 60) x = 21.5;
+        alarms += sensor_add(&s, &x, day_at(t)) && t >= FAULT;
+    }
+    sensor_close(&s);
+    return alarms;
+}
+
+Test(committee, an_episode_ends_after_so_many_usual_rows)
+{
+    const int apart = told_with(10), one = told_with(1000);
+    cr_assert_eq(one, 1, "%d", one);
+    cr_assert_gt(apart, 1, "%d", apart);
 }

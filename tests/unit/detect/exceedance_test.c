@@ -9,6 +9,7 @@
 #include "engine/detect/detectors.h"
 #include "engine/detect/rank.h"
 #include "engine/detect/tail.h"
+#include "tests/unit/setting.h"
 
 Test(rank, is_the_share_of_larger_residuals)
 {
@@ -242,5 +243,191 @@ Test(exceedance, refuses_a_mute_that_ends_before_it_begins)
     cr_assert_eq(*mute_max, 150);
     *mute_max = 3;
     cr_assert_eq(detector_exceedance.part.check(s.settings, &err), EDDY_ECONFIG);
+    series_close(&s);
+}
+
+/* ---- options ---- */
+
+static void series_set(struct series *s, const char *option, double value)
+{
+    test_set(&detector_exceedance.part, s->settings, option, value);
+}
+
+static void series_windows(struct series *s, const int *windows, int n)
+{
+    *(struct eddy_ints *)test_setting(&detector_exceedance.part, s->settings,
+                                      "windows") = (struct eddy_ints){n, windows};
+}
+
+/* Evidence after 2,000 ordinary rows and `rows` with a large residual. */
+static double evidence_after(struct series *s, int rows)
+{
+    for (int i = 0; i < 2000; i++) series_add(s, noise(i), noise(i));
+    for (int i = 0; i < rows; i++) series_add(s, noise(i) / 2, 3 + noise(i));
+    return s->evidence;
+}
+
+Test(exceedance, decades_say_how_improbable_is_certain)
+{
+    double evidence[3];
+    static const double decades[3] = {5, 10, 18};
+    for (int i = 0; i < 3; i++) {
+        struct series s;
+        series_open(&s);
+        series_set(&s, "decades", decades[i]);
+        series_set(&s, "marginal_weight", 0);
+        evidence[i] = evidence_after(&s, 4);
+        series_close(&s);
+    }
+    cr_assert(evidence[1] > 0 && evidence[0] < .999, "%g", evidence[0]);
+    cr_assert_float_eq(evidence[0], 2 * evidence[1], 1e-9);
+    cr_assert_float_eq(evidence[2], evidence[1] * 10 / 18, 1e-9);
+}
+
+Test(exceedance, shorter_windows_say_more_of_a_short_fault)
+{
+    static const int few[] = {4}, many[] = {50, 55};
+    struct series s, t;
+    series_open(&s);
+    series_open(&t);
+    series_windows(&s, few, 1);
+    series_windows(&t, many, 2);
+    cr_assert_gt(evidence_after(&s, 4), 1.5 * evidence_after(&t, 4));
+    series_close(&s);
+    series_close(&t);
+}
+
+Test(exceedance, a_long_window_counts_alone)
+{
+    double evidence[2];
+    for (int i = 0; i < 2; i++) {
+        static const int never[] = {64};
+        struct series s;
+        series_open(&s);
+        series_windows(&s, never, 1);
+        series_set(&s, "marginal_weight", 0);
+        *(int64_t *)test_setting(&detector_exceedance.part, s.settings, "long_window") = i ? 4 : 64;
+        evidence[i] = evidence_after(&s, 4);
+        series_close(&s);
+    }
+    cr_assert_gt(evidence[1], 1.5 * evidence[0]);
+}
+
+/* Evidence of values that have moved away as far as three of their deviations, when the forecast has followed. */
+static double evidence_of_a_move(const char *option, double value)
+{
+    struct series s;
+    series_open(&s);
+    if (option) series_set(&s, option, value);
+    for (int i = 0; i < 2000; i++) series_add(&s, noise(i), noise(i) * 1e-3);
+    for (int i = 0; i < 20; i++) series_add(&s, 2.2 + noise(i) / 10, noise(i) * 1e-3);
+    const double evidence = s.evidence;
+    series_close(&s);
+    return evidence;
+}
+
+Test(exceedance, the_marginal_channel_has_a_weight_a_level_and_a_gain)
+{
+    const double usual = evidence_of_a_move(NULL, 0);
+    cr_assert_gt(usual, .2, "%g", usual);
+    cr_assert_lt(evidence_of_a_move("marginal_weight", 0), .25 * usual);
+    cr_assert_lt(evidence_of_a_move("marginal_gain", .9), .25 * usual, "the slow mean is there at once");
+    cr_assert_lt(evidence_of_a_move("marginal_level", 1e-4), .25 * usual, "so far is nothing");
+}
+
+/* Alarms of six bursts, each with support that is enough for a key without alarms of late. */
+static int alarms_with_memory(double gate_memory)
+{
+    struct series s;
+    int alarms = 0;
+    series_open(&s);
+    series_set(&s, "gate", .6);
+    series_set(&s, "gate_rise", 10);
+    series_set(&s, "gate_memory", gate_memory);
+    s.support = .7;
+    for (int burst = 0; burst < 6; burst++) {
+        for (int i = 0; i < 800; i++) series_add(&s, noise(800 * burst + i), noise(800 * burst + i));
+        for (int i = 0; i < 60; i++) {
+            series_add(&s, noise(i) / 2, 4 + noise(i));
+            alarms += s.score >= .4;
+        }
+    }
+    series_close(&s);
+    return alarms;
+}
+
+Test(exceedance, the_gate_forgets_alarms_as_fast_as_it_is_told)
+{
+    const int soon = alarms_with_memory(1), late = alarms_with_memory(1e9);
+    cr_assert_gt(soon, late, "%d, %d", soon, late);
+}
+
+/* Evidence when only residuals of the h-th of 24 horizons become large. */
+static double evidence_of_horizon(int64_t horizons, int h)
+{
+    enum { H = 24 };
+    static int all[H];
+    struct series s;
+    struct eddy_verdict verdict;
+    for (int i = 0; i < H; i++) all[i] = i + 1;
+    series_open(&s);
+    *(int64_t *)test_setting(&detector_exceedance.part, s.settings, "horizons") = horizons;
+    void *state = calloc(1, detector_exceedance.state_bytes(s.settings, 1, H));
+    for (int t = 0; t < 2020; t++) {
+        float attribution[1] = {0};
+        double residual[H], x = noise(t);
+        for (int i = 0; i < H; i++) residual[i] = noise(t) + (t >= 2000 && i == h - 1 ? 6 : 0);
+        const struct eddy_evidence in = {.n_values = 1,
+                                         .n_horizons = H,
+                                         .horizons = all,
+                                         .x = &x,
+                                         .residual = residual,
+                                         .count = t,
+                                         .threshold = .4,
+                                         .support = NAN};
+        verdict = (struct eddy_verdict){.attribution = attribution};
+        detector_exceedance.judge(s.settings, state, &in, &verdict);
+    }
+    free(state);
+    series_close(&s);
+    return verdict.evidence;
+}
+
+Test(exceedance, looks_at_as_many_horizons_as_it_is_told)
+{
+    const double none = evidence_of_horizon(3, 2);
+    cr_assert_gt(evidence_of_horizon(3, 1), none + .2);
+    cr_assert_gt(evidence_of_horizon(3, 7), none + .2, "one at a quarter");
+    cr_assert_gt(evidence_of_horizon(3, 24), none + .2);
+    cr_assert_lt(evidence_of_horizon(1, 24), none + .1, "the first alone");
+    cr_assert_gt(evidence_of_horizon(1, 1), none + .2);
+    cr_assert_gt(evidence_of_horizon(2, 24), none + .2);
+    cr_assert_lt(evidence_of_horizon(2, 7), none + .1);
+}
+
+/* Which is how a configuration that was changed is told from the state that it finds. */
+Test(exceedance, windows_and_horizons_size_the_state)
+{
+    static const int four[] = {8, 16, 24, 32};
+    struct series s;
+    series_open(&s);
+    const size_t usual = detector_exceedance.state_bytes(s.settings, 1, 24);
+    series_windows(&s, four, 4);
+    cr_assert_eq(detector_exceedance.state_bytes(s.settings, 1, 24), usual + 16);
+    *(int64_t *)test_setting(&detector_exceedance.part, s.settings, "horizons") = 2;
+    cr_assert_eq(detector_exceedance.state_bytes(s.settings, 1, 24), usual + 16 - 272);
+    series_close(&s);
+}
+
+Test(exceedance, refuses_too_many_windows)
+{
+    static const int nine[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    struct eddy_error err = {0};
+    struct series s;
+    series_open(&s);
+    series_windows(&s, nine, 9);
+    cr_assert_eq(detector_exceedance.part.check(s.settings, &err), EDDY_ECONFIG);
+    series_windows(&s, nine, 8);
+    cr_assert_eq(detector_exceedance.part.check(s.settings, &err), EDDY_OK);
     series_close(&s);
 }

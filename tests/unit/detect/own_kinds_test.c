@@ -277,7 +277,11 @@ Test(detectors, their_state_takes_the_bytes_that_they_say)
                 {&detector_drift, 10, 1, 10 * 80},
                 {&detector_level_shift, 10, 1, 10 * 80}};
     for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
-        const size_t bytes = said[i].part->state_bytes(NULL, said[i].n_values, said[i].n_horizons);
+        struct eddy_error err = {0};
+        void *settings = calloc(1, said[i].part->part.settings_size);
+        cr_assert_geq(config_part_defaults(&said[i].part->part, settings, &err), 0, "%s", err.message);
+        const size_t bytes = said[i].part->state_bytes(settings, said[i].n_values, said[i].n_horizons);
+        free(settings);
         cr_expect_float_eq((double)bytes, said[i].bytes, .05 * said[i].bytes, "%s takes %zu", said[i].part->part.name,
                            bytes);
     }
