@@ -292,7 +292,7 @@ static eddy_status feed_fold(struct driver *d, struct driver_lane *dl, int n, co
         if (rc >= 0 && bad) rc = feed_bad(d, bad, why, err);
         if (rc >= 0 && d->sink) rc = driver_send(d, d->request.sink, d->sink, d->messages, n_messages, err);
         FAILPOINT("after_send");
-        if (rc >= 0) rc = driver_send_incidents(d, dl, events, taken, err);
+        if (rc >= 0 && !dl->gone && !d->spoilt) rc = driver_send_incidents(d, dl, events, taken, err);
         if (rc >= 0 && d->request.flush_each && d->sink) rc = d->request.sink->service(d->sink, 0, err);
         driver_stage(d, &d->stats.cpu_send, cpu);
         if (rc < 0) return rc;

@@ -1,5 +1,6 @@
 /* Incidents as records of their own: sent after the results of the same turn and before it is committed, so that they
- * are delivered as surely as results are. */
+ * are delivered as surely as results are.  Sending may serve the group, which may take the partition away: the turn is
+ * aborted then, and what it had to tell is gone. */
 #include <string.h>
 
 #include "engine/flow/driver_private.h"
@@ -24,10 +25,11 @@ static eddy_status incidents_add(struct driver *d, const struct eddy_result *r, 
 }
 
 /* All incidents of a result; *waiting of them are in hand. */
-static eddy_status incidents_of(struct driver *d, const struct eddy_result *r, int *waiting, struct eddy_error *err)
+static eddy_status incidents_of(struct driver *d, const struct driver_lane *dl, const struct eddy_result *r,
+                                int *waiting, struct eddy_error *err)
 {
     eddy_status rc = EDDY_OK;
-    for (int k = 0; k < r->n_incidents && rc >= 0; k++) {
+    for (int k = 0; rc >= 0 && !dl->gone && !d->spoilt && k < r->n_incidents; k++) {
         rc = incidents_add(d, r, k, (*waiting)++, err);
         if (rc < 0 || *waiting < d->chunk) continue;
         rc = incidents_flush(d, *waiting, err);
@@ -43,7 +45,7 @@ static eddy_status incidents_of_others(struct driver *d, const struct driver_lan
     eddy_status rc = EDDY_OK;
     for (; *told < lane_n_news(dl->lane) && lane_news(dl->lane, *told)->offset <= offset && rc >= 0; ++*told)
         if (lane_news(dl->lane, *told)->offset >= dl->emit_from)
-            rc = incidents_of(d, lane_news(dl->lane, *told), waiting, err);
+            rc = incidents_of(d, dl, lane_news(dl->lane, *told), waiting, err);
     return rc;
 }
 
@@ -57,7 +59,7 @@ eddy_status driver_send_incidents(struct driver *d, const struct driver_lane *dl
     for (int i = 0; i < n && rc >= 0; i++) {
         rc = incidents_of_others(d, dl, events[i].offset, &told, &waiting, err);
         if (rc >= 0 && events[i].kind == LANE_EVENT && events[i].offset >= dl->emit_from)
-            rc = incidents_of(d, &d->results[i], &waiting, err);
+            rc = incidents_of(d, dl, &d->results[i], &waiting, err);
     }
     return rc >= 0 ? incidents_flush(d, waiting, err) : rc;
 }

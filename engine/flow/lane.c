@@ -370,6 +370,7 @@ void lane_abort(struct lane *l)
     l->clock = l->mark.clock;
     l->epoch = l->mark.epoch;
     l->stats = l->mark.stats;
+    l->n_told = 0; /* its keys may have come in this batch */
     l->mark.set = false;
 }
 

@@ -182,6 +182,31 @@ Test(lane_expiry, a_new_life_knows_what_is_open)
     cr_expect_str_eq(edited.text, one.text);
 }
 
+Test(lane_expiry, an_aborted_turn_has_nothing_to_tell)
+{
+    /* The keys begin, jump and expire in one batch, so that nothing of them is left when it is aborted. */
+    enum { MOST = 512, ALL = (JUMP + 40) * KEYS };
+    static struct lane_event events[MOST];
+    static double x[MOST];
+    static struct eddy_result results[MOST];
+    struct fixture_lane f;
+    struct eddy_error err = {0};
+    int told = 0;
+    fixture_open(&f, AGED, 1, NULL, 100);
+    for (int64_t at = 0; at < ALL && told == 0;) {
+        const int n = (int)(ALL - at < MOST ? ALL - at : MOST);
+        for (int i = 0; i < n; i++) (void)event_at(at + i, &x[i], &events[i]);
+        const eddy_status taken = lane_turn(f.lane, events, n, results, &err);
+        cr_assert_gt(taken, 0, "%s", err.message);
+        at += taken;
+        told = lane_n_news(f.lane);
+    }
+    cr_assert_gt(told, 0, "two keys have expired with an incident open");
+    lane_abort(f.lane);
+    cr_expect_eq(lane_n_news(f.lane), 0);
+    fixture_close(&f);
+}
+
 Test(lane_expiry, a_tombstone_closes_what_is_open)
 {
     static struct story s;
