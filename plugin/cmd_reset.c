@@ -4,8 +4,8 @@
  * --execute the state directory is renamed (not deleted), a copy in a topic (state.topic), which the next start would
  * restore, is deleted, and then the offsets are committed, with a mark of where the output
  * ends: results before it are of lives before the reset and are written again, results behind it are not, whatever
- * happens until the next life commits a position itself (engine/flow/position_mark.h).  When one of the last two fails the state is put back; without
- * its copy, which the next run writes anew. */
+ * happens until the next life commits a position itself (engine/flow/position_mark.h).  When one of the last two fails
+ * the state is put back; without its copy, which the next run writes anew. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

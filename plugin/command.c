@@ -222,8 +222,10 @@ static int command_explain(int argc, char **argv)
 /* A full disk behind `> file` must not look like success. */
 static int command_flush(const char *name, int rc)
 {
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || rc != COMMAND_DONE) return rc;
-    log_error(name, "stdout: %s", strerror(errno));
+    const bool flushed = fflush(stdout) == 0;
+    const int failed = errno; /* the reason of a write before this one is no longer known */
+    if ((flushed && !ferror(stdout)) || rc != COMMAND_DONE) return rc;
+    log_error(name, "stdout: %s", flushed ? "not all could be written" : strerror(failed));
     return COMMAND_FAILED;
 }
 

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,20 +76,49 @@ eddy_status file_uses_differ(const struct file_uses *u, bool *misused, struct ed
     return rc;
 }
 
-eddy_status file_can_write(const char *option, const char *path, struct eddy_error *err)
+static bool place_can_be_made(const char *path, int n_links);
+
+/* The place that a link to nothing points to; errno says why not. */
+static bool target_can_be_made(const char *link, int n_links)
+{
+    char target[PATH_MAX], path[2 * PATH_MAX];
+    const ssize_t n = readlink(link, target, sizeof(target) - 1);
+    if (n < 0) return errno == EINVAL && access(link, W_OK) == 0; /* made by another meanwhile */
+    target[n] = '\0';
+    const char *slash = *target == '/' ? NULL : strrchr(link, '/'); /* else it counts from the link's directory */
+    (void)snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - link) + 1 : 0, link, target);
+    return place_can_be_made(path, n_links + 1);
+}
+
+/* Only what this made is removed. */
+static bool place_can_be_made(const char *path, int n_links)
+{
+    enum { MOST_LINKS = 40 }; /* as many as Linux follows */
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        (void)close(fd);
+        (void)unlink(path);
+        return true;
+    }
+    if (errno != EEXIST) return false;
+    if (n_links < MOST_LINKS) return target_can_be_made(path, n_links);
+    errno = ELOOP;
+    return false;
+}
+
+static bool can_be_written(const char *path)
 {
     struct stat st;
-    if (!path || strcmp(path, "-") == 0) return EDDY_OK;
-    const bool there = stat(path, &st) == 0;
-    if (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) { /* a pipe would wait for its reader */
-        if (access(path, W_OK) == 0) return EDDY_OK;
-        return eddy_fail(err, EDDY_EIO, "%s: %s: %s", option, path, strerror(errno));
-    }
-    const int fd = open(path, O_WRONLY | O_CLOEXEC | (there ? 0 : O_CREAT), 0666);
-    if (fd < 0)
-        return eddy_fail(err, errno == ENOSPC || errno == EDQUOT ? EDDY_EFULL : EDDY_EIO, "%s: %s: %s", option, path,
-                         strerror(errno));
-    (void)close(fd);
-    if (!there) (void)unlink(path);
-    return EDDY_OK;
+    if (stat(path, &st) != 0) return errno == ENOENT ? place_can_be_made(path, 0) : false;
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return access(path, W_OK) == 0; /* a pipe would wait */
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) (void)close(fd);
+    return fd >= 0;
+}
+
+eddy_status file_can_write(const char *option, const char *path, struct eddy_error *err)
+{
+    if (!path || strcmp(path, "-") == 0 || can_be_written(path)) return EDDY_OK;
+    return eddy_fail(err, errno == ENOSPC || errno == EDQUOT ? EDDY_EFULL : EDDY_EIO, "%s: %s: %s", option, path,
+                     strerror(errno));
 }

@@ -73,6 +73,9 @@ if [ -w /dev/full ]; then
     "$EDDY" help >/dev/full 2>"$scratch/err" || rc=$?
     : >"$scratch/out"
     expect 1 "a help that could not be written is a failure" "No space left"
+    rc=0
+    "$EDDY" model "$conf" export - --values v --set "forecast.network.layers=[{gru: {units: 64}}]" --set state.path="$scratch/none" >/dev/full 2>"$scratch/err" || rc=$?
+    expect 1 "where a write failed and the last one did not, no other call's reason is told" "not all could be written"
 fi
 
 # ---- bad lines ----
@@ -118,5 +121,26 @@ check "it did not begin" test ! -s "$scratch/out"
 run demo --report "$scratch/nope/demo.html"
 expect 1 "nor does the demo" "--report: $scratch/nope/demo.html"
 check "which has told nothing yet" test ! -s "$scratch/out"
+
+# ---- a link to a file that is not there yet ----
+mkdir "$scratch/ln"
+ln -s target.json "$scratch/ln/m.json"
+run replay "$conf" --input "$scratch/in.jsonl" --metrics "$scratch/ln/m.json"
+expect 0 "figures go where a link points to"
+check "which is still a link" test -L "$scratch/ln/m.json"
+check "to the figures" test -s "$scratch/ln/target.json"
+ln -s m2.json "$scratch/ln/twice.json"
+ln -s "$scratch/ln/far.json" "$scratch/ln/m2.json"
+run replay "$conf" --input "$scratch/in.jsonl" --metrics "$scratch/ln/twice.json" --report "$scratch/nope/x"
+expect 1 "a replay that does not begin"
+check "leaves links as they are" test -L "$scratch/ln/twice.json" -a -L "$scratch/ln/m2.json"
+check "and makes nothing behind them" test ! -e "$scratch/ln/far.json"
+ln -s nope/m.json "$scratch/ln/lost.json"
+run replay "$conf" --input "$scratch/in.jsonl" --metrics "$scratch/ln/lost.json" --output "$scratch/none.jsonl"
+expect 1 "a link into no directory is told" "--metrics: $scratch/ln/lost.json: No such file"
+check "before there are results" test ! -e "$scratch/none.jsonl"
+ln -s loop.json "$scratch/ln/loop.json"
+run replay "$conf" --input "$scratch/in.jsonl" --metrics "$scratch/ln/loop.json"
+expect 1 "and one to itself" "--metrics: $scratch/ln/loop.json: Too many levels"
 
 finish
