@@ -31,6 +31,7 @@ static const struct command_option options[] = {
 
 /* What is looked at, and how it is told. */
 struct check {
+    const char *config; /* its file */
     const struct settings *settings;
     const char *values;    /* --values; NULL = as the codec lists them */
     struct json_out *json; /* NULL = for people, on stdout */
@@ -214,6 +215,15 @@ static void write_sizes(const struct check *c)
 
 /* ---- the configuration ---- */
 
+static eddy_status check_files(const struct check *c, struct eddy_error *err)
+{
+    struct pipeline pipeline;
+    eddy_status rc = pipeline_ends(&pipeline, c->settings, err);
+    if (rc >= 0) rc = pipeline_spares(&pipeline, c->config, err);
+    pipeline_free(&pipeline);
+    return rc;
+}
+
 static eddy_status check_explain(struct check *c, struct eddy_error *err)
 {
     struct schema_names names = {0};
@@ -223,6 +233,7 @@ static eddy_status check_explain(struct check *c, struct eddy_error *err)
     c->values_known = rc >= 0;
     if (rc == EDDY_ENOTFOUND) rc = schema_unknown(&names, err);
     if (!c->json) print_topology(c->settings), print_work(c->settings);
+    if (rc >= 0) rc = check_files(c, err);
     if (rc >= 0) rc = pipeline_can_guarantee(c->settings, err);
     if (rc >= 0) rc = pipeline_can_copy_state(c->settings, err);
     if (rc >= 0) rc = pipeline_topics_apart(c->settings, err);
@@ -372,7 +383,7 @@ static int cmd_check(struct command_context *c, int argc, char **argv)
     if (rc != COMMAND_GO) return rc;
 
     struct eddy_error err = {0};
-    struct check check = {.settings = config_settings(config), .values = args.values};
+    struct check check = {.config = c->positional[0], .settings = config_settings(config), .values = args.values};
     eddy_status done = EDDY_OK;
     if (args.json) {
         done = check_json(&check, args.connect, &err);

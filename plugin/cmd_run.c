@@ -36,15 +36,6 @@ static int run_failed(const struct command_context *c, const struct pipeline *p,
     return command_fail(c, err);
 }
 
-static eddy_status run_spare(const struct command_context *c, const struct pipeline *p, struct eddy_error *err)
-{
-    bool misused;
-    struct file_uses uses = {0};
-    file_uses_read(&uses, "CONFIG", c->positional[0]);
-    pipeline_uses(p, &uses);
-    return file_uses_differ(&uses, &misused, err);
-}
-
 static int run_pipeline(struct command_context *c, const struct config *config, const volatile sig_atomic_t *stop)
 {
     struct eddy_error err = {0};
@@ -55,11 +46,10 @@ static int run_pipeline(struct command_context *c, const struct config *config, 
 
     eddy_status rc = pipeline_configured(&pipeline, config_settings(config), &err);
     pipeline.request.commit = true;
-    pipeline.request.state = DRIVER_STATE_KEPT;
     pipeline.request.stop = stop;
     pipeline.request.on_tick = run_tick;
     pipeline.request.context = &progress;
-    if (rc >= 0) rc = run_spare(c, &pipeline, &err);
+    if (rc >= 0) rc = pipeline_spares(&pipeline, c->positional[0], &err);
     if (rc >= 0) rc = pipeline_guarantee(&pipeline, &err);
     if (rc >= 0) rc = workers_wanted(&pipeline.request, &err);
     const int n_workers = rc;

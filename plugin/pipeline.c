@@ -56,7 +56,7 @@ eddy_status pipeline_read_past(struct pipeline *p, const char *from, const char 
     return EDDY_OK;
 }
 
-eddy_status pipeline_configured(struct pipeline *p, const struct settings *settings, struct eddy_error *err)
+eddy_status pipeline_ends(struct pipeline *p, const struct settings *settings, struct eddy_error *err)
 {
     eddy_status rc = pipeline_bare(p, settings, err);
     if (rc < 0) return rc;
@@ -64,11 +64,20 @@ eddy_status pipeline_configured(struct pipeline *p, const struct settings *setti
     p->request.sink_settings = settings->sink.settings;
     p->request.incidents = (const struct eddy_sink *)(const void *)settings->detect.incidents.sink.part;
     p->request.incidents_settings = settings->detect.incidents.sink.settings;
-    if (settings->source.part == &source_file.part) return pipeline_read_files(p, settings->source.settings, err);
     p->request.source = (const struct eddy_source *)(const void *)settings->source.part;
     p->request.source_settings = settings->source.settings;
+    p->request.state = DRIVER_STATE_KEPT;
+    if (settings->source.part == &source_file.part)
+        p->files = *(const struct file_source_settings *)settings->source.settings;
     if (settings->source.part == &source_kafka.part) pipeline_tombstones(p);
     return EDDY_OK;
+}
+
+eddy_status pipeline_configured(struct pipeline *p, const struct settings *settings, struct eddy_error *err)
+{
+    eddy_status rc = pipeline_ends(p, settings, err);
+    if (rc < 0 || settings->source.part != &source_file.part) return rc;
+    return pipeline_read_files(p, settings->source.settings, err);
 }
 
 static eddy_status guarantee_sink(const struct eddy_choice *sink, const char *option, struct eddy_error *err)
@@ -210,6 +219,15 @@ void pipeline_uses(const struct pipeline *p, struct file_uses *uses)
         pipeline_written(uses, pipeline_option(apart, q->incidents, q->incidents_settings, "--incidents"),
                          &q->incidents->part, q->incidents_settings);
     if (dead->part) pipeline_written(uses, dead->where, dead->part, dead->settings);
+}
+
+eddy_status pipeline_spares(const struct pipeline *p, const char *config, struct eddy_error *err)
+{
+    bool misused;
+    struct file_uses uses = {0};
+    file_uses_read(&uses, "CONFIG", config);
+    pipeline_uses(p, &uses);
+    return file_uses_differ(&uses, &misused, err);
 }
 
 eddy_status pipeline_workers(const struct settings *settings, struct eddy_error *err)

@@ -21,8 +21,10 @@ struct pipeline {
     struct file_sink_settings output, dead_letter, incidents;
 };
 
-/* Everything as configured: `run`. */
+/* Everything as configured, with its state: `run`. */
 eddy_status pipeline_configured(struct pipeline *, const struct settings *, struct eddy_error *);
+/* The same without a look at the files that it reads, which need not be there. */
+eddy_status pipeline_ends(struct pipeline *, const struct settings *, struct eddy_error *);
 /* What `guarantee` asks of source and sinks; EDDY_ECONFIG when they cannot keep it. */
 eddy_status pipeline_can_guarantee(const struct settings *, struct eddy_error *);
 /* What `state.topic` asks of the source; EDDY_ECONFIG. */
@@ -44,6 +46,9 @@ void pipeline_dead_letters(struct pipeline *, const char *path);
 void pipeline_incidents(struct pipeline *, const char *path);
 /* Adds what its source reads and its sinks write, when all ends are known and before driver_open(). */
 void pipeline_uses(const struct pipeline *, struct file_uses *);
+/* EDDY_ECONFIG, naming both options, when one of the configured ends would destroy another, the state or the file
+ * `config`. */
+eddy_status pipeline_spares(const struct pipeline *, const char *config, struct eddy_error *);
 /* How many workers `run` has with these settings: as workers_wanted(). */
 eddy_status pipeline_workers(const struct settings *, struct eddy_error *);
 void pipeline_free(struct pipeline *); /* {0} is fine */

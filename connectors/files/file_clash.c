@@ -1,5 +1,6 @@
 #include "connectors/files/file_clash.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +15,39 @@ static bool is_file(const char *path, int standard, struct stat *st)
     return failed == 0 && S_ISREG(st->st_mode);
 }
 
+static char *place_of(const char *path);
+
+/* The resolved path of a directory that need not exist either. */
+static char *directory_place(const char *path)
+{
+    char *resolved = realpath(path, NULL);
+    size_t n = strlen(path);
+    if (resolved || errno != ENOENT) return resolved;
+    while (n > 1 && path[n - 1] == '/') n--;
+    char *plain = strndup(path, n);
+    resolved = plain ? place_of(plain) : NULL;
+    free(plain);
+    return resolved;
+}
+
+/* The directory itself, or the one above it; where it is not there yet no link can lead elsewhere. */
+static char *place_stepped(char *resolved, const char *step)
+{
+    char *last = strrchr(resolved, '/');
+    if (strcmp(step, "..") == 0) last[last == resolved] = '\0';
+    return resolved;
+}
+
 /* The resolved path of a file that need not exist: of its directory, and its name.  NULL when it has none. */
 static char *place_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     char *parent = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    char *resolved = parent ? realpath(parent, NULL) : NULL, *place = NULL;
-    if (resolved && asprintf(&place, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, name) < 0) place = NULL;
+    char *resolved = parent ? directory_place(parent) : NULL, *place = NULL;
     free(parent);
+    if (resolved && (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)) return place_stepped(resolved, name);
+    if (resolved && asprintf(&place, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, name) < 0) place = NULL;
     free(resolved);
     return place;
 }
@@ -30,7 +55,7 @@ static char *place_of(const char *path)
 /* Where `target` lies below `directory`, from its slash on; NULL = elsewhere.  *place is to be freed. */
 static const char *below_of(const char *directory, const char *target, char **place)
 {
-    char *root = realpath(directory, NULL);
+    char *root = directory_place(directory);
     size_t n = root ? strlen(root) : 0;
     if (n == 1) n = 0; /* the root directory is its own slash */
     *place = place_of(target);

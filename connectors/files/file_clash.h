@@ -15,7 +15,7 @@ const char *file_clash(const struct file_source_settings *, const char *target);
 /* Two names of one regular file, by device and inode number, or of one that is yet to be made, by its resolved place.
  * "-" is standard output; pipes and devices are no files. */
 bool file_same(const char *a, const char *b);
-/* Does `target` lie below the directory, or would it? */
+/* Does `target` lie below the directory, or would it once both are made? */
 bool file_below(const char *directory, const char *target);
 
 #endif

@@ -27,7 +27,6 @@ static void *runner_main(void *context)
     struct driver *driver = NULL;
     r->rc = pipeline_configured(&pipeline, config_settings(r->config), &r->err);
     pipeline.request.commit = true;
-    pipeline.request.state = DRIVER_STATE_KEPT;
     pipeline.request.stop = &r->stop;
     if (r->rc >= 0) r->rc = driver_open(&pipeline.request, &driver, &r->err);
     if (r->rc >= 0) r->rc = driver_run(driver, &r->err);

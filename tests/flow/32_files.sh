@@ -33,6 +33,24 @@ refused "nor into the state" --output state --state "$scratch" --output "$scratc
 run replay "$conf" --input "$scratch/in.jsonl" --output /dev/null --metrics /dev/null
 expect 0 "what goes nowhere may do so together"
 
+both() { # NAME OPTION OTHER ARGS..: what run refuses is told by check before
+    local name=$1 option=$2 other=$3
+    shift 3
+    run check "$conf" "$@"
+    expect 78 "check: $name" "$option" "$other"
+    run run "$conf" "$@"
+    expect 78 "run: $name" "$option" "$other"
+}
+both "results do not go into the configuration" sink.file CONFIG --set sink.file.path="$conf"
+both "nor into what is read" sink.file "$scratch/in.jsonl" --set sink.file.path="$scratch/in.jsonl"
+both "nor into the directory of a state that is yet to be made" sink.file state \
+    --set state.path="$scratch/yet/../yet//to" --set sink.file.path="$scratch/./yet/to/flow/z.jsonl"
+check "nothing was made there" test ! -e "$scratch/yet"
+mkdir "$scratch/base" && ln -s base "$scratch/alias"
+both "by no other name" sink.file state \
+    --set state.path="$scratch/alias/to" --set sink.file.path="$scratch/base/to/flow/z.jsonl"
+run check "$conf" --set "source.file.paths=[$scratch/not-yet.jsonl]"
+expect 0 "a check does without the files that are read"
 run run "$conf" --set errors.dead_letter.file.path="$scratch/scored.jsonl"
 expect 78 "run's dead letters do not go into its results" sink.file errors.dead_letter.file
 run run "$conf" --set detect.incidents.sink.file.path="$scratch/scored.jsonl"
