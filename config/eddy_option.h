@@ -37,6 +37,8 @@ enum eddy_option_type {
     EDDY_OPT_GROUPS /* struct eddy_groups         a map from names of the user's own to groups filled by `sub` */
 };
 
+enum { EDDY_EMPTY_UNSETS = 1 };
+
 struct eddy_part;
 
 struct eddy_option {
@@ -48,7 +50,8 @@ struct eddy_option {
     const char *unit; /* for people ("steps", "per event"); for EDDY_OPT_ENUM and _MAP the allowed words "a|b|c" */
     const char *help; /* one or two sentences */
     const struct eddy_option *sub; /* EDDY_OPT_GROUP(S): the group's own table */
-    int kind;    /* EDDY_OPT_PART(S): enum eddy_part_kind; EDDY_OPT_GROUPS: bytes of a group's struct */
+    int kind;    /* EDDY_OPT_PART(S): enum eddy_part_kind; EDDY_OPT_GROUPS: bytes of a group's struct;
+                    EDDY_OPT_STRING: EDDY_EMPTY_UNSETS where "" may be written in spite of a default */
     bool secret; /* never printed: `eddy check` shows ***** instead */
 };
 

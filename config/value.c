@@ -152,7 +152,7 @@ static void string_fill(struct reading *r, const struct slot *slot, const struct
     const char *by_default = slot->option->default_text;
     if (!*text && !by_default)
         reading_problem(r, node->place, slot->path, "is empty, but required");
-    else if (!*text && *by_default)
+    else if (!*text && *by_default && slot->option->kind != EDDY_EMPTY_UNSETS)
         reading_problem(r, node->place, slot->path, "is empty; leave the line out for the default, %s", by_default);
     else if (*text)
         *(const char **)slot->at = keep_text(r, slot, node, text);

@@ -35,7 +35,7 @@ const struct eddy_option kafka_source_options[] = {
      "outlive the machine, write a name of the place, such as ${HOSTNAME}. Empty is off: a process that ends leaves "
      "the "
      "group at once.",
-     NULL, 0, false},
+     NULL, EDDY_EMPTY_UNSETS, false},
     {"tombstones", EDDY_OPT_ENUM, offsetof(struct kafka_source_settings, tombstones), "skip", 0, 0, "skip|forget",
      "A record without a value: skip it, or forget its key.", NULL, 0, false},
     {"connect_timeout", EDDY_OPT_DURATION, offsetof(struct kafka_source_settings, connect_timeout), "30s",

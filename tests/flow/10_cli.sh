@@ -67,6 +67,11 @@ for option in 'codec: {json: {key: ""}}' 'codec: {csv: {columns: [v], time: ""}}
     wrong "a text that came out empty is no default: $option" "wrong.yml:4" "is empty" "default" <<<"$head
 $option"
 done
+cat >"$scratch/no_instance.yml" <<<'name: x
+source: {kafka: {topics: [a], instance_id: "", properties: {bootstrap.servers: "x:9092"}}}
+sink: {kafka: {topic: b}}'
+run check "$scratch/no_instance.yml"
+expect 0 "where empty means off it may be written"
 kafka_head='name: x
 source: {kafka: {topics: [a, b], properties: {bootstrap.servers: "x:9092"}}}'
 wrong "results into the topic that is read are refused" "wrong.yml:3: sink.kafka: b" "source.kafka.topics" <<<"$kafka_head
