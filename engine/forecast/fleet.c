@@ -5,7 +5,7 @@
  *     features, anchors            fleet_shape.h, fleet_features.c
  *     r_a                          the model's deviation at an anchor, beyond the season's course: fleet_weights.c
  *     d_j    = f_j / sigma + r     r between anchors by the line through them, r_0 = 0; x + sigma d_j kept within
- *                                  [min - .25 R, max + .25 R] of the last values, R their range
+ *                                  [min - beyond R, max + beyond R] of the last values, R their range
  *     xhat   = x + sigma (u d_j + v (f_j / sigma - clip((x - m_25) / sigma, 30)))          u, v: fleet_stack.c
  * Missing   a step on which nothing is learnt; the last value and how the season went on from it stand in.
  * Shared    weights, covariance, stack and error scales per age class of the keys: the model, 22 kB.
@@ -19,8 +19,48 @@
 
 /* Where the numbers that are kept would lose their last digits, they are kept around another value. */
 static const double FAR = 8192, SCALE_FAR = 1024;
-static const float LARGEST = 1e30f, RANGE_BEYOND = .25f;
-static const float OWN_START = 100; /* records that a key's own weights of 0 count for */
+static const float LARGEST = 1e30f;
+
+#define AT(member) offsetof(struct fleet_settings, member)
+static const struct eddy_option options[] = {
+    {"garrote", EDDY_OPT_REAL, AT(garrote), "8.1", 0, 1e6, "squared standard errors",
+     "How significant it must be that a forecast beats the last value before it is followed: more stays with the "
+     "last "
+     "value, 0 does not ask.",
+     NULL, 0, false},
+    {"start", EDDY_OPT_INT, AT(start), "150", 0, 1e9, "steps",
+     "A key follows the model in full for so long, where few keys of its age are known.", NULL, 0, false},
+    {"class_records", EDDY_OPT_REAL, AT(class_records), "500", 1, 1e9, "records",
+     "What all keys of its age say of how far to follow the model counts as much as so many records of a key's own: "
+     "more makes keys alike.",
+     NULL, 0, false},
+    {"own_start", EDDY_OPT_REAL, AT(own_start), "100", 1, 1e9, "records",
+     "A key's own weights begin as though so many records had said that it is like the others: more makes it slower "
+     "to differ.",
+     NULL, 0, false},
+    {"own_prior", EDDY_OPT_REAL, AT(own_prior), "10", 1e-3, 1e9, "records",
+     "How much evidence it takes before own weights that do no good to keys of an age are trusted less.", NULL, 0,
+     false},
+    {"forgetting", EDDY_OPT_REAL, AT(forgetting), "0.9998", .5, .9999999, "per event",
+     "How long a key's own weights remember: 0.9998 is 5,000 events. Less follows changes and noise sooner.", NULL, 0,
+     false},
+    {"class_forgetting", EDDY_OPT_REAL, AT(class_forgetting), "0.99998", .9, .9999999, "per event of all keys",
+     "How long the weights that all keys of an age share remember: 0.99998 is 50,000 events of them.", NULL, 0,
+     false},
+    {"stack_forgetting", EDDY_OPT_REAL, AT(stack_forgetting), "0.9998", .5, .9999999, "per event",
+     "How long a key remembers how far the model was worth following.", NULL, 0, false},
+    {"class_stack_forgetting", EDDY_OPT_REAL, AT(class_stack_forgetting), "0.9999", .5, .9999999,
+     "per event of all keys", "The same, for all keys of an age.", NULL, 0, false},
+    {"error_rate", EDDY_OPT_REAL, AT(error_rate), "0.005", 1e-6, 1, "per event",
+     "How fast the usual size of errors is followed.", NULL, 0, false},
+    {"limit", EDDY_OPT_REAL, AT(limit), "8", 1, 1e6, "usual errors",
+     "An error teaches at most as though it were so large: less makes weights immune to glitches, and slow to learn "
+     "of changes.",
+     NULL, 0, false},
+    {"beyond", EDDY_OPT_REAL, AT(beyond), "0.25", 0, 1e6, "share of the range",
+     "Forecasts stay within the range of the last season's values and so much more of it on either side.", NULL, 0,
+     false},
+    {0}};
 
 static size_t fleet_state_bytes(const void *settings, const struct eddy_expert_shape *given)
 {
@@ -63,15 +103,16 @@ static bool fleet_contribution_good(const struct fleet_shape *shape, const struc
     return good;
 }
 
-static void fleet_learn_one(struct fleet_model *m, const struct fleet_shape *shape,
+static void fleet_learn_one(const struct fleet_settings *s, struct fleet_model *m, const struct fleet_shape *shape,
                             const struct fleet_contribution *in)
 {
+    const double keep = s->class_stack_forgetting;
     float p[FLEET_FEATURES];
     for (int a = 0; a < shape->n_anchors; a++) {
         const struct fleet_label *label = &in->labels[a];
         const int g = shape->group[a];
         if (label->learns) {
-            fleet_weights_fit(m->classes, shape, label, a);
+            fleet_weights_fit(s, m->classes, shape, label, a);
             m->with[label->age][g] += label->with - 1e-4f * m->with[label->age][g];
             m->self[label->age][g] += label->self - 1e-4f * m->self[label->age][g];
         }
@@ -80,11 +121,11 @@ static void fleet_learn_one(struct fleet_model *m, const struct fleet_shape *sha
     struct fleet_class *c = &m->classes[in->of];
     if (in->learns) {
         fleet_kept_features(in->kept, p);
-        fleet_covariance_fit(c, p);
+        fleet_covariance_fit(c, s->class_forgetting, p);
     }
     for (int g = 0; in->stacks && g < FLEET_GROUPS; g++) {
-        for (int i = 0; i < 5; i++) c->stack[g][i] *= .9999f;
-        c->n_stack[g] = .9999 * c->n_stack[g] + 1;
+        for (int i = 0; i < 5; i++) c->stack[g][i] *= (float)keep;
+        c->n_stack[g] = keep * c->n_stack[g] + 1;
     }
 }
 
@@ -92,18 +133,20 @@ static void fleet_learn(const void *settings, const struct eddy_expert_shape *gi
                         const void *const *contributions, int n)
 {
     struct fleet_shape shape;
-    (void)settings;
     fleet_shape_of(given, &shape);
     for (int i = 0; i < n; i++)
-        if (fleet_contribution_good(&shape, contributions[i])) fleet_learn_one(model, &shape, contributions[i]);
+        if (fleet_contribution_good(&shape, contributions[i]))
+            fleet_learn_one(settings, model, &shape, contributions[i]);
 }
 
 /* ---- a key's values ---- */
 
-static struct fleet_run fleet_run_of(const struct fleet_shape *shape, void *state, const struct eddy_expert_event *in)
+static struct fleet_run fleet_run_of(const struct fleet_settings *settings, const struct fleet_shape *shape,
+                                     void *state, const struct eddy_expert_event *in)
 {
     unsigned char *at = state;
-    return (struct fleet_run){.shape = shape,
+    return (struct fleet_run){.settings = settings,
+                              .shape = shape,
                               .state = state,
                               .values = (float *)(void *)(at + shape->at_values),
                               .own = (float *)(void *)(at + shape->at_own),
@@ -172,7 +215,7 @@ static double fleet_take(struct fleet_run *r, const struct eddy_expert_event *in
     if (!(s->unit > 0)) {
         s->origin = s->last = x;
         s->unit = fleet_unit(in->sigma);
-        s->count = OWN_START;
+        s->count = (float)r->settings->own_start;
     }
     fleet_follow(r, x, in->sigma);
     r->x = fleet_inner(s, x);
@@ -214,7 +257,7 @@ static void fleet_range(const struct fleet_run *r, float *low, float *high)
         lo = r->values[i] < lo ? r->values[i] : lo;
         hi = r->values[i] > hi ? r->values[i] : hi;
     }
-    const float beyond = RANGE_BEYOND * (hi - lo);
+    const float beyond = (float)r->settings->beyond * (hi - lo);
     *low = (lo - beyond - r->x) / r->sigma;
     *high = (hi + beyond - r->x) / r->sigma;
 }
@@ -265,9 +308,8 @@ static void fleet_fold(const void *settings, const struct eddy_expert_shape *giv
     struct fleet_shape shape;
     struct fleet_view view;
     float deviation[FLEET_ANCHORS];
-    (void)settings;
     fleet_shape_of(given, &shape);
-    struct fleet_run r = fleet_run_of(&shape, state, in);
+    struct fleet_run r = fleet_run_of(settings, &shape, state, in);
     if (isnan(in->x) && !(r.state->unit > 0)) {
         for (int j = 0; j < given->n_horizons; j++) forecast[j] = NAN;
         return;
@@ -306,7 +348,9 @@ const struct eddy_expert expert_fleet = {
              .summary =
                  "A linear model that all keys share and each corrects for itself: good from a key's first events "
                  "on, persistence on a random walk. 1008 bytes per value of a key for horizons up to 24, 280 for "
-                 "the next step alone, 1720 up to 48; a microsecond."},
+                 "the next step alone, 1720 up to 48; a microsecond.",
+             .options = options,
+             .settings_size = sizeof(struct fleet_settings)},
     .state_version = 2,
     .seasonal = true,
     .state_bytes = fleet_state_bytes,

@@ -24,9 +24,9 @@ unsigned char *fleet_origin(const struct fleet_run *, int anchor, int64_t of); /
 /* fleet_weights.c: the labels that the event brings, and what the weights say */
 void fleet_weights_learn(struct fleet_run *);
 void fleet_weights_say(const struct fleet_run *, const struct fleet_view *, float *deviation /* [n_anchors] */);
-void fleet_weights_fit(struct fleet_class *classes, const struct fleet_shape *, const struct fleet_label *,
-                       int anchor);
-void fleet_covariance_fit(struct fleet_class *, const float *features);
+void fleet_weights_fit(const struct fleet_settings *, struct fleet_class *classes, const struct fleet_shape *,
+                       const struct fleet_label *, int anchor);
+void fleet_covariance_fit(struct fleet_class *, double forgetting, const float *features);
 
 /* fleet_stack.c: the weights of the model and of the mean return, together at most 1 */
 struct fleet_trust {

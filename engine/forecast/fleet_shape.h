@@ -8,6 +8,8 @@
  *     10        (x - m_97 - level) / sigma
  *     11..16    f_j / sigma                    j = 1, 4, 8, 16, 20, 23
  *     17        clip(z, 40) - clip(z, a)       z = (x - m_25) / sigma before clipping
+ * Clips, lags, anchors and ages are no options: kept features are bytes of these scales, and state and model have their
+ * places for them.
  * A young key (n < 26) has no season yet and no long means: f_j counts as 0, and more lags take the places of what it
  * lacks:  1..5  l = 1, 2, 3, 4, 6    8..16  l = 8, 10, 12, .. 24    (x_0 stands for what came before it)
  * Lags and offsets are those of a season of 24 steps; of another that the configuration counts in steps, 8 to 46, they
@@ -126,9 +128,19 @@ struct fleet_contribution {
 };
 size_t fleet_contribution_bytes(const struct fleet_shape *);
 
+/* ---- options ---- */
+
+struct fleet_settings {
+    double garrote, class_records, own_start, own_prior; /* fleet_stack.c, fleet_weights.c */
+    double forgetting, class_forgetting, stack_forgetting, class_stack_forgetting; /* kept per event */
+    double error_rate, limit, beyond;
+    int64_t start; /* steps before a key's own stack counts */
+};
+
 /* ---- an event at work ---- */
 
 struct fleet_run {
+    const struct fleet_settings *settings;
     const struct fleet_shape *shape;
     struct fleet_state *state;
     float *values;                 /* [n_values] */

@@ -3,19 +3,21 @@
  *
  * Equations (d1 deviation of the model, d2 = f - clip((x - m_25) / sigma, 30) of the mean return, as they were forecast; y
  *            what came, all in sigmas of the origin; w = 1 / S^2, less where errors are beyond 5 S)
- *     A     = .9998 A + w (d1 d1, d1 d2, d2 d2, d1 y, d2 y)             the key's;  G the same, of the whole age class
- *     a     = A + c G                                                    c: the class counts as 500 records
+ *     A     = g A + w (d1 d1, d1 d2, d2 d2, d1 y, d2 y)             the key's, g = stack_forgetting;  G the same, of the
+ *                                                                        whole age class, by class_stack_forgetting
+ *     a     = A + c G                                                    c: the class counts as class_records records
  *     b_i  *= max(0, 1 - k a_ii' / b_i^2)                                garrote: gains that chance may have brought are
- *                                                                        taken away; a' = A + c^2 G, k = 8.1 times
+ *                                                                        taken away; a' = A + c^2 G, k = garrote times
  *                                                                        1, 1.5, 2/3, 9/4 by group for labels that
  *                                                                        overlap, times the anchors of the group
  *     weights   min a_11 u^2 + 2 a_12 u v + a_22 v^2 - 2 b_1 u - 2 b_2 v   with u, v >= 0, u + v <= 1
- * The first group has no mean return.  Before 150 steps and 500 records of the class: u = 1, v = 0. */
+ * The first group has no mean return.  Before `start` steps and class_records of the class: u = 1, v = 0. */
 #include <math.h>
 
 #include "engine/forecast/fleet_parts.h"
 
-static const float FORGET = .9998f, SIGNIFICANT = 8.1f, CLASS_RECORDS = 500, MEAN_LIMIT = 25, TOO_FAR = 100;
+/* How far labels of a group overlap follows from its horizons; the other two keep a glitch from deciding: no options. */
+static const float MEAN_LIMIT = 25, TOO_FAR = 100;
 static const float overlap[FLEET_GROUPS] = {1, 1.5f, 2 / 3.f, 9 / 4.f};
 
 /* What was forecast at origin n - h, and the scale of then; false when there is nothing. */
@@ -62,7 +64,8 @@ static void stack_learn_anchor(const struct fleet_run *r, int anchor)
 void fleet_stack_learn(struct fleet_run *r)
 {
     if (!r->known) return;
-    for (int i = 0; i < 5 * r->shape->n_groups; i++) r->stack[i] *= FORGET;
+    const float keep = (float)r->settings->stack_forgetting;
+    for (int i = 0; i < 5 * r->shape->n_groups; i++) r->stack[i] *= keep;
     for (int a = 0; a < r->shape->n_anchors; a++) stack_learn_anchor(r, a);
     if (r->contribution) r->contribution->stacks = r->state->n > FLEET_START;
 }
@@ -115,9 +118,10 @@ struct fleet_trust fleet_stack_trust(const struct fleet_run *r, int group)
 {
     const struct fleet_class *class = &r->model->classes[fleet_class(r->state->n)];
     const float *A = r->stack + 5 * group, *G = class->stack[group];
-    const float n = (float)class->n_stack[group], c = CLASS_RECORDS / (n > 1 ? n : 1);
-    if (r->state->n <= 150 && n <= CLASS_RECORDS) return (struct fleet_trust){1, 0};
-    const float threshold = SIGNIFICANT * overlap[group] * (float)r->shape->in_group[group];
+    const float n = (float)class->n_stack[group], records = (float)r->settings->class_records;
+    const float c = records / (n > 1 ? n : 1);
+    if (r->state->n <= r->settings->start && n <= records) return (struct fleet_trust){1, 0};
+    const float threshold = (float)r->settings->garrote * overlap[group] * (float)r->shape->in_group[group];
     float a[5];
     for (int i = 0; i < 5; i++) a[i] = A[i] + c * G[i];
     a[3] = stack_garrote(a[3], threshold * (A[0] + c * c * G[0]));

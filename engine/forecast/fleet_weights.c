@@ -3,23 +3,25 @@
  * Equations (p, sigma_s, f of origin s = n - h; P the covariance of all records of the class, Q = (N + 1) P, N their
  *            discounted number; c what the key's own weights rest on; d how many events there are to an origin)
  *     y     = (x - x_s) / sigma_s - f
- *     E     = y - W . p              e = E - D . p, both limited to +-8 S
- *     S    += max(.005, .5 / (s + 1)) (|e| - S)            half the fleet's and half |e| at first
+ *     E     = y - W . p              e = E - D . p, both limited to +-limit S
+ *     S    += max(error_rate, .5 / (s + 1)) (|e| - S)            half the fleet's and half |e| at first
  *     u     = Q p                    v = p . u
- *     D    += e u / (.9998 c / d + v)                       from the key's 26th step on;  c = .9998 c + 1
+ *     D    += e u / (g c / d + v)                           from the key's 26th step on;  c = g c + 1, own_start at first,
+ *                                                            g = forgetting
  *     W    += E u / (N / d + 1 + v)                         at the next boundary, all features but the last
- *     P    -= P p (P p)^T / (.99998 + p . P p),  then P / .99998             for every event of the class
+ *     P    -= P p (P p)^T / (k + p . P p),  then P / k                       for every event of the class, k = class_forgetting
  *     P    -= w P_i P_i^T / (1 + w P_ii)                     for feature i in turns: what no event excites (features that
  *                                                            are equal throughout) is not forgotten without end
- *     r     = (W + rho D) . p        rho = (sum w E D.p + 10) / (sum w (D.p)^2 + 10) within 0..1: whether keys of this age
+ *     r     = (W + rho D) . p        rho = (sum w E D.p + own_prior) / (sum w (D.p)^2 + own_prior) within 0..1: whether keys of this age
  *                                    do well to trust themselves;  w = 1 / S^2, less where errors are beyond 5 S
  * One covariance serves all: a key's own would be 2.6 kB. */
 #include <math.h>
 
 #include "engine/forecast/fleet_parts.h"
 
-static const float FORGET = .9998f, LIMIT = 8, LEAST_RATE = .005f, LEAST_ERROR = 1e-3f, TRUST = 10, TOO_FAR = 100;
-static const double FORGET_FLEET = .99998, WIND_UP = 1e6;
+/* Guards, and no options: errors of 0, labels that a glitch made, a covariance that rounding would spoil. */
+static const float LEAST_ERROR = 1e-3f, TOO_FAR = 100;
+static const double WIND_UP = 1e6;
 enum { REFRESH = 16 };
 
 /* u = Q p; returns p . u. */
@@ -66,14 +68,15 @@ static bool weights_label_of(const struct fleet_run *r, int anchor, struct weigh
 static float weights_error(const struct fleet_run *r, const struct weights_label *label, float *e)
 {
     float *S = &r->errors[label->anchor];
+    const float slowest = (float)r->settings->error_rate;
     const float fleet = r->model->classes[fleet_class(label->of)].errors[label->anchor], a = fabsf(*e);
     if (!(*S > 0)) {
         const float usual = fleet > 0 ? fleet : a < 1 ? a : 1;
         *S = .5f * (usual + (a < 3 * usual ? a : 3 * usual)) + LEAST_ERROR;
     } else {
-        *e = fleet_clip(*e, LIMIT * *S);
+        *e = fleet_clip(*e, (float)r->settings->limit * *S);
         const float young = .5f / (float)(label->of + 1);
-        *S += (young > LEAST_RATE ? young : LEAST_RATE) * (fabsf(*e) - *S);
+        *S += (young > slowest ? young : slowest) * (fabsf(*e) - *S);
     }
     if (*S < LEAST_ERROR) *S = LEAST_ERROR;
     return *S;
@@ -90,7 +93,7 @@ static void weights_contribute(const struct fleet_run *r, const struct weights_l
     out->of = (uint8_t)fleet_class(label->of);
     out->age = (uint8_t)fleet_age(label->of);
     out->target = label->target;
-    out->limit = LIMIT * r->errors[label->anchor];
+    out->limit = (float)r->settings->limit * r->errors[label->anchor];
     if (!(before > 0) || label->of < FLEET_GROWN) return;
     float weight = 1 / (before * before);
     const float far = both * both * weight;
@@ -110,8 +113,8 @@ static void weights_learn_label(const struct fleet_run *r, const struct weights_
     (void)weights_error(r, label, &e);
     weights_contribute(r, label, both, own, before);
     if (label->of < FLEET_GROWN) return;
-    const float v = weights_gain(c, p, u);
-    const float gain = e / (FORGET * r->state->count * weights_share(r->shape, label->anchor) + v);
+    const float v = weights_gain(c, p, u), keep = (float)r->settings->forgetting;
+    const float gain = e / (keep * r->state->count * weights_share(r->shape, label->anchor) + v);
     for (int i = 0; i < FLEET_FEATURES; i++) D[i] += gain * u[i];
 }
 
@@ -124,14 +127,16 @@ void fleet_weights_learn(struct fleet_run *r)
         weights_learn_label(r, &label);
         any = true;
     }
-    if (any) r->state->count = FORGET * r->state->count + 1;
+    if (any) r->state->count = (float)r->settings->forgetting * r->state->count + 1;
 }
 
 /* How far the keys of an age may trust their own parts. */
-static float weights_trust(const struct fleet_model *m, int64_t n, int group)
+static float weights_trust(const struct fleet_run *r, int group)
 {
-    const int age = fleet_age(n);
-    const float rho = (m->with[age][group] + TRUST) / (m->self[age][group] + TRUST);
+    const struct fleet_model *m = r->model;
+    const int age = fleet_age(r->state->n);
+    const float prior = (float)r->settings->own_prior;
+    const float rho = (m->with[age][group] + prior) / (m->self[age][group] + prior);
     return rho > 1 ? 1 : rho > 0 ? rho : 0;
 }
 
@@ -142,15 +147,16 @@ void fleet_weights_say(const struct fleet_run *r, const struct fleet_view *v, fl
     for (int i = 0; i < FLEET_FEATURES; i++) p[i] = v->features[i];
     for (int i = FLEET_FIRST_OFFSET; i < FLEET_LAST; i++) p[i] = fleet_clip(p[i], FLEET_CLIP);
     for (int a = 0; a < r->shape->n_anchors; a++)
-        deviation[a] = fleet_dot(c->weights[a], p) + weights_trust(r->model, r->state->n, r->shape->group[a]) *
-                                                         fleet_dot(r->own + (size_t)a * FLEET_FEATURES, p);
+        deviation[a] = fleet_dot(c->weights[a], p) +
+                       weights_trust(r, r->shape->group[a]) * fleet_dot(r->own + (size_t)a * FLEET_FEATURES, p);
 }
 
 /* ---- the fleet ---- */
 
-void fleet_weights_fit(struct fleet_class *classes, const struct fleet_shape *shape, const struct fleet_label *label,
-                       int anchor)
+void fleet_weights_fit(const struct fleet_settings *settings, struct fleet_class *classes,
+                       const struct fleet_shape *shape, const struct fleet_label *label, int anchor)
 {
+    const float limit = (float)settings->limit;
     struct fleet_class *c = &classes[label->of];
     float p[FLEET_FEATURES], u[FLEET_WIDTH], *S = &c->errors[anchor], *W = c->weights[anchor];
     fleet_kept_features(label->kept, p);
@@ -158,7 +164,7 @@ void fleet_weights_fit(struct fleet_class *classes, const struct fleet_shape *sh
     if (!(*S > 0))
         *S = a < 1 ? a : 1;
     else
-        *S += .002f * ((a < LIMIT * *S ? a : LIMIT * *S) - *S);
+        *S += .002f * ((a < limit * *S ? a : limit * *S) - *S);
     const float v = weights_gain(c, p, u);
     const float gain = fleet_clip(e, label->limit) / ((float)c->n * weights_share(shape, anchor) + 1 + v);
     for (int i = 0; i < FLEET_LAST; i++) W[i] += gain * u[i];
@@ -179,11 +185,11 @@ static void covariance_tidy(struct fleet_class *c)
 }
 
 /* Every REFRESH-th record stands for a faint one of a single feature: the information about each direction stays above 1,
- * where it is 50,000 for those that events excite. */
-static void covariance_refresh(struct fleet_class *c)
+ * where it is 1 / (1 - forgetting), 50,000 unless told, for those that events excite. */
+static void covariance_refresh(struct fleet_class *c, double forgetting)
 {
     const int i = (int)(c->records / REFRESH % FLEET_FEATURES);
-    const double w = REFRESH * FLEET_FEATURES * (1 - FORGET_FLEET);
+    const double w = REFRESH * FLEET_FEATURES * (1 - forgetting);
     double column[FLEET_FEATURES];
     for (int j = 0; j < FLEET_FEATURES; j++) column[j] = c->covariance[j][i];
     const double g = w / (1 + w * column[i]);
@@ -191,19 +197,19 @@ static void covariance_refresh(struct fleet_class *c)
         for (int k = 0; k < FLEET_FEATURES; k++) c->covariance[j][k] -= g * column[j] * column[k];
 }
 
-void fleet_covariance_fit(struct fleet_class *c, const float *p)
+void fleet_covariance_fit(struct fleet_class *c, double forgetting, const float *p)
 {
-    double u[FLEET_FEATURES] = {0}, rest = FORGET_FLEET;
+    double u[FLEET_FEATURES] = {0}, rest = forgetting;
     for (int j = 0; j < FLEET_FEATURES; j++)
         for (int i = 0; i < FLEET_FEATURES; i++) u[i] += c->covariance[j][i] * (double)p[j];
     for (int i = 0; i < FLEET_FEATURES; i++) rest += u[i] * (double)p[i];
     for (int i = 0; i < FLEET_FEATURES; i++) {
         const double g = u[i] / rest;
         for (int j = 0; j < FLEET_FEATURES; j++)
-            c->covariance[i][j] = (c->covariance[i][j] - g * u[j]) * (1 / FORGET_FLEET);
+            c->covariance[i][j] = (c->covariance[i][j] - g * u[j]) * (1 / forgetting);
     }
-    c->n = c->n * FORGET_FLEET + 1;
+    c->n = c->n * forgetting + 1;
     c->records++;
-    if (c->records % REFRESH == 0) covariance_refresh(c);
+    if (c->records % REFRESH == 0) covariance_refresh(c, forgetting);
     if (c->records % 8 == 0 || c->records < 500) covariance_tidy(c);
 }

@@ -107,6 +107,8 @@ run check "$good" --set 'detect.detectors=[{exceedance: {windows: [1-9]}}]'
 expect 78 "a detector has so many windows at most" "windows: there may be 8 at most, not 9"
 run check "$good" --set 'detect.detectors=[{committee: {member_limits: {stukc: 2}}}]'
 expect 78 "an unknown member has no limit" "member_limits.stukc" "stuck"
+run check "$good" --set 'forecast.experts=[persistence, {fleet: {garrote: -1, forgeting: 0.9}}]'
+expect 78 "an expert's options have names and ranges" "fleet.garrote" "forgeting" "forgetting"
 run check "$scratch/nowhere.yml"
 expect 78 "a missing configuration is named" nowhere.yml "No such file"
 run check "$good" --set train.evry=3

@@ -13,7 +13,7 @@ Test(fleet, directions_that_no_event_excites_do_not_blow_up_in_two_million_recor
         float p[FLEET_WIDTH] = {1};
         const float x = eddy_random_normal(1, (uint64_t)n);
         for (int i = 1; i < FLEET_FEATURES; i++) p[i] = x; /* all lags and means alike: a young key's */
-        fleet_covariance_fit(&c, p);
+        fleet_covariance_fit(&c, .99998, p);
     }
     float most = 0;
     for (int i = 0; i < FLEET_FEATURES; i++)
