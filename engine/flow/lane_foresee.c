@@ -5,11 +5,13 @@
  *     a network    xhat_{t+h} = base_t + sigma_t clip(y_h, 20)     base: the last known value, with `anchor: season`
  *                                                                  and how the season goes on from there to t + h, or
  *                                                                  with `none` the fixed mean (and no limit)
+ *                  base_t alone while all values were 0: errors of no size in which the mix would count later ones
  *     together     the experts' forecasts as blend.h says; one alone as it is */
 #include <math.h>
 
 #include "engine/flow/lane_private.h"
 #include "engine/forecast/bands.h"
+#include "engine/forecast/scale.h"
 #include "engine/forecast/volatility.h"
 
 static const double OUTPUT_LIMIT = 20, FIXED_LIMIT = 1e6, BANDS_RATE = .03, BANDS_RATE_STEADY = .01;
@@ -145,13 +147,20 @@ static double foresee_base(const struct plan *p, const struct foresight *f, int 
                                                        : f->points[dim].value;
 }
 
+/* What an output of a network is counted in. */
+static double foresee_unit(const struct plan *p, const struct foresight *f, int dim)
+{
+    const bool rests = !p->fixed_mean && scale_rests(lane_scale(f->lane, f->row, f->channel * p->n_dims + dim));
+    return rests ? 0 : (double)f->points[dim].sigma;
+}
+
 /* An output of a network as a value, `h` steps ahead. */
 static double foresee_value(const struct plan *p, const struct foresight *f, int dim, int h, float y)
 {
     const double base = foresee_base(p, f, dim) +
                         (p->settings->forecast.anchor == ANCHOR_SEASON ? foresee_ahead(f, dim)[h] : 0);
     const double xhat = base +
-                        f->points[dim].sigma * lane_clip((double)y, p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT);
+                        foresee_unit(p, f, dim) * lane_clip((double)y, p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT);
     return isinf(xhat) ? base : xhat;
 }
 

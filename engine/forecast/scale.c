@@ -45,3 +45,8 @@ double scale_sigma(const struct scale *s)
 {
     return 3 * sqrt(s->v) + .05 * s->spread + 1e-6 * fabs(s->last) + LEAST;
 }
+
+bool scale_rests(const struct scale *s)
+{
+    return s->v == 0 && s->spread == 0 && s->last == 0;
+}

@@ -15,6 +15,7 @@
 #ifndef ENGINE_FORECAST_SCALE_H
 #define ENGINE_FORECAST_SCALE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct scale {
@@ -31,5 +32,6 @@ struct scale {
 double scale_update(struct scale *, double x);
 void scale_miss(struct scale *);          /* an event without one */
 double scale_sigma(const struct scale *); /* > 0 */
+bool scale_rests(const struct scale *);   /* all values so far were 0: nothing tells their size, sigma least of all */
 
 #endif

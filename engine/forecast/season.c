@@ -1,6 +1,7 @@
 #include "engine/forecast/season.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -71,21 +72,43 @@ static void season_move(struct season_profile *p, int n_bins, double steps, doub
         p->syy += rate * rate - p->syy / (10 * steps);
     }
     p->rate[b] += (float)(gain * (d - (double)p->rate[b]));
-    p->seen |= 1ull << b;
+}
+
+/* The step that many before the one at `phase`, less than a season. */
+static double season_phase_back(double phase, double steps, int64_t back)
+{
+    const double before = phase - (double)back / steps;
+    return before < 0 ? before + 1 : before;
+}
+
+static bool season_seen(const struct season_profile *p, int n_bins, double phase)
+{
+    return p->seen >> season_bin(n_bins, season_place(n_bins, phase)) & 1;
+}
+
+/* A difference behind n_missing events without a value, less than a season. */
+static void season_move_over(struct season_profile *p, int n_bins, const struct eddy_season *s, double difference,
+                             int64_t n_missing, double sigma)
+{
+    double n_shares = 0;
+    for (int64_t back = 0; back <= n_missing; back++)
+        n_shares += season_seen(p, n_bins, season_phase_back(s->phase, s->steps, back));
+    if (n_missing > 0 && 2 * n_shares >= s->steps) return;
+    for (int64_t back = n_missing; back >= 0; back--) {
+        const double phase = season_phase_back(s->phase, s->steps, back);
+        if (season_seen(p, n_bins, phase)) season_move(p, n_bins, s->steps, phase, difference / n_shares, sigma);
+    }
 }
 
 void season_learn(struct season_profile *p, int n_bins, const struct eddy_season *s, double x, double difference,
                   int64_t n_missing, double sigma)
 {
     const double steps = s->steps > 0 ? s->steps : 24, level = season_limit(x, LARGEST);
-    const double n_steps = (double)n_missing + 1, each = difference / n_steps;
     p->mean += scalar_most(2 / (4 * steps + 1), 1 / ((double)p->n + 1)) * (level - p->mean);
     p->n++;
-    if (!(s->steps > 0) || !isfinite(each) || (n_missing > 0 && 2 * n_steps >= steps)) return;
-    for (int64_t back = n_missing; back >= 0; back--) {
-        const double phase = s->phase - (double)back / steps; /* less than half a season back */
-        season_move(p, n_bins, steps, phase < 0 ? phase + 1 : phase, each, sigma);
-    }
+    if (!(s->steps > 0) || !isfinite(difference)) return;
+    p->seen |= 1ull << season_bin(n_bins, season_place(n_bins, s->phase));
+    if ((double)n_missing < steps) season_move_over(p, n_bins, s, difference, n_missing, sigma);
 }
 
 void season_forget(struct season_profile *p, int n_bins)

@@ -29,7 +29,7 @@ enum { SEASON_MAX_BINS = 48 };
 
 struct season_profile {
     int64_t n;     /* differences seen */
-    uint64_t seen; /* bit b: bin b has had one */
+    uint64_t seen; /* bit b: a value with one has come in bin b */
     double mean;   /* of about the last four seasons */
     double sxy, syy;
     float rate[]; /* [n_bins] mean difference per step */
@@ -47,7 +47,8 @@ struct eddy_season season_within(int64_t period_ns, int64_t time_ns,
                                  double usual_s); /* the same by the clock alone */
 
 /* A value; difference: to the last one, NaN when there is none.  Behind n_missing events without a value it is spread evenly
- * over them; over half a season or more nothing is known of the moves. */
+ * over those in whose bins values come, and this one; over half a season or more of them, or a season, nothing is known of
+ * the moves. */
 void season_learn(struct season_profile *, int n_bins, const struct eddy_season *, double x, double difference,
                   int64_t n_missing, double sigma);
 

@@ -47,6 +47,21 @@ Test(lane, an_untrained_network_forecasts_close_to_the_last_value)
     fixture_close(&f);
 }
 
+/* Or a mix would count its later errors by those: expert after expert would be as bad as the other. */
+Test(lane, while_all_values_are_0_a_network_says_nothing_else)
+{
+    struct fixture_lane f;
+    fixture_open(&f, FROZEN, 1, NULL, 100);
+    for (int i = 0; i < 20; i++) {
+        const struct eddy_result *r = fixture_feed(&f, i, "k", START + i * MINUTE, (double[]){0});
+        cr_assert_float_eq(r->forecast[0], 0, 0, "got %g", r->forecast[0]);
+    }
+    (void)fixture_feed(&f, 20, "k", START + 20 * MINUTE, (double[]){1});
+    const struct eddy_result *r = fixture_feed(&f, 21, "k", START + 21 * MINUTE, (double[]){0});
+    cr_assert(r->forecast[0] != 0, "once it has moved it has a scale");
+    fixture_close(&f);
+}
+
 Test(lane, late_events_are_folded_and_counted_by_default)
 {
     struct fixture_lane f;
@@ -376,7 +391,7 @@ Test(lane, attribution_takes_detectors_by_their_evidence_and_not_by_the_scale_of
     fixture_close(&f);
 }
 
-/* A value that rises by 1 an event, of which every fourth is there. */
+/* A value that rises by 1 an event, of which every fifth is there: in the course of five seasons at each of their steps. */
 static void feed_gaps(struct fixture_lane *f, const char *missing, char path[24])
 {
     char yaml[200];
@@ -390,8 +405,8 @@ static void feed_gaps(struct fixture_lane *f, const char *missing, char path[24]
     close(fd);
     unlink(path);
     fixture_open(f, yaml, 1, path, 1);
-    for (int i = 0; i < 400; i++)
-        fixture_feed(f, i, "k", START + i * MINUTE, (double[]){i % 4 ? (double)NAN : (double)i});
+    for (int i = 0; i < 2000; i++)
+        fixture_feed(f, i, "k", START + i * MINUTE, (double[]){i % 5 ? (double)NAN : (double)i});
     struct eddy_error err = {0};
     cr_assert_eq(lane_checkpoint(f->lane, &err), EDDY_OK, "%s", err.message);
 }
@@ -412,13 +427,13 @@ Test(lane, a_change_over_a_gap_is_not_taken_for_one_of_a_single_step)
     const struct season_profile *p = (const void *)(gaps_row(&f) + f.plan->at_season);
     for (int b = 0; b < 24; b++) cr_expect_float_eq((double)p->rate[b], 1, .1, "%d: %g", b, (double)p->rate[b]);
     const struct volatility *v = (const void *)(gaps_row(&f) + f.plan->at_changes);
-    cr_expect_float_eq((double)volatility_scale(v, 4), 4, 1e-5, "4 in four steps");
+    cr_expect_float_eq((double)volatility_scale(v, 5), 5, 1e-5, "5 in five steps");
     fixture_close(&f);
     unlink(path);
 
     feed_gaps(&f, "skip", path);
     v = (const void *)(gaps_row(&f) + f.plan->at_changes);
-    cr_expect_float_eq((double)volatility_scale(v, 1), 4, 1e-5, "events without a value are no steps");
+    cr_expect_float_eq((double)volatility_scale(v, 1), 5, 1e-5, "events without a value are no steps");
     fixture_close(&f);
     unlink(path);
 }
