@@ -44,8 +44,8 @@ struct kafka_client_request {
 
 /* Does not wait for a broker.  A client that failed to open needs no close. */
 eddy_status kafka_client_open(struct kafka_client *, const struct kafka_client_request *, struct eddy_error *);
-/* Frees the handle; a consumer must have been closed before.  A zeroed or closed client is fine. */
 int64_t kafka_client_setting(const struct kafka_client *, const char *name); /* a number of its configuration */
+/* Frees the handle; a consumer must have been closed before.  A zeroed or closed client is fine. */
 void kafka_client_close(struct kafka_client *);
 
 /* What the client borrowed is about to go while librdkafka still runs: it stays silent from now on. */

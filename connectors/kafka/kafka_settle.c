@@ -149,23 +149,27 @@ eddy_status source_settle(struct kafka_source *s, struct eddy_error *err)
     return rc == EDDY_EAGAIN ? EDDY_OK : rc;
 }
 
-/* Those with this tag, or all (NULL). */
+static bool source_begins(const struct kafka_partition *p, const void *tag)
+{
+    return p->live && (!tag || p->tag == tag);
+}
+
+/* Those with this tag, or all (NULL).  The round is told before anything is given back: other workers look at what is
+ * left. */
 static eddy_status source_begin_again(struct kafka_source *s, const void *tag, struct eddy_error *err)
 {
-    if (!s->again) s->again = rd_kafka_topic_partition_list_new(s->partitions.n_live);
+    int n = 0;
+    for (int i = 0; i < s->partitions.n; i++) n += source_begins(s->partitions.item[i], tag);
+    if (n > 0) source_round(s, SOURCE_REPEATS);
+    if (n > 0 && !s->again) s->again = rd_kafka_topic_partition_list_new(n);
     for (int i = 0; i < s->partitions.n; i++) {
         struct kafka_partition *p = s->partitions.item[i];
-        if (!p->live || (tag && p->tag != tag)) continue;
+        if (!source_begins(p, tag)) continue;
         rd_kafka_topic_partition_list_add(s->again, p->topic, p->partition);
         source_revoke_one(s, p, true);
     }
-    kafka_labels_stop(s->labels, s->again, true);
+    if (s->again) kafka_labels_stop(s->labels, s->again, true);
     s->settle_at_ms = 0;
-    if (s->again->cnt == 0) {
-        rd_kafka_topic_partition_list_destroy(s->again);
-        s->again = NULL;
-    }
-    if (s->again) source_round(s, SOURCE_REPEATS);
     return source_failure(s, err);
 }
 

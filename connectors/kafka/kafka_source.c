@@ -182,6 +182,7 @@ static eddy_status source_subscribe(struct kafka_source *s, struct eddy_error *e
 
 static eddy_status source_rejoin(struct kafka_source *s, struct eddy_error *err)
 {
+    source_round(s, SOURCE_JOINS); /* before anything is given back: other workers look at what is left */
     log_warn("kafka_group", "%s; joining the group again", s->client->failed.message);
     for (int i = 0; i < s->partitions.n; i++) source_revoke_one(s, s->partitions.item[i], true);
     kafka_labels_stop(s->labels, NULL, true);

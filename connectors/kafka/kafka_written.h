@@ -12,8 +12,9 @@ struct kafka_look {
 };
 
 /* Looks back through `output`[partition] for results of `topic`[partition] from source offset `from` on, by their "src",
- * until it meets an older one, the beginning, the place in `output` that the caller named (unless the topic ends before it: it was made anew), or WRITTEN_MOST records.  What has no "src" (another codec, fields left
- * out) is not found.  Errors are EDDY_EIO and EDDY_ENOMEM. */
+ * until it meets an older one, the beginning, the place in `output` that the caller named (unless the topic ends before
+ * it: it was made anew), or WRITTEN_MOST records.  What has no "src" (another codec, fields left out) is not found.
+ * Errors are EDDY_EIO and EDDY_ENOMEM. */
 eddy_status kafka_look_at(struct kafka_look *, const struct eddy_map *properties, const char *name,
                           const char *output, const char *topic, int32_t partition, int64_t from,
                           struct sink_written *, struct eddy_error *);

@@ -126,7 +126,9 @@ static eddy_status reader_revoke(void *context, void *tag, bool lost, struct edd
     r->at->owner[partition] = 0;
     r->at->n_revoked++;
     r->at->n_lost += lost;
-    if (r->claims) claims_give(r->claims, "t", (int32_t)partition, r->taking && !lost);
+    if (!r->claims) return EDDY_OK;
+    claims_give(r->claims, "t", (int32_t)partition, r->taking && !lost);
+    r->n_ends += claims_all_refused(r->claims);
     return EDDY_OK;
 }
 

@@ -52,6 +52,7 @@ struct reader {
     struct positions *at;
     int number;            /* 1, 2, .. */
     struct claims *claims; /* all partitions are claimed there, and refused, as driver number - 1; NULL = no */
+    int n_ends;            /* moments right after a revoke at which the claims say that nobody has anything to do */
     bool taking;
     int worker, workers;          /* as the source is told */
     int64_t forced;               /* >= 0: assign() returns this */

@@ -62,6 +62,71 @@ Test(kafka_group, a_joining_and_a_leaving_member_lose_and_repeat_nothing, .timeo
     cluster_close(&c);
 }
 
+/* The only member of a group that has 4 partitions and all of them refused. */
+struct alone {
+    struct cluster c;
+    struct positions at;
+    struct reader reader;
+    struct kafka_source_settings settings;
+};
+
+static void alone_open(struct alone *a)
+{
+    *a = (struct alone){.reader = {.at = &a->at, .number = 1, .claims = claims_open(1)}};
+    cluster_open(&a->c);
+    cluster_topic(&a->c, "events", 4);
+    a->settings = fixture_source(&a->c, &topics);
+    cr_assert_eq(reader_open(&a->reader, &source_kafka, &a->settings), EDDY_OK, "%s", a->reader.err.message);
+}
+
+/* Until it has all of its partitions and they are refused. */
+static void alone_settle(struct alone *a, int n_lost)
+{
+    for (int64_t end_ms = fixture_now_ms() + 30000;
+         a->at.n_lost < n_lost || held(&a->at, 1) < 4 || !claims_all_refused(a->reader.claims);) {
+        cr_assert_geq(reader_poll(&a->reader, 20, 100), 0, "%s", a->reader.err.message);
+        cr_assert_lt(fixture_now_ms(), end_ms, "%d of 4, %d lost", held(&a->at, 1), a->at.n_lost);
+    }
+}
+
+static void alone_close(struct alone *a)
+{
+    cr_expect_eq(a->reader.n_ends, 0, "%d times it might have been ended", a->reader.n_ends);
+    reader_close(&a->reader);
+    claims_close(a->reader.claims);
+    cluster_close(&a->c);
+}
+
+Test(kafka_group, partitions_that_begin_again_do_not_look_finished, .timeout = 60)
+{
+    struct alone a;
+    alone_open(&a);
+    alone_settle(&a, 0);
+    cr_assert_eq(source_kafka.again(a.reader.source, reader_tag(&a.reader, 2), &a.reader.err), EDDY_OK);
+    cr_expect(!claims_all_refused(a.reader.claims), "one is to come");
+    alone_settle(&a, 1);
+    cr_assert_eq(source_kafka.again(a.reader.source, &a, &a.reader.err), EDDY_OK);
+    cr_expect(claims_all_refused(a.reader.claims), "of nobody's partition nothing is to come");
+    cr_assert_eq(source_kafka.restart(a.reader.source, &a.reader.err), EDDY_OK);
+    cr_expect(!claims_all_refused(a.reader.claims), "all are to come");
+    alone_settle(&a, 1 + 4);
+    alone_close(&a);
+}
+
+Test(kafka_group, a_member_that_was_fenced_joins_again_and_does_not_look_finished, .timeout = 60)
+{
+    enum { JOIN = 11, HEARTBEAT = 12 };
+    struct alone a;
+    alone_open(&a);
+    alone_settle(&a, 0);
+    const struct trial round = {HEARTBEAT, 1, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, 0, "REBALANCE_IN_PROGRESS"};
+    const struct trial fenced = {JOIN, 1, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, 0, "FENCED_INSTANCE_ID"};
+    cluster_inject(&a.c, &fenced);
+    cluster_inject(&a.c, &round);
+    alone_settle(&a, 4);
+    alone_close(&a);
+}
+
 Test(kafka_group, goes_on_when_the_broker_comes_back, .timeout = 60)
 {
     struct cluster c;
