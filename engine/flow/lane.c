@@ -302,6 +302,7 @@ static void lane_mark(struct lane *l)
     l->mark.clock = l->clock;
     l->mark.epoch = l->epoch;
     l->mark.stats = l->stats;
+    l->mark.told_before = l->told_before;
     lane_train_mark(l);
     lane_share_mark(l);
 }
@@ -370,6 +371,7 @@ void lane_abort(struct lane *l)
     l->clock = l->mark.clock;
     l->epoch = l->mark.epoch;
     l->stats = l->mark.stats;
+    l->told_before = l->mark.told_before;
     l->n_told = 0; /* its keys may have come in this batch */
     l->mark.set = false;
 }

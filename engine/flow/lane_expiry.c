@@ -5,8 +5,12 @@
  * List     every key with an open incident, by the time of its last event (expiry.h); without `ttl` there is none.
  * Waves    a key's events are folded in their order, but the clock is that of all keys, so what is due is told after the
  *          waves.  Where the key itself came back in the turn, its row is told of before it begins anew.
- * Stored   blob "open": u32 format, i64 next offset, the list.  One of another offset (ttl was off for a while), none (an
- *          older state) or an empty one (a command has changed rows): the list is made again out of the rows. */
+ * Told     all whose last event lies before `told_before` have been told of; no row of another leaves the store for its age
+ *          (lane_save.c).  It is kept while ttl is off or another, so that keys that expire by a new ttl, or by the first one
+ *          of a state, are told of as well.
+ * Stored   blob "open": u32 format, i64 next offset, i64 told_before (since format 2), the list.  One of another offset (ttl
+ *          was off for a while, or a command has changed rows) or none (an older state): the list is made again out of the
+ *          rows, all but those that were told of. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +22,7 @@ eddy_status lane_expiry_open(struct lane *l, struct eddy_error *err)
 {
     const struct plan *p = l->plan;
     l->open_incidents = calloc((size_t)p->n_kinds, p->incident_bytes);
+    l->told_before = INT64_MIN;
     if (!l->open_incidents) return lane_no_memory_for(l, "incidents", err);
     return p->settings->state.ttl > 0 ? expiry_open(&l->expiry, err) : EDDY_OK;
 }
@@ -122,6 +127,7 @@ eddy_status lane_expiry_turn(struct lane *l, const struct lane_event *events, in
     eddy_status rc = EDDY_OK;
     while (l->expiry && rc >= 0 && expiry_first(l->expiry, before, &key))
         rc = expiry_next(l, &key, events, taken, err);
+    if (rc >= 0 && before > l->told_before) l->told_before = before;
     return rc < 0 ? rc : EDDY_OK;
 }
 
@@ -130,29 +136,66 @@ eddy_status lane_expiry_tombstone(struct lane *l, const struct lane_event *event
     const struct eddy_event *e = &event->event;
     struct expiry_key key = {e->key, e->key_len, keyspace_hash(e->key, e->key_len), 0};
     eddy_status rc = expiry_look(l, &key, err);
-    if (rc >= 0 && key.time_ns >= lane_expired_before(&l->clock, l->plan->settings->state.ttl))
-        rc = expiry_tell(l, &key, key.time_ns, event->offset, err);
+    if (rc >= 0 && key.time_ns >= l->told_before) rc = expiry_tell(l, &key, key.time_ns, event->offset, err);
     if (rc < 0 && rc != EDDY_ENOTFOUND) return rc;
     return lane_expiry_forget(l, e->key, e->key_len, err);
 }
 
 /* ---- from one life to the next ---- */
 
-eddy_status lane_expiry_blob(const struct lane *l, struct eddy_buffer *b)
+/* What the blob begins with; next -1: its list is not to be used. */
+struct open_head {
+    int64_t next, told_before;
+};
+
+static eddy_status open_head_put(const struct open_head *head, struct eddy_buffer *b)
 {
     eddy_status rc = blob_u32(b, OPEN_FORMAT, EDDY_OK);
-    rc = blob_i64(b, l->next, rc);
+    rc = blob_i64(b, head->next, rc);
+    return blob_i64(b, head->told_before, rc);
+}
+
+/* Of an older state, or one that says nothing: nobody has been told of. */
+static eddy_status open_head_get(struct blob_reader *r, struct open_head *head, struct eddy_error *err)
+{
+    uint32_t format = 0;
+    *head = (struct open_head){.next = -1, .told_before = INT64_MIN};
+    if (!blob_get_u32(r, &format) || format == 0) return EDDY_OK;
+    if (format > OPEN_FORMAT) return blob_newer(LANE_OPEN, format, OPEN_FORMAT, err);
+    const bool good = blob_get_i64(r, &head->next) && (format < 2 || blob_get_i64(r, &head->told_before));
+    return good ? EDDY_OK : eddy_fail(err, EDDY_ECORRUPT, "state: the list of keys with open incidents is cut off");
+}
+
+eddy_status lane_expiry_blob(const struct lane *l, struct eddy_buffer *b)
+{
+    const eddy_status rc = open_head_put(&(struct open_head){l->next, l->told_before}, b);
     return rc >= 0 ? expiry_encode(l->expiry, b) : rc;
 }
 
-/* A stored row: those that have expired were told of already. */
+eddy_status lane_expiry_edited(struct store *store, struct eddy_error *err)
+{
+    struct eddy_buffer b = {0};
+    struct open_head head = {0};
+    eddy_status rc = store_get_meta(store, LANE_OPEN, &b, err);
+    struct blob_reader r = {b.data, b.len};
+    if (rc >= 0) rc = open_head_get(&r, &head, err);
+    head.next = -1;
+    b.len = 0;
+    if (rc >= 0 && open_head_put(&head, &b) < 0)
+        rc = eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", store_file(store));
+    if (rc >= 0) rc = store_put_meta(store, LANE_OPEN, b.data, b.len, err);
+    eddy_buffer_free(&b);
+    return rc == EDDY_ENOTFOUND ? EDDY_OK : rc;
+}
+
+/* A stored row. */
 static eddy_status expiry_take_row(void *context, const struct stored_row *r, struct eddy_error *err)
 {
     struct lane *l = context;
     const struct plan *p = l->plan;
     const unsigned char *section = r->row + p->at_incidents;
     bool open = false;
-    if (r->time_ns < lane_expired_before(&l->clock, p->settings->state.ttl)) return EDDY_OK;
+    if (r->time_ns < l->told_before) return EDDY_OK;
     for (int k = 0; k < p->n_kinds && !open; k++) {
         struct eddy_incident incident;
         open = lane_stored_incident(p, section, k, &incident) && incident.state != EDDY_INCIDENT_CLOSED;
@@ -172,15 +215,14 @@ static eddy_status expiry_scan(struct lane *l, struct eddy_error *err)
 eddy_status lane_expiry_restore(struct lane *l, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
-    uint32_t format = 0;
-    int64_t next = -1;
-    if (!l->expiry) return EDDY_OK;
+    struct open_head head = {.next = -1};
     eddy_status rc = store_get_meta(l->store, LANE_OPEN, &b, err);
     struct blob_reader r = {b.data, b.len};
-    const bool good = rc >= 0 && blob_get_u32(&r, &format) && format > 0 && blob_get_i64(&r, &next);
     if (rc == EDDY_ENOTFOUND) rc = EDDY_OK;
-    if (good && format > OPEN_FORMAT) rc = blob_newer(LANE_OPEN, format, OPEN_FORMAT, err);
-    if (rc >= 0) rc = next == l->next ? expiry_decode(l->expiry, r.at, r.left, err) : expiry_scan(l, err);
+    if (rc >= 0) rc = open_head_get(&r, &head, err);
+    l->told_before = head.told_before;
+    if (rc >= 0 && l->expiry)
+        rc = head.next == l->next ? expiry_decode(l->expiry, r.at, r.left, err) : expiry_scan(l, err);
     eddy_buffer_free(&b);
     return rc;
 }

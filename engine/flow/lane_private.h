@@ -74,6 +74,7 @@ struct lane_mark {
     bool windows_apart; /* the sample has changed since: `windows` is what it was */
     struct lane_windows windows;
     struct lane_stats stats;
+    int64_t told_before;
 };
 
 /* One event of a turn on its way through the waves. */
@@ -150,8 +151,9 @@ struct lane {
     struct point *points;                   /* [events, n_values] */
     struct lane_rows rows[EDDY_MAX_NETWORKS];
 
-    struct silence *silence;       /* NULL: nobody is watched */
-    struct expiry *expiry;         /* keys with open incidents; NULL: no key is forgotten for its age */
+    struct silence *silence; /* NULL: nobody is watched */
+    struct expiry *expiry;   /* keys with open incidents; NULL: no key is forgotten for its age */
+    int64_t told_before;     /* event time: incidents of keys last seen before are told of; INT64_MIN = of none */
     unsigned char *open_incidents; /* [n_kinds, incident_bytes] of a key that is */
     struct lane_told *told;        /* [cap_told] the turn's news */
     int n_told, cap_told;
@@ -306,6 +308,7 @@ eddy_status lane_expiry_tombstone(struct lane *, const struct lane_event *, stru
 eddy_status lane_expiry_forget(struct lane *, const char *key, size_t key_len, struct eddy_error *);
 eddy_status lane_expiry_blob(const struct lane *, struct eddy_buffer *);
 eddy_status lane_expiry_restore(struct lane *, struct eddy_error *);
+eddy_status lane_expiry_edited(struct store *, struct eddy_error *); /* the stored list is of no use any more */
 
 /* lane_incident.c */
 void lane_incident_id(uint64_t id, char out[EDDY_INCIDENT_ID]);

@@ -56,10 +56,12 @@ static eddy_status lane_train_blob(const struct lane *l, struct eddy_buffer *b)
 }
 
 /* A sweep may read the whole file, so the next one waits until a part of the ttl has gone by.  A key that expired in
- * between counts as unknown all the same: its turn, the hash and this look at its time. */
+ * between counts as unknown all the same: its turn, the hash and this look at its time.  A row whose incident is still to
+ * be told of as closed stays. */
 static int64_t save_sweeps(const struct lane *l)
 {
-    const int64_t ttl = l->plan->settings->state.ttl, expired = lane_expired_before(&l->clock, ttl);
+    const int64_t ttl = l->plan->settings->state.ttl, old = lane_expired_before(&l->clock, ttl);
+    const int64_t expired = old < l->told_before ? old : l->told_before;
     const bool now = l->swept == INT64_MIN || expired >= l->swept + ttl / SWEEPS_PER_TTL;
     return expired != INT64_MIN && now ? expired : INT64_MIN;
 }

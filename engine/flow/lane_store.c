@@ -191,5 +191,5 @@ eddy_status lane_stored_edited(struct store *store, struct eddy_error *err)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     le_put_u64(bytes, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
     const eddy_status rc = store_put_meta(store, LANE_EDITED, bytes, sizeof(bytes), err);
-    return rc >= 0 ? store_put_meta(store, LANE_OPEN, "", 0, err) : rc;
+    return rc >= 0 ? lane_expiry_edited(store, err) : rc;
 }

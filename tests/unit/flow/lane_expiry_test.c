@@ -237,3 +237,132 @@ Test(lane_expiry, a_tombstone_closes_what_is_open)
     cr_expect_null(record_of(&s, keys[4], 0), "nor has one with nothing open");
     fixture_close(&f);
 }
+
+/* ---- another time to live ---- */
+
+#define LONG CHEAP "state: {ttl: 2h}\n"
+
+/* One state, and what its lives with one `state` after another have told. */
+struct lives {
+    char path[32];
+    int64_t at; /* the next offset */
+    struct story told;
+};
+
+static void lives_open(struct lives *s)
+{
+    *s = (struct lives){.path = "/tmp/eddy-expiry-XXXXXX"};
+    const int fd = mkstemp(s->path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    unlink(s->path);
+}
+
+static void lives_tombstone(struct lives *s, struct fixture_lane *f, const char *key)
+{
+    struct eddy_error err = {0};
+    const struct lane_event gone = {LANE_FORGET, s->at++, {.key = key, .key_len = strlen(key)}, NULL};
+    cr_assert_eq(lane_turn(f->lane, &gone, 1, NULL, &err), 1, "%s", err.message);
+    for (int k = 0; k < lane_n_news(f->lane); k++) tell(&s->told, lane_news(f->lane, k));
+    lane_commit(f->lane);
+}
+
+static void lives_checkpoint(struct fixture_lane *f, bool edited)
+{
+    struct eddy_error err = {0};
+    cr_assert_eq(lane_checkpoint(f->lane, &err), EDDY_OK, "%s", err.message);
+    if (!edited) return;
+    cr_assert_geq(lane_stored_edited(f->store, &err), 0, "%s", err.message);
+    cr_assert_geq(store_commit(f->store, &err), 0, "%s", err.message);
+}
+
+/* One life: a tombstone (unless NULL), and all events up to the end of a minute; `edited`: a command has changed rows after
+ * it. */
+static void live(struct lives *s, const char *yaml, const char *tombstone, int minute, bool edited)
+{
+    struct fixture_lane f;
+    fixture_open(&f, yaml, 1, s->path, 100);
+    if (tombstone) {
+        lives_tombstone(s, &f, tombstone);
+        lives_checkpoint(&f, false);
+    }
+    const int64_t to = (int64_t)(minute + 1) * KEYS;
+    if (to > s->at) feed(&f, s->at, to, 20, 0, &s->told);
+    s->at = to > s->at ? to : s->at;
+    lives_checkpoint(&f, edited);
+    fixture_close(&f);
+}
+
+static void expect_closed_at(struct lives *s, int64_t offset)
+{
+    const char *opened = record_of(&s->told, keys[0], 0), *closed = record_of(&s->told, keys[0], 1);
+    char id[2][32];
+    int at, state;
+    cr_assert(opened && closed, "%s", s->told.text);
+    cr_assert_eq(sscanf(opened, "%*d %*s %31s", id[0]), 1);
+    cr_assert_eq(sscanf(closed, "%d %*s %31s %*s %d", &at, id[1], &state), 3);
+    cr_expect_str_eq(id[0], id[1]);
+    cr_expect_eq(state, EDDY_INCIDENT_CLOSED);
+    cr_expect_eq(at, offset, "%d instead of %d", at, (int)offset);
+    cr_expect_null(record_of(&s->told, keys[0], 2), "and once: %s", s->told.text);
+    unlink(s->path);
+}
+
+Test(lane_expiry, a_first_time_to_live_closes_what_has_expired_by_it_already)
+{
+    struct lives s; /* as of a state that knew no list of keys, too */
+    lives_open(&s);
+    live(&s, CHEAP, NULL, JUMP + 50, false);
+    live(&s, AGED, NULL, JUMP + 55, false);
+    expect_closed_at(&s, (JUMP + 51) * KEYS);
+}
+
+Test(lane_expiry, a_shorter_time_to_live_closes_what_has_expired_by_it_though_the_list_is_gone)
+{
+    struct lives s;
+    lives_open(&s);
+    live(&s, LONG, NULL, JUMP + 50, true);
+    live(&s, AGED, NULL, JUMP + 55, false);
+    expect_closed_at(&s, (JUMP + 51) * KEYS);
+}
+
+Test(lane_expiry, a_tombstone_closes_what_has_expired_by_a_shorter_time_to_live)
+{
+    struct lives s;
+    lives_open(&s);
+    live(&s, LONG, NULL, JUMP + 50, false);
+    live(&s, AGED, keys[0], JUMP + 55, false);
+    expect_closed_at(&s, (JUMP + 51) * KEYS);
+}
+
+Test(lane_expiry, a_checkpoint_after_a_tombstone_alone_keeps_what_is_still_to_be_told)
+{
+    struct lives s;
+    lives_open(&s);
+    live(&s, LONG, NULL, JUMP + 50, false);
+    live(&s, AGED, keys[4], JUMP + 55, false);
+    expect_closed_at(&s, (JUMP + 51) * KEYS + 1);
+}
+
+Test(lane_expiry, what_was_told_is_not_told_again_by_another_time_to_live)
+{
+    /* A checkpoint sweeps and is soon followed by another, which does not: the row of "goes" is still there. */
+    const char *const later[] = {LONG, CHEAP, AGED};
+    for (int i = 0; i < 6; i++) {
+        struct lives s;
+        struct fixture_lane f;
+        lives_open(&s);
+        live(&s, LONG, NULL, JUMP + 119, false);
+        fixture_open(&f, LONG, 1, s.path, 100);
+        s.at += KEYS;
+        feed(&f, s.at - KEYS, s.at, 20, 0, &s.told); /* minute 120: none has expired */
+        lives_checkpoint(&f, false);
+        feed(&f, s.at, s.at + KEYS, 20, 0, &s.told); /* minute 121: it is told */
+        s.at += KEYS;
+        lives_checkpoint(&f, i % 2);
+        fixture_close(&f);
+        live(&s, later[i / 2], i % 2 ? NULL : keys[0], JUMP + 130, true);
+        live(&s, AGED, NULL, JUMP + 135, false);
+        expect_closed_at(&s, (JUMP + 121) * KEYS + 1);
+    }
+}
