@@ -97,7 +97,7 @@ one_of_three() {
         cluster_kill $k
         sleep 4
         cluster_back $k
-        wait_for 30 cluster_serves $k || failed "broker $k does not come back"
+        wait_for 120 cluster_serves $k || failed "broker $k does not come back"
         sleep 1
     done
     judge "one of three brokers killed, $lost times" "$lost" survived
