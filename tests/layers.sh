@@ -28,7 +28,7 @@ plugin/examples       public
 foreign='
 cblas\.h|openblas.*           ^engine/math/matmul\.c$
 sqlite3\.h                    ^engine/state/(store_private\.h|store[a-z_]*\.c)$
-xxhash\.h                     ^(engine/(state|train)/|connectors/(codec/category|files/file_trace)\.c$)
+xxhash\.h                     ^(engine/(state|train)/|connectors/(codec/category|files/(file_trace|line_reader))\.c$)
 yaml\.h                       ^config/yaml\.c$
 jansson\.h                    ^(connectors/codec/json_general\.c|connectors/kafka/kafka_written\.c|engine/model/safetensors[a-z_]*\.c|plugin/windows\.c)$
 librdkafka/.*                 ^connectors/kafka/

@@ -12,6 +12,8 @@
  * Too long  of a line beyond limits.record its first limits.record + 1 bytes come, so that the codec says too_large.
  * Position  a row's number says nothing of the rows before it, so a kept one has a sum over them (file_trace.h): files may
  *           grow at the end, and others follow, but where the rows before it are others, poll() says so and gives none.
+ *           A last row without a line end is a row like others, as a file may end so.  When it was caught while it was
+ *           written and is longer at the next start, that goes on behind it, with a warning.
  * CSV       the rules of connectors/files/csv_columns.h. */
 #ifndef CONNECTORS_FILES_FILE_SOURCE_H
 #define CONNECTORS_FILES_FILE_SOURCE_H

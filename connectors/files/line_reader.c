@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 enum { BUFFER_BYTES = 256 * 1024, READ_BYTES = 64 * 1024, MAX_READ_BYTES = 1 << 30 };
@@ -19,7 +20,9 @@ struct line_reader {
     char *data;                   /* [cap] */
     size_t cap, begin, seen, end; /* begin..end not taken yet; no line end in begin..seen */
     int64_t number;               /* of the last line taken */
-    bool at_end, skipping, marked;
+    bool at_end, marked;
+    XXH3_state_t *cut_sum; /* of the line at `begin` up to `summed`, where it is too long */
+    size_t summed;         /* <= begin: it is not known to be too long */
 };
 
 static bool has_suffix(const char *text, const char *suffix)
@@ -45,7 +48,8 @@ eddy_status line_reader_open(const char *path, size_t max_len, struct line_reade
     *r = (struct line_reader){.fd = -1, .max_len = max_len, .waits = is_stdin, .cap = BUFFER_BYTES};
     r->path = strdup(is_stdin ? "stdin" : path);
     r->data = malloc(r->cap);
-    if (!r->path || !r->data) {
+    r->cut_sum = XXH3_createState();
+    if (!r->path || !r->data || !r->cut_sum) {
         rc = eddy_fail(err, EDDY_ENOMEM, "%s: out of memory", path);
         goto fail;
     }
@@ -75,6 +79,7 @@ void line_reader_close(struct line_reader *r)
     if (!r) return;
     if (r->gz) (void)gzclose_r(r->gz);
     if (r->fd >= 0 && !r->waits) (void)close(r->fd);
+    (void)XXH3_freeState(r->cut_sum);
     free(r->data);
     free(r->path);
     free(r);
@@ -82,38 +87,70 @@ void line_reader_close(struct line_reader *r)
 
 /* ---- taking lines ---- */
 
-static void reader_give(struct line_reader *r, size_t len, struct line *line)
+uint64_t line_sum(const struct line *line)
 {
-    line->text = r->data + r->begin;
-    line->len = len;
-    if (r->number == 0 && len >= 3 && memcmp(line->text, "\xEF\xBB\xBF", 3) == 0) {
-        line->text += 3;
-        line->len -= 3;
+    return line->cut ? line->whole : XXH3_64bits(line->text, line->len);
+}
+
+/* Where the text of the line at `begin` begins, behind a byte-order mark. */
+static size_t reader_text(const struct line_reader *r)
+{
+    const bool marked = r->number == 0 && r->end - r->begin >= 3 &&
+                        memcmp(r->data + r->begin, "\xEF\xBB\xBF", 3) == 0;
+    return r->begin + (marked ? 3 : 0);
+}
+
+/* Sums up a line that is too long, up to `to`. */
+static void reader_sum(struct line_reader *r, size_t to)
+{
+    if (r->summed <= r->begin) {
+        (void)XXH3_64bits_reset(r->cut_sum);
+        r->summed = reader_text(r);
     }
-    if (line->len > 0 && line->text[line->len - 1] == '\r') line->len--;
-    if (line->len > r->max_len) line->len = r->max_len + 1;
-    line->number = ++r->number;
+    (void)XXH3_64bits_update(r->cut_sum, r->data + r->summed, to - r->summed);
+    r->summed = to;
+}
+
+/* Keeps of a line that is too long, and has not ended, what is given of it, and its last byte, which may be a CR. */
+static void reader_cut(struct line_reader *r)
+{
+    const size_t kept = reader_text(r) + r->max_len + 1;
+    reader_sum(r, r->end - 1);
+    if (r->marked || r->summed <= kept) return;
+    memmove(r->data + kept, r->data + r->summed, r->end - r->summed);
+    r->end -= r->summed - kept;
+    r->seen = r->end;
+    r->summed = kept;
+}
+
+/* The line that ends at `stop`. */
+static void reader_give(struct line_reader *r, size_t stop, struct line *line)
+{
+    const size_t text = reader_text(r);
+    if (stop > text && r->data[stop - 1] == '\r') stop--;
+    *line = (struct line){.text = r->data + text, .len = stop - text, .number = r->number + 1};
+    line->cut = line->len > r->max_len;
+    if (line->cut) {
+        reader_sum(r, stop);
+        line->whole = XXH3_64bits_digest(r->cut_sum);
+        line->len = r->max_len + 1;
+    }
+    r->number++;
 }
 
 bool line_reader_next(struct line_reader *r, struct line *line)
 {
-    for (;;) {
-        char *stop = r->seen < r->end ? memchr(r->data + r->seen, '\n', r->end - r->seen) : NULL;
-        size_t len = (stop ? (size_t)(stop - r->data) : r->end) - r->begin, next = r->begin + len + (stop != NULL);
-        r->seen = r->end;
-        if (r->skipping) { /* the rest of a line that was too long */
-            r->begin = r->seen = next;
-            r->skipping = !stop;
-            if (!stop) return false;
-            continue;
-        }
-        bool too_long = !stop && len > r->max_len + 4; /* 4: a byte-order mark and a CR do not count */
-        if (!stop && !too_long && !(r->at_end && len > 0)) return false;
-        reader_give(r, len, line);
-        r->begin = r->seen = next;
-        r->skipping = too_long;
-        return true;
+    const char *found = r->seen < r->end ? memchr(r->data + r->seen, '\n', r->end - r->seen) : NULL;
+    const size_t stop = found ? (size_t)(found - r->data) : r->end;
+    r->seen = r->end;
+    if (!found && !(r->at_end && stop > r->begin)) {
+        if (stop - r->begin > r->max_len + 4) reader_cut(r); /* 4: a byte-order mark and a CR do not count */
+        return false;
     }
+    reader_give(r, stop, line);
+    line->open = !found;
+    r->begin = r->seen = r->summed = stop + (found != NULL);
+    return true;
 }
 
 bool line_reader_ended(const struct line_reader *r)
@@ -128,6 +165,7 @@ static eddy_status reader_make_room(struct line_reader *r, struct eddy_error *er
     if (r->begin > 0 && !r->marked) {
         memmove(r->data, r->data + r->begin, r->end - r->begin);
         r->seen -= r->begin;
+        r->summed = r->summed > r->begin ? r->summed - r->begin : 0;
         r->end -= r->begin;
         r->begin = 0;
     }
@@ -190,9 +228,8 @@ void line_reader_mark(struct line_reader *r)
 
 void line_reader_rewind(struct line_reader *r)
 {
-    r->begin = r->seen = 0;
+    r->begin = r->seen = r->summed = 0;
     r->number = 0;
-    r->skipping = false;
     r->marked = false;
 }
 

@@ -1,7 +1,8 @@
 /* Lines of a file, plain or .gz, or of standard input.
  *
  * Line      without its line end (LF or CRLF); the last one may lack it.  A byte-order mark before the first is dropped.
- * Too long  of a line of more than max_len bytes the first max_len + 1 are given; the rest is skipped.
+ * Too long  of a line of more than max_len bytes the first max_len + 1 are given, once its end has come; the rest is kept
+ *           nowhere, but counts in its sum.
  * Memory    lines are borrowed until the next line_reader_fill(); the buffer grows to the longest line.
  * Errors    EDDY_ENOTFOUND, EDDY_EIO (also a .gz that breaks off or is none), EDDY_ENOMEM, all naming the path, and the
  *           line where one is known.
@@ -19,7 +20,12 @@ struct line {
     const char *text;
     size_t len;
     int64_t number; /* from 1 */
+    bool cut;       /* it was too long */
+    bool open;      /* the input ended within it: it has no line end */
+    uint64_t whole; /* when cut: the sum of all of it */
 };
+/* The same for equal lines, however much of them is given. */
+uint64_t line_sum(const struct line *);
 
 struct line_reader;
 

@@ -92,4 +92,49 @@ printf 'x\nQ\nz\nz\n' >"$scratch/bad.jsonl"
 run run "$scratch/bad.yml"
 expect 1 "and were others when they changed" "its first 3 rows"
 
+# ---- a row that is too long is the same row under another limit ----
+rm -rf "$scratch/state" "$scratch/scored.jsonl"
+long() { # BYTES LAST
+    printf '{"key":"a","ts":1,"v":1}\n{"key":"a","ts":2,"v":2,"x":"'
+    head -c "$1" /dev/zero | tr '\0' x
+    printf '%s"}\r\n{"key":"a","ts":3,"v":3}\n' "$2"
+}
+long 700000 y >"$scratch/long.jsonl"
+sed "s|paths: \[.*\]|paths: [$scratch/long.jsonl]|" "$conf" >"$scratch/long.yml"
+run run "$scratch/long.yml" --set limits.record=1000
+expect 0 "a row that is too long is bad" "1 bad" "limits.record = 1000"
+echo '{"key":"a","ts":4,"v":4}' >>"$scratch/long.jsonl"
+run run "$scratch/long.yml"
+expect 0 "with a limit that it keeps run goes on" "1 events"
+echo '{"key":"a","ts":5,"v":5}' >>"$scratch/long.jsonl"
+run run "$scratch/long.yml" --set limits.record=300KiB
+expect 0 "and with one that it does not" "1 events"
+long 700000 z >"$scratch/long.jsonl"
+for i in 4 5; do echo "{\"key\":\"a\",\"ts\":$i,\"v\":$i}"; done >>"$scratch/long.jsonl"
+run run "$scratch/long.yml" --set limits.record=1000
+expect 1 "its end counts, though it is beyond the limit" "its first 5 rows"
+
+# ---- a file that is caught while a row is written ----
+begin
+printf '1700000062,6' >>"$dir/m.csv"
+run run "$conf"
+expect 0 "a last row without a line end is a row" "1 events"
+run run "$conf"
+expect 0 "once" "0 events"
+check "and nothing is wrong with it" bash -c '! grep -q "has grown" "$1"' _ "$scratch/err"
+printf '2.5\n1700000063,63.5\n' >>"$dir/m.csv"
+run run "$conf"
+expect 0 "when it was longer after all run goes on, and says so" "1 events" "$dir/m.csv:63: the last row" "has grown" "3 bytes"
+echo 1700000064,64.5 >>"$dir/m.csv"
+run run "$conf"
+expect 0 "that was once" "1 events"
+check "the rows have grown no more" bash -c '! grep -q "has grown" "$1"' _ "$scratch/err"
+check "every row has one result" test "$(lines "$scratch/scored.jsonl")" -eq 64
+begin
+printf '1700000062,6' >>"$dir/m.csv"
+run run "$conf"
+sed -i '$s/.*/1700000062,72.5/' "$dir/m.csv"
+run run "$conf"
+expect 1 "a last row that is another is refused like others" "its first 62 rows"
+
 finish
