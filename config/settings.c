@@ -107,6 +107,33 @@ static const struct eddy_option mix_options[] = {
      "as "
      "much as so many labels of its own. For fleets in which keys come and go; 0: with equal weights.",
      NULL, 0, false},
+    {"loss_limit", EDDY_OPT_REAL, AT(mix, loss_limit), "10", 1, 1e6, "mean squared errors",
+     "A label costs an expert at most so much: less, and a jump says nothing about who is better; more, and weights "
+     "follow those who foresee jumps.",
+     NULL, 0, false},
+    {"jump", EDDY_OPT_REAL, AT(mix, jump), "5", 1, 1e6, "usual errors",
+     "With a stack, shrink or prior: labels that all miss by more than this count less, the further the less.", NULL,
+     0, false},
+    {"ridge", EDDY_OPT_REAL, AT(mix, ridge), "50", 0, 1e6, "steps",
+     "Kinds stack and both: fitted weights are drawn to equal ones as though so many steps had asked for them. More "
+     "is "
+     "steadier where experts say nearly the same.",
+     NULL, 0, false},
+    {"stack_start", EDDY_OPT_INT, AT(mix, stack_start), "200", 1, 1e9, "steps",
+     "Kinds stack and both: fitted weights count from here on; until then those by losses do.", NULL, 0, false},
+    {"shrink_start", EDDY_OPT_INT, AT(mix, shrink_start), "300", 1, 1e9, "steps",
+     "With shrink: until here a key's forecasts are not shrunk, as too little is known.", NULL, 0, false},
+    {"shrink_discount", EDDY_OPT_REAL, AT(mix, shrink_discount), "0.9999", 0.5, 0.9999999, "per step",
+     "With shrink: how long past gains over the last value count; 0.9999 remembers some 10,000 steps.", NULL, 0,
+     false},
+    {"extreme_prior", EDDY_OPT_REAL, AT(mix, extreme_prior), "30", 0, 1e9, "steps",
+     "With shrink and extreme: the gain in usual rows counts for so many steps of extreme ones.", NULL, 0, false},
+    {"prior_ridge", EDDY_OPT_REAL, AT(mix, prior_ridge), "50", 0, 1e9, "labels",
+     "With prior: what all keys have shown is drawn to equal weights as though so many labels had asked for them.",
+     NULL, 0, false},
+    {"prior_rate", EDDY_OPT_REAL, AT(mix, prior_rate), "0.0002", 0, 0.5, "per label",
+     "With prior: how fast what all keys have shown is forgotten; 0.0002 remembers some 5,000 labels of an age.",
+     NULL, 0, false},
     {"horizons", EDDY_OPT_ENUM, AT(mix, horizons), "grouped", 0, 0, "grouped|together",
      "grouped: the first horizon, the next two, the next four and so on have weights of their own; together: all "
      "horizons have the same.",
@@ -181,6 +208,11 @@ static const struct eddy_option forecast_options[] = {
     {"band_rate", EDDY_OPT_REAL, AT(forecast, band_rate), "0", 0, 1, "per label",
      "How fast the bands' quantiles follow; 0 = 0.03, or with volatility 0.01 over the root of the horizon.", NULL, 0,
      false},
+    {"band_scale_rate", EDDY_OPT_REAL, AT(forecast, band_scale_rate), "0.01", 1e-5, 1, "per label",
+     "How fast the bands' width follows the size of errors. Faster widens them sooner after a lively spell begins, "
+     "and "
+     "makes them restless.",
+     NULL, 0, false},
     {"volatility", EDDY_OPT_ENUM, AT(forecast, volatility), "none", 0, 0, "none|ewma",
      "ewma: bands are as wide as the value has been restless of late, and grow with the root of the horizon: for "
      "prices. 24 bytes per value.",

@@ -89,6 +89,13 @@ struct mix_settings {
     int horizons;                           /* enum mix_horizons */
     int kind;                               /* enum mix_kind */
     double stack_discount, shrink, extreme; /* engine/forecast/blend.h */
+    double loss_limit;                      /* of squared errors, in units of the usual one */
+    double ridge;                           /* steps that the even weights count for in the stack */
+    double jump;                            /* root mean squares beyond which a label counts less */
+    int64_t stack_start, shrink_start;      /* steps */
+    double shrink_discount;                 /* per step */
+    double extreme_prior;                   /* steps that the usual rows' proof counts for in extreme ones */
+    double prior_ridge, prior_rate;         /* engine/forecast/prior.h */
 };
 
 struct moves_settings {
@@ -110,6 +117,7 @@ struct forecast_settings {
     const char *season;      /* config/season.h */
     struct eddy_reals bands; /* central coverages in (0, 1), ascending */
     double band_rate;        /* how fast the bands' quantiles follow; 0 = as fits */
+    double band_scale_rate;  /* how fast their scale does */
     int volatility;          /* enum volatility_kind */
     struct moves_settings moves;
     struct eddy_map transform; /* per value, and `default`: a word of enum transform */

@@ -50,13 +50,14 @@ static void residuals_of_experts(struct lane *l, const struct key_row *r, int va
         l->expert_residuals[(size_t)i * (size_t)p->n_values + (size_t)value] = l->errors[i];
 }
 
-/* How fast the quantiles of the bands follow.  Bands that follow volatility are right but for its usual error, so there
- * is less to learn; and of the changes behind a label h steps ahead all but one were in the last label too. */
-static double residuals_rate(const struct plan *p, int j)
+/* How fast the bands follow.  Those that follow volatility are right but for its usual error, so there is less for their
+ * quantiles to learn; and of the changes behind a label h steps ahead all but one were in the last label too. */
+static struct bands_rates residuals_rates(const struct plan *p, int j)
 {
     const struct forecast_settings *s = &p->settings->forecast;
-    if (s->band_rate > 0) return s->band_rate;
-    return s->volatility == VOLATILITY_NONE ? BANDS_RATE : BANDS_RATE_STEADY / sqrt(p->outlook.horizons[j]);
+    const double usual = s->volatility == VOLATILITY_NONE ? BANDS_RATE
+                                                          : BANDS_RATE_STEADY / sqrt(p->outlook.horizons[j]);
+    return (struct bands_rates){s->band_rate > 0 ? s->band_rate : usual, s->band_scale_rate};
 }
 
 /* The one-step forecast and its band go into the result before anything learns from the error. */
@@ -98,7 +99,7 @@ void lane_residuals(struct lane *l, const struct key_row *r, int value, double x
         *residual = x - xhat;
         if (!isfinite(*residual)) continue;
         if (!p->head_bands)
-            bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, residuals_rate(p, j),
+            bands_update(foresee_tracker(l, r, value, j), &p->settings->forecast.bands, residuals_rates(p, j),
                          *residual, e.s0[dim], e.edges + (size_t)dim * (size_t)p->outlook.n_edges);
     }
 }

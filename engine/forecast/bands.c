@@ -6,7 +6,8 @@
 #include "engine/math/scalar.h"
 
 enum { AT_N, AT_S, AT_Q };
-static const double SCALE_GAIN = .01, SCALE_LIMIT = 20, COUNT_LIMIT = 1e6, STILL = 1e-3, STILL_GAIN = 1e-4;
+/* Of what keeps the scale within reason, and no options: with rates a user says all there is to say. */
+static const double SCALE_LIMIT = 20, COUNT_LIMIT = 1e6, STILL = 1e-3, STILL_GAIN = 1e-4;
 static const float EXPECTED_COUNT = 8;
 
 size_t bands_floats(int n_bands)
@@ -49,7 +50,7 @@ static double bands_scale_after(double s, double size, double gain)
     return s + (size < STILL * s ? STILL_GAIN : gain) * (scalar_least(size, SCALE_LIMIT * s) - s);
 }
 
-void bands_update(float *t, const struct eddy_reals *coverages, double rate, double error, float s0,
+void bands_update(float *t, const struct eddy_reals *coverages, struct bands_rates rates, double error, float s0,
                   const bands_edge *edges)
 {
     const int n_bands = coverages->n;
@@ -65,10 +66,10 @@ void bands_update(float *t, const struct eddy_reals *coverages, double rate, dou
     for (int i = 0; i < n_bands && s0 > 0; i++) {
         const double tail = bands_tail(coverages, i);
         float *low = &t[AT_Q + i], *high = low + n_bands;
-        *low += (float)(rate * (tail - (error < bands_offset(s0, edges[i]) ? 1 : 0)));
-        *high += (float)(rate * (1 - tail - (error < bands_offset(s0, edges[n_bands + i]) ? 1 : 0)));
+        *low += (float)(rates.quantile * (tail - (error < bands_offset(s0, edges[i]) ? 1 : 0)));
+        *high += (float)(rates.quantile * (1 - tail - (error < bands_offset(s0, edges[n_bands + i]) ? 1 : 0)));
     }
-    t[AT_S] = (float)bands_scale_after((double)t[AT_S], size, scalar_most(SCALE_GAIN, 1 / ((double)t[AT_N] + 1)));
+    t[AT_S] = (float)bands_scale_after((double)t[AT_S], size, scalar_most(rates.scale, 1 / ((double)t[AT_N] + 1)));
     if ((double)t[AT_N] < COUNT_LIMIT) t[AT_N] += 1;
 }
 

@@ -2,8 +2,8 @@
  *
  * Equations (FORECASTING, sections 4 and 9; e = x - xhat when the label arrives; s0 and q0 are the scale and the quantile
  *            by which the forecast's band was written out)
- *     q_tau += rate (tau - [e < s0 q0_tau])                   for both edges of every band
- *     s     += max(.01, 1/(n+1)) (min(|e|, 20 s) - s)         with gain .0001 where |e| < s / 1000: the series stands
+ *     q_tau += r (tau - [e < s0 q0_tau])                   for both edges of every band; r the rate of quantiles
+ *     s     += max(r_s, 1/(n+1)) (min(|e|, 20 s) - s)         r_s the rate of the scale; with gain .0001 where |e| < s / 1000: the series stands
  *                                                            still, which does not say how far it moves when it moves
  *     band   = xhat + s q_tau                                q_tau in steps of 1/256, edges in order
  * A label is compared with the edge that was written out: so the share of values inside is what is steered, however long
@@ -27,6 +27,10 @@
 typedef int16_t bands_edge;
 #define BANDS_STEP (1. / 256)
 
+struct bands_rates {
+    double quantile, scale; /* per label */
+};
+
 size_t bands_floats(int n_bands);
 float bands_scale(const float *tracker); /* s; 0 = not known yet */
 /* Before the first error: its mean size will be about this. */
@@ -39,7 +43,7 @@ static inline double bands_offset(float s0, bands_edge edge)
     return (double)s0 * ((double)edge * BANDS_STEP);
 }
 /* Takes in the error of a forecast that was written out with the scale s0 (0 = not known then) and these edges. */
-void bands_update(float *tracker, const struct eddy_reals *coverages, double rate, double error, float s0,
+void bands_update(float *tracker, const struct eddy_reals *coverages, struct bands_rates, double error, float s0,
                   const bands_edge *edges);
 
 #endif

@@ -9,11 +9,11 @@
 #include "engine/math/scalar.h"
 #include "engine/math/sound.h"
 
-static const double LEAST_SCALE = 1e-100, SCALE_GAIN = .005, SCALE_LIMIT = 20, JUMP = 25, SHRINK_DISCOUNT = .9999,
-                    PRIOR_STEPS = 30;
-static const double RIDGE_STEPS = 50, FAR_SLOW = 1.5, LARGEST = 1e100;
+/* Scales only divide, and the usual place is one for all rows that `extreme` is counted from: no options. */
+static const double LEAST_SCALE = 1e-100, SCALE_GAIN = .005, SCALE_LIMIT = 20;
+static const double FAR_SLOW = 1.5, LARGEST = 1e100;
 static const double MEAN_STEPS[] = {97, 673};
-enum { STACK_AFTER = 200, SHRINK_AFTER = 300, EXTREME_AFTER = 60, SOLVE_EVERY = 4, MAX_TABLES = 2 };
+enum { EXTREME_AFTER = 60, SOLVE_EVERY = 4, MAX_TABLES = 2 };
 
 struct blend_state {
     int64_t steps;
@@ -132,15 +132,16 @@ bool blend_sound(const struct blend *b, const void *state)
 /* ---- labels ---- */
 
 /* The scale moved on; the weight of a row whose squared error is m. */
-static double blend_weight(double *scale, double m)
+static double blend_weight(const struct blend *b, double *scale, double m)
 {
+    const double jump = b->settings->jump * b->settings->jump;
     if (*scale == 0)
         *scale = m;
     else
         *scale += SCALE_GAIN * (scalar_least(m, SCALE_LIMIT * *scale) - *scale);
     if (*scale < LEAST_SCALE)
         *scale = LEAST_SCALE; /* nobody errs: their weights must stay numbers when somebody does */
-    return m > JUMP * *scale ? JUMP / m : 1 / *scale;
+    return m > jump * *scale ? jump / m : 1 / *scale;
 }
 
 static void blend_learn_stack(const struct blend *b, const struct blend_arrays *s, int table, int j, double y,
@@ -150,7 +151,7 @@ static void blend_learn_stack(const struct blend *b, const struct blend_arrays *
     const size_t cell = blend_cell(b, table, j);
     double *A = s->A + cell * (size_t)(E * E), *right = s->b + cell * (size_t)E, m = 0;
     for (int i = 0; i < E; i++) m += (y - d[i]) * (y - d[i]) / E;
-    const double v = blend_weight(&s->scale[j], m);
+    const double v = blend_weight(b, &s->scale[j], m);
     for (int i = 0; i < E; i++) {
         right[i] += v * y * d[i];
         for (int k = 0; k <= i; k++) A[i * E + k] += v * d[i] * d[k];
@@ -160,7 +161,7 @@ static void blend_learn_stack(const struct blend *b, const struct blend_arrays *
 static void blend_learn_shrink(const struct blend *b, const struct blend_arrays *s, int table, int j, double y,
                                double D)
 {
-    const double v = blend_weight(&s->scale_mix[j], (y - D) * (y - D));
+    const double v = blend_weight(b, &s->scale_mix[j], (y - D) * (y - D));
     struct blend_proof *proof = &s->proof[blend_cell(b, table, j)];
     proof->g += v * D * y;
     proof->h += v * D * D;
@@ -191,12 +192,12 @@ static void blend_fade(const struct blend *b, const struct blend_arrays *s, int 
 {
     const size_t E = (size_t)b->n_experts, groups = (size_t)mix_groups(b->n_horizons);
     const size_t first = (size_t)table * groups;
-    const double keep = b->settings->stack_discount;
+    const double keep = b->settings->stack_discount, keep_proof = b->settings->shrink_discount;
     for (size_t i = 0; blend_stacks(b) && i < groups * E * E; i++) s->A[first * E * E + i] *= keep;
     for (size_t i = 0; blend_stacks(b) && i < groups * E; i++) s->b[first * E + i] *= keep;
     for (size_t i = 0; blend_shrinks(b) && i < groups; i++) {
-        s->proof[first + i].g *= SHRINK_DISCOUNT;
-        s->proof[first + i].h *= SHRINK_DISCOUNT;
+        s->proof[first + i].g *= keep_proof;
+        s->proof[first + i].h *= keep_proof;
     }
 }
 
@@ -279,7 +280,7 @@ static void blend_solve(const struct blend *b, const struct blend_arrays *s, siz
     double M[BLEND_MAX_EXPERTS * BLEND_MAX_EXPERTS], r[BLEND_MAX_EXPERTS], trace = 0;
     for (int i = 0; i < E; i++) trace += A[i * E + i] / E;
     if (!(trace > 0)) return;
-    const double ridge = RIDGE_STEPS * (1 - b->settings->stack_discount) * trace;
+    const double ridge = b->settings->ridge * (1 - b->settings->stack_discount) * trace;
     for (int i = 0; i < E; i++) {
         for (int k = 0; k <= i; k++) M[i * E + k] = M[k * E + i] = A[i * E + k] + (i == k ? ridge : 0);
         r[i] = right[i] + ridge / E;
@@ -290,8 +291,9 @@ static void blend_solve(const struct blend *b, const struct blend_arrays *s, siz
 /* The usual rows' weights change slowly: the groups take turns. */
 static bool blend_solves(const struct blend *b, const struct blend_state *own, int table, int j)
 {
-    if (!blend_stacks(b) || own->steps < STACK_AFTER) return false;
-    return table > 0 || own->steps == STACK_AFTER || (own->steps + mix_group(b->settings, j)) % SOLVE_EVERY == 0;
+    if (!blend_stacks(b) || own->steps < b->settings->stack_start) return false;
+    return table > 0 || own->steps == b->settings->stack_start ||
+           (own->steps + mix_group(b->settings, j)) % SOLVE_EVERY == 0;
 }
 
 /* Which table the step uses. */
@@ -320,12 +322,12 @@ static double blend_overlap(const struct blend *b, int j)
 static double blend_share(const struct blend *b, const void *state, const struct blend_arrays *s, int table, int j)
 {
     const struct blend_state *own = state;
-    if (!blend_shrinks(b) || (table == 0 && own->steps <= SHRINK_AFTER)) return 1;
+    if (!blend_shrinks(b) || (table == 0 && own->steps <= b->settings->shrink_start)) return 1;
     struct blend_proof p = s->proof[blend_cell(b, table, j)];
     double variance = p.h;
     if (table > 0) {
         const struct blend_proof usual = s->proof[blend_cell(b, 0, j)];
-        const double prior = PRIOR_STEPS / ((double)own->seen[0] + 1);
+        const double prior = b->settings->extreme_prior / ((double)own->seen[0] + 1);
         p.g += prior * usual.g;
         p.h += prior * usual.h;
         variance += prior * prior * usual.h;
@@ -359,7 +361,9 @@ static void blend_shares(const struct blend *b, const void *state, const struct 
     mix_weights(b->settings, blend_hedged(b), blend_hedge(b, s, known), j, out->hedge);
     if (prior) blend_begin_with(b, own, prior, out->hedge);
     if (!blend_stacks(b)) out->hedge[b->n_experts] = 0;
-    out->part = !blend_stacks(b) || own->steps <= STACK_AFTER ? 0 : b->settings->kind == MIX_STACK ? 1 : .5;
+    out->part = !blend_stacks(b) || own->steps <= b->settings->stack_start ? 0
+                : b->settings->kind == MIX_STACK                           ? 1
+                                                                           : .5;
     for (int i = 0; i < b->n_experts; i++)
         out->stack[i] = out->part == 0 ? 0 : own->seen[known] == 0 ? 1. / b->n_experts : a[i];
 }

@@ -4,20 +4,21 @@
  * Equations (FORECASTING, section 9; d_ij = xhat_ij - x_s of expert i at horizon j from origin s, y_j = x - x_s when the
  *            label comes, E experts, groups k of horizons as in mix.h; sums lose 1 - `stack_discount` a step)
  *     stack    S_j += .005 (min(m, 20 S_j) - S_j), m = mean_i (y_j - d_ij)^2
- *              v = min(1, 25 S_j / m) / S_j                       so that a jump does not decide
+ *              v = min(1, jump^2 S_j / m) / S_j                     so that a jump does not decide
  *              A_k += v d_j d_j^T     b_k += v y_j d_j
- *              a_k = argmin a'(A_k + r I) a - 2 (b_k + r / E)' a,  a >= 0, sum a <= 1,  r = 50 (1 - stack_discount) tr A_k / E
+ *              a_k = argmin a'(A_k + r I) a - 2 (b_k + r / E)' a,  a >= 0, sum a <= 1,  r = ridge (1 - stack_discount) tr A_k / E
  *              (what is missing to 1 is the last value's; coordinate descent, then exchange between pairs, from where the
  *              last time left off, every fourth step)
  *     Hedge    over the experts and, for stack and both, the last value itself as one more; with `prior`, times what keys
  *              of this age have shown (prior.h)
- *     mixed    D_j = sum_i w_ij d_ij,  w = Hedge's, a, or the mean of both; Hedge's alone before 200 steps
- *     shrink   G_j, as S_j, of (y_j - D_j)^2;  v likewise;  g_k = .9999 g_k + v D_j y_j   h_k = .9999 h_k + v D_j^2
- *              f_k = clip(g / h max(0, 1 - shrink^2 O_k h / g^2), 0, 1), 0 where g <= 0; 1 before 300 steps
+ *     mixed    D_j = sum_i w_ij d_ij,  w = Hedge's, a, or the mean of both; Hedge's alone before stack_start steps
+ *     shrink   G_j, as S_j, of (y_j - D_j)^2;  v likewise;  g_k = c g_k + v D_j y_j   h_k = c h_k + v D_j^2,
+ *              c = shrink_discount
+ *              f_k = clip(g / h max(0, 1 - shrink^2 O_k h / g^2), 0, 1), 0 where g <= 0; 1 before shrink_start steps
  *              O_k = max(1, 2/3 sum of the horizons in k): labels of a group and of neighbouring steps overlap
  *     xhat_j = x_s + f_k D_j
  * Rows far from the exponential means of 97 and 673 steps (beyond `extreme` and 1.5 `extreme` scales) have tables of their
- * own, for stack and both; their f begins with 30 steps' worth of the usual rows', and before the first label of one of
+ * own, for stack and both; their f begins with extreme_prior steps' worth of the usual rows', and before the first label of one of
  * them they have the usual rows' weights.
  * An expert that is silent stands for the last value in the stack.
  *

@@ -8,7 +8,8 @@
 #include "engine/math/scalar.h"
 
 enum { AT_N, AT_LOSS };
-static const double LOSS_LIMIT = 10, HARD_GAIN = .005, HARD_LIMIT = 20, COUNT_LIMIT = 1e6, LARGEST_ROOT = 1e38;
+/* How hard a horizon is, only divides: no options. */
+static const double HARD_GAIN = .005, HARD_LIMIT = 20, COUNT_LIMIT = 1e6, LARGEST_ROOT = 1e38;
 
 int mix_groups(int n_horizons)
 {
@@ -91,10 +92,10 @@ static bool mix_harden(const struct mix_label *l, float *r)
 }
 
 /* per_r = 1 / r_j, or 0 while nobody has erred. */
-static double mix_loss(double error, double per_r)
+static double mix_loss(const struct mix_settings *s, double error, double per_r)
 {
     const double e = error * per_r;
-    return mix_least(e * e, LOSS_LIMIT);
+    return mix_least(e * e, s->loss_limit);
 }
 
 /* What those who spoke have lost, by their weights: the charge of the silent. */
@@ -105,7 +106,7 @@ static double mix_charge(const struct mix_settings *s, int n_experts, const void
     mix_weights(s, n_experts, state, j, weights);
     for (int i = 0; i < n_experts; i++) {
         if (!isfinite(errors[i])) continue;
-        sum += weights[i] * mix_loss(errors[i], per_r);
+        sum += weights[i] * mix_loss(s, errors[i], per_r);
         whole += weights[i];
     }
     return whole > 0 ? sum / whole : 0;
@@ -124,7 +125,7 @@ void mix_learn(const struct mix_settings *s, int n_experts, int n_horizons, void
     for (int i = 0; i < n_experts && charge < 0; i++)
         if (!isfinite(errors[i])) charge = mix_charge(s, n_experts, state, j, errors, per_r);
     for (int i = 0; i < n_experts; i++) {
-        const double now = isfinite(errors[i]) ? mix_loss(errors[i], per_r) : charge;
+        const double now = isfinite(errors[i]) ? mix_loss(s, errors[i], per_r) : charge;
         loss[i] += (float)((now - (1 - s->discount) * (double)loss[i]) * per_member);
     }
     if (j == 0 && (double)*n < COUNT_LIMIT) *n += 1;

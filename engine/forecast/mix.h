@@ -5,7 +5,7 @@
  *             what the good ones err.  (Over all alike, a bad expert makes the differences of the good ones small,
  *             and after a change it takes hundreds of steps to see who is good now.)
  *     N_j  += max(.005, 1/(n+1)) (min(m_j, 20 N_j) - N_j)    how hard horizon j is; m_j itself while N_j = 0
- *     l_ij  = min(e_ij^2 / N_j, 10)                           so that a jump says nothing about who is better
+ *     l_ij  = min(e_ij^2 / N_j, loss_limit)                   so that a jump says nothing about who is better
  *     L_ik += (l_ij - (1 - g) L_ik) / |k|                     after a step's labels:  g L_ik + mean_{j in k} l_ij
  *     w_ik  = (1 - floor) exp(-rate (L_ik - min_i L_ik)) / sum + floor / E
  *     xhat_j = sum_i w_ik xhat_ij / sum_i w_ik                over the experts that know xhat_ij

@@ -6,8 +6,7 @@
 #include "engine/math/scalar.h"
 #include "engine/math/sound.h"
 
-static const double LEAST_RATE = .002, JUMP = 25, FORGET = .0002, RIDGE_LABELS = 50, LARGEST = 1e6,
-                    LEAST_SQUARE = 1e-12;
+static const double LEAST_RATE = .002, LARGEST = 1e6, LEAST_SQUARE = 1e-12;
 
 /* Where the sums of an age and a group of horizons lie: n labels that they rest on, G [E, E], p [E]. */
 struct prior_cell {
@@ -103,14 +102,15 @@ void prior_contribute(const struct prior_shape *s, int j, const double *errors, 
 /* ---- learning ---- */
 
 /* How much a label counts; 0 when nobody erred. */
-static double prior_weight(double *scale, double n, double m)
+static double prior_weight(const struct prior_shape *s, double *scale, double n, double m)
 {
+    const double jump = s->settings->jump * s->settings->jump;
     if (!(m > LEAST_SQUARE)) return 0;
     if (*scale > 0)
-        *scale += scalar_most(LEAST_RATE, 1 / (n + 1)) * (scalar_least(m, JUMP * *scale) - *scale);
+        *scale += scalar_most(LEAST_RATE, 1 / (n + 1)) * (scalar_least(m, jump * *scale) - *scale);
     else
         *scale = m;
-    return m > JUMP * *scale ? JUMP / m : 1 / *scale;
+    return m > jump * *scale ? jump / m : 1 / *scale;
 }
 
 /* Horizons that share a group with the j-th. */
@@ -127,8 +127,8 @@ static void prior_label(const struct prior_shape *s, void *model, int64_t origin
     const struct prior_cell cell = prior_cell(s, model, prior_place(s, origin, j));
     double m = 0;
     for (int i = 0; i < E; i++) m += (double)u[i] * (double)u[i] / E;
-    const double v = prior_weight(prior_scales(s, model) + prior_age(origin) * s->n_horizons + j, *cell.n, m);
-    const double keep = 1 - FORGET / prior_members(s, j);
+    const double v = prior_weight(s, prior_scales(s, model) + prior_age(origin) * s->n_horizons + j, *cell.n, m);
+    const double keep = 1 - s->settings->prior_rate / prior_members(s, j);
     if (v == 0) return;
     *cell.n = keep * *cell.n + 1;
     for (int i = 0; i < E; i++)
@@ -143,7 +143,7 @@ static void prior_solve(const struct prior_shape *s, const struct prior_cell *ce
     if (!(trace > 0)) return;
     for (int i = 0; i < E; i++) {
         for (int k = 0; k < E; k++) M[i * E + k] = cell->G[i * E + k];
-        M[i * E + i] += RIDGE_LABELS * trace / (*cell->n * E);
+        M[i * E + i] += s->settings->prior_ridge * trace / (*cell->n * E);
         p[i] = (double)cell->p[i];
     }
     stack_divide(E, M, p);

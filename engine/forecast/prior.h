@@ -4,10 +4,10 @@
  * Equations (u_i error of expert i at horizon j when its label comes, in scales of the key; E experts, the last value among
  *            them where the mix has it; groups k of horizons as in mix.h; c the age of the key at the forecast's origin)
  *     m     = mean_i u_i^2
- *     S_cj += max(.002, 1/(n+1)) (min(m, 25 S_cj) - S_cj)        m itself at first
- *     v     = min(1, 25 S_cj / m) / S_cj                          so that a jump does not decide
- *     G_ck  = (1 - .0002 / |k|) G_ck + v u u^T                    for each label
- *     p_ck  = argmin p'(G + r I)p,  p >= 0, sum p = 1,  r = 50 tr G / (n E)
+ *     S_cj += max(.002, 1/(n+1)) (min(m, jump^2 S_cj) - S_cj)        m itself at first
+ *     v     = min(1, jump^2 S_cj / m) / S_cj                          so that a jump does not decide
+ *     G_ck  = (1 - prior_rate / |k|) G_ck + v u u^T                    for each label
+ *     p_ck  = argmin p'(G + r I)p,  p >= 0, sum p = 1,  r = prior_ridge tr G / (n E)
  * In a key that has had n labels of its own, the mix weighs expert i by Hedge's weight times (A p_i + n / E) / (A + n),
  * A = `prior`: what is known of all keys counts as much as A labels of its own.
  * Ages       of a key with t steps: t < 1, < 3, < 7, .. < 255, the others.

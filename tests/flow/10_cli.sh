@@ -109,6 +109,10 @@ run check "$good" --set 'detect.detectors=[{committee: {member_limits: {stukc: 2
 expect 78 "an unknown member has no limit" "member_limits.stukc" "stuck"
 run check "$good" --set 'forecast.experts=[persistence, {fleet: {garrote: -1, forgeting: 0.9}}]'
 expect 78 "an expert's options have names and ranges" "fleet.garrote" "forgeting" "forgetting"
+run check "$good" --set 'forecast.mix={ridge: -1, jump: 0, stack_strat: 1}'
+expect 78 "a mix's options have names and ranges" "mix.ridge" "mix.jump" "stack_strat" "stack_start"
+run check "$good" --set 'forecast.band_scale_rate=2'
+expect 78 "a rate is no more than 1" "band_scale_rate"
 run check "$scratch/nowhere.yml"
 expect 78 "a missing configuration is named" nowhere.yml "No such file"
 run check "$good" --set train.evry=3

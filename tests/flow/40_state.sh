@@ -134,6 +134,12 @@ spoil() { :; }
 damaged "another network does not go over the old state by itself" on_change
 run run "$conf" --set state.path="$scratch/bad" "${extra[@]}" --set state.on_change=reset
 expect 0 "state.on_change: reset lets it"
+extra=(--set "detect.detectors=[{exceedance: {windows: [8, 16, 24, 32]}}]")
+damaged "nor do windows of another number" detect.0.exceedance on_change
+extra=(--set "detect.detectors=[{exceedance: {decades: 5, marginal_weight: 0}}]")
+rm -rf "$scratch/bad" && cp -r "$scratch/state" "$scratch/bad"
+run run "$conf" --set state.path="$scratch/bad" "${extra[@]}"
+expect 0 "what sizes no state may change at any time"
 
 # ---- a partition without a good record ----
 printf 'one\n{"key":"k0"}\n[3]\n' >"$scratch/bad.jsonl"

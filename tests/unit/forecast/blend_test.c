@@ -8,6 +8,7 @@
 #include "engine/forecast/blend.h"
 #include "engine/forecast/stack.h"
 #include "tests/unit/forecast/experts_fixture.h"
+#include "tests/unit/forecast/mix_usual.h"
 
 Test(stack, finds_the_least_of_small_problems)
 {
@@ -60,13 +61,7 @@ Test(stack, is_never_above_a_grid)
 enum { MAX_EXPERTS = 3, H = 3 };
 static const int horizons[H] = {1, 2, 5};
 static const size_t first[H + 1] = {0, 1, 3, 8};
-static const struct mix_settings standard = {.discount = .998,
-                                             .rate = .02,
-                                             .floor = .001,
-                                             .start = 50,
-                                             .kind = MIX_BOTH,
-                                             .stack_discount = .9995,
-                                             .extreme = 8};
+static const struct mix_settings standard = {MIX_USUAL, .kind = MIX_BOTH, .stack_discount = .9995, .extreme = 8};
 
 /* A blend at work on a series that is known beforehand. */
 struct world {
@@ -171,7 +166,7 @@ Test(blend, shrinks_what_is_no_better_than_the_last_value_and_nothing_else)
     shrinking.shrink = 2;
     world_open(&with, 2, &shrinking);
     run(&with, useless, 6);
-    world_open(&without, 2, &(struct mix_settings){.discount = .998, .rate = .02, .floor = .001, .start = 50});
+    world_open(&without, 2, &(struct mix_settings){MIX_USUAL});
     run(&without, useless, 6);
     world_open(&proven, 2, &shrinking);
     run(&proven, good, 0);
@@ -279,4 +274,145 @@ Test(blend, stays_finite_whatever_comes)
         }
     }
     free(w.state);
+}
+
+/* ---- options ---- */
+
+/* A world of two experts at work for some steps; errors of expert i are sizes[i] large, in every `every`-th row far[i]. */
+struct experts {
+    double sizes[2], far[2];
+    int every, n;
+};
+
+static void work(struct world *w, const struct experts *e)
+{
+    make_walk();
+    for (int end = (int)w->t + e->n; w->t < end;) {
+        const int t = (int)w->t;
+        double forecasts[2 * H];
+        for (int i = 0; i < 2; i++)
+            for (int j = 0; j < H; j++)
+                forecasts[i * H + j] = walk[t + horizons[j]] +
+                                       (e->every > 0 && t % e->every == 0
+                                            ? e->far[i]
+                                            : e->sizes[i] * test_noise((uint64_t)(10 + i), t * H + j));
+        world_step(w, walk[t], 3, forecasts);
+    }
+}
+
+/* The weights of both at the last horizon after that. */
+static void weights_after(const struct mix_settings *settings, const struct experts *e, double weights[2])
+{
+    struct world w;
+    world_open(&w, 2, settings);
+    work(&w, e);
+    blend_weights(&w.blend, w.state, NULL, w.t, H - 1, weights);
+    free(w.state);
+}
+
+Test(blend, a_ridge_draws_a_stack_to_equal_weights)
+{
+    const struct experts e = {.sizes = {.5, 2}, .n = 2000};
+    struct mix_settings usual = standard, drawn;
+    double by[2], to[2];
+    usual.kind = MIX_STACK;
+    drawn = usual;
+    drawn.ridge = 1e6;
+    weights_after(&usual, &e, by);
+    weights_after(&drawn, &e, to);
+    cr_expect_gt(by[0], .75, "%g", by[0]);
+    cr_expect_float_eq(to[0], to[1], .02, "%g, %g", to[0], to[1]);
+}
+
+Test(blend, a_stack_counts_from_its_start)
+{
+    const struct experts e = {.sizes = {1, 1}, .n = 600};
+    struct mix_settings soon = standard, late, hedge;
+    double by[2], hedged[2], stacked[2];
+    soon.kind = MIX_STACK;
+    late = soon;
+    late.stack_start = 1000;
+    hedge = late;
+    hedge.kind = MIX_BOTH;
+    weights_after(&soon, &e, stacked);
+    weights_after(&late, &e, by);
+    weights_after(&hedge, &e, hedged);
+    cr_expect_float_eq(by[0], hedged[0], 1e-12);
+    cr_expect_gt(fabs(by[0] - stacked[0]), .01, "%g, %g", by[0], stacked[0]);
+}
+
+Test(blend, shrinks_from_its_start)
+{
+    const struct experts e = {.sizes = {9, 9}, .n = 500};
+    struct mix_settings soon = standard, late;
+    double by[2], from[2];
+    soon.shrink = 2;
+    soon.kind = MIX_HEDGE;
+    late = soon;
+    late.shrink_start = 1000;
+    weights_after(&soon, &e, from);
+    weights_after(&late, &e, by);
+    cr_expect_lt(from[0] + from[1], .5, "%g", from[0] + from[1]);
+    cr_expect_float_eq(by[0] + by[1], 1, 1e-9);
+}
+
+Test(blend, forgets_what_was_gained_by_its_discount)
+{
+    const struct experts good = {.sizes = {.5, .5}, .n = 2000}, useless = {.sizes = {9, 9}, .n = 300};
+    double left[2];
+    for (int k = 0; k < 2; k++) {
+        struct mix_settings s = standard;
+        struct world w;
+        double weights[2];
+        s.shrink = 2;
+        s.kind = MIX_HEDGE;
+        if (k == 1) s.shrink_discount = .97;
+        world_open(&w, 2, &s);
+        work(&w, &good);
+        work(&w, &useless);
+        blend_weights(&w.blend, w.state, NULL, w.t, H - 1, weights);
+        left[k] = weights[0] + weights[1];
+        free(w.state);
+    }
+    cr_expect_lt(left[1], .7 * left[0], "%g, %g", left[1], left[0]);
+}
+
+/* Expert 0 is the better one, but misses by more in rows that both miss. */
+Test(blend, rows_that_all_miss_count_less_beyond_a_jump)
+{
+    const struct experts e = {.sizes = {.5, 1}, .far = {60, 20}, .every = 100, .n = 3000};
+    struct mix_settings little = standard, much;
+    double by[2], whole[2];
+    little.kind = MIX_STACK;
+    little.extreme = 0;
+    little.jump = 1;
+    much = little;
+    much.jump = 1e6;
+    weights_after(&little, &e, by);
+    weights_after(&much, &e, whole);
+    cr_expect_gt(by[0], by[1] + .2, "%g, %g", by[0], by[1]);
+    cr_expect_lt(whole[0], whole[1], "%g, %g", whole[0], whole[1]);
+}
+
+/* A first extreme row: nothing is known of such rows but what usual rows have shown. */
+Test(blend, extreme_rows_begin_with_the_usual_ones_proof)
+{
+    double moved[2];
+    static const double prior[2] = {0, 30};
+    for (int k = 0; k < 2; k++) {
+        const struct experts good = {.sizes = {.5, .5}, .n = 1000};
+        struct mix_settings s = standard;
+        struct world w;
+        double forecasts[2 * H];
+        s.shrink = 2;
+        s.extreme_prior = prior[k];
+        world_open(&w, 2, &s);
+        work(&w, &good);
+        for (int i = 0; i < 2 * H; i++) forecasts[i] = 900;
+        world_step(&w, 1000, 3, forecasts);
+        moved[k] = fabs(w.mixed[0] - 1000);
+        free(w.state);
+    }
+    cr_expect_eq(moved[0], 0, "%g", moved[0]);
+    cr_expect_gt(moved[1], 10, "%g", moved[1]);
 }

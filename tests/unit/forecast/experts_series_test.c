@@ -4,6 +4,7 @@
 
 #include "engine/forecast/mix.h"
 #include "tests/unit/forecast/experts_fixture.h"
+#include "tests/unit/forecast/mix_usual.h"
 
 enum { N = 2000, FIRST = 1000, SEASON = 24 };
 
@@ -196,7 +197,7 @@ struct pooled {
 static void pool_run(const double *x, int first, int n, struct pooled *out)
 {
     static const int horizons[N_AHEAD] = {1, 6, 24};
-    static const struct mix_settings settings = {.discount = .998, .rate = .02, .floor = .001, .start = 50};
+    static const struct mix_settings settings = {MIX_USUAL};
     static double kept[N][N_POOL + 1][N_AHEAD], state[100];
     struct test_expert t[N_POOL];
     cr_assert_leq(mix_bytes(N_POOL, N_AHEAD), sizeof(state));

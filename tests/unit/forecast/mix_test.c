@@ -7,10 +7,10 @@
 #include "config/config.h"
 #include "eddy_layer.h"
 #include "engine/forecast/mix.h"
+#include "tests/unit/forecast/mix_usual.h"
 
 enum { MAX_EXPERTS = 6, MAX_HORIZONS = 8, MAX_BYTES = 256 };
-static const struct mix_settings standard = {
-    .discount = .998, .rate = .02, .floor = .001, .start = 50, .horizons = MIX_TOGETHER};
+static const struct mix_settings standard = {MIX_USUAL, .horizons = MIX_TOGETHER};
 
 /* A mix at work: errors of all horizons at each step, from t = horizon on. */
 struct world {
@@ -253,4 +253,22 @@ Test(mix, perfect_experts_stay_equal_until_one_errs)
     cr_assert_float_eq(w.weights[0], .5, 1e-9);
     learn(&w, one_errs, 100, 1);
     cr_assert_gt(w.weights[0], .9);
+}
+
+/* Expert 0 is the better one but for a jump now and then, which the other foresees. */
+Test(mix, a_jump_costs_no_more_than_the_limit)
+{
+    double weight[2];
+    static const double limits[2] = {1, 1e6};
+    for (int k = 0; k < 2; k++) {
+        struct world w = world(2, 1);
+        w.settings.loss_limit = limits[k];
+        for (int t = 0; t < 2000; t++) {
+            const double errors[2] = {t % 20 == 0 ? 15 : noise(1, t), 2 * noise(2, t)};
+            mix_learn(&w.settings, 2, 1, w.state, 0, errors);
+        }
+        weigh(&w);
+        weight[k] = w.weights[0];
+    }
+    cr_assert(weight[0] > .5 && weight[1] < .5, "%g, %g", weight[0], weight[1]);
 }

@@ -68,6 +68,8 @@ Test(scale, stays_finite_for_the_largest_numbers)
     }
 }
 
+static const struct bands_rates rates = {.quantile = .03, .scale = .01};
+
 /* Independent normal errors of a random walk's forecasts, `lag` steps before they are known: how many lie inside. */
 static void expect_coverage(int lag)
 {
@@ -88,7 +90,7 @@ static void expect_coverage(int lag)
                 inside[b] += error >= bands_offset(s, edges[t % lag][b]) &&
                              error <= bands_offset(s, edges[t % lag][N_BANDS + b]);
             n += t >= 500;
-            bands_update(tracker, &wanted, .03, error, s, edges[t % lag]);
+            bands_update(tracker, &wanted, rates, error, s, edges[t % lag]);
         }
         s0[t % lag] = bands_scale(tracker);
         (void)bands_write(tracker, N_BANDS, edges[t % lag]);
@@ -113,7 +115,7 @@ Test(bands, begin_as_those_of_a_normal_error)
     bands_edge edges[4];
     cr_assert_not(bands_write(tracker, 2, edges));
     cr_expect_eq(edges[1], 0);
-    bands_update(tracker, &wanted, .03, -2, 0, edges);
+    bands_update(tracker, &wanted, rates, -2, 0, edges);
     cr_assert(bands_write(tracker, 2, edges));
     cr_expect_eq(bands_scale(tracker), 2);
     /* .67449 and 1.64485 standard deviations, of which .79788 are the mean size */
@@ -134,7 +136,7 @@ Test(bands, go_by_what_somebody_expects_until_the_first_error_and_keep_it_in_min
     bands_expect(tracker, &wanted, 3);
     cr_assert(bands_write(tracker, 1, e));
     cr_expect_eq(bands_scale(tracker), 3);
-    bands_update(tracker, &wanted, .03, 12, bands_scale(tracker), e);
+    bands_update(tracker, &wanted, rates, 12, bands_scale(tracker), e);
     cr_expect_float_eq(bands_scale(tracker), 3 + (12 - 3) / 9.f, 1e-6);
     bands_expect(tracker, &wanted, 100);
     cr_expect_float_eq(bands_scale(tracker), 4, 1e-6, "errors of its own count from then on");
@@ -148,7 +150,7 @@ Test(bands, know_nothing_before_the_first_error_and_nest_afterwards)
     bands_edge e[4] = {0};
     cr_assert_not(bands_write(tracker, 2, e));
     for (int i = 0; i < 3000; i++) {
-        bands_update(tracker, &wanted, .03, i % 7 ? .1 : 1e29, bands_scale(tracker), e);
+        bands_update(tracker, &wanted, rates, i % 7 ? .1 : 1e29, bands_scale(tracker), e);
         cr_assert(bands_write(tracker, 2, e));
         cr_assert(e[1] <= e[0] && e[0] <= e[2] && e[2] <= e[3]);
     }
@@ -167,7 +169,7 @@ static double covered_after(int still, int n)
         const double error = stands ? 0 : (double)eddy_random_normal(9, (uint64_t)i);
         const float s = bands_scale(tracker);
         inside += i >= 2000 + still && error >= bands_offset(s, e[0]) && error <= bands_offset(s, e[1]);
-        bands_update(tracker, &wanted, .03, error, s, e);
+        bands_update(tracker, &wanted, rates, error, s, e);
         (void)bands_write(tracker, 1, e);
     }
     return (double)inside / n;
@@ -186,9 +188,9 @@ Test(bands, of_a_series_that_never_moved_begin_with_its_first_error)
     const struct eddy_reals wanted = {1, coverages};
     float tracker[16] = {0};
     bands_edge e[2] = {0};
-    for (int i = 0; i < 500; i++) bands_update(tracker, &wanted, .03, 0, bands_scale(tracker), e);
+    for (int i = 0; i < 500; i++) bands_update(tracker, &wanted, rates, 0, bands_scale(tracker), e);
     cr_expect_eq(bands_scale(tracker), 0);
-    bands_update(tracker, &wanted, .03, 3, 0, e);
+    bands_update(tracker, &wanted, rates, 3, 0, e);
     cr_expect_eq(bands_scale(tracker), 3);
 }
 
@@ -243,4 +245,21 @@ Test(calendar, what_is_remembered_is_that_of_the_second_asked_for)
         calendar_inputs(t, c);
         cr_assert_arr_eq(calendar_remembered(&m, t), c, sizeof(c), "minute %d", (int)(i / 2 + i % 7));
     }
+}
+
+Test(bands, their_scale_follows_as_fast_as_it_is_told)
+{
+    static const double coverages[] = {.9};
+    static const struct bands_rates fast = {.quantile = .03, .scale = .2};
+    const struct eddy_reals wanted = {1, coverages};
+    float slowly[16] = {0}, quickly[16] = {0};
+    bands_edge e[2] = {0};
+    for (int i = 0; i < 520; i++) {
+        const double error = i < 500 ? 1 : 10;
+        bands_update(slowly, &wanted, rates, error, 1, e);
+        bands_update(quickly, &wanted, fast, error, 1, e);
+    }
+    /* 10 - 9 (1 - rate)^20 */
+    cr_expect_float_eq((double)bands_scale(slowly), 10 - 9 * pow(.99, 20), 1e-3);
+    cr_expect_float_eq((double)bands_scale(quickly), 10 - 9 * pow(.8, 20), 1e-3);
 }

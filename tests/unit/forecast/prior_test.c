@@ -7,17 +7,12 @@
 #include "engine/forecast/blend.h"
 #include "engine/forecast/stack.h"
 #include "tests/unit/forecast/experts_fixture.h"
+#include "tests/unit/forecast/mix_usual.h"
 
 enum { E = 2, H = 3 };
 static const int horizons[H] = {1, 2, 5};
 static const size_t first[H + 1] = {0, 1, 3, 8};
-static const struct mix_settings standard = {.discount = .998,
-                                             .rate = .02,
-                                             .floor = .001,
-                                             .start = 50,
-                                             .prior = 100,
-                                             .horizons = MIX_GROUPED,
-                                             .kind = MIX_HEDGE};
+static const struct mix_settings standard = {MIX_USUAL, .prior = 100, .horizons = MIX_GROUPED, .kind = MIX_HEDGE};
 static const struct prior_shape shape = {&standard, E, H, horizons};
 
 static void *model_open(void)
@@ -149,4 +144,30 @@ Test(prior, what_a_blend_says_of_its_labels_teaches_who_is_good)
     }
     for (int j = 0; j < H; j++) cr_expect_gt(prior_weights(&shape, model, 500, j)[0], .65F, "%d", j);
     free(model), free(state);
+}
+
+Test(prior, is_drawn_to_equality_by_its_ridge_and_forgets_at_its_rate)
+{
+    struct mix_settings drawn = standard, forgetful = standard;
+    const struct prior_shape shapes[3] = {shape, {&drawn, E, H, horizons}, {&forgetful, E, H, horizons}};
+    double first_share[3];
+    drawn.prior_ridge = 1e6;
+    forgetful.prior_rate = .05;
+    forgetful.prior_ridge = 1;
+    for (int k = 0; k < 3; k++) {
+        void *model = model_open();
+        for (int i = 0; i < 2100; i++) {
+            _Alignas(8) unsigned char bytes[64] = {0};
+            const void *one = bytes;
+            const double good = test_noise(1, i), bad = 3 * test_noise(2, i);
+            prior_begin(&shapes[k], 4, bytes);
+            prior_contribute(&shapes[k], 0, i < 2000 ? (double[]){good, bad} : (double[]){bad, good}, bytes);
+            prior_learn(&shapes[k], model, &one, 1);
+        }
+        first_share[k] = (double)prior_weights(&shapes[k], model, 3, 0)[0];
+        free(model);
+    }
+    cr_expect_gt(first_share[0], .7, "%g", first_share[0]);
+    cr_expect_float_eq(first_share[1], .5, .05, "%g", first_share[1]);
+    cr_expect_lt(first_share[2], .4, "%g", first_share[2]);
 }
