@@ -14,7 +14,8 @@
  *     C_b     = centred cumulative sum of m (move_b - mean of all)
  *     profile = C_{b-1} + min(1, f + .5 / m) (C_b - C_{b-1})             f = where in its bin the row lies, 0..1
  * How long a value stood still at first says nothing of how it moves: the row of its first move, if that is beyond the
- * first 30, becomes row 0, and only runs, gaps and the range stay known.
+ * first 30, becomes row 0, and only runs, gaps and the range stay known; sd = |d| / 2 there, so that the value is known
+ * to move, however seldom it does so again.
  * Clips, shares of w and x in un and s, and the lengths of the means are no options: they keep numbers within reason, and the
  * limits of all members were found with them.
  * With an unknown season there is one bin, which holds the mean move.  When another season becomes known the profile
@@ -159,11 +160,12 @@ static bool track_wakes(const struct committee_value *v, const struct committee_
     return v->sd <= 0 && v->n > LEARNING_ROWS && in->follows && fabs(in->d) > 0;
 }
 
-static void track_begin_anew(struct committee_value *v, double x)
+static void track_begin_anew(struct committee_value *v, const struct committee_event *in)
 {
     const struct committee_value was = *v;
     memset(v, 0, sizeof(*v));
-    track_first(v, x);
+    track_first(v, in->x);
+    v->sd = fabs(in->d) / 2;
     v->low = was.low;
     v->high = was.high;
     v->missing = was.missing;
@@ -177,7 +179,7 @@ static void track_begin_anew(struct committee_value *v, double x)
 void committee_learn(struct committee_value *v, const struct committee_event *in)
 {
     if (track_wakes(v, in)) {
-        track_begin_anew(v, in->x);
+        track_begin_anew(v, in);
         return;
     }
     const double rate = 1 / ((double)v->n + 1);

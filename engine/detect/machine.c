@@ -9,8 +9,8 @@
  *   4. learning    R_c += g (E_c - R_c), g = max(1/n, (1 - f) level_rate + f drift_rate) while no fault is open, else
  *                  f drift_rate: the reference of a level is frozen, or a fault would become its own excuse
  *                  tol_c and how far it drifts, f: haar.h, every `refresh` events; learns only while no fault is open
- *                  a channel that stood still at first begins with its first move, and is judged when it has learned from
- *                  as many events as half the warm-up has
+ *                  a channel that stood still at first begins with its first move, which is its first step, and is
+ *                  judged when it has learned from as many events as half the warm-up has
  * Evidence: r = S / limit; threshold x r up to the limit, 1 - (1 - threshold) / r beyond.  Its score is the evidence
  * until a fault opens, in whose first row it reaches the threshold, and 0 while it is open: one row per alert.
  * While it is open the kind "fault" holds.  Attribution: |q_c| of the value or of its residual, whichever is larger:
@@ -176,11 +176,13 @@ static bool channel_skips(struct machine_channel *c, const struct machine_settin
     return c->wild < SPIKE_ROWS;
 }
 
-/* A channel that stood still begins anew with its first move: the rest says nothing of how it moves. */
+/* A channel that stood still begins anew with its first move, the rest says nothing of how it moves: once, for that
+ * move is the first of its steps. */
 static void channel_begin(struct machine_channel *c, double x)
 {
     const bool still = c->haar.step <= 0 && c->n > 1;
-    if (still && fabs(x - (double)c->fast) > 0) *c = (struct machine_channel){.wild = c->wild};
+    const double d = x - (double)c->fast;
+    if (still && fabs(d) > 0) *c = (struct machine_channel){.haar.step = (float)(d * d), .wild = c->wild};
     if (c->n == 0) c->fast = c->reference = (float)x;
 }
 

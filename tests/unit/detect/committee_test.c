@@ -218,6 +218,34 @@ Test(committee, a_sensor_that_stood_still_at_first_is_judged_like_the_others)
         }
 }
 
+/* The row of the first alarm from row 4000 on, or -1, of one with a new level every `every` rows that is 50 of its
+ * deviations too high from there on, or missing, for 200 rows. */
+static int seldom_told(int every, bool missing)
+{
+    const struct plant p = {.seed = 3};
+    struct sensor s;
+    int told = -1;
+    sensor_open(&s, 1);
+    for (int t = 0; t < 4300 && told < 0; t++) {
+        const bool bad = t >= 4000 && t < 4200;
+        double x = 100 + round(8 * plant_random(&p, t / every, 0));
+        if (bad) x = missing ? NAN : x + 400;
+        if (sensor_add(&s, &x, day_at(t)) && t >= 4000) told = t;
+    }
+    sensor_close(&s);
+    return told;
+}
+
+Test(committee, a_sensor_that_moves_less_often_than_it_takes_to_learn_is_judged)
+{
+    const int every[] = {1, 20, 31, 40, 100};
+    for (int i = 0; i < 5; i++) {
+        const int jump = seldom_told(every[i], false), dropout_told = seldom_told(every[i], true);
+        cr_expect(jump >= 4000 && jump < 4010, "every %d rows: %d", every[i], jump);
+        cr_expect(dropout_told >= 4000 && dropout_told < 4220, "every %d rows, missing: %d", every[i], dropout_told);
+    }
+}
+
 /* The row of the first alarm, or -1, of one that freezes for ever in row `from`. */
 static int frozen_told(int from)
 {

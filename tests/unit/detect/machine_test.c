@@ -293,6 +293,38 @@ Test(machine, a_sensor_that_stood_still_at_first_is_judged_like_the_others)
     for (int i = 1; i < 7; i++) machine_must_find_faults_after(rows[i], -500);
 }
 
+/* One option of a detector that is open, as a number. */
+static void plant_set(struct plant *p, const char *option, double value)
+{
+    const struct eddy_option *o = p->detector->part.options;
+    while (strcmp(o->name, option) != 0) o++;
+    memcpy((unsigned char *)p->settings + o->offset, &value, sizeof(value));
+}
+
+/* One whole number, new every `every` rows, that is 50 deviations too high from row 3000 on for 400: what is found of it. */
+static void machine_must_judge_one_that_moves_every(int every)
+{
+    struct plant p;
+    int open = 0, early = 0;
+    plant_open(&p, &detector_machine, 1);
+    plant_set(&p, "residual_weight", 0);
+    for (int i = 0; i < 3400; i++) {
+        const double x = 100 + round(8 * noise(5, i / every)) + (i >= 3000 ? 400 : 0);
+        plant_add(&p, &x);
+        early += i < 3000 && p.verdict.holds;
+        open += i >= 3000 && p.verdict.holds;
+    }
+    cr_expect_leq(early, 200, "every %d rows: %d of 3000 rows of fault before it", every, early);
+    cr_expect_geq(open, 390, "every %d rows: %d of 400 rows of fault", every, open);
+    plant_close(&p);
+}
+
+Test(machine, a_sensor_that_moves_less_often_than_it_is_read_is_judged)
+{
+    const int every[] = {1, 2, 3, 10, 40, 150};
+    for (int i = 0; i < 6; i++) machine_must_judge_one_that_moves_every(every[i]);
+}
+
 Test(machine, a_sensor_that_comes_later_is_judged_like_the_others)
 {
     const int rows[] = {20, 40, 100, 200, 350, 500};
@@ -574,6 +606,23 @@ Test(chart, a_sensor_that_stood_still_at_first_is_judged_like_the_others)
         cr_expect_leq(p.alarms, 1, "%d rows: %d alarms", rows[k], p.alarms);
         const int after = plant_shift(&p, 2, 4, 300);
         cr_expect(k == 4 ? after < 0 : after >= 0 && after < 30, "%d rows: %d", rows[k], after);
+        plant_close(&p);
+    }
+}
+
+Test(chart, a_sensor_that_moves_less_often_than_it_is_read_is_judged)
+{
+    const int every[] = {1, 2, 3, 10, 40};
+    for (int k = 0; k < 5; k++) {
+        struct plant p;
+        int open = 0;
+        plant_open(&p, &detector_chart, 1);
+        for (int i = 0; i < 3400; i++) {
+            const double x = 100 + round(8 * noise(5, i / every[k])) + (i >= 3000 ? 400 : 0);
+            plant_add(&p, &x);
+            open += i >= 3000 && p.verdict.holds;
+        }
+        cr_expect_geq(open, 390, "every %d rows: %d of 400 rows of alarm", every[k], open);
         plant_close(&p);
     }
 }
