@@ -37,6 +37,12 @@ static void judge_count(const struct lane *l, const struct eddy_verdict *verdict
     judge_attribute(verdict->attribution, l->plan->n_values, score > evidence ? score : evidence, attribution);
 }
 
+/* Whether a kind of its own holds, of those that it has named. */
+static bool judge_claims(const struct plan_judge *j, uint32_t holds)
+{
+    return (holds & (((uint64_t)1 << j->n_kinds) - 1)) != 0;
+}
+
 static struct eddy_verdict judge_ask(struct lane *l, const struct plan_judge *j, const struct key_row *r,
                                      struct eddy_evidence *evidence)
 {
@@ -82,7 +88,7 @@ void lane_judge(struct lane *l, struct lane_item *item, int64_t elapsed_ns, stru
         if (j->network >= 0) continue;
         evidence.residual = j->expert < 0 ? l->residuals : l->expert_residuals + (size_t)j->expert * plane;
         const struct eddy_verdict verdict = judge_ask(l, j, r, &evidence);
-        if (!evidence.warmup) judge_count(l, &verdict, verdict.holds != 0, &item->unclaimed, out);
+        if (!evidence.warmup) judge_count(l, &verdict, judge_claims(j, verdict.holds), &item->unclaimed, out);
         lane_incident_kinds(l, j, r, evidence.warmup, &verdict, out);
     }
     judge_conclude(l, evidence.warmup, out);

@@ -81,6 +81,24 @@ static const struct eddy_detector soft = {
     .state_bytes = stateless_bytes,
     .judge = soft_judge};
 
+/* A detector that alarms above 60, and holds a kind that it has not named. */
+static void nameless_judge(const void *settings, void *state, const struct eddy_evidence *in,
+                           struct eddy_verdict *out)
+{
+    (void)settings, (void)state;
+    const bool high = in->x[0] > 60;
+    out->evidence = out->score = high ? .9 : 0;
+    out->holds = high ? 1u << 1 : 0;
+}
+
+static const char *const nameless_kinds[] = {"named", NULL};
+static const struct eddy_detector nameless = {
+    .part = {sizeof(struct eddy_detector), EDDY_PART_DETECTOR, "nameless", "for tests", NULL, 0, NULL},
+    .state_version = 1,
+    .state_bytes = stateless_bytes,
+    .judge = nameless_judge,
+    .kinds = nameless_kinds};
+
 /* An expert whose keys share the mean of their moves: model {sum, n}, contribution {difference, 1}. */
 struct pooled_state {
     double last, known;
@@ -134,6 +152,7 @@ static const struct eddy_expert pooled = {
 static const struct eddy_part *const parts[] = {&primed.part,
                                                 &loud.part,
                                                 &soft.part,
+                                                &nameless.part,
                                                 &pooled.part,
                                                 &no_source.part,
                                                 &no_sink.part,

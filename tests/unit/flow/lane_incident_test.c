@@ -173,6 +173,13 @@ Test(lane_incident, a_detector_beside_one_that_holds_a_kind_opens_its_own)
     cr_expect_not_null(strstr(b.kinds, "anomaly "), "%s", b.kinds);
 }
 
+Test(lane_incident, an_alarm_is_told_when_what_its_detector_holds_is_none_of_its_kinds)
+{
+    struct ledger b = {0};
+    book_shift("nameless", 800, &b);
+    cr_expect_str_eq(b.kinds, "anomaly ");
+}
+
 Test(lane_incident, a_lasting_change_that_is_the_new_normal_closes_as_that)
 {
     struct ledger b = {0};
