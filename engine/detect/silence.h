@@ -34,9 +34,9 @@ struct silence_news {
 };
 enum { SILENCE_NEWS = 3 }; /* that one event can bring */
 
-/* EDDY_ENOMEM. */
 /* Memory of a watch, where n_keys of key_len bytes have come; 0 when nobody is watched. */
 size_t silence_bytes(const struct silence_settings *, int64_t n_keys, size_t key_len);
+/* EDDY_ENOMEM. */
 eddy_status silence_open(const struct silence_settings *, struct silence **, struct eddy_error *);
 void silence_close(struct silence *); /* NULL is fine */
 

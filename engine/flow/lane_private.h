@@ -77,13 +77,13 @@ struct lane_mark {
     int64_t told_before;
 };
 
-/* One event of a turn on its way through the waves. */
 /* What the detectors say of which no kind of their own holds: the incident that the score opens is made of it. */
 struct lane_unclaimed {
     double score, evidence;
     const char *fault;
 };
 
+/* One event of a turn on its way through the waves. */
 struct lane_item {
     struct key_row *row;
     uint64_t hash;

@@ -66,6 +66,24 @@ static eddy_status restore_compare(struct lane *l, struct restore_same *same, st
     return rc >= 0 ? restore_compare_kernel(l, err) : rc;
 }
 
+/* Whether the first section that differs does because its part was another version of itself; then says so. */
+static bool restore_other_version(const struct lane *l, const struct row_layout *stored, struct eddy_error *err)
+{
+    const struct row_layout *is = &l->plan->layout;
+    uint32_t now = 0, then = 0;
+    for (int i = 0; i < is->n && then == 0; i++) {
+        const struct section *s = &is->sections[i], *was = row_layout_find(stored, s->name);
+        if (was && was->version == s->version && was->bytes == s->bytes && was->type == s->type) continue;
+        if (was && was->version != s->version) then = plan_part_version(l->plan, s, was->version, &now);
+        if (then == 0) return false;
+        (void)eddy_fail(err, EDDY_EMISMATCH,
+                        "%s[%d]: the stored state was made by another version of a part: section %s by version %u, "
+                        "this is version %u (state.on_change: reset resets what changed and keeps the rest)",
+                        l->topic, (int)l->request.partition, s->name, then, now);
+    }
+    return then != 0;
+}
+
 static eddy_status restore_refuse(const struct lane *l, const struct eddy_error *why, struct eddy_error *err)
 {
     struct eddy_error what = why ? *why : (struct eddy_error){0};
@@ -85,7 +103,9 @@ static eddy_status restore_rows(struct lane *l, const struct restore_same *same,
         if (!same->network) differ = eddy_fail(err, EDDY_EMISMATCH, "another network: %s", same->difference);
         if (!same->values) differ = eddy_fail(err, EDDY_EMISMATCH, "the series has other values");
         if (differ < 0 && l->plan->settings->state.on_change == ON_CHANGE_REFUSE) {
-            rc = restore_refuse(l, err, err);
+            rc = same->network && same->values && restore_other_version(l, &stored, err)
+                     ? differ
+                     : restore_refuse(l, err, err);
         } else if (differ < 0) {
             if (!same->values) stored.n = 0; /* other values: no section means the same any more */
             if (!same->network) plan_forget_networks(&stored);

@@ -178,6 +178,9 @@ const char *plan_row_unsound(void *plan, const struct stored_row *);
 int plan_network_named(const struct plan *, const char *name);
 /* Which residuals a judge is shown. */
 int plan_judge_horizons(const struct plan *, const struct plan_judge *, const int **horizons);
+/* Which state_version the part of a section had when it wrote a directory that says `meaning` for its version, all else
+ * being as it is planned, and the one that it has now; 0 = none that is near, or no part's section. */
+uint32_t plan_part_version(const struct plan *, const struct section *, uint32_t meaning, uint32_t *now);
 
 /* The expert that says which network forecasts; for the list of built-in parts. */
 extern const struct eddy_expert expert_network;

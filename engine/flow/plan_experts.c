@@ -6,6 +6,8 @@
 #include "engine/flow/plan_private.h"
 #include "engine/model/stack.h"
 
+enum { OTHER_VERSIONS = 64 }; /* of a part, on either side of its own, that a stored state is recognised by */
+
 struct network_expert_settings {
     const char *name;
 };
@@ -236,14 +238,19 @@ static eddy_status experts_line(struct plan *p, const char *section, struct eddy
     return at < 0 ? (eddy_status)at : EDDY_OK;
 }
 
+/* What a section of an expert means, were its part of this state_version. */
+static uint32_t experts_meaning(const struct plan *p, uint32_t state_version)
+{
+    return plan_meaning(plan_domain(p, state_version), p->outlook.horizons,
+                        (size_t)p->outlook.n_horizons * sizeof(int));
+}
+
 /* A section of one expert: `bytes` per value. */
 static eddy_status experts_section(struct plan *p, int i, const char *what, size_t bytes, int64_t *at,
                                    struct eddy_error *err)
 {
     const struct plan_expert *e = &p->experts[i];
-    const size_t horizons = (size_t)p->outlook.n_horizons;
-    const uint32_t version = plan_meaning(plan_domain(p, e->part->state_version), p->outlook.horizons,
-                                          horizons * sizeof(int));
+    const uint32_t version = experts_meaning(p, e->part->state_version);
     char name[64];
     (void)snprintf(name, sizeof(name), "expert.%d.%.40s%s", i, experts_called(p, e), what);
     const struct planned_section s = {at, name, SECTION_BYTES, version, (size_t)p->n_values * bytes};
@@ -310,6 +317,15 @@ int plan_judge_horizons(const struct plan *p, const struct plan_judge *j, const 
     return j->network >= 0 ? 1 : p->outlook.n_horizons;
 }
 
+/* What a detector's section means, were its part of this state_version. */
+static uint32_t judge_meaning(const struct plan *p, const struct plan_judge *j, uint32_t state_version)
+{
+    const int *horizons;
+    const int n_horizons = plan_judge_horizons(p, j, &horizons);
+    const uint32_t version = plan_meaning(plan_domain(p, state_version), horizons, (size_t)n_horizons * sizeof(int));
+    return j->expert >= 0 ? plan_meaning(version, &j->expert, sizeof(j->expert)) : version;
+}
+
 static eddy_status judge_add(struct plan *p, const struct eddy_choice *choice, int place, struct plan_judge judge,
                              struct eddy_error *err)
 {
@@ -327,10 +343,8 @@ static eddy_status judge_add(struct plan *p, const struct eddy_choice *choice, i
     const int n_horizons = plan_judge_horizons(p, j, &horizons);
     const char *whose = j->network >= 0 ? p->networks[j->network].name : "";
     (void)snprintf(name, sizeof(name), "detect.%d.%.20s%s%s", place, j->part->part.name, *whose ? "." : "", whose);
-    uint32_t version = plan_meaning(plan_domain(p, j->part->state_version), horizons,
-                                    (size_t)n_horizons * sizeof(int));
-    if (j->expert >= 0) version = plan_meaning(version, &j->expert, sizeof(j->expert));
-    const struct planned_section section = {&j->at_state, name, SECTION_BYTES, version,
+    const struct planned_section section = {&j->at_state, name, SECTION_BYTES,
+                                            judge_meaning(p, j, j->part->state_version),
                                             j->part->state_bytes(j->settings, p->n_values, n_horizons)};
     return plan_add(p, &section, err);
 }
@@ -412,6 +426,32 @@ eddy_status plan_judges(struct plan *p, struct eddy_error *err)
     eddy_status rc = EDDY_OK;
     for (int i = 0; i < n && rc >= 0; i++) rc = judge_places(p, i, err);
     return rc >= 0 ? judge_kinds(p, err) : rc;
+}
+
+/* The state_version near `now` that has this meaning; 0 = none. */
+static uint32_t version_of(const struct plan *p, const struct plan_judge *j, uint32_t now, uint32_t meaning)
+{
+    const uint32_t first = now > OTHER_VERSIONS ? now - OTHER_VERSIONS : 1;
+    for (uint32_t v = first; v - first < 2 * OTHER_VERSIONS; v++)
+        if ((j ? judge_meaning(p, j, v) : experts_meaning(p, v)) == meaning) return v;
+    return 0;
+}
+
+uint32_t plan_part_version(const struct plan *p, const struct section *s, uint32_t meaning, uint32_t *now)
+{
+    const int64_t at = (int64_t)s->offset;
+    for (int i = 0; i < p->n_experts; i++) {
+        const struct plan_expert *e = &p->experts[i];
+        if (e->at_state != at && e->at_kept != at) continue;
+        *now = e->part->state_version;
+        return version_of(p, NULL, *now, meaning);
+    }
+    for (int i = 0; i < p->n_judges; i++) {
+        if (p->judges[i].at_state != at) continue;
+        *now = p->judges[i].part->state_version;
+        return version_of(p, &p->judges[i], *now, meaning);
+    }
+    return 0;
 }
 
 void plan_experts_close(struct plan *p)

@@ -298,7 +298,7 @@ Test(lane, a_reset_to_another_window_learns_nothing_that_did_not_happen)
              "train: {mode: inline, every: 8, window: 16, epoch: 16}\n");
 }
 
-static void reopen(const char *first, const char *second, eddy_status expected, const char *text)
+static void reopen_as(const char *first, const char *second, uint32_t version, eddy_status expected, const char *text)
 {
     static const char *const names[] = {"a"};
     char dir[] = "/tmp/eddy-test-XXXXXX", path[64];
@@ -312,6 +312,11 @@ static void reopen(const char *first, const char *second, eddy_status expected, 
     fixture_close(&f);
 
     struct config *config = fixture_config(second);
+    const struct eddy_choices *judges = &config_settings(config)->detect.detectors;
+    struct eddy_choice *judge = (struct eddy_choice *)(uintptr_t)judges->item;
+    struct eddy_detector newer = *(const struct eddy_detector *)(const void *)judge->part;
+    newer.state_version = version ? version : newer.state_version;
+    judge->part = &newer.part;
     struct plan *plan;
     struct lane *lane = NULL;
     struct store *store;
@@ -332,6 +337,21 @@ static void reopen(const char *first, const char *second, eddy_status expected, 
     config_close(config);
     unlink(path);
     rmdir(dir);
+}
+
+static void reopen(const char *first, const char *second, eddy_status expected, const char *text)
+{
+    reopen_as(first, second, 0, expected, text);
+}
+
+#define PRIMED FROZEN "detect: {detectors: [primed, exceedance]}\n"
+Test(lane, a_state_of_another_version_of_a_part_is_refused_by_that_and_not_as_another_configuration)
+{
+    reopen_as(PRIMED, PRIMED, 2, EDDY_EMISMATCH,
+              "another version of a part: section detect.0.primed by version 1, this is version 2");
+    reopen_as(PRIMED, PRIMED "state: {on_change: reset}\n", 2, EDDY_OK, NULL);
+    reopen_as(PRIMED, FROZEN "detect: {detectors: [exceedance, primed]}\n", 0, EDDY_EMISMATCH,
+              "another configuration: section detect.0");
 }
 
 Test(lane, a_changed_network_is_refused_by_name)
