@@ -371,10 +371,12 @@ static const struct eddy_option train_options[] = {
     {"champion", EDDY_OPT_REAL, AT(train, champion), "0", 0, 100, "standard deviations",
      "New weights are adopted only when they are not worse than the live ones, by more than this many spreads of "
      "their "
-     "losses, on recent windows held out; otherwise the live ones stay and training starts from them again. Held "
-     "out, "
-     "and never trained on, is an eighth of each series, in stretches of two windows, and windows at their edges. 0 "
-     "adopts all that are finite.",
+     "losses, on windows held out, the last 32 of the last 32 epochs; otherwise the live ones stay and training "
+     "starts "
+     "from them again. Held out, and never trained on, is an eighth of each series, in stretches of two windows, and "
+     "windows at their edges. A series has such a stretch once in 16 windows or so: few keys are judged by windows "
+     "that are older and much alike, or, when there is none in these epochs, not at all. 0 adopts all that are "
+     "finite.",
      NULL, 0, false},
     {"keep_versions", EDDY_OPT_INT, AT(train, keep_versions), "5", 2, 1000, "versions",
      "Versions of the shared weights that a state file keeps, one per checkpoint at most: `eddy model` lists, "

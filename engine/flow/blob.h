@@ -11,7 +11,7 @@
 #include "eddy_buffer.h"
 
 /* Named blobs of a lane begin with a u32 format; directory, names and networks have formats of their own. */
-enum { LANE_FORMAT = 1, TRAIN_FORMAT = 3, SHARE_FORMAT = 1, OPEN_FORMAT = 2 };
+enum { LANE_FORMAT = 1, TRAIN_FORMAT = 4, SHARE_FORMAT = 1, OPEN_FORMAT = 2 };
 
 eddy_status blob_u32(struct eddy_buffer *, uint32_t, eddy_status before);
 eddy_status blob_u64(struct eddy_buffer *, uint64_t, eddy_status before);

@@ -1,16 +1,17 @@
-/* Windows held out: a candidate is judged by the last LANE_HELD_MOST of them against the weights that it comes from
- * (judge.h).
+/* Windows held out: a candidate is judged by the last LANE_HELD_MOST of them, of the last HELD_EPOCHS epochs, against the
+ * weights that it comes from (judge.h).  Of few keys there may be none: then all that are finite are adopted.
  *
  * Neighbouring windows share most of their events, so not windows are drawn but stretches of a series: one in HELD_SHARE,
  * HELD_STRETCH windows long, by seed, key, value and place alone.  A window that lies in such stretches is held out, one that
- * lies outside is trained on, and one in between is neither: no event of a window held out is ever trained on.
+ * lies outside is trained on, and one in between is neither: no event of a window held out is ever trained on
+ * (but those before train.champion was on, if the window reaches back so far).
  * Longer stretches lose fewer windows, but come more rarely: those held out would be of another time than the candidate. */
 #include <string.h>
 
 #include "engine/flow/blob.h"
 #include "engine/flow/lane_private.h"
 
-enum { HELD_FORMAT = 1, HELD_SHARE = 8, HELD_STRETCH = 2 };
+enum { HELD_FORMAT = 2, HELD_SHARE = 8, HELD_STRETCH = 2, HELD_EPOCHS = 32 };
 
 static const uint64_t HOLD = 0x686f6c64u; /* purpose of random numbers */
 
@@ -27,7 +28,7 @@ bool lane_held_draw(const struct lane *l, const struct key_row *r, int channel, 
     return held == (eddy_random_bits(series, (uint64_t)((end - 1) / stretch)) % HELD_SHARE == 0);
 }
 
-eddy_status lane_held_take(struct lane *l, struct eddy_error *err)
+eddy_status lane_held_take(struct lane *l, int64_t boundary, struct eddy_error *err)
 {
     int kept = 0;
     eddy_status rc = EDDY_OK;
@@ -38,16 +39,32 @@ eddy_status lane_held_take(struct lane *l, struct eddy_error *err)
             l->windows.item[kept++] = w;
             continue;
         }
-        rc = lane_pool_push(l, &l->held, w.block, err);
+        rc = lane_pool_push(l, &l->held, w.block, boundary, err);
         lane_drop_window(l, w.block);
     }
     l->windows.n = kept;
     return rc;
 }
 
+const float *const *lane_held_recent(const struct lane *l, int64_t boundary, int *n)
+{
+    int64_t recent = 0;
+    while (recent < l->held.n && l->held.epoch[l->held.n - 1 - recent] > boundary - HELD_EPOCHS) recent++;
+    return lane_pool_last(&l->held, recent < LANE_HELD_MOST ? recent : LANE_HELD_MOST, n);
+}
+
 eddy_status lane_held_blob(const struct lane *l, struct eddy_buffer *b)
 {
-    return lane_pool_put(l, &l->held, b, blob_u32(b, HELD_FORMAT, EDDY_OK));
+    eddy_status rc = lane_pool_put(l, &l->held, b, blob_u32(b, HELD_FORMAT, EDDY_OK));
+    for (int i = 0; i < l->held.n; i++) rc = blob_i64(b, l->held.epoch[i], rc);
+    return rc;
+}
+
+static eddy_status held_get(struct lane *l, struct blob_reader *r, bool *good, struct eddy_error *err)
+{
+    const eddy_status rc = lane_pool_get(l, &l->held, r, good, err);
+    for (int i = 0; i < l->held.n && *good && rc >= 0; i++) *good = blob_get_i64(r, &l->held.epoch[i]);
+    return rc;
 }
 
 eddy_status lane_held_restore(struct lane *l, struct eddy_error *err)
@@ -60,7 +77,7 @@ eddy_status lane_held_restore(struct lane *l, struct eddy_error *err)
     struct blob_reader reader = {b.data, b.len};
     bool good = rc >= 0 && blob_get_u32(&reader, &format) && format > 0;
     if (good && format > HELD_FORMAT) rc = blob_newer("held", format, HELD_FORMAT, err);
-    if (rc >= 0 && good) rc = lane_pool_get(l, &l->held, &reader, &good, err);
+    if (rc >= 0 && good && format == HELD_FORMAT) rc = held_get(l, &reader, &good, err); /* 1: trained on in part */
     if (rc >= 0 && !good)
         rc = eddy_fail(err, EDDY_ECORRUPT, "%s[%d]: the stored windows that were held out are damaged", l->topic,
                        (int)l->request.partition);

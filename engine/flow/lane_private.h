@@ -58,7 +58,8 @@ struct lane_young {
 /* Windows that outlive their epoch, oldest first: lane_pool.c. */
 struct lane_pool {
     int n, cap;
-    float **item; /* [cap] blocks */
+    float **item;   /* [cap] blocks */
+    int64_t *epoch; /* [cap] at whose end each came in; 0 where nobody asks */
 };
 enum { LANE_HELD_MOST = TRAIN_HELD_MOST };
 
@@ -351,7 +352,8 @@ void lane_young_view(struct lane *, const struct key_row *, int channel, int64_t
 
 /* lane_pool.c */
 struct blob_reader;
-eddy_status lane_pool_push(struct lane *, struct lane_pool *, const float *block, struct eddy_error *); /* a copy */
+eddy_status lane_pool_push(struct lane *, struct lane_pool *, const float *block, int64_t epoch,
+                           struct eddy_error *);                                    /* a copy */
 const float *const *lane_pool_last(const struct lane_pool *, int64_t most, int *n); /* borrowed, the newest of them */
 void lane_pool_commit(struct lane *, struct lane_pool *, int64_t most);
 void lane_pool_abort(struct lane *, struct lane_pool *, int n);
@@ -362,7 +364,8 @@ eddy_status lane_pool_get(struct lane *, struct lane_pool *, struct blob_reader 
 /* lane_held.c */
 /* Whether the series' latest window is held out, which its rank says then, or trained on; false: neither. */
 bool lane_held_draw(const struct lane *, const struct key_row *, int channel, uint64_t *rank);
-eddy_status lane_held_take(struct lane *, struct eddy_error *); /* out of the epoch's windows */
+eddy_status lane_held_take(struct lane *, int64_t boundary, struct eddy_error *);    /* out of the epoch's windows */
+const float *const *lane_held_recent(const struct lane *, int64_t boundary, int *n); /* borrowed */
 eddy_status lane_held_blob(const struct lane *, struct eddy_buffer *);
 eddy_status lane_held_restore(struct lane *, struct eddy_error *);
 

@@ -31,7 +31,8 @@ eddy_status lane_replay_admit(struct lane *l, struct eddy_error *err)
     if (!(l->plan->settings->train.replay > 0)) return rc;
     for (int i = 0; i < l->windows.n && rc >= 0; i++) {
         l->replay_seen++;
-        if (replay_admits(l, &l->windows.item[i])) rc = lane_pool_push(l, &l->replay, l->windows.item[i].block, err);
+        if (replay_admits(l, &l->windows.item[i]))
+            rc = lane_pool_push(l, &l->replay, l->windows.item[i].block, 0, err);
     }
     return rc;
 }

@@ -151,19 +151,22 @@ static eddy_status restore_job(struct lane *l, uint32_t format, struct blob_read
     return rc;
 }
 
-/* When the next round is due (format 3), candidates in training, and the sample of the current epoch. */
-static eddy_status restore_windows(struct lane *l, uint32_t format, struct blob_reader *r, bool *good,
+/* When the next round is due (format 3), candidates in training, and the sample of the current epoch: under train.champion
+ * only if it was parted into windows held out and others (format 4). */
+static eddy_status restore_windows(struct lane *l, uint32_t format, struct blob_reader *r, bool *parted, bool *good,
                                    struct eddy_error *err)
 {
     size_t now = lane_window_floats(l->plan);
-    uint32_t n_jobs, n;
+    uint32_t n_jobs, n, flag = 0;
     uint64_t floats;
     *good = (format < 3 || triggers_get(&l->triggers, r)) && blob_get_u64(r, &floats) && blob_get_u32(r, &n_jobs);
     if (*good && floats != now) return EDDY_OK; /* other windows now: these are of no use */
 
     eddy_status rc = EDDY_OK;
     for (uint32_t i = 0; *good && rc >= 0 && i < n_jobs; i++) rc = restore_job(l, format, r, good, err);
-    *good = *good && rc >= 0 && blob_get_u32(r, &n);
+    *good = *good && rc >= 0 && (format < 4 || blob_get_u32(r, &flag)) && blob_get_u32(r, &n);
+    const bool wanted = flag || !(l->plan->settings->train.champion > 0);
+    *parted = *good && flag;
     for (uint32_t i = 0; *good && rc >= 0 && i < n; i++) {
         struct lane_window w = {0};
         uint32_t channel;
@@ -171,12 +174,13 @@ static eddy_status restore_windows(struct lane *l, uint32_t format, struct blob_
                 channel < (uint32_t)l->plan->n_channels && blob_get_floats(r, l->gathered, now);
         if (!*good) break;
         w.channel = (int)channel;
-        rc = lane_keep_window(l, w, l->gathered, err);
+        if (wanted) rc = lane_keep_window(l, w, l->gathered, err);
     }
     return rc;
 }
 
-static eddy_status restore_training(struct lane *l, struct eddy_error *err)
+/* parted: windows held out were kept from training until the checkpoint. */
+static eddy_status restore_training(struct lane *l, bool *parted, struct eddy_error *err)
 {
     struct eddy_buffer b = {0};
     uint32_t format = 0;
@@ -184,7 +188,7 @@ static eddy_status restore_training(struct lane *l, struct eddy_error *err)
     struct blob_reader reader = {b.data, b.len};
     bool good = rc >= 0 && blob_get_u32(&reader, &format) && format > 0;
     if (good && format > TRAIN_FORMAT) rc = blob_newer("train", format, TRAIN_FORMAT, err);
-    if (rc >= 0 && good) rc = restore_windows(l, format, &reader, &good, err);
+    if (rc >= 0 && good) rc = restore_windows(l, format, &reader, parted, &good, err);
     if (rc >= 0 && !good)
         rc = eddy_fail(err, EDDY_ECORRUPT, "%s[%d]: the stored training windows are damaged", l->topic,
                        (int)l->request.partition);
@@ -216,7 +220,8 @@ eddy_status lane_restore(struct lane *l, struct eddy_error *err)
     if (rc >= 0) rc = lane_expiry_restore(l, err);
     if (rc >= 0 && same.values) rc = lane_share_restore(l, err);
     if (rc < 0 || !l->in_epochs || !same.values || !same.network) return rc;
-    rc = same_epochs ? restore_training(l, err) : EDDY_OK;
+    bool parted = false;
+    rc = same_epochs ? restore_training(l, &parted, err) : EDDY_OK;
     if (rc >= 0) rc = lane_replay_restore(l, err);
-    return rc >= 0 ? lane_held_restore(l, err) : rc;
+    return rc >= 0 && parted ? lane_held_restore(l, err) : rc;
 }

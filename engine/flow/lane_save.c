@@ -44,6 +44,7 @@ static eddy_status lane_train_blob(const struct lane *l, struct eddy_buffer *b)
         rc = blob_u32(b, (uint32_t)windows.n_held, rc);
         rc = blob_floats(b, windows.data, ((size_t)windows.n + (size_t)windows.n_held) * floats, rc);
     }
+    rc = blob_u32(b, l->plan->settings->train.champion > 0, rc);
     rc = blob_u32(b, (uint32_t)l->windows.n, rc);
     for (int i = 0; i < l->windows.n; i++) {
         const struct lane_window *w = &l->windows.item[i];

@@ -262,13 +262,13 @@ static eddy_status train_close_epoch(struct lane *l, int64_t boundary, struct ed
     l->triggers.trained_at = l->clock.now;
     lane_windows_part(l);
     qsort(l->windows.item, (size_t)l->windows.n, sizeof(*l->windows.item), train_by_offset);
-    eddy_status rc = lane_held_take(l, err);
+    eddy_status rc = lane_held_take(l, boundary, err);
     if (rc < 0) return rc;
     const int fresh = l->windows.n, rounds = triggers_rounds(&l->triggers, s, boundary);
     int n = lane_replay_mix(l, boundary, l->mixed_blocks);
     for (int i = fresh; i < rounds * fresh; i++) l->mixed_blocks[n++] = l->windows.item[i % fresh].block;
     int n_held = 0;
-    const float *const *held = lane_pool_last(&l->held, LANE_HELD_MOST, &n_held);
+    const float *const *held = lane_held_recent(l, boundary, &n_held);
     if (n_held > 0) memcpy((void *)(l->mixed_blocks + n), (const void *)held, (size_t)n_held * sizeof(*held));
     train_gather(l, l->mixed_blocks, n + n_held);
     rc = lane_submit(l, boundary, l->gathered, n, n_held, err);

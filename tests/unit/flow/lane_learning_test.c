@@ -83,7 +83,12 @@ Test(learning, a_champion_does_not_keep_the_network_from_following_a_change)
     cr_assert_lt(judged, 1.15 * free, "free %g, judged %g", free, judged);
 }
 
-/* The network reads the numbers of the events themselves: which were trained on (1), and which held out (2). */
+/* The network reads the numbers of the events themselves. */
+#define BY_NUMBER(champion)                                                                                          \
+    "forecast: {scaling: {kind: fixed}, network: {inputs: [level], layers: [{gru: {units: 4}}]}}\n"                  \
+    "train: {mode: inline, every: 4, window: 16, epoch: 64, champion: " champion "}\n"
+
+/* Which were trained on (1), and which held out (2). */
 static void mark_events(const struct fixture_lane *f, unsigned char *marks)
 {
     const struct window_shape *w = &f->plan->shared[0];
@@ -101,10 +106,7 @@ Test(learning, no_event_of_a_window_that_is_held_out_is_trained_on)
     enum { EVENTS = 8000 };
     static unsigned char marks[EVENTS];
     struct fixture_lane f;
-    fixture_open(&f,
-                 "forecast: {scaling: {kind: fixed}, network: {inputs: [level], layers: [{gru: {units: 4}}]}}\n"
-                 "train: {mode: inline, every: 4, window: 16, epoch: 64, champion: 0.5, replay: 1}\n",
-                 1, NULL, 100);
+    fixture_open(&f, BY_NUMBER("0.5, replay: 1"), 1, NULL, 100);
     for (int i = 1; i < EVENTS; i++) {
         fixture_feed(&f, i, "k", START + i * STEP, (double[]){i});
         mark_events(&f, marks);
@@ -119,6 +121,66 @@ Test(learning, no_event_of_a_window_that_is_held_out_is_trained_on)
     cr_expect(held > EVENTS / 16 && held < EVENTS / 4, "%d events", held);
     cr_expect(trained > EVENTS / 2, "%d events", trained);
     fixture_close(&f);
+}
+
+/* Of one key there are windows held out only now and then; here it is silent for long as well. */
+Test(learning, candidates_are_not_judged_by_windows_from_long_ago)
+{
+    enum { EPOCH = 64, BEFORE = 4000, GAP = 100 * EPOCH };
+    struct fixture_lane f;
+    int judged = 0;
+    fixture_open(&f, BY_NUMBER("0.5"), 1, NULL, 100);
+    const struct window_shape *w = &f.plan->shared[0];
+    for (int i = 1; i < 2 * BEFORE; i++) {
+        const int offset = i < BEFORE ? i : i + GAP;
+        fixture_feed(&f, offset, "k", START + offset * STEP, (double[]){offset});
+        for (int j = 0; j < f.lane->n_jobs; j++) {
+            const struct train_windows all = train_job_windows(f.lane->jobs[j].job);
+            judged += all.n_held > 0;
+            for (int k = all.n; k < all.n + all.n_held; k++)
+                cr_assert_gt(window_x(w, (float *)(uintptr_t)all.data + (size_t)k * window_floats(w))[0],
+                             offset - 36 * EPOCH, "at %d", offset);
+        }
+    }
+    cr_assert_gt(judged, BEFORE / 2);
+    fixture_close(&f);
+}
+
+/* Windows drawn without it may lie in stretches that are held out now, and those held out before it was off have been
+ * trained on. */
+Test(learning, nothing_is_held_out_from_before_the_champion_was_on)
+{
+    enum { PAUSE = 64 * 16 + 8, BEFORE = 64 * 20 + 40, EVENTS = 64 * 24 };
+    static unsigned char marks[EVENTS];
+    char path[] = "/tmp/eddy-champion-XXXXXX";
+    struct eddy_error err = {0};
+    struct fixture_lane f;
+    const int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    unlink(path);
+    fixture_open(&f, BY_NUMBER("0.5"), 1, path, 100);
+    for (int i = 1; i < PAUSE; i++) fixture_feed(&f, i, "k", START + i * STEP, (double[]){i});
+    cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
+    cr_assert_gt(f.lane->held.n, 0);
+    fixture_close(&f);
+
+    fixture_open(&f, BY_NUMBER("0"), 1, path, 100);
+    for (int i = PAUSE; i < BEFORE; i++) fixture_feed(&f, i, "k", START + i * STEP, (double[]){i});
+    cr_assert_geq(lane_checkpoint(f.lane, &err), 0, "%s", err.message);
+    cr_assert_gt(f.lane->windows.n, 0);
+    fixture_close(&f);
+
+    fixture_open(&f, BY_NUMBER("0.5"), 1, path, 100);
+    cr_expect_eq(f.lane->windows.n, 0);
+    cr_expect_eq(f.lane->held.n, 0);
+    for (int i = BEFORE; i < EVENTS; i++) {
+        fixture_feed(&f, i, "k", START + i * STEP, (double[]){i});
+        mark_events(&f, marks);
+    }
+    for (int i = 1; i < EVENTS; i++) cr_expect_neq(marks[i], 3, "%d", i);
+    fixture_close(&f);
+    unlink(path);
 }
 
 /* ---- when training is due ---- */
