@@ -43,7 +43,7 @@ static void estimate_partition(const struct plan *p, const struct plan_estimate 
            e->model_bytes);
     if (training > 0)
         printf("training:          up to %zu bytes per partition (windows of an epoch, to replay, held out and in "
-               "training; candidates)\n",
+               "training; candidates; a batch on its way through the network)\n",
                training);
     if (p->shared_bytes > 0)
         printf("shared by keys:    %zu bytes per partition (experts' models), and as much for an abort\n",

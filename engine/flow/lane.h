@@ -65,7 +65,7 @@ eddy_status lane_tell_experts(struct lane *, struct eddy_error *);
 eddy_status lane_turn(struct lane *, const struct lane_event *events, int n, struct eddy_result *results,
                       struct eddy_error *);
 int lane_most_rows(const struct plan *);         /* how many keys a turn takes at most */
-size_t lane_training_bytes(const struct plan *); /* memory of windows and candidates of a partition, at most */
+size_t lane_training_bytes(const struct plan *); /* a partition's windows, candidates and scratch, at most */
 /* What the last turn has to tell of keys that sent nothing in it, those that have stopped sending and those that are
  * forgotten for their age: results that hold nothing but one incident, in the order of offsets, borrowed until the lane's
  * next call.  Each comes before what the event of its offset has to tell. */

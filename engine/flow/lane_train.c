@@ -20,16 +20,35 @@ static int lane_round_most(const struct plan *p)
     return lane_replay_most(p) + (int)(t->windows * t->drift_rounds);
 }
 
-/* Windows of the epoch, to replay and held out; a round that is gathered, and one with its candidate per epoch of the lag. */
+/* The scratch of the trainer and that of the lane for weights of keys' own: as large as their largest batch needs. */
+static size_t lane_scratch_most(const struct plan *p)
+{
+    const struct train_settings *t = &p->settings->train;
+    const int most = lane_round_most(p), judged = t->champion > 0 ? LANE_HELD_MOST : 1;
+    const int trained = t->batch < most ? (int)t->batch : most, batch = trained > judged ? trained : judged;
+    size_t shared = 0, own = 0;
+    for (int k = 0; k < p->n_networks; k++) {
+        const struct plan_network *n = &p->networks[k];
+        const size_t bytes = p->shared[k].n_steps > 0 ? train_step_bytes(n->net, &p->shared[k], batch) : 0;
+        const size_t bytes_own = n->own_weights ? train_step_bytes(n->net, &n->window, 1) : 0;
+        if (bytes > shared) shared = bytes;
+        if (bytes_own > own) own = bytes_own;
+    }
+    return shared + own;
+}
+
+/* Windows of the epoch, to replay and held out; a round that is gathered, and one with its candidate per epoch of the lag;
+ * a batch on its way through the network. */
 size_t lane_training_bytes(const struct plan *p)
 {
     const struct train_settings *t = &p->settings->train;
     const size_t window = lane_window_floats(p) * sizeof(float), lag = (size_t)t->lag;
     const size_t candidate = (4 * p->model->n_params + p->model->n_packed) * sizeof(float);
-    if (!p->training || window == 0) return 0;
+    if (!p->training) return 0;
+    if (window == 0) return lane_scratch_most(p); /* keys' own weights alone */
     const size_t held = t->champion > 0 ? LANE_HELD_MOST : 0, round = (size_t)lane_round_most(p) + held;
     const size_t kept = (size_t)t->windows + (t->replay > 0 ? (size_t)t->replay_windows : 0) + held;
-    return (kept + (1 + lag) * round) * window + lag * candidate;
+    return (kept + (1 + lag) * round) * window + lag * candidate + lane_scratch_most(p);
 }
 
 eddy_status lane_train_open(struct lane *l, struct eddy_error *err)

@@ -101,6 +101,15 @@ static size_t batch_lay_out(struct batch *b, float *base)
     return c.used;
 }
 
+size_t batch_floats(const struct network *net, const struct window_shape *shape, int n_rows)
+{
+    struct batch b = {.net = net, .shape = shape, .n_steps = shape->n_steps, .n_rows = n_rows};
+    b.runs = calloc((size_t)net->n_layers + 1, sizeof(*b.runs));
+    const size_t floats = b.runs ? batch_lay_out(&b, NULL) : 0;
+    free(b.runs);
+    return floats;
+}
+
 eddy_status batch_open(struct batch *b, struct train_scratch *scratch, struct eddy_error *err)
 {
     if (scratch->n_runs < b->net->n_layers + 1) {

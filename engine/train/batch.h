@@ -48,6 +48,7 @@ struct batch {
     float *back, *work, *step; /* scratch; step: [n_out] one step's gradient by the outputs */
 };
 
+size_t batch_floats(const struct network *, const struct window_shape *, int n_rows); /* 0: out of memory */
 eddy_status batch_open(struct batch *, struct train_scratch *, struct eddy_error *);
 float *batch_window(const struct batch *, int row);
 void batch_forward(struct batch *, const float *params);

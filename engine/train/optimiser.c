@@ -5,6 +5,7 @@
 
 #include "engine/math/kernels.h"
 #include "engine/model/tensors.h"
+#include "engine/train/batch.h"
 #include "engine/train/scratch.h"
 
 static const double EPSILON = 1e-8;
@@ -154,4 +155,9 @@ eddy_status train_step(const struct network *net, const struct window_shape *sha
     next_accept(net, settings, &next, loss, state, report);
     report->grad_norm = grad_norm;
     return EDDY_OK;
+}
+
+size_t train_step_bytes(const struct network *net, const struct window_shape *shape, int n)
+{
+    return (batch_floats(net, shape, n) + NEXT_ARRAYS * net->n_params) * sizeof(float);
 }

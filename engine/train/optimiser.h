@@ -40,5 +40,6 @@ struct train_report {
 eddy_status train_step(const struct network *, const struct window_shape *, const struct train_settings *,
                        struct train_state *, const float *windows, int n, struct train_report *,
                        struct train_scratch *, struct eddy_error *);
+size_t train_step_bytes(const struct network *, const struct window_shape *, int n); /* of the scratch, behind it */
 
 #endif

@@ -173,6 +173,11 @@ e = json.load(open(sys.argv[1]))
 assert 100 * (72 + 16) <= e["silence_bytes"] <= 100 * (96 + 16), e["silence_bytes"]
 assert e["training_bytes"] > 512 * 4 * 48, e["training_bytes"]
 PY
+training_bytes() {
+  run estimate "$good" --keys 1 --json --set train.mode=inline --set train.window=256 --set train.windows=32 --set "train.batch=$1"
+  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["training_bytes"])' "$scratch/out"
+}
+check "estimate counts the batch that is on its way through the network" test "$(training_bytes 32)" -gt "$((2 * $(training_bytes 1)))"
 run estimate "$good" --keys 1000 --set 'codec={json: {}}'
 expect 0 "estimate says when it does not know the values" "taken for 1"
 run estimate "$good"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/train/scratch.h"
 #include "tests/unit/train/fixture.h"
 
 /* A network with all that a training step needs. */
@@ -134,6 +135,19 @@ Test(training, equal_steps_give_equal_bits_whatever_the_scratch_held_before)
     free(others);
     training_close(&a);
     training_close(&b);
+}
+
+Test(training, what_a_step_needs_is_known_before_it)
+{
+    struct training r;
+    training_open(&r, "gru:9 lstm:5", 3, 2, 7);
+    float *windows = test_windows(&r.shape, 40, 3);
+    training_step(&r, windows, 40);
+    cr_expect_eq(train_step_bytes(r.t.net, &r.shape, 40),
+                 (r.scratch->batch_floats + r.scratch->step_floats) * sizeof(float));
+    cr_expect_lt(train_step_bytes(r.t.net, &r.shape, 39), train_step_bytes(r.t.net, &r.shape, 40));
+    free(windows);
+    training_close(&r);
 }
 
 Test(training, more_windows_than_a_layer_takes_rows_are_one_batch)
