@@ -10,7 +10,8 @@ cluster_properties() {
     for k in 1 2 3; do voters+=${voters:+,}$k@127.0.0.1:${cluster_inner[k]}; done
     KAFKA_DIR=$cluster_dir/$i broker_properties "${cluster_port[i]}" "${cluster_inner[i]}" |
         sed -e "s|^node.id=.*|node.id=$i|" -e "s|^controller.quorum.voters=.*|controller.quorum.voters=$voters|" \
-            -e 's|replication.factor=1|replication.factor=3|' -e 's|^transaction.state.log.min.isr=.*|transaction.state.log.min.isr=2|'
+            -e 's|replication.factor=1|replication.factor=3|' -e 's|^transaction.state.log.min.isr=.*|transaction.state.log.min.isr=2|' \
+            -e '/^controller.quorum.*timeout.ms=/d' # of one broker: three that start on a busy machine would vote for ever
     echo default.replication.factor=3
     echo min.insync.replicas=2
 }
