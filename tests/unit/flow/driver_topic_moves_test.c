@@ -54,7 +54,7 @@ Test(driver_topic_moves, a_state_of_the_same_offset_that_is_not_the_topic_s_buil
 /* Each record its own key. */
 static struct script *of_many_keys(int n)
 {
-    static char names[SCRIPT_RECORDS][8];
+    static char names[SCRIPT_RECORDS][16];
     struct script *s = script_open(n);
     for (int i = 0; i < n; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "k%d", i);

@@ -179,7 +179,7 @@ static eddy_status bench_commit(struct bench *b, struct eddy_error *err)
     const struct source_position at = {.topic = "events", .partition = 0, .next = N_RESULTS};
     eddy_status rc = transactor_kafka.begin(b->transaction, err);
     for (int i = 0; i < N_RESULTS && rc >= 0; i++) {
-        char text[16];
+        char text[32];
         (void)snprintf(text, sizeof(text), "result %d", i);
         const struct sink_message m = {.payload = text, .len = strlen(text), .time_ns = EDDY_NO_TIME};
         rc = sink_kafka.send(b->sink, &m, 1, err);
