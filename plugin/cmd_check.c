@@ -234,9 +234,7 @@ static eddy_status check_explain(struct check *c, struct eddy_error *err)
     if (rc == EDDY_ENOTFOUND) rc = schema_unknown(&names, err);
     if (!c->json) print_topology(c->settings), print_work(c->settings);
     if (rc >= 0) rc = check_files(c, err);
-    if (rc >= 0) rc = pipeline_can_guarantee(c->settings, err);
-    if (rc >= 0) rc = pipeline_can_copy_state(c->settings, err);
-    if (rc >= 0) rc = pipeline_topics_apart(c->settings, err);
+    if (rc >= 0) rc = pipeline_can_run(c->settings, err);
     if (rc >= 0) rc = plan_open(c->settings, &names.schema, &c->plan, err);
     if (rc >= 0 && c->json) write_topology(c->json, c->settings), write_work(c->json, c->settings), write_sizes(c);
     if (rc >= 0 && !c->json) print_sizes(c);

@@ -95,7 +95,7 @@ static eddy_status guarantee_sink(const struct eddy_choice *sink, const char *op
     return EDDY_OK;
 }
 
-eddy_status pipeline_can_guarantee(const struct settings *s, struct eddy_error *err)
+static eddy_status pipeline_can_guarantee(const struct settings *s, struct eddy_error *err)
 {
     if (s->guarantee != GUARANTEE_EXACTLY_ONCE) return EDDY_OK;
     if (s->source.part != &source_kafka.part)
@@ -113,7 +113,7 @@ static bool pipeline_has_topic(const struct settings *s)
     return s->state.topic && *s->state.topic;
 }
 
-eddy_status pipeline_can_copy_state(const struct settings *s, struct eddy_error *err)
+static eddy_status pipeline_can_copy_state(const struct settings *s, struct eddy_error *err)
 {
     if (!pipeline_has_topic(s)) return EDDY_OK;
     if (s->source.part != &source_kafka.part)
@@ -123,11 +123,16 @@ eddy_status pipeline_can_copy_state(const struct settings *s, struct eddy_error 
     return kafka_state_topic_check(s->source.settings, s->state.topic, err);
 }
 
+eddy_status pipeline_can_run(const struct settings *s, struct eddy_error *err)
+{
+    eddy_status rc = pipeline_can_guarantee(s, err);
+    if (rc >= 0) rc = pipeline_can_copy_state(s, err);
+    return rc >= 0 ? pipeline_topics_apart(s, err) : rc;
+}
+
 eddy_status pipeline_guarantee(struct pipeline *p, struct eddy_error *err)
 {
-    eddy_status rc = pipeline_can_guarantee(&p->settings, err);
-    if (rc >= 0) rc = pipeline_can_copy_state(&p->settings, err);
-    if (rc >= 0) rc = pipeline_topics_apart(&p->settings, err);
+    eddy_status rc = pipeline_can_run(&p->settings, err);
     if (rc >= 0 && pipeline_has_topic(&p->settings)) p->request.state_topic = &state_topic_kafka;
     if (rc >= 0 && p->settings.guarantee == GUARANTEE_EXACTLY_ONCE) p->request.transactor = &transactor_kafka;
     return rc;

@@ -25,13 +25,11 @@ struct pipeline {
 eddy_status pipeline_configured(struct pipeline *, const struct settings *, struct eddy_error *);
 /* The same without a look at the files that it reads, which need not be there. */
 eddy_status pipeline_ends(struct pipeline *, const struct settings *, struct eddy_error *);
-/* What `guarantee` asks of source and sinks; EDDY_ECONFIG when they cannot keep it. */
-eddy_status pipeline_can_guarantee(const struct settings *, struct eddy_error *);
-/* What `state.topic` asks of the source; EDDY_ECONFIG. */
-eddy_status pipeline_can_copy_state(const struct settings *, struct eddy_error *);
 /* EDDY_ECONFIG, naming both options, when something would be written into a topic that is read or that holds states. */
 eddy_status pipeline_topics_apart(const struct settings *, struct eddy_error *);
-/* All three, and what it takes to keep them: `run` only. */
+/* The same when source and sinks cannot keep what `guarantee` and `state.topic` ask of them. */
+eddy_status pipeline_can_run(const struct settings *, struct eddy_error *);
+/* The same, and what it takes to keep it: `run` only. */
 eddy_status pipeline_guarantee(struct pipeline *, struct eddy_error *);
 /* The configuration without its source and sink; one of the calls below brings the source. */
 eddy_status pipeline_bare(struct pipeline *, const struct settings *, struct eddy_error *);

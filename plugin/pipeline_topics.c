@@ -1,20 +1,13 @@
 #include <string.h>
 
 #include "connectors/kafka/kafka.h"
+#include "connectors/kafka/kafka_settings.h"
 #include "plugin/pipeline.h"
-
-static const char *brokers_of(const struct eddy_map *properties)
-{
-    for (int i = 0; i < properties->n; i++)
-        if (strcmp(properties->item[i].name, "bootstrap.servers") == 0) return properties->item[i].value;
-    return NULL;
-}
 
 /* Topics of one name on two clusters are two topics. */
 static bool is_elsewhere(const struct kafka_sink_settings *to, const struct kafka_source_settings *source)
 {
-    const char *theirs = brokers_of(&to->properties), *ours = brokers_of(&source->properties);
-    return theirs && ours && strcmp(theirs, ours) != 0;
+    return to->properties.n > 0 && strcmp(kafka_servers(&to->properties), kafka_servers(&source->properties)) != 0;
 }
 
 static eddy_status topic_apart(const struct eddy_choice *sink, const char *other, const char *option, const char *why,
