@@ -139,7 +139,7 @@ Test(learning, candidates_are_not_judged_by_windows_from_long_ago)
             judged += all.n_held > 0;
             for (int k = all.n; k < all.n + all.n_held; k++)
                 cr_assert_gt(window_x(w, (float *)(uintptr_t)all.data + (size_t)k * window_floats(w))[0],
-                             offset - 36 * EPOCH, "at %d", offset);
+                             (float)(offset - 36 * EPOCH), "at %d", offset);
         }
     }
     cr_assert_gt(judged, BEFORE / 2);
