@@ -41,9 +41,9 @@ ${2:-}
 POM
 }
 
-# All jars that the project POM needs, into DIRECTORY.
+# All jars that the project POM needs, into DIRECTORY (which Maven would look for beside the POM).
 kafka_jars() {
-    mvn -q -B -f "$1" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$2" </dev/null
+    mvn -q -B -f "$1" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$(realpath -m "$2")" </dev/null
 }
 
 # Before 4.0 Kafka logged through reload4j.
