@@ -135,8 +135,8 @@ static const struct eddy_option mix_options[] = {
      "With prior: how fast what all keys have shown is forgotten; 0.0002 remembers some 5,000 labels of an age.",
      NULL, 0, false},
     {"horizons", EDDY_OPT_ENUM, AT(mix, horizons), "grouped", 0, 0, "grouped|together",
-     "grouped: the first horizon, the next two, the next four and so on have weights of their own; together: all "
-     "horizons have the same.",
+     "grouped: horizons that lie as far ahead as each other (1, 2, 3-4, 5-8, 9-16 and so on) share their weights; "
+     "together: all horizons do.",
      NULL, 0, false},
     {0},
 };

@@ -122,11 +122,12 @@ struct plan {
                                                       n_steps 0 */
     struct eddy_expert_shape expert_shape;
     struct season_rule season;
-    bool seasonal;           /* somebody reads the season's profile */
-    bool networks_seasonal;  /* networks do, or forecast from it */
-    int n_ahead;             /* how far it is looked ahead; expert_shape.n_ahead if an expert reads it */
-    int n_season_bins;       /* of the profile */
-    struct blend blend;      /* several experts only */
+    bool seasonal;          /* somebody reads the season's profile */
+    bool networks_seasonal; /* networks do, or forecast from it */
+    int n_ahead;            /* how far it is looked ahead; expert_shape.n_ahead if an expert reads it */
+    int n_season_bins;      /* of the profile */
+    struct blend blend;     /* several experts only */
+    struct mix_groups mix_groups;
     struct plan_share prior; /* of the blend: engine/forecast/prior.h */
     uint32_t prior_version;  /* what its model must fit */
     int classifier, looker;  /* index of the network that classifies, and of the one that looks back; -1 = none */

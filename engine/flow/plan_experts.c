@@ -291,11 +291,13 @@ eddy_status plan_expert_sections(struct plan *p, struct eddy_error *err)
         who = plan_meaning(who, called, strlen(called));
         rc = experts_section(p, i, "", p->experts[i].bytes, &p->experts[i].at_state, err);
     }
+    mix_group(&p->settings->forecast.mix, p->outlook.horizons, p->outlook.n_horizons, &p->mix_groups);
     p->blend = (struct blend){.settings = &p->settings->forecast.mix,
                               .n_experts = p->n_experts,
                               .n_horizons = p->outlook.n_horizons,
                               .horizons = p->outlook.horizons,
-                              .first = p->outlook.first};
+                              .first = p->outlook.first,
+                              .groups = &p->mix_groups};
     experts_prior(p, who);
     p->mix_bytes = p->n_experts > 1 ? blend_bytes(&p->blend) : 0;
     const int kinds[] = {BLEND_LAYOUT, p->blend.settings->kind, p->blend.settings->shrink > 0,

@@ -75,7 +75,7 @@ struct blend_arrays {
 static struct blend_arrays blend_of(const struct blend *b, void *state)
 {
     const size_t E = (size_t)b->n_experts, H = (size_t)b->n_horizons, tables = (size_t)blend_tables(b);
-    const size_t cells = tables * (size_t)mix_groups(b->n_horizons);
+    const size_t cells = tables * (size_t)b->groups->n;
     const size_t stacked = blend_stacks(b) ? cells * E : 0, waiting = b->first[b->n_horizons];
     struct blend_arrays s;
     s.origin = (double *)(void *)((struct blend_state *)state + 1);
@@ -86,7 +86,7 @@ static struct blend_arrays blend_of(const struct blend *b, void *state)
     s.a = s.b + stacked;
     s.proof = (struct blend_proof *)(void *)(s.a + stacked);
     s.hedge = (unsigned char *)(s.proof + (blend_shrinks(b) ? cells : 0));
-    s.said = (float *)(void *)(s.hedge + tables * mix_bytes(blend_hedged(b), b->n_horizons));
+    s.said = (float *)(void *)(s.hedge + tables * mix_bytes(blend_hedged(b), b->groups));
     s.extreme = (unsigned char *)(s.said + waiting * blend_kept(b));
     s.bytes = (size_t)(s.extreme + blend_ring(b) - (unsigned char *)state);
     return s;
@@ -100,13 +100,13 @@ size_t blend_bytes(const struct blend *b)
 
 static unsigned char *blend_hedge(const struct blend *b, const struct blend_arrays *s, int table)
 {
-    return s->hedge + (size_t)table * mix_bytes(blend_hedged(b), b->n_horizons);
+    return s->hedge + (size_t)table * mix_bytes(blend_hedged(b), b->groups);
 }
 
 /* Which cell of [tables, groups] a horizon belongs to. */
 static size_t blend_cell(const struct blend *b, int table, int j)
 {
-    return (size_t)(table * mix_groups(b->n_horizons) + mix_group(b->settings, j));
+    return (size_t)(table * b->groups->n + b->groups->of[j]);
 }
 
 static float *blend_said(const struct blend *b, const struct blend_arrays *s, int j, int64_t t)
@@ -181,7 +181,7 @@ static void blend_label(const struct blend *b, const struct blend_arrays *s, int
     }
     hedged[b->n_experts] = y;
     const int table = s->extreme[place];
-    mix_learn(b->settings, blend_hedged(b), b->n_horizons, blend_hedge(b, s, table), j, hedged);
+    mix_learn(b->settings, blend_hedged(b), b->groups, blend_hedge(b, s, table), j, hedged);
     if (blend_stacks(b)) blend_learn_stack(b, s, table, j, y, d);
     if (blend_shrinks(b) && isfinite(said[b->n_experts]))
         blend_learn_shrink(b, s, table, j, y, (double)said[b->n_experts]);
@@ -190,7 +190,7 @@ static void blend_label(const struct blend *b, const struct blend_arrays *s, int
 /* A step is about to teach the table. */
 static void blend_fade(const struct blend *b, const struct blend_arrays *s, int table)
 {
-    const size_t E = (size_t)b->n_experts, groups = (size_t)mix_groups(b->n_horizons);
+    const size_t E = (size_t)b->n_experts, groups = (size_t)b->groups->n;
     const size_t first = (size_t)table * groups;
     const double keep = b->settings->stack_discount, keep_proof = b->settings->shrink_discount;
     for (size_t i = 0; blend_stacks(b) && i < groups * E * E; i++) s->A[first * E * E + i] *= keep;
@@ -215,7 +215,7 @@ static void blend_order(const struct blend *b, int *order)
 {
     int first[MIX_MAX_GROUPS + 1], n_groups = 0, n = 0;
     for (int j = 0; j < b->n_horizons; j++)
-        if (j == 0 || mix_group(b->settings, j) != mix_group(b->settings, j - 1)) first[n_groups++] = j;
+        if (j == 0 || b->groups->of[j] != b->groups->of[j - 1]) first[n_groups++] = j;
     first[n_groups] = b->n_horizons;
     for (int within = 0; n < b->n_horizons; within++)
         for (int group = 0; group < n_groups; group++)
@@ -239,7 +239,7 @@ void blend_learn(const struct blend *b, void *state, int64_t t, double x, double
         blend_fade(b, &s, table);
         own->seen[table]++;
     }
-    int order[BLEND_MAX_HORIZONS];
+    int order[MIX_MAX_HORIZONS];
     blend_order(b, order);
     for (int i = 0; i < b->n_horizons; i++) {
         const int64_t place = blend_waiting(b, &s, t, now, order[i]);
@@ -249,7 +249,7 @@ void blend_learn(const struct blend *b, void *state, int64_t t, double x, double
 
 struct prior_shape blend_prior(const struct blend *b)
 {
-    return (struct prior_shape){b->settings, blend_hedged(b), b->n_horizons, b->horizons};
+    return (struct prior_shape){b->settings, blend_hedged(b), b->n_horizons, b->horizons, b->groups};
 }
 
 void blend_contribute(const struct blend *b, const void *state, int64_t t, double x, double sigma, void *contribution)
@@ -292,8 +292,7 @@ static void blend_solve(const struct blend *b, const struct blend_arrays *s, siz
 static bool blend_solves(const struct blend *b, const struct blend_state *own, int table, int j)
 {
     if (!blend_stacks(b) || own->steps < b->settings->stack_start) return false;
-    return table > 0 || own->steps == b->settings->stack_start ||
-           (own->steps + mix_group(b->settings, j)) % SOLVE_EVERY == 0;
+    return table > 0 || own->steps == b->settings->stack_start || (own->steps + b->groups->of[j]) % SOLVE_EVERY == 0;
 }
 
 /* Which table the step uses. */
@@ -312,9 +311,9 @@ static int blend_table(const struct blend *b, struct blend_state *own, double x,
 static double blend_overlap(const struct blend *b, int j)
 {
     double sum = 0;
-    const int group = mix_group(b->settings, j);
-    for (int k = j; k < b->n_horizons && mix_group(b->settings, k) == group; k++) sum += b->horizons[k];
-    for (int k = j - 1; k >= 0 && mix_group(b->settings, k) == group; k--) sum += b->horizons[k];
+    const uint8_t *of = b->groups->of;
+    for (int k = j; k < b->n_horizons && of[k] == of[j]; k++) sum += b->horizons[k];
+    for (int k = j - 1; k >= 0 && of[k] == of[j]; k--) sum += b->horizons[k];
     return scalar_most(1, sum * 2 / 3);
 }
 
@@ -358,7 +357,7 @@ static void blend_shares(const struct blend *b, const void *state, const struct 
     const int known = own->seen[table] > 0 ? table
                                            : 0; /* extreme rows that have had no label go by the usual weights */
     const double *a = s->a + blend_cell(b, known, j) * (size_t)b->n_experts;
-    mix_weights(b->settings, blend_hedged(b), blend_hedge(b, s, known), j, out->hedge);
+    mix_weights(b->settings, blend_hedged(b), blend_hedge(b, s, known), b->groups->of[j], out->hedge);
     if (prior) blend_begin_with(b, own, prior, out->hedge);
     if (!blend_stacks(b)) out->hedge[b->n_experts] = 0;
     out->part = !blend_stacks(b) || own->steps <= b->settings->stack_start ? 0

@@ -37,8 +37,7 @@
 
 enum {
     BLEND_MAX_EXPERTS = MIX_MAX_EXPERTS - 1,
-    BLEND_MAX_HORIZONS = 512,
-    BLEND_LAYOUT = 2 /* raise it when bytes change their meaning */
+    BLEND_LAYOUT = 3 /* raise it when bytes change their meaning */
 };
 
 struct blend {
@@ -46,6 +45,7 @@ struct blend {
     int n_experts, n_horizons;
     const int *horizons; /* [n_horizons] ascending */
     const size_t *first; /* [n_horizons + 1] sum of the horizons before the j-th */
+    const struct mix_groups *groups;
 };
 
 size_t blend_bytes(const struct blend *);                  /* per value, a multiple of 8 */

@@ -11,23 +11,27 @@ enum { AT_N, AT_LOSS };
 /* How hard a horizon is, only divides: no options. */
 static const double HARD_GAIN = .005, HARD_LIMIT = 20, COUNT_LIMIT = 1e6, LARGEST_ROOT = 1e38;
 
-int mix_groups(int n_horizons)
+/* How often a distance has doubled from 1 on, the last time perhaps in part. */
+static int mix_doublings(int horizon)
 {
-    static const struct mix_settings grouped = {.horizons = MIX_GROUPED};
-    return mix_group(&grouped, n_horizons - 1) + 1;
+    return horizon > 1 ? 32 - __builtin_clz((unsigned)horizon - 1) : 0;
 }
 
-/* Horizons in a group. */
-static int mix_members(const struct mix_settings *s, int group, int n_horizons)
+void mix_group(const struct mix_settings *s, const int *horizons, int n_horizons, struct mix_groups *out)
 {
-    const int first = (1 << group) - 1, after = 2 * first + 1;
-    if (s->horizons == MIX_TOGETHER) return n_horizons;
-    return (after < n_horizons ? after : n_horizons) - first;
+    *out = (struct mix_groups){.n_horizons = n_horizons};
+    for (int j = 0; j < n_horizons; j++) {
+        const bool apart = s->horizons == MIX_GROUPED && j > 0 &&
+                           mix_doublings(horizons[j]) != mix_doublings(horizons[j - 1]);
+        if (j == 0 || apart) out->n++;
+        out->of[j] = (uint8_t)(out->n - 1);
+        out->members[out->n - 1]++;
+    }
 }
 
-size_t mix_bytes(int n_experts, int n_horizons)
+size_t mix_bytes(int n_experts, const struct mix_groups *groups)
 {
-    size_t floats = (size_t)(AT_LOSS + mix_groups(n_horizons) * n_experts + n_horizons);
+    size_t floats = (size_t)(AT_LOSS + groups->n * n_experts + groups->n_horizons);
     return (floats * sizeof(float) + 7) & ~(size_t)7;
 }
 
@@ -99,11 +103,11 @@ static double mix_loss(const struct mix_settings *s, double error, double per_r)
 }
 
 /* What those who spoke have lost, by their weights: the charge of the silent. */
-static double mix_charge(const struct mix_settings *s, int n_experts, const void *state, int j, const double *errors,
-                         double per_r)
+static double mix_charge(const struct mix_settings *s, int n_experts, const void *state, int group,
+                         const double *errors, double per_r)
 {
     double weights[MIX_MAX_EXPERTS], sum = 0, whole = 0;
-    mix_weights(s, n_experts, state, j, weights);
+    mix_weights(s, n_experts, state, group, weights);
     for (int i = 0; i < n_experts; i++) {
         if (!isfinite(errors[i])) continue;
         sum += weights[i] * mix_loss(s, errors[i], per_r);
@@ -112,18 +116,19 @@ static double mix_charge(const struct mix_settings *s, int n_experts, const void
     return whole > 0 ? sum / whole : 0;
 }
 
-void mix_learn(const struct mix_settings *s, int n_experts, int n_horizons, void *state, int j, const double *errors)
+void mix_learn(const struct mix_settings *s, int n_experts, const struct mix_groups *groups, void *state, int j,
+               const double *errors)
 {
-    const int group = mix_group(s, j), members = mix_members(s, group, n_horizons);
+    const int group = groups->of[j];
     float *n = (float *)state + AT_N, *losses = (float *)state + AT_LOSS, *loss = losses + group * n_experts;
-    float *r = losses + mix_groups(n_horizons) * n_experts + j;
+    float *r = losses + groups->n * n_experts + j;
     const struct mix_label label = {n_experts, errors, loss, s->rate, (double)*n};
     if (!mix_harden(&label, r)) return;
 
-    const double per_r = *r > 0 ? 1 / (double)*r : 0, per_member = 1. / members;
+    const double per_r = *r > 0 ? 1 / (double)*r : 0, per_member = 1. / groups->members[group];
     double charge = -1;
     for (int i = 0; i < n_experts && charge < 0; i++)
-        if (!isfinite(errors[i])) charge = mix_charge(s, n_experts, state, j, errors, per_r);
+        if (!isfinite(errors[i])) charge = mix_charge(s, n_experts, state, group, errors, per_r);
     for (int i = 0; i < n_experts; i++) {
         const double now = isfinite(errors[i]) ? mix_loss(s, errors[i], per_r) : charge;
         loss[i] += (float)((now - (1 - s->discount) * (double)loss[i]) * per_member);
@@ -131,9 +136,9 @@ void mix_learn(const struct mix_settings *s, int n_experts, int n_horizons, void
     if (j == 0 && (double)*n < COUNT_LIMIT) *n += 1;
 }
 
-void mix_weights(const struct mix_settings *s, int n_experts, const void *state, int j, double *weights)
+void mix_weights(const struct mix_settings *s, int n_experts, const void *state, int group, double *weights)
 {
-    const float *loss = (const float *)state + AT_LOSS + mix_group(s, j) * n_experts;
+    const float *loss = (const float *)state + AT_LOSS + group * n_experts;
     const float n = ((const float *)state)[AT_N];
     const double rate = (double)n < (double)s->start ? 0 : s->rate;
     const float lowest = mix_lowest(n_experts, loss);
@@ -145,12 +150,13 @@ void mix_weights(const struct mix_settings *s, int n_experts, const void *state,
     for (int i = 0; i < n_experts; i++) weights[i] = (1 - s->floor) * weights[i] / sum + s->floor / n_experts;
 }
 
-void mix_combine(const struct mix_settings *s, int n_experts, int n_horizons, const void *state,
+void mix_combine(const struct mix_settings *s, int n_experts, const struct mix_groups *groups, const void *state,
                  const double *forecasts, double *mixed)
 {
+    const int n_horizons = groups->n_horizons;
     double weights[MIX_MAX_EXPERTS];
     for (int j = 0; j < n_horizons; j++) {
-        if (j == 0 || mix_group(s, j) != mix_group(s, j - 1)) mix_weights(s, n_experts, state, j, weights);
+        if (j == 0 || groups->of[j] != groups->of[j - 1]) mix_weights(s, n_experts, state, groups->of[j], weights);
         double whole = 0, sum = 0;
         for (int i = 0; i < n_experts; i++)
             if (isfinite(forecasts[i * n_horizons + j])) whole += weights[i];

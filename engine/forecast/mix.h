@@ -9,9 +9,9 @@
  *     L_ik += (l_ij - (1 - g) L_ik) / |k|                     after a step's labels:  g L_ik + mean_{j in k} l_ij
  *     w_ik  = (1 - floor) exp(-rate (L_ik - min_i L_ik)) / sum + floor / E
  *     xhat_j = sum_i w_ik xhat_ij / sum_i w_ik                over the experts that know xhat_ij
- * The horizons of a group k share weights: with `grouped` the first horizon, the next two, the next four, and so on
- * (who is best one step ahead is often bad a day ahead); with `together` all of them.  Weights are equal before
- * `start` labels of the first horizon.
+ * The horizons of a group k share weights: with `grouped` those that lie as far ahead as each other, 1 | 2 | 3-4 | 5-8 |
+ * 9-16 and so on, whichever of them are forecast (who is best one step ahead is often bad a day ahead); with `together`
+ * all of them.  Weights are equal before `start` labels of the first horizon.
  * Who was silent about a label is charged the loss of those who spoke, by their weights: silence neither pays nor
  * costs.
  *
@@ -23,24 +23,30 @@
 #define ENGINE_FORECAST_MIX_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "config/settings.h"
 
-enum { MIX_MAX_EXPERTS = 64, MIX_MAX_GROUPS = 32 }; /* experts: whoever plans a mix sees to it */
+enum { MIX_MAX_EXPERTS = 64, MIX_MAX_HORIZONS = 512, MIX_MAX_GROUPS = 32 }; /* whoever plans a mix sees to it */
 
-size_t mix_bytes(int n_experts, int n_horizons); /* per value, a multiple of 8 */
-/* The group of the j-th horizon, and how many groups there can be. */
-static inline int mix_group(const struct mix_settings *s, int j)
-{
-    return s->horizons == MIX_GROUPED ? 31 - __builtin_clz((unsigned)j + 1) : 0;
-}
-int mix_groups(int n_horizons);
+/* Which horizons share weights; groups that no horizon belongs to are not counted. */
+struct mix_groups {
+    int n_horizons, n;
+    uint8_t
+        of[MIX_MAX_HORIZONS]; /* the group of the j-th horizon: 0 at first, never less than that of the one before */
+    uint16_t members[MIX_MAX_GROUPS]; /* horizons of a group */
+};
+void mix_group(const struct mix_settings *, const int *horizons /* [n_horizons] ascending */, int n_horizons,
+               struct mix_groups *);
+
+size_t mix_bytes(int n_experts, const struct mix_groups *); /* per value, a multiple of 8 */
 /* A label of the j-th horizon has arrived: errors [n_experts]. */
-void mix_learn(const struct mix_settings *, int n_experts, int n_horizons, void *state, int j, const double *errors);
-/* The weights at the j-th horizon: weights [n_experts], they add up to 1. */
-void mix_weights(const struct mix_settings *, int n_experts, const void *state, int j, double *weights);
+void mix_learn(const struct mix_settings *, int n_experts, const struct mix_groups *, void *state, int j,
+               const double *errors);
+/* The weights of a group: weights [n_experts], they add up to 1. */
+void mix_weights(const struct mix_settings *, int n_experts, const void *state, int group, double *weights);
 /* forecasts [n_experts, n_horizons] -> mixed [n_horizons]; NaN where nobody knows. */
-void mix_combine(const struct mix_settings *, int n_experts, int n_horizons, const void *state,
+void mix_combine(const struct mix_settings *, int n_experts, const struct mix_groups *, const void *state,
                  const double *forecasts, double *mixed);
 
 #endif

@@ -22,7 +22,7 @@ static size_t prior_cell_bytes(const struct prior_shape *s)
 
 static size_t prior_cells(const struct prior_shape *s)
 {
-    return (size_t)PRIOR_AGES * (size_t)mix_groups(s->n_horizons);
+    return (size_t)PRIOR_AGES * (size_t)s->groups->n;
 }
 
 static struct prior_cell prior_cell(const struct prior_shape *s, const void *model, size_t cell)
@@ -45,7 +45,7 @@ static int prior_age(int64_t t)
 
 static size_t prior_place(const struct prior_shape *s, int64_t t, int j)
 {
-    return (size_t)prior_age(t) * (size_t)mix_groups(s->n_horizons) + (size_t)mix_group(s->settings, j);
+    return (size_t)prior_age(t) * (size_t)s->groups->n + s->groups->of[j];
 }
 
 size_t prior_bytes(const struct prior_shape *s)
@@ -113,14 +113,6 @@ static double prior_weight(const struct prior_shape *s, double *scale, double n,
     return m > jump * *scale ? jump / m : 1 / *scale;
 }
 
-/* Horizons that share a group with the j-th. */
-static int prior_members(const struct prior_shape *s, int j)
-{
-    int members = 0;
-    for (int k = 0; k < s->n_horizons; k++) members += mix_group(s->settings, k) == mix_group(s->settings, j);
-    return members;
-}
-
 static void prior_label(const struct prior_shape *s, void *model, int64_t origin, int j, const float *u)
 {
     const int E = s->n_experts;
@@ -128,7 +120,7 @@ static void prior_label(const struct prior_shape *s, void *model, int64_t origin
     double m = 0;
     for (int i = 0; i < E; i++) m += (double)u[i] * (double)u[i] / E;
     const double v = prior_weight(s, prior_scales(s, model) + prior_age(origin) * s->n_horizons + j, *cell.n, m);
-    const double keep = 1 - s->settings->prior_rate / prior_members(s, j);
+    const double keep = 1 - s->settings->prior_rate / s->groups->members[s->groups->of[j]];
     if (v == 0) return;
     *cell.n = keep * *cell.n + 1;
     for (int i = 0; i < E; i++)

@@ -24,13 +24,14 @@
 
 #include "engine/forecast/mix.h"
 
-enum { PRIOR_AGES = 9, PRIOR_LAYOUT = 1 /* raise it when bytes change their meaning */ };
+enum { PRIOR_AGES = 9, PRIOR_LAYOUT = 2 /* raise it when bytes change their meaning */ };
 
 /* What the sums are about. */
 struct prior_shape {
     const struct mix_settings *settings;
     int n_experts, n_horizons;
     const int *horizons; /* [n_horizons] ascending */
+    const struct mix_groups *groups;
 };
 
 size_t prior_bytes(const struct prior_shape *); /* of the model, a multiple of 8 */

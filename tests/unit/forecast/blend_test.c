@@ -67,6 +67,7 @@ static const struct mix_settings standard = {MIX_USUAL, .kind = MIX_BOTH, .stack
 struct world {
     struct mix_settings settings;
     struct blend blend;
+    struct mix_groups groups;
     void *state;
     double mixed[H], errors[MAX_EXPERTS * H];
     double loss, persistence; /* at the last horizon, of what was mixed and of the last value */
@@ -77,7 +78,8 @@ struct world {
 static void world_open(struct world *w, int n_experts, const struct mix_settings *settings)
 {
     *w = (struct world){.settings = *settings};
-    w->blend = (struct blend){&w->settings, n_experts, H, horizons, first};
+    mix_group(settings, horizons, H, &w->groups);
+    w->blend = (struct blend){&w->settings, n_experts, H, horizons, first, &w->groups};
     w->state = calloc(1, blend_bytes(&w->blend));
     cr_assert(w->state);
 }

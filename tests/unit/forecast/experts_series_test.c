@@ -198,9 +198,11 @@ static void pool_run(const double *x, int first, int n, struct pooled *out)
 {
     static const int horizons[N_AHEAD] = {1, 6, 24};
     static const struct mix_settings settings = {MIX_USUAL};
+    struct mix_groups groups;
     static double kept[N][N_POOL + 1][N_AHEAD], state[100];
     struct test_expert t[N_POOL];
-    cr_assert_leq(mix_bytes(N_POOL, N_AHEAD), sizeof(state));
+    mix_group(&settings, horizons, N_AHEAD, &groups);
+    cr_assert_leq(mix_bytes(N_POOL, &groups), sizeof(state));
     memset(state, 0, sizeof(state));
     *out = (struct pooled){{0}, {0}, {0}};
     for (int k = 0; k < N_POOL; k++) test_expert_open_at(&t[k], pool[k], SEASON, N_AHEAD, horizons);
@@ -208,7 +210,7 @@ static void pool_run(const double *x, int first, int n, struct pooled *out)
         for (int j = 0; j < N_AHEAD && i >= horizons[j]; j++) {
             double errors[N_POOL + 1];
             for (int k = 0; k <= N_POOL; k++) errors[k] = x[i] - kept[i - horizons[j]][k][j];
-            mix_learn(&settings, N_POOL, N_AHEAD, state, j, errors);
+            mix_learn(&settings, N_POOL, &groups, state, j, errors);
             if (i >= first) out->mixed[j] += errors[N_POOL] * errors[N_POOL];
             if (i >= first) out->persistence[j] += errors[0] * errors[0];
         }
@@ -216,7 +218,7 @@ static void pool_run(const double *x, int first, int n, struct pooled *out)
             test_expert_fold(&t[k], x[i]);
             memcpy(kept[i][k], t[k].forecast, sizeof(kept[i][k]));
         }
-        mix_combine(&settings, N_POOL, N_AHEAD, state, &kept[i][0][0], kept[i][N_POOL]);
+        mix_combine(&settings, N_POOL, &groups, state, &kept[i][0][0], kept[i][N_POOL]);
     }
     mix_weights(&settings, N_POOL, state, 0, out->weights);
     for (int k = 0; k < N_POOL; k++) test_expert_close(&t[k]);

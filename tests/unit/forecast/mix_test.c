@@ -15,16 +15,26 @@ static const struct mix_settings standard = {MIX_USUAL, .horizons = MIX_TOGETHER
 /* A mix at work: errors of all horizons at each step, from t = horizon on. */
 struct world {
     struct mix_settings settings;
-    int n_experts, n_horizons;
+    int n_experts;
+    struct mix_groups groups;
     _Alignas(8) unsigned char state[MAX_BYTES];
     double weights[MAX_EXPERTS];
 };
 
+/* `horizons` [n_horizons] ascending; NULL: 1, 2, .. */
+static struct world world_of(int n_experts, int n_horizons, const int *horizons, int kind)
+{
+    static const int steps[MAX_HORIZONS] = {1, 2, 3, 4, 5, 6, 7, 8};
+    struct world w = {.settings = standard, .n_experts = n_experts};
+    w.settings.horizons = kind;
+    mix_group(&w.settings, horizons ? horizons : steps, n_horizons, &w.groups);
+    cr_assert_leq(mix_bytes(n_experts, &w.groups), sizeof(w.state));
+    return w;
+}
+
 static struct world world(int n_experts, int n_horizons)
 {
-    struct world w = {.settings = standard, .n_experts = n_experts, .n_horizons = n_horizons};
-    cr_assert_leq(mix_bytes(n_experts, n_horizons), sizeof(w.state));
-    return w;
+    return world_of(n_experts, n_horizons, NULL, MIX_TOGETHER);
 }
 
 static double noise(uint64_t seed, int i)
@@ -48,11 +58,11 @@ static void weigh(struct world *w)
 static void learn(struct world *w, const double *sizes, int n, uint64_t seed)
 {
     for (int t = 0; t < n; t++)
-        for (int j = 0; j < w->n_horizons; j++) {
+        for (int j = 0; j < w->groups.n_horizons; j++) {
             double errors[MAX_EXPERTS];
             for (int i = 0; i < w->n_experts; i++)
-                errors[i] = sizes[i] * noise(seed + (uint64_t)i, t * w->n_horizons + j);
-            mix_learn(&w->settings, w->n_experts, w->n_horizons, w->state, j, errors);
+                errors[i] = sizes[i] * noise(seed + (uint64_t)i, t * w->groups.n_horizons + j);
+            mix_learn(&w->settings, w->n_experts, &w->groups, w->state, j, errors);
         }
     weigh(w);
 }
@@ -115,7 +125,7 @@ Test(mix, has_the_weights_of_losses_kept_per_expert_and_horizon)
             double errors[3];
             for (int i = 0; i < 3; i++) errors[i] = (j + 1) * sizes[i] * noise((uint64_t)i, 4 * t + j);
             exact_learn(&x, w.settings.rate, j, j == 0 ? t : t + 1, errors);
-            mix_learn(&w.settings, 3, 4, w.state, j, errors);
+            mix_learn(&w.settings, 3, &w.groups, w.state, j, errors);
         }
     weigh(&w);
     for (int i = 0; i < 3; i++) {
@@ -131,38 +141,54 @@ Test(mix, lets_another_expert_lead_further_ahead_unless_it_weighs_all_together)
 {
     const double near[] = {1, 1.5}, far[] = {1.5, 1};
     for (int together = 0; together < 2; together++) {
-        struct world w = world(2, 8);
+        struct world w = world_of(2, 8, NULL, together ? MIX_TOGETHER : MIX_GROUPED);
         double first[2], last[2];
-        w.settings.horizons = together ? MIX_TOGETHER : MIX_GROUPED;
         for (int t = 0; t < 1000; t++)
             for (int j = 0; j < 8; j++) {
                 const double *size = j == 0 ? near : far;
                 const double errors[] = {size[0] * noise(1, 8 * t + j), size[1] * noise(2, 8 * t + j)};
-                mix_learn(&w.settings, 2, 8, w.state, j, errors);
+                mix_learn(&w.settings, 2, &w.groups, w.state, j, errors);
             }
         mix_weights(&w.settings, 2, w.state, 0, first);
-        mix_weights(&w.settings, 2, w.state, 7, last);
+        mix_weights(&w.settings, 2, w.state, w.groups.of[7], last);
         cr_assert_gt(last[1], .98);
         cr_assert(together ? first[1] == last[1] : first[0] > .98, "%g", first[0]);
     }
 }
 
-Test(mix, groups_of_horizons_double_in_size)
+/* Mixes of an expert that says 0, and gets worse the further it looks, with one that says 1. */
+static void mix_by_distance(int n_horizons, const int *horizons, double *mixed)
 {
-    struct world w = world(2, 7);
-    const double forecasts[] = {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1};
-    double mixed[7];
-    w.settings.horizons = MIX_GROUPED;
+    struct world w = world_of(2, n_horizons, horizons, MIX_GROUPED);
+    double forecasts[2 * MAX_HORIZONS] = {0};
     w.settings.start = 0;
+    for (int j = 0; j < n_horizons; j++) forecasts[n_horizons + j] = 1;
     for (int t = 0; t < 100; t++)
-        for (int j = 0; j < 7; j++) {
-            const double errors[] = {1 + .2 * j, 1}; /* the first expert gets worse the further it looks */
-            mix_learn(&w.settings, 2, 7, w.state, j, errors);
+        for (int j = 0; j < n_horizons; j++) {
+            const double errors[] = {1 + .1 * horizons[j], 1};
+            mix_learn(&w.settings, 2, &w.groups, w.state, j, errors);
         }
-    mix_combine(&w.settings, 2, 7, w.state, forecasts, mixed);
-    cr_assert_eq(mixed[1], mixed[2]);
-    cr_assert_eq(mixed[3], mixed[6]);
-    cr_assert(mixed[0] < mixed[1] && mixed[2] < mixed[3]);
+    mix_combine(&w.settings, 2, &w.groups, w.state, forecasts, mixed);
+}
+
+Test(mix, horizons_as_far_ahead_as_each_other_share_weights)
+{
+    static const int near[] = {1, 2, 3, 4, 5, 6, 7, 8}, some[] = {1, 3, 4, 6, 8, 9, 24, 48};
+    double mixed[8];
+    mix_by_distance(8, near, mixed); /* 1 | 2 | 3, 4 | 5 .. 8 */
+    cr_expect(mixed[0] < mixed[1] && mixed[1] < mixed[2] && mixed[3] < mixed[4]);
+    cr_expect(mixed[2] == mixed[3] && mixed[4] == mixed[5] && mixed[4] == mixed[7]);
+    mix_by_distance(8, some, mixed); /* 1 | 3, 4 | 6, 8 | 9 | 24 | 48, though they are the first, second, .. */
+    cr_expect(mixed[0] < mixed[1] && mixed[2] < mixed[3] && mixed[4] < mixed[5] && mixed[5] < mixed[6]);
+    cr_expect(mixed[1] == mixed[2] && mixed[3] == mixed[4] && mixed[6] < mixed[7]);
+}
+
+Test(mix, takes_no_room_for_distances_that_nobody_forecasts)
+{
+    static const int far[] = {1, 24, 1000}, near[] = {1, 2, 3};
+    const struct world a = world_of(2, 3, far, MIX_GROUPED), b = world_of(2, 3, near, MIX_GROUPED);
+    cr_expect_eq(mix_bytes(2, &a.groups), mix_bytes(2, &b.groups));
+    cr_expect_eq(a.groups.n, 3);
 }
 
 Test(mix, does_not_depend_on_the_unit_of_the_values)
@@ -193,7 +219,7 @@ Test(mix, a_jump_says_nothing_about_who_is_better)
     const double sizes[] = {1, 1.1}, jump[] = {1e6, 2e6};
     learn(&w, sizes, 1000, 1);
     const double before = w.weights[0];
-    mix_learn(&w.settings, 2, 1, w.state, 0, jump);
+    mix_learn(&w.settings, 2, &w.groups, w.state, 0, jump);
     weigh(&w);
     cr_assert_float_eq(w.weights[0], before, .01);
 }
@@ -203,7 +229,7 @@ Test(mix, gives_no_weight_to_the_silent_at_that_time)
     struct world w = world(2, 3);
     const double forecasts[] = {1, NAN, NAN, 3, 3, INFINITY};
     double mixed[3];
-    mix_combine(&w.settings, 2, 3, w.state, forecasts, mixed);
+    mix_combine(&w.settings, 2, &w.groups, w.state, forecasts, mixed);
     cr_assert_float_eq(mixed[0], 2, 1e-12);
     cr_assert_float_eq(mixed[1], 3, 0);
     cr_assert(isnan(mixed[2]));
@@ -225,7 +251,7 @@ Test(mix, learns_nothing_when_all_were_silent)
     const double silent[] = {NAN, INFINITY};
     unsigned char before[MAX_BYTES];
     memcpy(before, w.state, MAX_BYTES);
-    mix_learn(&w.settings, 2, 2, w.state, 0, silent);
+    mix_learn(&w.settings, 2, &w.groups, w.state, 0, silent);
     cr_assert_eq(memcmp(before, w.state, MAX_BYTES), 0);
 }
 
@@ -236,12 +262,12 @@ Test(mix, stays_finite_whatever_the_errors)
     struct world w = world(3, 2);
     for (int t = 0; t < 5000; t++) {
         const double errors[] = {hostile[t % N], hostile[t * 7 % N], hostile[t * t % N]};
-        mix_learn(&w.settings, 3, 2, w.state, t % 2, errors);
+        mix_learn(&w.settings, 3, &w.groups, w.state, t % 2, errors);
         weigh(&w);
     }
     const double forecasts[] = {DBL_MAX, -DBL_MAX, DBL_MAX, -DBL_MAX, DBL_MAX, -DBL_MAX};
     double mixed[2];
-    mix_combine(&w.settings, 3, 2, w.state, forecasts, mixed);
+    mix_combine(&w.settings, 3, &w.groups, w.state, forecasts, mixed);
     cr_assert(isfinite(mixed[0]) && isfinite(mixed[1]));
 }
 
@@ -265,7 +291,7 @@ Test(mix, a_jump_costs_no_more_than_the_limit)
         w.settings.loss_limit = limits[k];
         for (int t = 0; t < 2000; t++) {
             const double errors[2] = {t % 20 == 0 ? 15 : noise(1, t), 2 * noise(2, t)};
-            mix_learn(&w.settings, 2, 1, w.state, 0, errors);
+            mix_learn(&w.settings, 2, &w.groups, w.state, 0, errors);
         }
         weigh(&w);
         weight[k] = w.weights[0];

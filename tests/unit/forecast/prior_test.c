@@ -13,7 +13,9 @@ enum { E = 2, H = 3 };
 static const int horizons[H] = {1, 2, 5};
 static const size_t first[H + 1] = {0, 1, 3, 8};
 static const struct mix_settings standard = {MIX_USUAL, .prior = 100, .horizons = MIX_GROUPED, .kind = MIX_HEDGE};
-static const struct prior_shape shape = {&standard, E, H, horizons};
+/* As mix_group() has them. */
+static const struct mix_groups groups = {.n_horizons = H, .n = 3, .of = {0, 1, 2}, .members = {1, 1, 1}};
+static const struct prior_shape shape = {&standard, E, H, horizons, &groups};
 
 static void *model_open(void)
 {
@@ -94,7 +96,7 @@ Test(prior, a_label_counts_only_if_all_had_spoken)
 /* What a new key's first forecasts are, experts saying 1 and 3 from a last value of 0. */
 static double begun(const struct mix_settings *settings, const void *model)
 {
-    const struct blend b = {settings, E, H, horizons, first};
+    const struct blend b = {settings, E, H, horizons, first, &groups};
     const double forecasts[E * H] = {1, 1, 1, 3, 3, 3};
     double mixed[H];
     void *state = calloc(1, blend_bytes(&b));
@@ -120,7 +122,7 @@ Test(prior, a_new_key_begins_with_what_others_have_shown)
 
 Test(prior, what_a_blend_says_of_its_labels_teaches_who_is_good)
 {
-    const struct blend b = {&standard, E, H, horizons, first};
+    const struct blend b = {&standard, E, H, horizons, first, &groups};
     void *model = model_open(), *state = calloc(1, blend_bytes(&b));
     const struct prior_shape of = blend_prior(&b);
     cr_assert_eq(prior_bytes(&of), prior_bytes(&shape));
@@ -149,7 +151,8 @@ Test(prior, what_a_blend_says_of_its_labels_teaches_who_is_good)
 Test(prior, is_drawn_to_equality_by_its_ridge_and_forgets_at_its_rate)
 {
     struct mix_settings drawn = standard, forgetful = standard;
-    const struct prior_shape shapes[3] = {shape, {&drawn, E, H, horizons}, {&forgetful, E, H, horizons}};
+    const struct prior_shape shapes[3] = {
+        shape, {&drawn, E, H, horizons, &groups}, {&forgetful, E, H, horizons, &groups}};
     double first_share[3];
     drawn.prior_ridge = 1e6;
     forgetful.prior_rate = .05;
