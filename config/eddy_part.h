@@ -3,7 +3,8 @@
  * A part is one constant struct whose first member is a `struct eddy_part`: a codec is a struct eddy_codec
  * {struct eddy_part part; ...calls...}, and so on.  Built-in and loaded parts look the same.
  * `struct_size` is sizeof the whole (outer) struct as the part was compiled: vtables grow at the end only, and the
- * host copies the smaller of the two sizes into zeroed memory, so that an older part runs in a newer host. */
+ * host copies the smaller of the two sizes into zeroed memory, so that an older part runs in a newer host; one that is too
+ * short to have the members that its kind always had is refused (plugin/registry.c). */
 #ifndef EDDY_PART_H
 #define EDDY_PART_H
 

@@ -246,21 +246,28 @@ static eddy_status check_explain(struct check *c, struct eddy_error *err)
 
 /* ---- the brokers ---- */
 
+static void write_topic(struct json_out *j, const char *topic, const char *role, int n_partitions)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "topic", topic);
+    json_text(j, "role", role);
+    if (n_partitions > 0)
+        json_int(j, "partitions", n_partitions);
+    else
+        json_text(j, "partitions", NULL); /* it is not there yet */
+    json_close(j, '}');
+}
+
 /* One topic's line, with the number of its partitions, which it returns. */
 static eddy_status check_topic(const struct check *c, struct kafka_admin *admin, const char *topic, const char *role,
                                struct eddy_error *err)
 {
     eddy_status n = kafka_admin_topic(admin, topic, err);
     if (n < 0) return n;
-    if (!c->json) {
+    if (c->json)
+        write_topic(c->json, topic, role, n);
+    else
         printf("topic      %s (%s): %d partitions\n", topic, role, n);
-        return n;
-    }
-    json_open(c->json, NULL, '{');
-    json_text(c->json, "topic", topic);
-    json_text(c->json, "role", role);
-    json_int(c->json, "partitions", n);
-    json_close(c->json, '}');
     return n;
 }
 
@@ -279,13 +286,16 @@ static eddy_status check_labels(const struct check *c, struct kafka_admin *admin
 }
 
 /* Where it is missing, `run` makes it. */
-static eddy_status check_state_topic(const struct check *c, struct kafka_admin *admin, struct eddy_error *err)
+static eddy_status check_state_topic(const struct check *c, struct kafka_admin *admin, const char *topic,
+                                     struct eddy_error *err)
 {
     long long record_bytes;
-    const char *topic = c->settings->state.topic;
     eddy_status rc = check_topic(c, admin, topic, "state", err);
     if (rc != EDDY_ENOTFOUND) return rc < 0 ? rc : kafka_state_topic_settings(admin, topic, &record_bytes, err);
-    if (!c->json) printf("topic      %s (state): not there, it is made at the start\n", topic);
+    if (c->json)
+        write_topic(c->json, topic, "state", 0);
+    else
+        printf("topic      %s (state): not there, it is made at the start\n", topic);
     return EDDY_OK;
 }
 
@@ -293,6 +303,7 @@ static eddy_status check_source(const struct check *c, int *n_partitions, int *n
 {
     const struct settings *s = c->settings;
     const struct kafka_source_settings *source = s->source.settings;
+    const char *state_topic = pipeline_state_topic(s);
     struct kafka_admin *admin = NULL;
     int64_t n_all = 0;
     eddy_status rc = kafka_admin_open(s->name, &source->properties, ASK_MS, &admin, err);
@@ -304,7 +315,7 @@ static eddy_status check_source(const struct check *c, int *n_partitions, int *n
     if (rc >= 0 && s->workers > n_all && !c->json)
         printf("workers    %lld for %lld partitions: some stand idle\n", (long long)s->workers, (long long)n_all);
     if (rc >= 0 && source->labels && *source->labels) rc = check_labels(c, admin, source, rc, err);
-    if (rc >= 0 && s->state.topic && *s->state.topic) rc = check_state_topic(c, admin, err);
+    if (rc >= 0 && state_topic) rc = check_state_topic(c, admin, state_topic, err);
     if (rc >= 0) rc = *n_members = kafka_admin_members(admin, s->name, err);
     kafka_admin_close(admin);
     return rc;

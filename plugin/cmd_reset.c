@@ -18,6 +18,7 @@
 #include "connectors/kafka/kafka_admin.h"
 #include "engine/state/topic_record.h"
 #include "plugin/commands.h"
+#include "plugin/pipeline.h"
 
 struct args {
     struct command_list sets;
@@ -135,8 +136,8 @@ static eddy_status reset_whose(void *context, int32_t partition, const struct st
 /* Only a copy of this pipeline's state goes.  The brokers forget the group's offsets with it. */
 static eddy_status reset_topic(struct reset *r, struct eddy_error *err)
 {
-    const char *topic = r->settings->state.topic;
-    if (!topic || !*topic) return EDDY_OK;
+    const char *topic = pipeline_state_topic(r->settings);
+    if (!topic) return EDDY_OK;
     char policy[64];
     const struct state_topic_request request = {r->settings->name, topic, &r->settings->source, NULL};
     eddy_status rc = kafka_state_topic_check(r->settings->source.settings, topic, err);
@@ -204,8 +205,8 @@ static eddy_status reset_all(struct reset *r, struct eddy_error *err)
     if (rc >= 0 && r->args->execute) rc = reset_execute(r, err);
     if (rc >= 0 && !r->args->execute) {
         printf("state      %s would be renamed to %s\n", r->state, r->aside);
-        const char *copy = r->settings->state.topic;
-        if (copy && *copy) printf("copy       topic %s would be deleted\n", copy);
+        const char *copy = pipeline_state_topic(r->settings);
+        if (copy) printf("copy       topic %s would be deleted\n", copy);
         puts("nothing was changed; --execute does it");
     }
     store_lock_close(lock);

@@ -108,19 +108,15 @@ static eddy_status pipeline_can_guarantee(const struct settings *s, struct eddy_
     return rc >= 0 ? guarantee_sink(&s->detect.incidents.sink, "detect.incidents.sink", err) : rc;
 }
 
-static bool pipeline_has_topic(const struct settings *s)
-{
-    return s->state.topic && *s->state.topic;
-}
-
 static eddy_status pipeline_can_copy_state(const struct settings *s, struct eddy_error *err)
 {
-    if (!pipeline_has_topic(s)) return EDDY_OK;
+    const char *topic = pipeline_state_topic(s);
+    if (!topic) return EDDY_OK;
     if (s->source.part != &source_kafka.part)
         return eddy_fail(err, EDDY_ECONFIG,
                          "state.topic: the source is %s, only states of source.kafka can be copied",
                          s->source.part ? s->source.part->name : "nothing");
-    return kafka_state_topic_check(s->source.settings, s->state.topic, err);
+    return kafka_state_topic_check(s->source.settings, topic, err);
 }
 
 eddy_status pipeline_can_run(const struct settings *s, struct eddy_error *err)
@@ -133,7 +129,7 @@ eddy_status pipeline_can_run(const struct settings *s, struct eddy_error *err)
 eddy_status pipeline_guarantee(struct pipeline *p, struct eddy_error *err)
 {
     eddy_status rc = pipeline_can_run(&p->settings, err);
-    if (rc >= 0 && pipeline_has_topic(&p->settings)) p->request.state_topic = &state_topic_kafka;
+    if (rc >= 0 && pipeline_state_topic(&p->settings)) p->request.state_topic = &state_topic_kafka;
     if (rc >= 0 && p->settings.guarantee == GUARANTEE_EXACTLY_ONCE) p->request.transactor = &transactor_kafka;
     return rc;
 }

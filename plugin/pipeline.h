@@ -25,6 +25,8 @@ struct pipeline {
 eddy_status pipeline_configured(struct pipeline *, const struct settings *, struct eddy_error *);
 /* The same without a look at the files that it reads, which need not be there. */
 eddy_status pipeline_ends(struct pipeline *, const struct settings *, struct eddy_error *);
+/* The topic that the state is copied into; NULL = none. */
+const char *pipeline_state_topic(const struct settings *);
 /* EDDY_ECONFIG, naming both options, when something would be written into a topic that is read or that holds states. */
 eddy_status pipeline_topics_apart(const struct settings *, struct eddy_error *);
 /* The same when source and sinks cannot keep what `guarantee` and `state.topic` ask of them. */
@@ -44,6 +46,8 @@ void pipeline_dead_letters(struct pipeline *, const char *path);
 void pipeline_incidents(struct pipeline *, const char *path);
 /* Adds what its source reads and its sinks write, when all ends are known and before driver_open(). */
 void pipeline_uses(const struct pipeline *, struct file_uses *);
+/* The topic that the state is copied into; NULL = none. */
+const char *pipeline_state_topic(const struct settings *);
 /* EDDY_ECONFIG, naming both options, when one of the configured ends would destroy another, the state or the file
  * `config`. */
 eddy_status pipeline_spares(const struct pipeline *, const char *config, struct eddy_error *);

@@ -4,6 +4,11 @@
 #include "connectors/kafka/kafka_settings.h"
 #include "plugin/pipeline.h"
 
+const char *pipeline_state_topic(const struct settings *s)
+{
+    return s->state.topic && *s->state.topic ? s->state.topic : NULL;
+}
+
 /* Topics of one name on two clusters are two topics. */
 static bool is_elsewhere(const struct kafka_sink_settings *to, const struct kafka_source_settings *source)
 {
@@ -32,7 +37,8 @@ static eddy_status sink_apart(const struct settings *s, const struct eddy_choice
         rc = topic_apart(sink, source->labels, "source.kafka.labels", "what is written there would be read as labels",
                          err);
     if (rc < 0) return rc;
-    return topic_apart(sink, s->state.topic, "state.topic", "it holds the copy of the state and nothing else", err);
+    return topic_apart(sink, pipeline_state_topic(s), "state.topic",
+                       "it holds the copy of the state and nothing else", err);
 }
 
 eddy_status pipeline_topics_apart(const struct settings *s, struct eddy_error *err)

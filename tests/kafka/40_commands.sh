@@ -34,6 +34,8 @@ check "and explains what is right" says 0 "sensors (source): 3 partitions" check
 check "and the group" grep -q "group      sensors: 0 members" "$scratch/out"
 check "a state topic that would forget is refused before the start" eval 'create_topic forgetful 3 &&
     says 78 "cleanup.policy=delete" check "${args[@]}" --set state.topic=forgetful --connect'
+check "a copy's topic that is not there yet is told to programs too" says 0 '{"topic":"remembering","role":"state","partitions":null}' \
+    check "${args[@]}" --set state.topic=remembering --connect --json
 check "one that is not there yet is fine" says 0 "remembering (state): not there" check "${args[@]}" --set state.topic=remembering --connect
 check "and tells programs" says 0 '"topics":\[{"topic":"sensors","role":"source","partitions":3},.*"group_members":0}' check "${args[@]}" --connect --json
 EDDY_BROKERS=127.0.0.1:1 check "a broker that does not answer is named" says 1 "127.0.0.1:1" check "${args[@]}" --connect

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "eddy_plugin.h"
+#include "engine/flow/sink.h"
+#include "engine/flow/source.h"
 #include "engine/forecast/experts.h"
 #include "engine/model/layers.h"
 #include "plugin/loader.h"
@@ -137,6 +139,18 @@ Test(registry, examples_are_found_by_kind_and_name_and_stay_distinct)
     for (int i = 0; i < N_NAMES; i++) free(paths[i]);
 }
 
+/* As loaded ones are asked for theirs: what a part says of its size is that of its kind. */
+static void check_sizes(const struct eddy_part *const *item)
+{
+    static const size_t sizes[] = {
+        [EDDY_PART_SOURCE] = sizeof(struct eddy_source),     [EDDY_PART_SINK] = sizeof(struct eddy_sink),
+        [EDDY_PART_CODEC] = sizeof(struct eddy_codec),       [EDDY_PART_LAYER] = sizeof(struct eddy_layer),
+        [EDDY_PART_DETECTOR] = sizeof(struct eddy_detector), [EDDY_PART_EXPERT] = sizeof(struct eddy_expert)};
+    for (int i = 0; item[i]; i++)
+        cr_expect_eq(item[i]->struct_size, sizes[item[i]->kind], "%s %s says %u bytes",
+                     eddy_part_kind_text((int)item[i]->kind), item[i]->name, item[i]->struct_size);
+}
+
 Test(registry, every_built_in_part_is_listed_once_with_a_summary)
 {
     struct registry *r;
@@ -149,6 +163,7 @@ Test(registry, every_built_in_part_is_listed_once_with_a_summary)
             cr_assert(item[k]->kind != item[n]->kind || strcmp(item[k]->name, item[n]->name) != 0, "%s twice",
                       item[n]->name);
     }
+    check_sizes(item);
 #define ONE(name) +1
     cr_assert_eq(n, 17 LAYERS(ONE) EXPERTS(ONE), "%d parts", n); /* layers, experts and 17 others */
     registry_close(r);
@@ -236,6 +251,24 @@ Test(registry, a_newer_and_longer_part_is_cut_to_what_this_host_knows)
     const struct eddy_part *found = eddy_part_find(registry_parts(r), EDDY_PART_DETECTOR, "longer");
     cr_assert_not_null(found);
     cr_assert_neq(found, &d.known.part, "the registry keeps a copy of its own");
+    registry_close(r);
+}
+
+Test(registry, an_older_and_shorter_part_has_none_of_what_came_later)
+{
+    /* Compiled before `kinds` were known: what lies behind it in its library is not its own. */
+    static const char *const kinds[] = {"another thing", NULL};
+    struct eddy_detector d = detector("shorter");
+    struct registry *r;
+    struct eddy_error err = {0};
+    d.part.struct_size = offsetof(struct eddy_detector, kinds);
+    d.kinds = kinds;
+    cr_assert_eq(registry_open(&r, &err), EDDY_OK);
+    cr_assert_eq(add(&d.part, EDDY_PART_ABI, r, &err), EDDY_OK, "%s", err.message);
+    const struct eddy_part *found = eddy_part_find(registry_parts(r), EDDY_PART_DETECTOR, "shorter");
+    cr_assert_not_null(found);
+    cr_expect_eq(((const struct eddy_detector *)found)->judge, no_verdict);
+    cr_expect_null(((const struct eddy_detector *)found)->kinds);
     registry_close(r);
 }
 
