@@ -100,6 +100,8 @@ struct eddy_experts {
 /* A span of trouble of one key, as told when it opens, now and then while it goes on, and when it closes.  Where two
  * incidents of a key would differ in kind only, they are two. */
 enum eddy_incident_state { EDDY_INCIDENT_OPEN, EDDY_INCIDENT_ONGOING, EDDY_INCIDENT_CLOSED };
+/* Drivers: whoever is woken by an incident looks at two or three values first, and each named takes 40 bytes of every key
+ * and kind of incident; the record has the share of every value in `attribution`. */
 enum { EDDY_INCIDENT_ID = 17, EDDY_INCIDENT_DRIVERS = 3 };
 
 struct eddy_driver {

@@ -13,6 +13,9 @@
 #include "engine/detect/committee.h"
 #include "engine/math/scalar.h"
 
+/* Of usual errors, per event: how fast the level that errors exceed follows.  The 20 events that are judged by it raise it by
+ * .4 at most, so that a burst does not excuse itself, and 300 quiet ones lower it by .5.  What a user tunes is `exceeding`. */
+static const float LEVEL_STEP = .02F;
 enum { SHORT = 24, MIDDLE = 48, LONG = 60, EXCEEDING = 20, LAST = COMMITTEE_RING - 1 };
 
 static void windows_moves(const struct committee_value *v, struct committee_event *in)
@@ -56,7 +59,7 @@ void committee_windows(struct committee_value *v, struct committee_event *in)
         return;
     }
     const float usual = (float)in->rates->exceeding;
-    v->usual_high = fmaxf(v->usual_high + .02F * ((exceeds ? 1.F : 0.F) - usual), .5F);
+    v->usual_high = fmaxf(v->usual_high + LEVEL_STEP * ((exceeds ? 1.F : 0.F) - usual), .5F);
     const double error = in->e / in->s;
     v->roughness += (float)((-committee_clip(error, 3) * committee_clip((double)v->last_error, 3) -
                              (double)v->roughness) /

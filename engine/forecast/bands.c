@@ -8,6 +8,8 @@
 enum { AT_N, AT_S, AT_Q };
 /* Of what keeps the scale within reason, and no options: with rates a user says all there is to say. */
 static const double SCALE_LIMIT = 20, COUNT_LIMIT = 1e6, STILL = 1e-3, STILL_GAIN = 1e-4;
+/* An expected size is that of other keys: it is forgotten when the key's own errors, 1 / (n + 1) each, are a score; the first
+ * of them alone says too little to replace it. */
 static const float EXPECTED_COUNT = 8;
 
 size_t bands_floats(int n_bands)

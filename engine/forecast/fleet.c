@@ -20,6 +20,9 @@
 /* Where the numbers that are kept would lose their last digits, they are kept around another value. */
 static const double FAR = 8192, SCALE_FAR = 1024;
 static const float LARGEST = 1e30f;
+/* What own parts are worth to keys of an age rests on the last 10,000 labels of all of them; fewer would follow one busy key,
+ * and it is a share within 0..1 that changes slowly anyway: no option. */
+static const float TRUST_FORGETTING = 1e-4f;
 
 #define AT(member) offsetof(struct fleet_settings, member)
 static const struct eddy_option options[] = {
@@ -113,8 +116,8 @@ static void fleet_learn_one(const struct fleet_settings *s, struct fleet_model *
         const int g = shape->group[a];
         if (label->learns) {
             fleet_weights_fit(s, m->classes, shape, label, a);
-            m->with[label->age][g] += label->with - 1e-4f * m->with[label->age][g];
-            m->self[label->age][g] += label->self - 1e-4f * m->self[label->age][g];
+            m->with[label->age][g] += label->with - TRUST_FORGETTING * m->with[label->age][g];
+            m->self[label->age][g] += label->self - TRUST_FORGETTING * m->self[label->age][g];
         }
         for (int i = 0; i < 5; i++) m->classes[label->of].stack[g][i] += label->stack[i];
     }

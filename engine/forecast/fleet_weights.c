@@ -4,7 +4,8 @@
  *            discounted number; c what the key's own weights rest on; d how many events there are to an origin)
  *     y     = (x - x_s) / sigma_s - f
  *     E     = y - W . p              e = E - D . p, both limited to +-limit S
- *     S    += max(error_rate, .5 / (s + 1)) (|e| - S)            half the fleet's and half |e| at first
+ *     S    += max(error_rate, .5 / (s + 1)) (|e| - S)            half the fleet's and half |e| at first; the fleet's: of
+ *                                                            all keys of the class, by .002
  *     u     = Q p                    v = p . u
  *     D    += e u / (g c / d + v)                           from the key's 26th step on;  c = g c + 1, own_start at first,
  *                                                            g = forgetting
@@ -21,6 +22,9 @@
 
 /* Guards, and no options: errors of 0, labels that a glitch made, a covariance that rounding would spoil. */
 static const float LEAST_ERROR = 1e-3f, TOO_FAR = 100;
+/* The class's mean error, over some 500 labels of all its keys: where a new key's own begins, which from there on
+ * goes by `error_rate`. */
+static const float CLASS_ERROR_RATE = .002f;
 static const double WIND_UP = 1e6;
 enum { REFRESH = 16 };
 
@@ -164,7 +168,7 @@ void fleet_weights_fit(const struct fleet_settings *settings, struct fleet_class
     if (!(*S > 0))
         *S = a < 1 ? a : 1;
     else
-        *S += .002f * ((a < limit * *S ? a : limit * *S) - *S);
+        *S += CLASS_ERROR_RATE * ((a < limit * *S ? a : limit * *S) - *S);
     const float v = weights_gain(c, p, u);
     const float gain = fleet_clip(e, label->limit) / ((float)c->n * weights_share(shape, anchor) + 1 + v);
     for (int i = 0; i < FLEET_LAST; i++) W[i] += gain * u[i];
