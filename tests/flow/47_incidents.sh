@@ -65,25 +65,26 @@ assert "anomaly" not in {i["kind"] for k, i in rows}, rows
 PY
 
 # ---- live, killed now and then ----
-append="--set sink.file.append=true --set detect.incidents.sink.file.append=true"
-for delay in 0.05 0.1 0.15; do
-    # shellcheck disable=SC2086
-    "$EDDY" run "$conf" $append --set state.checkpoint=20ms >/dev/null 2>&1 &
-    pid=$!
-    sleep $delay
-    kill -9 $pid 2>/dev/null
-    wait $pid 2>/dev/null
-done
-# shellcheck disable=SC2086
-run run "$conf" $append
-expect 0 "after kill -9 it runs to the end"
-# src names the file either way; what was written twice is the same twice.
-check "killed and restarted it tells of the same incidents" python3 - "$scratch" <<'PY'
+# live_killed CONFIG WRITTEN REPLAYED WHAT: run with CONFIG, killed three times and once to the end, it writes the incidents of a
+# replay.  src names the file either way; what was written twice is the same twice.
+live_killed() {
+    local append=(--set sink.file.append=true --set detect.incidents.sink.file.append=true) delay pid
+    for delay in 0.05 0.1 0.15; do
+        "$EDDY" run "$1" "${append[@]}" --set state.checkpoint=20ms >/dev/null 2>&1 &
+        pid=$!
+        sleep $delay
+        kill -9 $pid 2>/dev/null
+        wait $pid 2>/dev/null
+    done
+    run run "$1" "${append[@]}"
+    expect 0 "after kill -9 it runs to the end: $4"
+    check "killed and restarted it tells of the same incidents: $4" python3 - "$scratch/$2" "$scratch/$3" <<'PY'
 import json, sys
-def rows(name):
-    return {(r["src"]["offset"], r["id"]): r for r in map(json.loads, open(sys.argv[1] + "/" + name))}
-assert rows("incidents.jsonl") == rows("told.jsonl") and len(rows("told.jsonl")) >= 6
+live, replayed = ({(r["src"]["offset"], r["id"], r["state"]): r for r in map(json.loads, open(name))} for name in sys.argv[1:])
+assert live == replayed and len(live) >= 6
 PY
+}
+live_killed "$conf" incidents.jsonl told.jsonl "of all kinds"
 
 run state "$conf" show k1
 expect 0 "state show says which incidents there were" "stuck        closed 2023-11-1" "events; peak 2023-11-1" ": v 7.25 for"
@@ -129,21 +130,5 @@ for key in ("k0", "k1"):
     assert [r["id"] for r in rows].count(opened["id"]) == 2, own
 assert not [r for r in rows if r["key"] == "k2" and r["state"] == "closed" and times[r["src"]["offset"]]["key"] != "k2"]
 PY
-for delay in 0.05 0.1 0.15; do
-    # shellcheck disable=SC2086
-    "$EDDY" run "$scratch/aged.yml" $append --set state.checkpoint=20ms >/dev/null 2>&1 &
-    pid=$!
-    sleep $delay
-    kill -9 $pid 2>/dev/null
-    wait $pid 2>/dev/null
-done
-# shellcheck disable=SC2086
-run run "$scratch/aged.yml" $append
-expect 0 "live with keys that are forgotten, after kill -9"
-check "killed and restarted it tells of the same incidents of keys that are forgotten" python3 - "$scratch" <<'PY'
-import json, sys
-def rows(name):
-    return {(r["src"]["offset"], r["id"], r["state"]): r for r in map(json.loads, open(sys.argv[1] + "/" + name))}
-assert rows("aged.jsonl") == rows("aged-told.jsonl") and len(rows("aged-told.jsonl")) >= 6
-PY
+live_killed "$scratch/aged.yml" aged.jsonl aged-told.jsonl "of keys that are forgotten"
 finish

@@ -140,38 +140,48 @@ static double dropout(const struct plant *p, int64_t t, int64_t since)
     return since % 5 == 4 ? p->x : NAN;
 }
 
-/* In how many of SERIES sensors a fault of `rows` rows is found within a day of its end, if they show nothing but
- * `at_first` in their first `idle` rows. */
-static int found_after(int idle, double at_first, fault *bad, int rows)
+/* A search for a fault of `rows` rows. */
+struct search {
+    fault *bad;
+    int rows;
+    int idle;           /* rows at first that show nothing but .. */
+    double at_first;    /* .. this */
+    const char *member; /* who searches; NULL: all */
+    const char *option; /* set to `value`; NULL: none */
+    double value;
+};
+
+static bool search_one(const struct search *q, uint64_t seed)
+{
+    struct plant p = {.seed = seed};
+    struct sensor s;
+    bool hit = false;
+    sensor_open(&s, 1);
+    if (q->member) *(struct eddy_strings *)s.settings = (struct eddy_strings){1, &q->member};
+    if (q->option) test_set(&detector_committee.part, s.settings, q->option, q->value);
+    for (int t = 0; t < FAULT + q->rows + DAY; t++) {
+        double x = plant_step(&p, t);
+        if (t < q->idle) x = q->at_first;
+        if (t >= FAULT && t < FAULT + q->rows) x = q->bad(&p, t, t - FAULT);
+        const bool alarm = sensor_add(&s, &x, day_at(t));
+        hit = hit || (alarm && t >= FAULT);
+    }
+    sensor_close(&s);
+    return hit;
+}
+
+/* In how many of SERIES sensors it is found within a day of its end. */
+static int search(struct search q)
 {
     int hits = 0;
-    for (int i = 0; i < SERIES; i++) {
-        struct plant p = {.seed = (uint64_t)i + 1};
-        struct sensor s;
-        bool hit = false;
-        sensor_open(&s, 1);
-        for (int t = 0; t < FAULT + rows + DAY; t++) {
-            double x = plant_step(&p, t);
-            if (t < idle) x = at_first;
-            if (t >= FAULT && t < FAULT + rows) x = bad(&p, t, t - FAULT);
-            const bool alarm = sensor_add(&s, &x, day_at(t));
-            hit = hit || (alarm && t >= FAULT);
-        }
-        hits += hit;
-        sensor_close(&s);
-    }
+    for (int i = 0; i < SERIES; i++) hits += search_one(&q, (uint64_t)i + 1);
     return hits;
 }
 
-static int found(fault *bad, int rows)
-{
-    return found_after(0, 0, bad, rows);
-}
-
-#define FINDS(kind, bad, rows, least)                                                                                \
+#define FINDS(kind, what, n_rows, least)                                                                             \
     Test(committee, finds_##kind)                                                                                    \
     {                                                                                                                \
-        const int hits = found(bad, rows);                                                                           \
+        const int hits = search((struct search){.bad = what, .rows = n_rows});                                       \
         cr_assert_geq(hits, least, "%d of %d", hits, SERIES);                                                        \
     }
 FINDS(a_spike, spike, 1, 18)
@@ -183,20 +193,28 @@ FINDS(less_motion, quiet, 72, 18)
 FINDS(a_day_upside_down, upside_down, 96, 18)
 FINDS(a_dropout, dropout, 24, 18)
 
-Test(committee, is_quiet_on_clean_sensors)
+/* Alarms in n clean sensors of so many rows, at this detect.threshold. */
+static int alarms_at(double threshold, int n, int rows)
 {
-    enum { ROWS = 5000, MANY = 40 };
     int alarms = 0;
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < n; i++) {
         struct plant p = {.seed = (uint64_t)i + 100};
         struct sensor s;
         sensor_open(&s, 1);
-        for (int t = 0; t < ROWS; t++) {
+        s.threshold = threshold;
+        for (int t = 0; t < rows; t++) {
             const double x = plant_step(&p, t);
             alarms += sensor_add(&s, &x, day_at(t));
         }
         sensor_close(&s);
     }
+    return alarms;
+}
+
+Test(committee, is_quiet_on_clean_sensors)
+{
+    enum { ROWS = 5000, MANY = 40 };
+    const int alarms = alarms_at(.4, MANY, ROWS);
     const double rate = 1e3 * alarms / (MANY * (ROWS - 300));
     cr_assert_lt(rate, 1.5, "%g alarms per 1,000 rows", rate);
 }
@@ -212,7 +230,8 @@ Test(committee, a_sensor_that_stood_still_at_first_is_judged_like_the_others)
     for (int k = 0; k < 4; k++)
         for (int i = 0; i < 6; i++) {
             const double at_first = i < 3 ? 20 : 0;
-            const int hits = found_after(idle[i % 3], at_first, kinds[k].bad, kinds[k].rows);
+            const int hits = search((struct search){
+                .bad = kinds[k].bad, .rows = kinds[k].rows, .idle = idle[i % 3], .at_first = at_first});
             cr_expect_geq(hits, 17, "%s after %d rows of %g: %d of %d", kinds[k].name, idle[i % 3], at_first, hits,
                           SERIES);
         }
@@ -480,53 +499,17 @@ Test(committee, finds_the_fourth_dropout_as_it_found_the_first)
     sensor_close(&s);
 }
 
-/* Alarms in 10 clean sensors at this detect.threshold. */
-static int alarms_at(double threshold)
-{
-    int alarms = 0;
-    for (int i = 0; i < 10; i++) {
-        struct plant p = {.seed = (uint64_t)i + 300};
-        struct sensor s;
-        sensor_open(&s, 1);
-        s.threshold = threshold;
-        for (int t = 0; t < 4000; t++) {
-            const double x = plant_step(&p, t);
-            alarms += sensor_add(&s, &x, day_at(t));
-        }
-        sensor_close(&s);
-    }
-    return alarms;
-}
-
 Test(committee, is_quieter_at_a_higher_threshold)
 {
-    const int high = alarms_at(.32), normal = alarms_at(.4), low = alarms_at(.5);
+    const int high = alarms_at(.32, 10, 4000), normal = alarms_at(.4, 10, 4000), low = alarms_at(.5, 10, 4000);
     cr_assert(low < normal && normal < high, "%d, %d, %d", low, normal, high);
 }
 
 /* ---- options ---- */
 
-/* In how many of SERIES sensors a fault is found with one option set, by these members alone (NULL: all). */
 static int found_with(fault *bad, int rows, const char *member, const char *option, double value)
 {
-    int hits = 0;
-    for (int i = 0; i < SERIES; i++) {
-        struct plant p = {.seed = (uint64_t)i + 1};
-        struct sensor s;
-        bool hit = false;
-        sensor_open(&s, 1);
-        if (member) *(struct eddy_strings *)s.settings = (struct eddy_strings){1, &member};
-        test_set(&detector_committee.part, s.settings, option, value);
-        for (int t = 0; t < FAULT + rows + DAY; t++) {
-            double x = plant_step(&p, t);
-            if (t >= FAULT && t < FAULT + rows) x = bad(&p, t, t - FAULT);
-            const bool alarm = sensor_add(&s, &x, day_at(t));
-            hit = hit || (alarm && t >= FAULT);
-        }
-        hits += hit;
-        sensor_close(&s);
-    }
-    return hits;
+    return search((struct search){.bad = bad, .rows = rows, .member = member, .option = option, .value = value});
 }
 
 Test(committee, has_a_factor_for_the_limit_of_every_member)
