@@ -5,6 +5,7 @@
 #include "connectors/codec/json_incident.h"
 #include "connectors/codec/json_text.h"
 #include "connectors/codec/number.h"
+#include "connectors/codec/number_lanes.h"
 
 const char *const json_result_words[] = {[JSON_RESULT_KEY] = "key",
                                          [JSON_RESULT_TS] = "ts",
@@ -60,27 +61,39 @@ static size_t result_bound(const struct eddy_result *r, const struct json_fields
 /* Copies a literal. */
 #define LITERAL(p, text) ((char *)memcpy((p), (text), sizeof(text) - 1) + sizeof(text) - 1)
 
-/* One number, or {"name":number,..}. */
-static char *write_values(char *p, const struct json_fields *fields, const double *x, int n)
+/* The names of values, and their numbers in the order in which they are written. */
+struct json_values {
+    const struct json_fields *fields;
+    struct number_batch numbers;
+};
+
+static char *write_named(char *p, struct json_values *values, const double *x, int n)
 {
-    if (n == 1) return p + number_write(x[0], p);
     for (int i = 0; i < n; i++) {
+        const struct json_field *field = &values->fields->item[i];
         *p++ = i ? ',' : '{';
-        memcpy(p, fields->item[i].quoted, fields->item[i].quoted_len);
-        p += fields->item[i].quoted_len;
-        p += number_write(x[i], p);
+        memcpy(p, field->quoted, field->quoted_len);
+        p += field->quoted_len;
+        p += number_batch_write(&values->numbers, x + i, p);
     }
     *p++ = '}';
     return p;
+}
+
+/* One number, or {"name":number,..}. */
+static inline char *write_values(char *p, struct json_values *values, const double *x, int n)
+{
+    return n == 1 ? p + number_batch_write(&values->numbers, x, p) : write_named(p, values, x, n);
 }
 
 static char *write_attribution(char *p, const struct json_fields *fields, const float *share, int n)
 {
     p = LITERAL(p, ",\"attribution\":");
     for (int i = 0; i < n; i++) {
+        const struct json_field *field = &fields->item[i];
         *p++ = i ? ',' : '{';
-        memcpy(p, fields->item[i].quoted, fields->item[i].quoted_len);
-        p += fields->item[i].quoted_len;
+        memcpy(p, field->quoted, field->quoted_len);
+        p += field->quoted_len;
         p += number_write(share ? (double)share[i] : 0.0, p);
     }
     *p++ = '}';
@@ -113,21 +126,21 @@ static char *write_time(char *p, const struct eddy_result *r, struct json_manner
     return p;
 }
 
-static char *write_moves(char *p, const struct json_fields *fields, const struct eddy_result *r, size_t row)
+static char *write_moves(char *p, struct json_values *values, const struct eddy_result *r, size_t row)
 {
     const int n = r->schema->n_values;
     const size_t plane = (size_t)r->n_horizons * (size_t)n;
     p = LITERAL(p, ",\"moves\":{\"down\":");
-    p = write_values(p, fields, r->moves + row, n);
+    p = write_values(p, values, r->moves + row, n);
     p = LITERAL(p, ",\"flat\":");
-    p = write_values(p, fields, r->moves + plane + row, n);
+    p = write_values(p, values, r->moves + plane + row, n);
     p = LITERAL(p, ",\"up\":");
-    p = write_values(p, fields, r->moves + 2 * plane + row, n);
+    p = write_values(p, values, r->moves + 2 * plane + row, n);
     *p++ = '}';
     return p;
 }
 
-static char *write_forecast(char *p, const struct eddy_result *r, const struct json_fields *fields)
+static char *write_forecast(char *p, const struct eddy_result *r, struct json_values *values)
 {
     int n = r->schema->n_values;
     p = LITERAL(p, ",\"forecast\":[");
@@ -137,26 +150,26 @@ static char *write_forecast(char *p, const struct eddy_result *r, const struct j
         p = LITERAL(p, "{\"h\":");
         p += number_write_int(r->horizons[h], p);
         p = LITERAL(p, ",\"yhat\":");
-        p = write_values(p, fields, r->forecast + row, n);
+        p = write_values(p, values, r->forecast + row, n);
         p = LITERAL(p, ",\"lower\":");
-        p = write_values(p, fields, r->lower + row, n);
+        p = write_values(p, values, r->lower + row, n);
         p = LITERAL(p, ",\"upper\":");
-        p = write_values(p, fields, r->upper + row, n);
-        if (r->moves) p = write_moves(p, fields, r, row);
+        p = write_values(p, values, r->upper + row, n);
+        if (r->moves) p = write_moves(p, values, r, row);
         *p++ = '}';
     }
     *p++ = ']';
     return p;
 }
 
-static char *write_smoothed(char *p, const struct eddy_result *r, const struct json_fields *fields, int time_format)
+static char *write_smoothed(char *p, const struct eddy_result *r, struct json_values *values, int time_format)
 {
     const struct eddy_smoothed *s = &r->smoothed;
     if (!s->y || !s->known) return p;
     p = LITERAL(p, ",\"smoothed\":{\"ts\":");
     p = json_write_instant(p, s->time_ns, time_format);
     p = LITERAL(p, ",\"y\":");
-    p = write_values(p, fields, s->y, r->schema->n_values);
+    p = write_values(p, values, s->y, r->schema->n_values);
     p = LITERAL(p, ",\"score\":");
     p += number_write(s->score, p);
     *p++ = '}';
@@ -183,29 +196,29 @@ static bool wants(unsigned bits, enum json_result_field field)
 }
 
 /* Most often the score is the evidence, and so is its text. */
-static char *write_score(char *p, const struct eddy_result *r, unsigned bits)
+static char *write_score(char *p, const struct eddy_result *r, struct number_batch *numbers, unsigned bits)
 {
     const char *score = NULL;
     size_t len = 0;
     if (wants(bits, JSON_RESULT_SCORE)) {
         score = p = LITERAL(p, ",\"score\":");
-        len = number_write(r->score, p);
+        len = number_batch_write(numbers, &r->score, p);
         p += len;
     }
     if (!wants(bits, JSON_RESULT_EVIDENCE)) return p;
     p = LITERAL(p, ",\"evidence\":");
-    if (!score || r->evidence != r->score) return p + number_write(r->evidence, p);
+    if (!score || r->evidence != r->score) return p + number_batch_write(numbers, &r->evidence, p);
     char text[NUMBER_TEXT_BYTES]; /* the places may overlap */
     memcpy(text, score, sizeof(text));
     memcpy(p, text, sizeof(text));
     return p + len;
 }
 
-static char *write_verdict(char *p, const struct eddy_result *r, unsigned bits)
+static char *write_verdict(char *p, const struct eddy_result *r, struct number_batch *numbers, unsigned bits)
 {
-    p = write_score(p, r, bits);
+    p = write_score(p, r, numbers, bits);
     if (wants(bits, JSON_RESULT_SCORE_RATIO))
-        p = LITERAL(p, ",\"score_ratio\":"), p += number_write(r->score_ratio, p);
+        p = LITERAL(p, ",\"score_ratio\":"), p += number_batch_write(numbers, &r->score_ratio, p);
     if (wants(bits, JSON_RESULT_ANOMALY))
         p = r->anomaly ? LITERAL(p, ",\"anomaly\":true") : LITERAL(p, ",\"anomaly\":false");
     if (wants(bits, JSON_RESULT_STATE)) {
@@ -236,20 +249,42 @@ char *json_write_origin(char *p, const struct eddy_result *r)
     return p;
 }
 
+/* The numbers of what follows up to the forecast, in that order; shares are floats and stay out. */
+static void gather_numbers(struct number_batch *b, const struct eddy_result *r, unsigned bits)
+{
+    const int n = r->schema->n_values, n_moves = r->moves ? 3 : 0;
+    b->n = 0;
+    if (wants(bits, JSON_RESULT_Y)) number_batch_add(b, r->y, n);
+    if (wants(bits, JSON_RESULT_YHAT)) number_batch_add(b, r->yhat, n);
+    if (wants(bits, JSON_RESULT_YHAT_LOWER)) number_batch_add(b, r->yhat_lower, n);
+    if (wants(bits, JSON_RESULT_YHAT_UPPER)) number_batch_add(b, r->yhat_upper, n);
+    if (wants(bits, JSON_RESULT_SCORE)) number_batch_add(b, &r->score, 1);
+    if (wants(bits, JSON_RESULT_EVIDENCE) && !(wants(bits, JSON_RESULT_SCORE) && r->evidence == r->score))
+        number_batch_add(b, &r->evidence, 1);
+    if (wants(bits, JSON_RESULT_SCORE_RATIO)) number_batch_add(b, &r->score_ratio, 1);
+    for (int h = 0; h < r->n_horizons && wants(bits, JSON_RESULT_FORECAST); h++) {
+        const size_t row = (size_t)h * (size_t)n, plane = (size_t)r->n_horizons * (size_t)n;
+        number_batch_add(b, r->forecast + row, n);
+        number_batch_add(b, r->lower + row, n);
+        number_batch_add(b, r->upper + row, n);
+        for (int k = 0; k < n_moves; k++) number_batch_add(b, r->moves + (size_t)k * plane + row, n);
+    }
+    number_batch_convert(b);
+}
+
 /* What every event tells of its values. */
-static char *write_event(char *p, const struct eddy_result *r, const struct json_fields *fields,
-                         struct json_manner *manner)
+static char *write_event(char *p, const struct eddy_result *r, struct json_values *values, struct json_manner *manner)
 {
     const int n = r->schema->n_values;
     const unsigned bits = manner->bits;
     if (wants(bits, JSON_RESULT_KEY)) p = LITERAL(p, ",\"key\":"), p += json_text_quote(p, r->key, r->key_len);
     if (wants(bits, JSON_RESULT_TS)) p = write_time(LITERAL(p, ",\"ts\":"), r, manner);
-    if (wants(bits, JSON_RESULT_Y)) p = write_values(LITERAL(p, ",\"y\":"), fields, r->y, n);
-    if (wants(bits, JSON_RESULT_YHAT)) p = write_values(LITERAL(p, ",\"yhat\":"), fields, r->yhat, n);
+    if (wants(bits, JSON_RESULT_Y)) p = write_values(LITERAL(p, ",\"y\":"), values, r->y, n);
+    if (wants(bits, JSON_RESULT_YHAT)) p = write_values(LITERAL(p, ",\"yhat\":"), values, r->yhat, n);
     if (wants(bits, JSON_RESULT_YHAT_LOWER))
-        p = write_values(LITERAL(p, ",\"yhat_lower\":"), fields, r->yhat_lower, n);
+        p = write_values(LITERAL(p, ",\"yhat_lower\":"), values, r->yhat_lower, n);
     if (wants(bits, JSON_RESULT_YHAT_UPPER))
-        p = write_values(LITERAL(p, ",\"yhat_upper\":"), fields, r->yhat_upper, n);
+        p = write_values(LITERAL(p, ",\"yhat_upper\":"), values, r->yhat_upper, n);
     return p;
 }
 
@@ -276,12 +311,15 @@ eddy_status json_write(const struct eddy_result *r, const struct json_fields *fi
     if (eddy_buffer_reserve(out, result_bound(r, fields)) < 0)
         return eddy_fail(err, EDDY_ENOMEM, "json: out of memory for a result");
 
-    char *begin = out->data + out->len, *p = write_event(begin, r, fields, manner);
-    p = write_verdict(p, r, bits);
+    struct json_values values;
+    values.fields = fields;
+    gather_numbers(&values.numbers, r, bits);
+    char *begin = out->data + out->len, *p = write_event(begin, r, &values, manner);
+    p = write_verdict(p, r, &values.numbers, bits);
     if (r->schema->n_values > 1 && wants(bits, JSON_RESULT_ATTRIBUTION))
         p = write_attribution(p, fields, r->attribution, r->schema->n_values);
-    if (wants(bits, JSON_RESULT_FORECAST)) p = write_forecast(p, r, fields);
-    if (wants(bits, JSON_RESULT_SMOOTHED)) p = write_smoothed(p, r, fields, time_format);
+    if (wants(bits, JSON_RESULT_FORECAST)) p = write_forecast(p, r, &values);
+    if (wants(bits, JSON_RESULT_SMOOTHED)) p = write_smoothed(p, r, &values, time_format);
     if (wants(bits, JSON_RESULT_CLASSES)) p = write_classes(p, &r->classes);
     if (wants(bits, JSON_RESULT_INCIDENTS)) p = json_incidents_write(p, r, time_format);
     if (wants(bits, JSON_RESULT_SRC)) p = json_write_origin(p, r);

@@ -6,20 +6,30 @@
  *   float    a float's neighbours are 1 ulp away, 6 .. 120 units of s: whatever stays clearly within half an ulp of s
  *            reads back as the same float.  9 digits do, and 8, 7, 6 are tried; no float needs fewer than 6 digits that
  *            are not zeros at the end (FLT_DIG). */
-#include <endian.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "connectors/codec/number.h"
+#include "connectors/codec/number_layout.h"
 
-enum { MOST_DIGITS = 9, FEWEST_DIGITS = 6, EXACT_EXPONENT = 22 };
-enum { PLAIN_LOWEST = -5, PLAIN_HIGHEST = 15 }; /* exponents that are written without an e */
+enum { MOST_DIGITS = 9, FEWEST_DIGITS = 6 };
 
-static const double exact_power[EXACT_EXPONENT + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+const double number_power[NUMBER_EXACT + 2] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23};
+/* The double nearest to 1e-11 times 1e11 is a little less than 1. */
+const double number_from[NUMBER_LOWEST + NUMBER_EXACT + 1] = {0,     1e-13, 1e-12, 0x1.5fd7fe1796496p-37,
+                                                              1e-10, 1e-9,  1e-8,  1e-7,
+                                                              1e-6,  1e-5,  1e-4,  1e-3,
+                                                              1e-2,  1e-1,  1e0,   1e1,
+                                                              1e2,   1e3,   1e4,   1e5,
+                                                              1e6,   1e7,   1e8,   1e9,
+                                                              1e10,  1e11,  1e12,  1e13,
+                                                              1e14,  1e15,  1e16,  1e17,
+                                                              1e18,  1e19,  1e20,  1e21,
+                                                              1e22};
 
 static const char pairs[201] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445"
@@ -43,12 +53,9 @@ static char *digits_before(uint64_t n, char *end)
     return end;
 }
 
-size_t number_write_int(int64_t value, char *out)
+/* Apart, so that the others need not make room for it. */
+__attribute__((noinline)) static size_t write_long_int(int64_t value, char *out)
 {
-    if (value >= 0 && value < 100) { /* horizons, partitions */
-        memcpy(out, pairs + 2 * value + (value < 10), 2);
-        return value < 10 ? 1 : 2;
-    }
     char text[NUMBER_TEXT_BYTES], *end = text + sizeof(text);
     uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     char *p = digits_before(size, end);
@@ -57,38 +64,32 @@ size_t number_write_int(int64_t value, char *out)
     return (size_t)(end - p);
 }
 
-/* floor(log10(v)), at times one too many: the caller's table decides. */
+size_t number_write_int(int64_t value, char *out)
+{
+    if (value >= 0 && value < 100) { /* horizons, partitions */
+        memcpy(out, pairs + 2 * value + (value < 10), 2);
+        return value < 10 ? 1 : 2;
+    }
+    if (value < 0 || value >= 100000000) return write_long_int(value, out);
+    const uint64_t eight = number_eight_digits((uint32_t)value);
+    const unsigned n_zeros = (unsigned)__builtin_ctzll(eight) / 8;
+    number_put_eight(out, (eight | 0x3030303030303030u) >> 8 * n_zeros);
+    return 8 - n_zeros;
+}
+
+/* floor(log10(v)) for v in 1e-13 .. 1e22. */
 static int decimal_exponent(double v)
 {
     uint64_t bits;
     memcpy(&bits, &v, sizeof(bits));
-    int e2 = (int)(bits >> 52 & 0x7FF) - 1023;
-    int e = ((e2 + 1) * 1233) >> 12; /* log10(2) ~ 1233 / 4096 */
-    if (e >= 0) return v < exact_power[e] ? e - 1 : e;
-    return v * exact_power[-e] < 1 ? e - 1 : e;
+    const int e2 = (int)(bits >> 52) - 1023;
+    const int e = ((e2 + 1) * 1233) >> 12; /* log10(2) ~ 1233 / 4096: right, or one too many */
+    return e - (v < number_from[NUMBER_LOWEST + e]);
 }
 
 static double scaled(double v, int k)
 {
-    return k >= 0 ? v * exact_power[k] : v / exact_power[-k];
-}
-
-/* The 8 digits of n < 10^8 as numbers 0..9, the first one in the lowest byte: halves, quarters and eighths are split off
- * side by side in one word, by a multiplication that divides by 100 (below 10,000) and by 10 (below 100). */
-static uint64_t eight_digits(uint32_t n)
-{
-    uint64_t x = n / 10000 | (uint64_t)(n % 10000) << 32;
-    uint64_t hundreds = (x * 10486 >> 20) & 0x0000007F0000007Fu;
-    x = hundreds | (x - 100 * hundreds) << 16;
-    uint64_t tens = (x * 103 >> 10) & 0x000F000F000F000Fu;
-    return tens | (x - 10 * tens) << 8;
-}
-
-/* Eight characters, the first one in the lowest byte. */
-static void put_eight(char *p, uint64_t characters)
-{
-    characters = htole64(characters);
-    memcpy(p, &characters, sizeof(characters));
+    return k >= 0 ? v * number_power[k] : v / number_power[-k];
 }
 
 /* nine * 10^exponent as text, where nine has 9 digits or is 10^9.  Stores words of eight characters; what is written too
@@ -101,35 +102,22 @@ static size_t write_decimal(uint64_t nine, int exponent, char *out)
         nine = 100000000;
         exponent++;
     }
-    uint64_t rest = eight_digits((uint32_t)(nine % 100000000)), characters = rest | zeros;
-    char first = (char)('0' + nine / 100000000);
-    int n = rest ? MOST_DIGITS - __builtin_clzll(rest) / 8 : 1; /* without the zeros at the end */
-    int e10 = exponent + MOST_DIGITS - 1;                       /* value = d.ddd * 10^e10 */
-    if (e10 < PLAIN_LOWEST || e10 > PLAIN_HIGHEST) {
-        p[0] = first;
+    const uint64_t first = nine / 100000000, eight = number_eight_digits((uint32_t)(nine % 100000000));
+    const int e10 = exponent + MOST_DIGITS - 1; /* value = d.ddd * 10^e10 */
+    if (e10 >= NUMBER_PLAIN_LOWEST && e10 <= NUMBER_SHORT_HIGHEST) return number_lay_out(first, eight, e10, out);
+    const uint64_t characters = eight | zeros;
+    const unsigned n = number_count_digits(eight);
+    p[0] = (char)('0' + first);
+    if (e10 < NUMBER_PLAIN_LOWEST || e10 > NUMBER_PLAIN_HIGHEST) {
         p[1] = '.';
-        put_eight(p + 2, characters);
+        number_put_eight(p + 2, characters);
         p += n > 1 ? n + 1 : 1;
         *p++ = 'e';
         return (size_t)(p - out) + number_write_int(e10, p);
     }
-    if (e10 < 0) { /* 0.000ddd */
-        memcpy(p, "0.0000", 6);
-        p += 1 - e10;
-        *p = first;
-        put_eight(p + 1, characters);
-        return (size_t)(1 - e10 + n);
-    }
-    int whole = e10 + 1;
-    p[0] = first;
-    put_eight(p + 1, characters);
-    if (whole >= n) { /* dddd, or ddd000 */
-        put_eight(p + 9, zeros);
-        return (size_t)whole;
-    }
-    p[whole] = '.';
-    put_eight(p + whole + 1, characters >> 8 * (whole - 1));
-    return (size_t)n + 1;
+    number_put_eight(p + 1, characters); /* dddddddddd, with zeros at the end */
+    number_put_eight(p + 9, zeros);
+    return (size_t)e10 + 1;
 }
 
 /* The p digits nearest to v through printf, whatever the locale's decimal point looks like. */

@@ -1,0 +1,25 @@
+/* Numbers side by side in AVX-512F, the tables in registers. */
+#ifdef __AVX512F__
+#include <immintrin.h>
+
+#define LANES 8
+#define NAME  number_lanes_avx512
+#include "connectors/codec/number_lanes_inline.h"
+
+static inline reals lanes_floor(reals t)
+{
+    return (reals)_mm512_floor_pd((__m512d)t);
+}
+
+static inline reals lanes_load(const double *const *x)
+{
+    return (reals){*x[0], *x[1], *x[2], *x[3], *x[4], *x[5], *x[6], *x[7]};
+}
+
+static inline reals lanes_look(const double *table, ulongs i)
+{
+    const __m512d low = _mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)i, _mm512_loadu_pd(table + 8));
+    const __mmask8 high = _mm512_cmpgt_epu64_mask((__m512i)i, _mm512_set1_epi64(15));
+    return (reals)_mm512_mask_permutexvar_pd(low, high, (__m512i)i, _mm512_loadu_pd(table + 16));
+}
+#endif
