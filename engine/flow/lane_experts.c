@@ -57,22 +57,19 @@ void lane_experts_close(struct lane *l)
     free(l->expert_names);
 }
 
-void lane_experts_point(const struct lane *l, double *block, struct eddy_result *out)
+struct eddy_experts lane_experts_at(const struct lane *l, double *block)
 {
-    if (!l->expert_names) return;
     const int n = l->plan->n_experts;
-    out->experts = (struct eddy_experts){.n = n,
-                                         .names = (const char *const *)l->expert_names,
-                                         .errors = block,
-                                         .weights = block + (size_t)n * experts_plane(l)};
+    return (struct eddy_experts){.n = n,
+                                 .names = (const char *const *)l->expert_names,
+                                 .errors = block,
+                                 .weights = block + (size_t)n * experts_plane(l)};
 }
 
 void lane_experts_errors(const struct lane *l, const struct eddy_result *out)
 {
     const double *from = l->plan->n_experts > 1 ? l->expert_residuals : l->residuals;
-    if (out->experts.n)
-        memcpy((double *)(uintptr_t)out->experts.errors, from,
-               (size_t)out->experts.n * experts_plane(l) * sizeof(*from));
+    memcpy((double *)(uintptr_t)out->experts.errors, from, (size_t)out->experts.n * experts_plane(l) * sizeof(*from));
 }
 
 void lane_experts_weights(const struct lane *l, const void *mix, int64_t step, int value,
@@ -81,7 +78,7 @@ void lane_experts_weights(const struct lane *l, const void *mix, int64_t step, i
     const struct plan *p = l->plan;
     const int n = out->experts.n, n_horizons = p->outlook.n_horizons;
     double weights[BLEND_MAX_EXPERTS] = {1}, *to = (double *)(uintptr_t)out->experts.weights;
-    for (int j = 0; j < n_horizons && n > 0; j++) {
+    for (int j = 0; j < n_horizons; j++) {
         if (n > 1) blend_weights(&p->blend, mix, lane_share_prior(l), step, j, weights);
         for (int i = 0; i < n; i++)
             to[((size_t)i * (size_t)n_horizons + (size_t)j) * (size_t)p->n_values + (size_t)value] = weights[i];

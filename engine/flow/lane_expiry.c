@@ -37,8 +37,7 @@ eddy_status lane_expiry_follow(struct lane *l, const struct lane_item *item, con
                                struct eddy_error *err)
 {
     const struct key_row *r = item->row;
-    if (!l->expiry || r->time_ns < item->expired_before)
-        return EDDY_OK; /* late by so much it begins anew each time */
+    if (r->time_ns < item->expired_before) return EDDY_OK; /* late by so much it begins anew each time */
     if (told->incident)
         return expiry_put(l->expiry, &(struct expiry_key){r->key, r->key_len, item->hash, r->time_ns}, err);
     if (told->n_incidents == 0) return EDDY_OK; /* none was open before, or it would have been told of */

@@ -21,18 +21,43 @@ size_t lane_values_each(const struct plan *p)
            (p->settings->forecast.moves.flat > 0 ? N_MOVES * forecasts : 0);
 }
 
-/* Points the result at its block and fills it with "nothing known". */
+/* Where the parts of a result's block begin that only some configurations have. */
+struct fold_rest {
+    double *smoothed, *classes, *moves, *experts;
+};
+
+static struct fold_rest fold_rest_at(const struct plan *p, double *rest)
+{
+    const size_t values = (size_t)p->n_values, forecasts = (size_t)p->outlook.n_horizons * values;
+    struct fold_rest at = {.smoothed = rest};
+    at.classes = rest + (p->looker >= 0 ? 2 * values : 0);
+    at.moves = at.classes + (p->classifier >= 0 ? p->networks[p->classifier].settings->classes.n : 0);
+    at.experts = at.moves + (p->settings->forecast.moves.flat > 0 ? N_MOVES * forecasts : 0);
+    return at;
+}
+
+static struct eddy_classes fold_classes(const struct plan *p, double *classes)
+{
+    const struct eddy_strings *names = &p->networks[p->classifier].settings->classes;
+    return (struct eddy_classes){.n_classes = names->n, .names = names->item, .p = classes};
+}
+
+/* Points the result at its block and fills it with "nothing known".  The initializer names all members: clearing those that
+ * it leaves out would take longer than all that it says. */
 static void fold_result(struct lane *l, const struct lane_event *in, int i, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     size_t values = (size_t)p->n_values, forecasts = (size_t)p->outlook.n_horizons * values;
     double *block = l->values + (size_t)i * l->values_each, *edges = block + 4 * values + forecasts;
     size_t widest = (size_t)(p->n_bands - 1) * forecasts, bands = (size_t)p->n_bands * forecasts;
-    double *rest = edges + 2 * bands;
+    float *attribution = l->attribution + (size_t)i * values;
+    const struct fold_rest rest = fold_rest_at(p, edges + 2 * bands);
 
     for (size_t k = values; k < l->values_each; k++) block[k] = NAN;
-    memcpy(block, in->event.x, values * sizeof(double));
-    memset(l->attribution + (size_t)i * values, 0, values * sizeof(float));
+    for (size_t v = 0; v < values; v++) {
+        block[v] = in->event.x[v];
+        attribution[v] = 0;
+    }
     *out = (struct eddy_result){
         .key = in->event.key,
         .key_len = in->event.key_len,
@@ -47,9 +72,13 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .yhat = block + values,
         .yhat_lower = block + 2 * values,
         .yhat_upper = block + 3 * values,
+        .score = 0,
+        .evidence = 0,
+        .score_ratio = 0,
+        .anomaly = false,
         .state = EDDY_STATE_WARMUP,
         .model = l->weights->version,
-        .attribution = l->attribution + (size_t)i * values,
+        .attribution = attribution,
         .n_horizons = p->outlook.n_horizons,
         .horizons = p->outlook.horizons,
         .forecast = block + 4 * values,
@@ -59,25 +88,22 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .coverages = p->settings->forecast.bands.item,
         .band_lower = edges,
         .band_upper = edges + bands,
+        .smoothed = {.y = NULL, .actual = NULL, .known = false, .time_ns = 0, .score = 0},
+        .classes = {.n_classes = 0, .names = NULL, .p = NULL, .label = NULL},
         .label = in->event.label,
         .label_len = in->event.label_len,
         .label_only = in->event.label_only,
+        .experts = {.n = 0, .names = NULL, .errors = NULL, .weights = NULL},
+        .fault = NULL,
+        .incident = NULL,
+        .n_incidents = 0,
         .incidents = l->incidents + (size_t)i * (size_t)p->n_kinds,
+        .moves = p->settings->forecast.moves.flat > 0 ? rest.moves : NULL,
     };
-    if (p->looker >= 0) {
-        out->smoothed = (struct eddy_smoothed){.y = rest, .actual = rest + values, .score = NAN};
-        rest += 2 * values;
-    }
-    if (p->classifier >= 0) {
-        const struct eddy_strings *names = &p->networks[p->classifier].settings->classes;
-        out->classes = (struct eddy_classes){.n_classes = names->n, .names = names->item, .p = rest};
-        rest += names->n;
-    }
-    if (p->settings->forecast.moves.flat > 0) {
-        out->moves = rest;
-        rest += N_MOVES * forecasts;
-    }
-    lane_experts_point(l, rest, out);
+    if (p->looker >= 0)
+        out->smoothed = (struct eddy_smoothed){.y = rest.smoothed, .actual = rest.smoothed + values, .score = NAN};
+    if (p->classifier >= 0) out->classes = fold_classes(p, rest.classes);
+    if (l->expert_names) out->experts = lane_experts_at(l, rest.experts);
 }
 
 /* Late or repeated events by their policy; false: the event is not folded in. */
@@ -101,7 +127,7 @@ static bool fold_time(struct lane *l, const struct lane_event *in, const struct 
 static void fold_before(struct lane *l, const struct key_row *r)
 {
     const struct plan *p = l->plan;
-    for (int v = 0; p->looker >= 0 && v < p->n_values; v++) {
+    for (int v = 0; v < p->n_values; v++) {
         const struct scale *s = lane_scale(l, r, v);
         l->before[v] = s->n > 0 ? s->last : NAN;
         l->before[p->n_values + v] = p->fixed_deviation ? p->fixed_deviation[v] : scalar_least(scale_sigma(s), 1e30);
@@ -125,7 +151,7 @@ static void fold_series(struct lane *l, const struct lane_event *in, struct lane
     struct key_row *r = item->row;
     const struct point_head head = {in->event.time_ns, (float)elapsed_s, lane_clock_of(l, r, elapsed_s)};
     struct point *points = l->points + (size_t)i * (size_t)p->n_values;
-    fold_before(l, r);
+    if (p->looker >= 0) fold_before(l, r);
     fold_extras(l, &in->event);
     for (int v = 0; v < p->n_values; v++)
         points[v] = lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season);
@@ -133,7 +159,7 @@ static void fold_series(struct lane *l, const struct lane_event *in, struct lane
     for (int c = 0; c < p->n_channels; c++) {
         l->steps[i * p->n_channels + c] = false;
         if (lane_skips(p, c, in->event.x)) continue;
-        lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
+        if (p->looker >= 0) lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
         lane_queue(l, item, i, c, &head);
     }
 }
@@ -157,7 +183,7 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
         lane_residuals(l, r, v, in->event.x[v], out);
         lane_train_error(l, r, v);
     }
-    lane_experts_errors(l, out);
+    if (out->experts.n > 0) lane_experts_errors(l, out);
     item->season = lane_season(l, r, in->event.time_ns);
     lane_judge(l, item, elapsed_ns, out);
     fold_series(l, in, item, i, (double)elapsed_ns / 1e9, out);

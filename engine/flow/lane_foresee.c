@@ -322,10 +322,12 @@ static void foresee_channel(const struct foresight *f)
 {
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
-    if (p->seasonal) foresee_season(f);
+    if (p->looks_ahead) foresee_season(f);
     for (int i = 0; i < p->n_dims * p->outlook.n_horizons; i++) l->spreads[i] = NAN;
     for (int d = 0; d < p->n_dims; d++)
-        l->contributions[d] = lane_share_contribution(l, f->out->offset, f->channel * p->n_dims + d);
+        l->contributions[d] = p->shared_bytes > 0
+                                  ? lane_share_contribution(l, f->out->offset, f->channel * p->n_dims + d)
+                                  : NULL;
     for (int e = 0; e < p->n_experts; e++) {
         if (p->experts[e].network >= 0)
             foresee_by_network(f, e);
@@ -334,8 +336,9 @@ static void foresee_channel(const struct foresight *f)
     }
     for (int d = 0; d < p->n_dims; d++) {
         const double *xhat = p->n_experts > 1 ? foresee_mixed(f, d) : foresee_of(f, d);
-        lane_experts_weights(l, foresee_mix(l, f->row, f->channel * p->n_dims + d), f->step,
-                             f->channel * p->n_dims + d, f->out);
+        if (f->out->experts.n > 0)
+            lane_experts_weights(l, foresee_mix(l, f->row, f->channel * p->n_dims + d), f->step,
+                                 f->channel * p->n_dims + d, f->out);
         foresee_write(f, d, xhat);
     }
     if (p->head_bands) foresee_head_bands(f);
@@ -357,8 +360,8 @@ void lane_foresee(struct lane *l, struct lane_item *item, int i, struct eddy_res
                                     .step = lane_steps(l, item->row)[c]};
         foresee_channel(&f);
     }
-    lane_moves(l, item->row, out);
-    lane_look_back(l, item, i, out);
+    if (out->moves) lane_moves(l, item->row, out);
+    if (p->looker >= 0) lane_look_back(l, item, i, out);
     if (p->classifier >= 0) lane_classify(l, item, i, out);
     for (int c = 0; c < p->n_channels; c++)
         if (l->steps[i * p->n_channels + c]) lane_steps(l, item->row)[c]++;

@@ -46,8 +46,14 @@ static bool judge_claims(const struct plan_judge *j, uint32_t holds)
 static struct eddy_verdict judge_ask(struct lane *l, const struct plan_judge *j, const struct key_row *r,
                                      struct eddy_evidence *evidence)
 {
-    struct eddy_verdict verdict = {.attribution = l->part_scores, .support = NAN};
-    memset(l->part_scores, 0, (size_t)l->plan->n_values * sizeof(float));
+    struct eddy_verdict verdict = {.score = 0,
+                                   .evidence = 0,
+                                   .attribution = l->part_scores,
+                                   .support = NAN,
+                                   .holds = 0,
+                                   .fault = NULL,
+                                   .accepted = 0};
+    for (int v = 0; v < l->plan->n_values; v++) l->part_scores[v] = 0;
     j->part->judge(j->settings, r->row + j->at_state, evidence, &verdict);
     evidence->support = scalar_most(evidence->support, verdict.support); /* NaN only while nobody has said any */
     return verdict;
@@ -72,7 +78,8 @@ void lane_judge(struct lane *l, struct lane_item *item, int64_t elapsed_ns, stru
         .n_values = p->n_values,
         .n_horizons = p->outlook.n_horizons,
         .horizons = p->outlook.horizons,
-        .x = lane_transform_judged(l, r, out->y),
+        .x = p->transform ? lane_transform_judged(l, r, out->y) : out->y,
+        .residual = l->residuals,
         .count = r->count,
         .time_ns = out->time_ns,
         .elapsed_ns = elapsed_ns,

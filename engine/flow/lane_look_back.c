@@ -24,7 +24,6 @@ void lane_look_back_keep(struct lane *l, const struct key_row *r, int channel, c
                          const double *base, const double *sigma)
 {
     const struct plan *p = l->plan;
-    if (p->looker < 0) return;
     struct look_back_step *step = look_back_at(p, &p->networks[p->looker], r, channel, lane_steps(l, r)[channel]);
     step->time_ns = event->time_ns;
     for (int d = 0; d < p->n_dims; d++) {
@@ -79,7 +78,6 @@ static void look_back_judge(struct lane *l, struct lane_item *item, const double
 void lane_look_back(struct lane *l, struct lane_item *item, int i, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
-    if (p->looker < 0) return;
     double *smoothed = (double *)(uintptr_t)out->smoothed.y, *actual = (double *)(uintptr_t)out->smoothed.actual;
     for (int c = 0; c < p->n_channels; c++) {
         int64_t time_ns;

@@ -9,7 +9,6 @@ void lane_moves(const struct lane *l, const struct key_row *r, const struct eddy
     const struct plan *p = l->plan;
     const size_t values = (size_t)p->n_values, plane = (size_t)p->outlook.n_horizons * values;
     double *moves = (double *)(uintptr_t)out->moves, share[N_MOVES];
-    if (!moves) return;
     for (size_t at = 0; at < plane; at++) {
         const struct scale *s = lane_scale(l, r, (int)(at % values));
         const struct moves_law law = {.n_bands = p->n_bands,

@@ -201,9 +201,9 @@ eddy_status lane_find_rows(struct lane *, const struct lane_event *, int n, int6
  * waves there are. */
 int lane_sort_waves(struct lane *, int n, int n_waves);
 
-/* lane_experts.c: what results tell of every expert, when somebody asks. */
+/* lane_experts.c: what results tell of every expert, when somebody asks (l->expert_names). */
 void lane_experts_close(struct lane *);
-void lane_experts_point(const struct lane *, double *block, struct eddy_result *);
+struct eddy_experts lane_experts_at(const struct lane *, double *block);
 void lane_experts_errors(const struct lane *, const struct eddy_result *);
 void lane_experts_weights(const struct lane *, const void *mix, int64_t step, int value, const struct eddy_result *);
 
@@ -251,15 +251,16 @@ void lane_step_wave(struct lane *, const int *order, int n);
 void lane_residuals(struct lane *, const struct key_row *, int value, double x, const struct eddy_result *);
 void lane_foresee(struct lane *, struct lane_item *, int i, struct eddy_result *);
 
-/* lane_look_back.c: after the networks' step, before the series' count moves on. */
+/* lane_look_back.c, where a network looks back: after the networks' step, before the series' count moves on. */
 void lane_look_back(struct lane *, struct lane_item *, int i, struct eddy_result *);
 void lane_look_back_keep(struct lane *, const struct key_row *, int channel, const struct eddy_event *,
                          const double *base, const double *sigma);
 
-/* lane_moves.c: when the bands are known, before the result leaves the domain in which it was made. */
+/* lane_moves.c, where the result has room for them: when the bands are known, before it leaves the domain in which it was
+ * made. */
 void lane_moves(const struct lane *, const struct key_row *, const struct eddy_result *);
 
-/* lane_transform.c: nothing is done where no value is transformed. */
+/* lane_transform.c, where values are transformed (plan->transform). */
 /* The event as the lane works on it (valid until the next call). */
 const struct lane_event *lane_transform_event(struct lane *, const struct lane_event *);
 /* A finished result back in the values' own domain; `in` is the event as it came. */
@@ -276,6 +277,7 @@ void lane_judge_shares(const struct lane *, struct eddy_result *);
 /* lane_silence.c */
 eddy_status lane_silence_open(struct lane *, struct eddy_error *);
 void lane_silence_close(struct lane *);
+/* Where they are watched for: l->silence. */
 eddy_status lane_silence_event(struct lane *, const struct lane_event *, uint64_t hash, struct eddy_error *);
 eddy_status lane_silence_tombstone(struct lane *, const struct lane_event *, struct eddy_error *);
 void lane_silence_forget(struct lane *, const char *key, size_t key_len);
@@ -296,7 +298,7 @@ void lane_news_sort(struct lane *); /* when the turn has ended */
 /* lane_expiry.c */
 eddy_status lane_expiry_open(struct lane *, struct eddy_error *);
 void lane_expiry_close(struct lane *);
-/* After an event that was folded in: whether an incident of its key is open now. */
+/* After an event that was folded in, where keys expire (l->expiry): whether an incident of its key is open now. */
 eddy_status lane_expiry_follow(struct lane *, const struct lane_item *, const struct eddy_result *,
                                struct eddy_error *);
 /* Before the row of a key that has expired begins anew, in a turn of `taken` events. */

@@ -92,7 +92,7 @@ eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int 
         item->row->work = (uint32_t)i + 1;
         if (item->wave >= *n_waves) *n_waves = item->wave + 1;
         item->expired_before = lane_tick(l, e->time_ns);
-        rc = lane_silence_event(l, &events[i], item->hash, err);
+        if (l->silence) rc = lane_silence_event(l, &events[i], item->hash, err);
         if (rc < 0) return rc;
     }
     for (int i = 0; i < taken; i++)

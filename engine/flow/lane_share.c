@@ -153,7 +153,7 @@ static bool share_chosen(const struct lane *l, int64_t offset, int value)
 unsigned char *lane_share_contribution(struct lane *l, int64_t offset, int value)
 {
     struct lane_share *s = &l->share;
-    if (l->plan->shared_bytes == 0 || s->n == SHARE_MOST || !share_chosen(l, offset, value)) return NULL;
+    if (s->n == SHARE_MOST || !share_chosen(l, offset, value)) return NULL;
     struct lane_share_head *head = share_item(l, s->n++);
     *head = (struct lane_share_head){offset, value};
     return memset(head + 1, 0, l->plan->contribution_bytes);

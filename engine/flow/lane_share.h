@@ -42,7 +42,7 @@ void lane_share_close(struct lane *);
 void lane_share_enter(struct lane *, int64_t offset);
 /* Events at offsets from here on wait for the next boundary; INT64_MAX when nobody shares anything. */
 int64_t lane_share_until(const struct lane *);
-/* Room for what an event says, zeroed; NULL when it is not asked.  Once per event and value. */
+/* Room for what an event says, zeroed; NULL when it is not asked.  Once per event and value, where anything is shared. */
 unsigned char *lane_share_contribution(struct lane *, int64_t offset, int value);
 /* The mix's model, for blend_forecast(); NULL when it has none. */
 const void *lane_share_prior(const struct lane *);

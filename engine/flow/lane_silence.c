@@ -38,7 +38,7 @@ eddy_status lane_silence_event(struct lane *l, const struct lane_event *in, uint
 {
     struct silence_news news[SILENCE_NEWS];
     const struct eddy_event *e = &in->event;
-    if (!l->silence || e->label_only) return EDDY_OK;
+    if (e->label_only) return EDDY_OK;
     eddy_status rc = silence_event(l->silence, hash, e->key, e->key_len, e->time_ns, news, err);
     const int n = rc;
     for (int i = 0; i < n && rc >= 0; i++) rc = silence_keep(l, &news[i], in->offset, err);

@@ -10,7 +10,6 @@
 const struct lane_event *lane_transform_event(struct lane *l, const struct lane_event *in)
 {
     const struct plan *p = l->plan;
-    if (!p->transform) return in;
     for (int v = 0; v < p->n_values; v++) l->transformed[v] = transform_forth(p->transform[v], in->event.x[v]);
     l->transformed_event = *in;
     l->transformed_event.event.x = l->transformed;
@@ -47,7 +46,6 @@ static void transform_drivers(const struct plan *p, const struct eddy_result *ou
 void lane_transform_result(const struct lane *l, const struct lane_event *in, const struct eddy_result *out)
 {
     const struct plan *p = l->plan;
-    if (!p->transform) return;
     const size_t values = (size_t)p->n_values, horizons = (size_t)p->outlook.n_horizons;
     const size_t planes = 4 + horizons * (1 + 2 * (size_t)p->n_bands) + (p->looker >= 0 ? 2 : 0);
     double *block = (double *)(uintptr_t)out->y;
@@ -64,7 +62,6 @@ void lane_transform_result(const struct lane *l, const struct lane_event *in, co
 const double *lane_transform_judged(struct lane *l, const struct key_row *r, const double *x)
 {
     const struct plan *p = l->plan;
-    if (!p->transform) return x;
     for (int v = 0; v < p->n_values; v++) {
         const struct scale *s = lane_scale(l, r, v);
         l->judged[v] = p->transform[v] != TRANSFORM_LOG_RETURN ? x[v] : s->n > 0 ? x[v] - s->last : NAN;

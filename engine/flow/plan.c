@@ -268,6 +268,7 @@ static eddy_status plan_layout(struct plan *p, struct eddy_error *err)
 static void plan_points(struct plan *p)
 {
     p->n_season_extras = p->networks_seasonal ? 1 + p->n_dims : 0;
+    p->looks_ahead = p->seasonal || (p->networks_seasonal && p->settings->forecast.anchor == ANCHOR_SEASON);
     p->seasonal |= p->networks_seasonal;
     p->n_extras = (p->classifier >= 0) + p->schema.n_categories + p->n_season_extras;
     const size_t extras = ((size_t)p->n_extras * sizeof(float) + 7) & ~(size_t)7;

@@ -124,6 +124,7 @@ struct plan {
     struct season_rule season;
     bool seasonal;          /* somebody reads the season's profile */
     bool networks_seasonal; /* networks do, or forecast from it */
+    bool looks_ahead;       /* somebody asks how the season goes on: what networks forecast from, or an expert */
     int n_ahead;            /* how far it is looked ahead; expert_shape.n_ahead if an expert reads it */
     int n_season_bins;      /* of the profile */
     struct blend blend;     /* several experts only */
