@@ -185,18 +185,17 @@ static void exceedance_rank_nets(const struct exceedance_settings *s, struct net
 }
 
 /* T_k of the nets' hits. */
-static double exceedance_window(const struct exceedance_settings *s, const struct view *v, int n_nets, int w,
-                                int64_t k, double gain)
+static inline double exceedance_window(const struct exceedance_settings *s, const struct view *v, int n_nets, int w,
+                                       int64_t k, double gain)
 {
-    double share = 0;
-    for (int i = 0; i < n_nets; i++) share += exceedance_share(v->nets[i].hits, k);
+    double share = exceedance_share(v->nets[0].hits, k);
+    for (int i = 1; i < n_nets; i++) share += exceedance_share(v->nets[i].hits, k);
     return tail_judge(&v->tails[w], share / n_nets, v->value->n, gain, s->decades);
 }
 
 /* Step 3: the mean over the short windows, or the long one if it says more. */
-static double exceedance_windows(const struct exceedance_settings *s, const struct view *v, int n_nets)
+static double exceedance_windows(const struct exceedance_settings *s, const struct view *v, int n_nets, double gain)
 {
-    const double gain = tail_gain(v->value->n, s->memory);
     const struct eddy_ints lengths = exceedance_lengths(s);
     const int n = lengths.n;
     double mean = 0;
@@ -204,8 +203,9 @@ static double exceedance_windows(const struct exceedance_settings *s, const stru
     return scalar_most(mean, exceedance_window(s, v, n_nets, n, s->long_window, gain));
 }
 
-/* Step 4. */
-static double exceedance_marginal(const struct exceedance_settings *s, const struct view *v, double x)
+/* Step 4; `part` of all events so far is this one. */
+static double exceedance_marginal(const struct exceedance_settings *s, const struct view *v, double x, double part,
+                                  double gain)
 {
     struct exceedance_value *own = v->value;
     struct marginal *m = v->marginal;
@@ -213,9 +213,9 @@ static double exceedance_marginal(const struct exceedance_settings *s, const str
     uint64_t hit = rank_p(&m->rank, distance) < s->marginal_level;
     rank_add(&m->rank, distance);
     m->hits = m->hits << 1 | hit;
-    own->slow += scalar_most(1 / ((double)own->n + 1), s->marginal_gain) * (x - own->slow);
-    return s->marginal_weight * tail_judge(&m->tail, exceedance_share(m->hits, s->long_window), own->n,
-                                           tail_gain(own->n, s->memory), s->decades);
+    own->slow += scalar_most(part, s->marginal_gain) * (x - own->slow);
+    return s->marginal_weight *
+           tail_judge(&m->tail, exceedance_share(m->hits, s->long_window), own->n, gain, s->decades);
 }
 
 /* Step 5; moves the range on. */
@@ -237,9 +237,10 @@ static double exceedance_value(const struct exceedance_settings *s, const struct
     if (fabs(x) > 1e150) x = copysign(1e150, x); /* so that ranges and distances stay finite */
     if (v->n == 0) v->low = v->high = v->slow = x;
 
+    const double part = 1 / ((double)v->n + 1), gain = tail_gain(part, s->memory);
     exceedance_rank_nets(s, view->nets, in, value, v->high - v->low);
-    double evidence = exceedance_windows(s, view, exceedance_nets(s, in->n_horizons));
-    evidence = scalar_most(evidence, exceedance_marginal(s, view, x));
+    double evidence = exceedance_windows(s, view, exceedance_nets(s, in->n_horizons), gain);
+    evidence = scalar_most(evidence, exceedance_marginal(s, view, x, part, gain));
     bool novel = exceedance_novel(s, v, x);
     if (v->n++ < in->warmup_events) return 0;
     return novel ? 1 : UNCERTAIN * evidence;

@@ -29,18 +29,19 @@ static double rank_place(const struct rank *r, double residual)
     return place < 0 ? 0 : place > RANK_BINS - 1e-6 ? RANK_BINS - 1e-6 : place;
 }
 
-/* Four counts at a time, each pair of them in one half of a word. */
+/* Eight counts at a time, each pair of them in one half of a word. */
 static uint32_t rank_sum(const uint16_t *bins, int n)
 {
     const uint64_t low = 0x0000ffff0000ffffu;
-    uint64_t pairs = 0, four;
+    uint64_t pairs[2] = {0, 0}, eight[2];
     uint32_t rest = 0;
-    for (; n >= 4; n -= 4, bins += 4) {
-        memcpy(&four, bins, sizeof(four));
-        pairs += (four & low) + (four >> 16 & low);
+    for (; n >= 8; n -= 8, bins += 8) {
+        memcpy(eight, bins, sizeof(eight));
+        for (int i = 0; i < 2; i++) pairs[i] += (eight[i] & low) + (eight[i] >> 16 & low);
     }
     for (; n > 0; n--) rest += *bins++;
-    return (uint32_t)pairs + (uint32_t)(pairs >> 32) + rest;
+    pairs[0] += pairs[1];
+    return (uint32_t)pairs[0] + (uint32_t)(pairs[0] >> 32) + rest;
 }
 
 double rank_p(const struct rank *r, double residual)

@@ -17,12 +17,23 @@ struct tail {
     double mean, variance;
 };
 
-double tail_minus_log10(double z); /* -log10 Q(z), within 1 %, 0 below z = -1 */
+/* -log10 Q(z) at z = -1, -.75, .., 9. */
+extern const double tail_table[41];
 
-/* g, the same for all windows of an event; n counts the events before it. */
-static inline double tail_gain(int64_t n, double memory)
+/* -log10 Q(z), within 1 %, 0 below z = -1. */
+static inline double tail_minus_log10(double z)
 {
-    return scalar_most(1 / ((double)n + 1), 1 / memory);
+    if (!(z > -1)) return 0;
+    if (z >= 9) return tail_table[40];
+    double place = (z + 1) * 4;
+    int i = (int)place;
+    return tail_table[i] + (place - i) * (tail_table[i + 1] - tail_table[i]);
+}
+
+/* g, the same for all windows of an event, whose part of all events so far is `part`. */
+static inline double tail_gain(double part, double memory)
+{
+    return scalar_most(part, 1 / memory);
 }
 
 /* T_k for `share`, then takes it in (0 evidence while n <= 20). */
