@@ -142,26 +142,28 @@ static void foresee_season(const struct foresight *f)
     }
 }
 
-static double foresee_base(const struct plan *p, const struct foresight *f, int dim)
-{
-    return p->settings->forecast.anchor == ANCHOR_NONE ? p->fixed_mean[f->channel * p->n_dims + dim]
-                                                       : f->points[dim].value;
-}
+/* What the outputs of networks are counted from and in, for one value. */
+struct foresee_axis {
+    double base, unit, limit;
+    const double *ahead; /* [n_ahead + 1] what the season adds to the base; NULL = nothing */
+};
 
-/* What an output of a network is counted in. */
-static double foresee_unit(const struct plan *p, const struct foresight *f, int dim)
+static struct foresee_axis foresee_axis(const struct foresight *f, int dim)
 {
-    const bool rests = !p->fixed_mean && scale_rests(lane_scale(f->lane, f->row, f->channel * p->n_dims + dim));
-    return rests ? 0 : (double)f->points[dim].sigma;
+    const struct plan *p = f->lane->plan;
+    const int value = f->channel * p->n_dims + dim, anchor = p->settings->forecast.anchor;
+    const bool rests = !p->fixed_mean && scale_rests(lane_scale(f->lane, f->row, value));
+    return (struct foresee_axis){.base = anchor == ANCHOR_NONE ? p->fixed_mean[value] : f->points[dim].value,
+                                 .unit = rests ? 0 : (double)f->points[dim].sigma,
+                                 .limit = p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT,
+                                 .ahead = anchor == ANCHOR_SEASON ? foresee_ahead(f, dim) : NULL};
 }
 
 /* An output of a network as a value, `h` steps ahead. */
-static double foresee_value(const struct plan *p, const struct foresight *f, int dim, int h, float y)
+static double foresee_value(const struct foresee_axis *axis, int h, float y)
 {
-    const double base = foresee_base(p, f, dim) +
-                        (p->settings->forecast.anchor == ANCHOR_SEASON ? foresee_ahead(f, dim)[h] : 0);
-    const double xhat = base +
-                        foresee_unit(p, f, dim) * lane_clip((double)y, p->fixed_mean ? FIXED_LIMIT : OUTPUT_LIMIT);
+    const double base = axis->base + (axis->ahead ? axis->ahead[h] : 0);
+    const double xhat = base + axis->unit * lane_clip((double)y, axis->limit);
     return isinf(xhat) ? base : xhat;
 }
 
@@ -178,10 +180,12 @@ static void foresee_by_network(const struct foresight *f, int expert)
     loss_point(&n->net->loss, n->net->n_targets, foresee_outputs(f, p->experts[expert].network), l->head);
     for (int d = 0; d < p->n_dims; d++) {
         double *opinion = foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons;
-        for (int j = 0; j < p->outlook.n_horizons; j++) opinion[j] = NAN;
-        for (int i = 0; i < n->n_horizons; i++)
-            opinion[n->at_horizon[i]] = foresee_value(p, f, d, p->outlook.horizons[n->at_horizon[i]],
-                                                      l->head[i * p->n_dims + d]);
+        const struct foresee_axis axis = foresee_axis(f, d);
+        for (int j = 0; n->n_horizons < p->outlook.n_horizons && j < p->outlook.n_horizons; j++) opinion[j] = NAN;
+        for (int i = 0; i < n->n_horizons; i++) {
+            const int j = n->at_horizon[i];
+            opinion[j] = foresee_value(&axis, p->outlook.horizons[j], l->head[i * p->n_dims + d]);
+        }
     }
 }
 
@@ -278,10 +282,12 @@ static void foresee_head_edge(const struct foresight *f, const struct loss_tail 
     const int network = p->experts[0].network;
     const struct plan_network *n = &p->networks[network];
     (void)loss_quantile(&n->net->loss, n->net->n_targets, foresee_outputs(f, network), tail, l->head);
-    for (int i = 0; i < n->n_horizons; i++)
-        for (int d = 0; d < p->n_dims; d++)
+    for (int d = 0; d < p->n_dims; d++) {
+        const struct foresee_axis axis = foresee_axis(f, d);
+        for (int i = 0; i < n->n_horizons; i++)
             edges[n->at_horizon[i] * p->n_values + f->channel * p->n_dims + d] = foresee_value(
-                p, f, d, p->outlook.horizons[n->at_horizon[i]], l->head[i * p->n_dims + d]);
+                &axis, p->outlook.horizons[n->at_horizon[i]], l->head[i * p->n_dims + d]);
+    }
 }
 
 static void foresee_head_bands(const struct foresight *f)

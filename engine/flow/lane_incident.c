@@ -11,6 +11,7 @@
 
 #include "engine/flow/lane_private.h"
 #include "engine/flow/lane_store.h"
+#include "engine/math/scalar.h"
 
 static struct incident *incident_of(const struct plan *p, const struct key_row *r, int kind)
 {
@@ -115,7 +116,7 @@ void lane_incident_kinds(struct lane *l, const struct plan_judge *j, const struc
         const bool hold = holds >> i & 1;
         if (!hold && !in->open && in->id == 0) continue;
         const struct incident_event e = {.time_ns = out->time_ns,
-                                         .evidence = fmin(fmax(verdict->evidence, verdict->score), 1),
+                                         .evidence = scalar_least(scalar_most(verdict->evidence, verdict->score), 1),
                                          .threshold = p->settings->detect.threshold,
                                          .accepted = accepted >> i & 1,
                                          .id = hold && !in->open ? incident_id(p, r, j->first_kind + i, out->time_ns)
@@ -139,7 +140,7 @@ void lane_incident(struct lane *l, const struct lane_item *item, struct eddy_res
     const struct key_row *r = item->row;
     const struct lane_unclaimed *from = &item->unclaimed;
     struct incident *in = incident_of(p, r, 0);
-    const double threshold = p->settings->detect.threshold, evidence = fmax(from->evidence, from->score);
+    const double threshold = p->settings->detect.threshold, evidence = scalar_most(from->evidence, from->score);
     const bool may_open = !in->open && evidence >= threshold;
     const struct incident_event e = {.time_ns = out->time_ns,
                                      .evidence = evidence,

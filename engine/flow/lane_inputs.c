@@ -15,17 +15,6 @@
 
 static const double INPUT_LIMIT = 6, FIXED_LIMIT = 1e6, CLOCK_MEMORY = 100;
 
-struct scale *lane_scale(const struct lane *l, const struct key_row *r, int value)
-{
-    return (struct scale *)(void *)(r->row + l->plan->at_scale) + value;
-}
-
-struct volatility *lane_volatility(const struct lane *l, const struct key_row *r, int value)
-{
-    if (l->plan->at_changes < 0) return NULL;
-    return (struct volatility *)(void *)(r->row + l->plan->at_changes) + value;
-}
-
 struct point_head *lane_point(const struct lane *l, const struct key_row *r, int channel, int64_t step)
 {
     const struct plan *p = l->plan;
@@ -134,7 +123,7 @@ void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, cons
     const size_t row = (size_t)i * (size_t)p->n_channels + (size_t)channel;
     const struct point *points = l->points + (size_t)i * (size_t)p->n_values + (size_t)channel * (size_t)p->n_dims;
 
-    lane_season_inputs(l, item, channel, points);
+    if (p->n_season_extras > 0) lane_season_inputs(l, item, channel, points);
     l->steps[row] = true;
     l->elapsed[row] = head->elapsed_s;
     for (int k = 0; k < p->n_networks; k++) {

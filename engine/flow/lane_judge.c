@@ -96,7 +96,7 @@ void lane_judge(struct lane *l, struct lane_item *item, int64_t elapsed_ns, stru
         evidence.residual = j->expert < 0 ? l->residuals : l->expert_residuals + (size_t)j->expert * plane;
         const struct eddy_verdict verdict = judge_ask(l, j, r, &evidence);
         if (!evidence.warmup) judge_count(l, &verdict, judge_claims(j, verdict.holds), &item->unclaimed, out);
-        lane_incident_kinds(l, j, r, evidence.warmup, &verdict, out);
+        if (j->n_kinds > 0) lane_incident_kinds(l, j, r, evidence.warmup, &verdict, out);
     }
     judge_conclude(l, evidence.warmup, out);
 }

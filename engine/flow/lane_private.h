@@ -23,6 +23,7 @@
 #include "engine/flow/source.h"
 #include "engine/forecast/calendar.h"
 #include "engine/forecast/scale.h"
+#include "engine/forecast/volatility.h"
 
 /* A candidate in the making: trained on the windows before `boundary`, adopted `train.lag` epochs later. */
 struct lane_job {
@@ -219,17 +220,13 @@ void lane_inputs(struct lane *, const struct plan_network *, const struct point_
                  const float *categories, const float *season, int channel, float *u);
 void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
-struct scale *lane_scale(const struct lane *, const struct key_row *, int value);
-struct volatility *lane_volatility(const struct lane *, const struct key_row *,
-                                   int value); /* NULL = bands do not follow it */
 
 /* lane_season.c */
 /* Where in the season the key's next event lies, when it comes at time_ns. */
 struct eddy_season lane_season(const struct lane *, const struct key_row *, int64_t time_ns);
 /* Looks for a cycle in the key's own past; with another one the profiles begin anew. */
 void lane_season_find(const struct lane *, struct key_row *, const struct point *points /* [n_values] */);
-struct season_profile *lane_profile(const struct lane *, const struct key_row *, int value); /* seasonal only */
-/* What networks read of the season into season_inputs, and what windows keep of it behind the extras. */
+/* What networks read of the season into season_inputs, and what windows keep of it behind the extras; where they do. */
 void lane_season_inputs(struct lane *, const struct lane_item *, int channel, const struct point *points);
 /* The same out of a window's step: its phase, and [n_dims] distances from the mean. */
 struct lane_courses {
@@ -423,6 +420,22 @@ static inline double lane_clip(double v, double limit)
 static inline int64_t *lane_steps(const struct lane *l, const struct key_row *r)
 {
     return (int64_t *)(void *)(r->row + l->plan->at_steps);
+}
+static inline struct scale *lane_scale(const struct lane *l, const struct key_row *r, int value)
+{
+    return (struct scale *)(void *)(r->row + l->plan->at_scale) + value;
+}
+static inline struct volatility *lane_volatility(const struct lane *l, const struct key_row *r,
+                                                 int value) /* NULL = bands do not follow it */
+{
+    if (l->plan->at_changes < 0) return NULL;
+    return (struct volatility *)(void *)(r->row + l->plan->at_changes) + value;
+}
+static inline struct season_profile *lane_profile(const struct lane *l, const struct key_row *r,
+                                                  int value) /* seasonal only */
+{
+    const size_t each = season_profile_bytes(l->plan->n_season_bins);
+    return (struct season_profile *)(void *)(r->row + l->plan->at_season + (size_t)value * each);
 }
 static inline float *lane_state(const struct plan_network *n, const struct key_row *r, int channel)
 {

@@ -11,12 +11,6 @@
 
 static const double INPUT_LIMIT = 6;
 
-struct season_profile *lane_profile(const struct lane *l, const struct key_row *r, int value)
-{
-    const size_t each = season_profile_bytes(l->plan->n_season_bins);
-    return (struct season_profile *)(void *)(r->row + l->plan->at_season + (size_t)value * each);
-}
-
 static struct season_search *season_search_of(const struct lane *l, const struct key_row *r)
 {
     return (struct season_search *)(void *)(r->row + l->plan->at_search);
@@ -81,18 +75,18 @@ void lane_season_inputs_kept(struct lane *l, const struct lane_courses *courses,
     static const int AHEAD[SEASON_INPUTS - 1] = {1, 3, 6, 12, 18, 21};
     for (int d = 0; d < l->plan->n_dims; d++) {
         float *u = l->season_inputs + (size_t)d * SEASON_INPUTS;
-        const double sigma = (double)points[d].sigma, now = season_level(&courses->item[d], (double)phase);
-        *u++ = (float)lane_clip((double)away[d] - now / sigma, INPUT_LIMIT);
-        for (int k = 0; k < SEASON_INPUTS - 1; k++)
-            *u++ = (float)lane_clip((season_level(&courses->item[d], (double)phase + AHEAD[k] / 24.) - now) / sigma,
-                                    INPUT_LIMIT);
+        const struct season_course *c = &courses->item[d];
+        const double sigma = (double)points[d].sigma, now = season_level(c, (double)phase);
+        u[0] = (float)lane_clip((double)away[d] - now / sigma, INPUT_LIMIT);
+        for (int k = 1; k < SEASON_INPUTS; k++) u[k] = 0;
+        for (int k = 1; k < SEASON_INPUTS && c->n_bins > 0; k++)
+            u[k] = (float)lane_clip((season_level(c, (double)phase + AHEAD[k - 1] / 24.) - now) / sigma, INPUT_LIMIT);
     }
 }
 
 void lane_season_inputs(struct lane *l, const struct lane_item *item, int channel, const struct point *points)
 {
     const struct plan *p = l->plan;
-    if (p->n_season_extras == 0) return;
     float *kept = l->extras + p->n_extras - p->n_season_extras;
     kept[0] = (float)item->season.phase;
     for (int d = 0; d < p->n_dims; d++) {

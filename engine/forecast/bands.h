@@ -32,7 +32,11 @@ struct bands_rates {
 };
 
 size_t bands_floats(int n_bands);
-float bands_scale(const float *tracker); /* s; 0 = not known yet */
+enum { BANDS_N, BANDS_S, BANDS_Q };                   /* where in a tracker they lie */
+static inline float bands_scale(const float *tracker) /* s; 0 = not known yet */
+{
+    return tracker[BANDS_S];
+}
 /* Before the first error: its mean size will be about this. */
 void bands_expect(float *tracker, const struct eddy_reals *coverages, double size);
 /* The edges of all bands now: lower [n_bands], then upper [n_bands]; false (and all 0) while nothing is known. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "engine/forecast/bands.h"
+#include "engine/forecast/ring.h"
 
 struct outlook_shape {
     int n_horizons, n_dims;
@@ -26,7 +27,21 @@ struct outlook_entry {
 };
 
 size_t outlook_bytes(const struct outlook_shape *); /* per channel, a multiple of 8 */
+
+static inline size_t outlook_numbers(const struct outlook_shape *s)
+{
+    return s->first[s->n_horizons] * (size_t)s->n_dims;
+}
+
 /* The place of horizon j at step t; what lies there was forecast for t if t >= horizons[j]. */
-struct outlook_entry outlook_at(const struct outlook_shape *, unsigned char *outlook, int j, int64_t t);
+static inline struct outlook_entry outlook_at(const struct outlook_shape *s, unsigned char *outlook, int j, int64_t t)
+{
+    const size_t numbers = outlook_numbers(s);
+    const size_t place = (s->first[j] + ring_place(t, s->horizons[j])) * (size_t)s->n_dims;
+    double *xhat = (double *)(void *)outlook;
+    float *s0 = (float *)(void *)(xhat + numbers);
+    bands_edge *edges = (bands_edge *)(void *)(s0 + numbers);
+    return (struct outlook_entry){xhat + place, s0 + place, edges + place * (size_t)s->n_edges};
+}
 
 #endif

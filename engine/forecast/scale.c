@@ -5,8 +5,7 @@
 #include "engine/math/scalar.h"
 
 static const double SCALE_MEMORY = 200, SLOW_GAIN = 2.0 / 673, LARGEST_STEP = 1e150;
-static const double LEAST = 1e-30; /* of a scale: no unit is so small, and a float holds what is divided by it */
-enum { YOUNG = 6, GROWN = 20 };    /* values */
+enum { YOUNG = 6, GROWN = 20 }; /* values */
 
 static double scale_limit(double d)
 {
@@ -39,14 +38,4 @@ double scale_update(struct scale *s, double x)
 void scale_miss(struct scale *s)
 {
     if (s->n > 0 && s->gap < INT32_MAX) s->gap++;
-}
-
-double scale_sigma(const struct scale *s)
-{
-    return 3 * sqrt(s->v) + .05 * s->spread + 1e-6 * fabs(s->last) + LEAST;
-}
-
-bool scale_rests(const struct scale *s)
-{
-    return s->v == 0 && s->spread == 0 && s->last == 0;
 }

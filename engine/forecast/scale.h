@@ -15,6 +15,7 @@
 #ifndef ENGINE_FORECAST_SCALE_H
 #define ENGINE_FORECAST_SCALE_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,8 +31,18 @@ struct scale {
 
 /* Takes one known value in; returns its difference to the last one (0 for the first). */
 double scale_update(struct scale *, double x);
-void scale_miss(struct scale *);          /* an event without one */
-double scale_sigma(const struct scale *); /* > 0 */
-bool scale_rests(const struct scale *);   /* all values so far were 0: nothing tells their size, sigma least of all */
+void scale_miss(struct scale *); /* an event without one */
+
+/* > 0.  No unit is as small as what is added, and a float holds what is divided by it. */
+static inline double scale_sigma(const struct scale *s)
+{
+    return 3 * sqrt(s->v) + .05 * s->spread + 1e-6 * fabs(s->last) + 1e-30;
+}
+
+/* All values so far were 0: nothing tells their size, sigma least of all. */
+static inline bool scale_rests(const struct scale *s)
+{
+    return s->v == 0 && s->spread == 0 && s->last == 0;
+}
 
 #endif

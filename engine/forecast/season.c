@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "engine/forecast/ring.h"
 #include "engine/math/scalar.h"
 
 static const double LARGEST = 1e30, LEAST_GAIN = .1, SIGMAS = 2;
@@ -16,11 +17,6 @@ int season_bins(const struct season_rule *r)
     if (r->kind == SEASON_STEPS && r->steps <= SEASON_MAX_BINS) return (int)r->steps;
     /* A week of days has seven steps: three bins for each. */
     return r->kind == SEASON_DURATION && r->period_ns % (7 * 24 * HOUR_NS) == 0 ? 21 : 24;
-}
-
-size_t season_profile_bytes(int n_bins)
-{
-    return (offsetof(struct season_profile, rate) + (size_t)n_bins * sizeof(float) + 7) & ~(size_t)7;
 }
 
 int64_t season_period(const struct season_rule *r, double usual_s)
@@ -58,14 +54,17 @@ static double season_limit(double v, double limit)
     return v > limit ? limit : v < -limit ? -limit : v;
 }
 
-/* A step's difference d of the event at `phase`. */
-static void season_move(struct season_profile *p, int n_bins, double steps, double phase, double difference,
-                        double sigma)
+static int season_bin_at(int n_bins, double phase)
 {
-    const int b = season_bin(n_bins, season_place(n_bins, phase));
+    return season_bin(n_bins, season_place(n_bins, phase));
+}
+
+/* A step's difference d of an event in bin b. */
+static void season_move(struct season_profile *p, int n_bins, double steps, int b, double difference, double sigma)
+{
     const double d = season_limit(difference, scalar_least(SIGMAS * sigma, LARGEST));
     const double gain = scalar_most(LEAST_GAIN / season_steps_per_bin(n_bins, steps),
-                                    1 / ((double)((p->n - 1) / n_bins) + 1));
+                                    1 / ((double)ring_rounds(p->n - 1, n_bins) + 1));
     if ((double)p->n > steps) {
         const double rate = (double)p->rate[b];
         p->sxy += rate * d - p->sxy / (10 * steps);
@@ -83,20 +82,21 @@ static double season_phase_back(double phase, double steps, int64_t back)
 
 static bool season_seen(const struct season_profile *p, int n_bins, double phase)
 {
-    return p->seen >> season_bin(n_bins, season_place(n_bins, phase)) & 1;
+    return p->seen >> season_bin_at(n_bins, phase) & 1;
 }
 
-/* A difference behind n_missing events without a value, less than a season. */
+/* A difference behind n_missing > 0 events without a value, less than a season. */
 static void season_move_over(struct season_profile *p, int n_bins, const struct eddy_season *s, double difference,
                              int64_t n_missing, double sigma)
 {
     double n_shares = 0;
     for (int64_t back = 0; back <= n_missing; back++)
         n_shares += season_seen(p, n_bins, season_phase_back(s->phase, s->steps, back));
-    if (n_missing > 0 && 2 * n_shares >= s->steps) return;
+    if (2 * n_shares >= s->steps) return;
     for (int64_t back = n_missing; back >= 0; back--) {
         const double phase = season_phase_back(s->phase, s->steps, back);
-        if (season_seen(p, n_bins, phase)) season_move(p, n_bins, s->steps, phase, difference / n_shares, sigma);
+        if (season_seen(p, n_bins, phase))
+            season_move(p, n_bins, s->steps, season_bin_at(n_bins, phase), difference / n_shares, sigma);
     }
 }
 
@@ -107,8 +107,12 @@ void season_learn(struct season_profile *p, int n_bins, const struct eddy_season
     p->mean += scalar_most(2 / (4 * steps + 1), 1 / ((double)p->n + 1)) * (level - p->mean);
     p->n++;
     if (!(s->steps > 0) || !isfinite(difference)) return;
-    p->seen |= 1ull << season_bin(n_bins, season_place(n_bins, s->phase));
-    if ((double)n_missing < steps) season_move_over(p, n_bins, s, difference, n_missing, sigma);
+    const int b = season_bin_at(n_bins, s->phase);
+    p->seen |= 1ull << b;
+    if (n_missing == 0)
+        season_move(p, n_bins, steps, b, difference, sigma);
+    else if ((double)n_missing < steps)
+        season_move_over(p, n_bins, s, difference, n_missing, sigma);
 }
 
 void season_forget(struct season_profile *p, int n_bins)
@@ -118,13 +122,11 @@ void season_forget(struct season_profile *p, int n_bins)
     p->mean = mean;
 }
 
-void season_course_of(const struct season_profile *p, int n_bins, double steps, struct season_course *c)
+void season_course_learnt(const struct season_profile *p, int n_bins, double steps, struct season_course *c)
 {
     double mean = 0, sum = 0, average = 0;
-    c->n_bins = 0;
-    c->steps = steps;
-    if (!(steps > 0) || (double)p->n < steps || !p->seen) return;
     c->n_bins = n_bins;
+    c->steps = steps;
     const double per_bin = season_steps_per_bin(n_bins, steps);
     c->half_step = .5 / per_bin;
     for (int b = 0; b < n_bins; b++) mean += (double)p->rate[b]; /* a bin never seen has rate 0 */

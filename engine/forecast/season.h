@@ -37,7 +37,12 @@ struct season_profile {
 
 /* How many bins the profile of such a season has; 0 = no season. */
 int season_bins(const struct season_rule *);
-size_t season_profile_bytes(int n_bins); /* a multiple of 8 */
+
+static inline size_t season_profile_bytes(int n_bins) /* a multiple of 8 */
+{
+    return (offsetof(struct season_profile, rate) + (size_t)n_bins * sizeof(float) + 7) & ~(size_t)7;
+}
+
 /* Where the event at time_ns, the count-th of its key, lies by the calendar; usual_s = seconds between the key's events.  auto takes a day
  * for events up to 4 hours apart, a week up to 2 days, a year up to 45 days. */
 struct eddy_season season_at(const struct season_rule *, int64_t time_ns, int64_t count, double usual_s);
@@ -60,7 +65,18 @@ struct season_course {
     double steps, half_step, trust;
     double level[SEASON_MAX_BINS + 1]; /* C_{b-1} at b: the last bin's stands first too */
 };
-void season_course_of(const struct season_profile *, int n_bins, double steps, struct season_course *);
+/* Of a profile that has seen a whole season. */
+void season_course_learnt(const struct season_profile *, int n_bins, double steps, struct season_course *);
+
+static inline void season_course_of(const struct season_profile *p, int n_bins, double steps, struct season_course *c)
+{
+    if (steps > 0 && (double)p->n >= steps && p->seen) {
+        season_course_learnt(p, n_bins, steps, c);
+    } else {
+        c->n_bins = 0;
+        c->steps = steps;
+    }
+}
 
 /* 0 <= phase; truncation instead of floor(), which is a call where the baseline has no instruction for it. */
 static inline double season_place(int n_bins, double phase)
