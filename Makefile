@@ -67,7 +67,7 @@ $(BUILD)/%.o: %.c
 
 # The maths are loops over floats: they are worth the vectoriser.
 $(BUILD)/engine/math/%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g)
-$(BUILD)/engine/forecast/fleet%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g)
+$(BUILD)/engine/forecast/fleet%.o $(BUILD)/engine/forecast/season%.o: OPT := $(if $(SAN),-O1 -g,-O3 -g)
 # So is what every event goes through: it takes 2 % less.
 $(foreach d,engine/detect engine/flow connectors/codec,$(BUILD)/$(d)/%.o): OPT := $(if $(SAN),-O1 -g,-O3 -g)
 # The same loops for wider vectors, chosen at run time (engine/math/kernels.c).

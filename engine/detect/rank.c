@@ -29,19 +29,11 @@ static double rank_place(const struct rank *r, double residual)
     return place < 0 ? 0 : place > RANK_BINS - 1e-6 ? RANK_BINS - 1e-6 : place;
 }
 
-/* Eight counts at a time, each pair of them in one half of a word. */
 static uint32_t rank_sum(const uint16_t *bins, int n)
 {
-    const uint64_t low = 0x0000ffff0000ffffu;
-    uint64_t pairs[2] = {0, 0}, eight[2];
-    uint32_t rest = 0;
-    for (; n >= 8; n -= 8, bins += 8) {
-        memcpy(eight, bins, sizeof(eight));
-        for (int i = 0; i < 2; i++) pairs[i] += (eight[i] & low) + (eight[i] >> 16 & low);
-    }
-    for (; n > 0; n--) rest += *bins++;
-    pairs[0] += pairs[1];
-    return (uint32_t)pairs[0] + (uint32_t)(pairs[0] >> 32) + rest;
+    uint32_t sum = 0;
+    for (int i = 0; i < n; i++) sum += bins[i];
+    return sum;
 }
 
 double rank_p(const struct rank *r, double residual)
