@@ -41,9 +41,11 @@ void number_batch_convert(struct number_batch *b)
 
 size_t number_batch_write(struct number_batch *b, const double *x, char *out)
 {
-    const int i = b->at++;
-    if (i < b->n_single || i >= b->n || b->x[i] != x) return number_write(*x, out);
-    if (b->e10[i] < NUMBER_PLAIN_LOWEST || b->e10[i] > NUMBER_SHORT_HIGHEST) return number_write(*x, out);
+    const int i = b->at;
+    if (i >= b->n || b->x[i] != x) return number_write(*x, out);
+    b->at++;
+    if (i < b->n_single || b->e10[i] < NUMBER_PLAIN_LOWEST || b->e10[i] > NUMBER_SHORT_HIGHEST)
+        return number_write(*x, out);
     const size_t sign = *x < 0;
     *out = '-';
     return sign + number_lay_out(b->first[i], b->eight[i], b->e10[i], out + sign);

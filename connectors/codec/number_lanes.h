@@ -7,6 +7,7 @@
 #ifndef CONNECTORS_CODEC_NUMBER_LANES_H
 #define CONNECTORS_CODEC_NUMBER_LANES_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -41,15 +42,19 @@ struct number_batch {
     int64_t e10[NUMBER_BATCH_MAX];
 };
 
+/* Leaves out what no lane is needed for: a score is mostly 0, and a young key has no bands. */
 static inline void number_batch_add(struct number_batch *b, const double *x, int n)
 {
-    for (int i = 0; i < n && b->n < NUMBER_BATCH_MAX; i++) b->x[b->n++] = x + i;
+    for (int i = 0; i < n && b->n < NUMBER_BATCH_MAX; i++) {
+        b->x[b->n] = x + i;
+        b->n += fabs(x[i]) >= 1e-13;
+    }
 }
 
 /* After the last one was added. */
 void number_batch_convert(struct number_batch *);
 
-/* As number_write(): the text of any number, and quickly so when it is the next one of the batch. */
+/* As number_write(): the text of any number, and quickly so when it is the next one of the batch, which it then leaves. */
 size_t number_batch_write(struct number_batch *, const double *x, char *out);
 
 #endif

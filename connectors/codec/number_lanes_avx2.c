@@ -16,6 +16,11 @@ static inline reals lanes_load(const double *const *x)
     return (reals){*x[0], *x[1], *x[2], *x[3]};
 }
 
+static inline bool lanes_any(longs which)
+{
+    return _mm256_movemask_pd((__m256d)which) != 0;
+}
+
 static inline reals lanes_look(const double *table, ulongs i)
 {
     return (reals){table[i[0]], table[i[1]], table[i[2]], table[i[3]]};

@@ -16,6 +16,11 @@ static inline reals lanes_load(const double *const *x)
     return (reals){*x[0], *x[1], *x[2], *x[3], *x[4], *x[5], *x[6], *x[7]};
 }
 
+static inline bool lanes_any(longs which)
+{
+    return _mm512_test_epi64_mask((__m512i)which, (__m512i)which) != 0;
+}
+
 static inline reals lanes_look(const double *table, ulongs i)
 {
     const __m512d low = _mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)i, _mm512_loadu_pd(table + 8));

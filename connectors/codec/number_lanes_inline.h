@@ -18,6 +18,7 @@ static const double WHOLE = 0x1.8p52; /* 2^52 + 2^51: so are whole numbers somew
 
 static inline reals lanes_floor(reals t);
 static inline reals lanes_load(const double *const *x); /* *x[0], *x[1], .. */
+static inline bool lanes_any(longs which);
 /* table[i], i < 24, lane by lane */
 static inline reals lanes_look(const double *table, ulongs i);
 
@@ -73,7 +74,9 @@ static inline reals lanes_digits(reals v, reals power)
     const reals s = v * power, exact = lanes_floor(s + 0.5);
     const longs f = lanes_float(v);
     const reals fewest = lanes_fewest((reals)f * power, lanes_half_gap(f) * power - 1e-6);
-    return lanes_pick((lanes_fabs(s - exact) < 1e-6) & (exact / power == v), exact, fewest);
+    const longs near = lanes_fabs(s - exact) < 1e-6;
+    if (!lanes_any(near)) return fewest; /* most numbers that were computed: the division is dear */
+    return lanes_pick(near & (exact / power == v), exact, fewest);
 }
 
 /* floor(n / 10^m) + WHOLE */
