@@ -4,6 +4,7 @@
 
 #define LANES 4
 #define NAME  number_lanes_avx2
+typedef __m256i which; /* all bits of a lane, or none */
 #include "connectors/codec/number_lanes_inline.h"
 
 static inline reals lanes_floor(reals t)
@@ -16,9 +17,29 @@ static inline reals lanes_load(const double *const *x)
     return (reals){*x[0], *x[1], *x[2], *x[3]};
 }
 
-static inline bool lanes_any(longs which)
+static inline which lanes_less(reals a, reals b)
 {
-    return _mm256_movemask_pd((__m256d)which) != 0;
+    return (which)(a < b);
+}
+
+static inline which lanes_equal(reals a, reals b)
+{
+    return (which)(a == b);
+}
+
+static inline which lanes_zero(longs a)
+{
+    return (which)(a == 0);
+}
+
+static inline bool lanes_any(which w)
+{
+    return _mm256_movemask_pd((__m256d)w) != 0;
+}
+
+static inline reals lanes_pick(which w, reals yes, reals no)
+{
+    return (reals)_mm256_blendv_pd((__m256d)no, (__m256d)yes, (__m256d)w);
 }
 
 static inline reals lanes_look(const double *table, ulongs i)

@@ -4,6 +4,7 @@
 
 #define LANES 8
 #define NAME  number_lanes_avx512
+typedef __mmask8 which;
 #include "connectors/codec/number_lanes_inline.h"
 
 static inline reals lanes_floor(reals t)
@@ -16,9 +17,29 @@ static inline reals lanes_load(const double *const *x)
     return (reals){*x[0], *x[1], *x[2], *x[3], *x[4], *x[5], *x[6], *x[7]};
 }
 
-static inline bool lanes_any(longs which)
+static inline which lanes_less(reals a, reals b)
 {
-    return _mm512_test_epi64_mask((__m512i)which, (__m512i)which) != 0;
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ);
+}
+
+static inline which lanes_equal(reals a, reals b)
+{
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_EQ_OQ);
+}
+
+static inline which lanes_zero(longs a)
+{
+    return _mm512_testn_epi64_mask((__m512i)a, (__m512i)a);
+}
+
+static inline bool lanes_any(which w)
+{
+    return w != 0;
+}
+
+static inline reals lanes_pick(which w, reals yes, reals no)
+{
+    return (reals)_mm512_mask_mov_pd((__m512d)no, w, (__m512d)yes);
 }
 
 static inline reals lanes_look(const double *table, ulongs i)

@@ -18,13 +18,18 @@ static const double WHOLE = 0x1.8p52; /* 2^52 + 2^51: so are whole numbers somew
 
 static inline reals lanes_floor(reals t);
 static inline reals lanes_load(const double *const *x); /* *x[0], *x[1], .. */
-static inline bool lanes_any(longs which);
 /* table[i], i < 24, lane by lane */
 static inline reals lanes_look(const double *table, ulongs i);
+/* `which` lanes: a mask of the instruction set's own kind, to which & applies. */
+static inline which lanes_less(reals a, reals b);
+static inline which lanes_equal(reals a, reals b);
+static inline which lanes_zero(longs a);
+static inline bool lanes_any(which);
+static inline reals lanes_pick(which, reals yes, reals no);
 
-static inline reals lanes_pick(longs which, reals yes, reals no)
+static inline reals lanes_all(double x)
 {
-    return (reals)((which & (longs)yes) | (~which & (longs)no));
+    return (reals){0} + x;
 }
 
 static inline reals lanes_fabs(reals a)
@@ -40,14 +45,16 @@ static inline ulongs lanes_scale(reals v)
     const uint32_t bias = ((uint32_t)BIAS << 12) - 1022u * 1233u;
     const ulongs e = (ulongs)((e2 * 1233u + bias) >> 12) & 0x3F;
     const ulongs j = e - (BIAS - NUMBER_LOWEST);
-    return NUMBER_LOWEST + 8 - (j + (ulongs)(v < lanes_look(number_from, j)));
+    const ulongs k = NUMBER_LOWEST + 8 - j;
+    return (ulongs)lanes_pick(lanes_less(v, lanes_look(number_from, j)), (reals)(k + 1), (reals)k);
 }
 
 /* half_gap() of a float above 0 that is held in a double. */
 static inline reals lanes_half_gap(longs f)
 {
-    const longs lowest = (f & 0xFFFFFFFFFFFFF) == 0; /* a power of two: the neighbour below it is nearer */
-    return (reals)((f & 0x7FF0000000000000) - ((int64_t)24 << 52) - (lowest & ((int64_t)1 << 52)));
+    const longs half = (f & 0x7FF0000000000000) - ((int64_t)24 << 52);
+    /* below a power of two the neighbour is nearer */
+    return lanes_pick(lanes_zero(f & 0xFFFFFFFFFFFFF), (reals)(half - ((int64_t)1 << 52)), (reals)half);
 }
 
 /* v as a float: to 24 bits, ties to even. */
@@ -63,8 +70,9 @@ static inline reals lanes_fewest(reals s, reals reach)
     const double TENTH = .1, HUNDREDTH = .1 * .1, THOUSANDTH = .1 * .1 * .1;
     const reals nine = lanes_floor(s + 0.5), eight = lanes_floor(s * TENTH + 0.5) * 10,
                 seven = lanes_floor(s * HUNDREDTH + 0.5) * 100, six = lanes_floor(s * THOUSANDTH + 0.5) * 1000;
-    const longs to_eight = lanes_fabs(eight - s) < reach, to_seven = to_eight & (lanes_fabs(seven - s) < reach),
-                to_six = to_seven & (lanes_fabs(six - s) < reach);
+    const which to_eight = lanes_less(lanes_fabs(eight - s), reach),
+                to_seven = to_eight & lanes_less(lanes_fabs(seven - s), reach),
+                to_six = to_seven & lanes_less(lanes_fabs(six - s), reach);
     return lanes_pick(to_six, six, lanes_pick(to_seven, seven, lanes_pick(to_eight, eight, nine)));
 }
 
@@ -74,9 +82,9 @@ static inline reals lanes_digits(reals v, reals power)
     const reals s = v * power, exact = lanes_floor(s + 0.5);
     const longs f = lanes_float(v);
     const reals fewest = lanes_fewest((reals)f * power, lanes_half_gap(f) * power - 1e-6);
-    const longs near = lanes_fabs(s - exact) < 1e-6;
+    const which near = lanes_less(lanes_fabs(s - exact), lanes_all(1e-6));
     if (!lanes_any(near)) return fewest; /* most numbers that were computed: the division is dear */
-    return lanes_pick(near & (exact / power == v), exact, fewest);
+    return lanes_pick(near & lanes_equal(exact / power, v), exact, fewest);
 }
 
 /* floor(n / 10^m) + WHOLE */
@@ -96,20 +104,21 @@ static inline ulongs lanes_eight_digits(reals high, reals low)
 
 static inline void lanes_convert(const double *const *x, uint64_t *firsts, uint64_t *eights, int64_t *e10s)
 {
-    const reals one = (reals){0} + 1;
     reals v = lanes_fabs(lanes_load(x));
-    const longs usual = (v >= 1e-13) & (v < 1e9);
-    v = lanes_pick(usual, v, one);
+    const which usual = lanes_less(v, lanes_all(1e9)) & lanes_less(lanes_all(0x1.c25c268497681p-44) /* that below 1e-13 */, v);
+    v = lanes_pick(usual, v, lanes_all(1));
 
     const ulongs k = lanes_scale(v);
     reals nine = lanes_digits(v, lanes_look(number_power, k));
-    const longs up = nine == 1e9; /* rounded up; all bits are -1 */
-    nine = lanes_pick(up, one * 1e8, nine);
-    const longs e10 = ((8 - (longs)k - up) & usual) | (NUMBER_LANES_ODD & ~usual);
-    memcpy(e10s, &e10, sizeof(e10));
+    const which up = lanes_equal(nine, lanes_all(1e9)); /* rounded up */
+    nine = lanes_pick(up, lanes_all(1e8), nine);
+    const longs e10 = 8 - (longs)k, odd = (longs){0} + NUMBER_LANES_ODD;
+    const reals e10_up = lanes_pick(up, (reals)(e10 + 1), (reals)e10), told = lanes_pick(usual, e10_up, (reals)odd);
+    memcpy(e10s, &told, sizeof(told));
 
-    const reals leading = lanes_quotient(nine, 1e-8), rest = nine - (leading - WHOLE) * 1e8;
-    const reals high = lanes_quotient(rest, 1e-4), low = rest - (high - WHOLE) * 1e4 + WHOLE;
+    /* side by side: the first digit, and the first five */
+    const reals leading = lanes_quotient(nine, 1e-8), five = lanes_quotient(nine, 1e-4) - WHOLE;
+    const reals high = five - (leading - WHOLE) * 1e4 + WHOLE, low = nine - five * 1e4 + WHOLE;
     const longs first = (longs)leading & 0xF;
     const ulongs eight = lanes_eight_digits(high, low);
     memcpy(firsts, &first, sizeof(first));
