@@ -1,5 +1,5 @@
 /* The conversion of number_lanes.h, written once for vectors of `LANES` doubles; the includer defines LANES, NAME and
- * lanes_floor(), lanes_look().
+ * the mask type `which`, and after this header the functions that are only declared here.
  *
  * The steps are those of number_write.c (write_quickly), whose comments say why they are right; k lies in 0..21 here, so
  * that scaling is always a multiplication.  A number that is odd takes part as another one.
@@ -105,7 +105,8 @@ static inline ulongs lanes_eight_digits(reals high, reals low)
 static inline void lanes_convert(const double *const *x, uint64_t *firsts, uint64_t *eights, int64_t *e10s)
 {
     reals v = lanes_fabs(lanes_load(x));
-    const which usual = lanes_less(v, lanes_all(1e9)) & lanes_less(lanes_all(0x1.c25c268497681p-44) /* that below 1e-13 */, v);
+    const which usual = lanes_less(v, lanes_all(1e9)) &
+                        lanes_less(lanes_all(0x1.c25c268497681p-44) /* that below 1e-13 */, v);
     v = lanes_pick(usual, v, lanes_all(1));
 
     const ulongs k = lanes_scale(v);
