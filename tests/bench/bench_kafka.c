@@ -3,6 +3,7 @@
  *
  * BROKERS names the cluster, whose topics `bench` and `bench.scored` must not exist yet (bench.sh starts an Apache
  * Kafka); without it the built-in mock cluster serves, in a process of its own, which keeps 5 MiB of a partition.
+ * "ratio_like" holds a peer against the eddy that writes the peers' fields, and no more.
  * EDDY_BENCH_EVENTS: how many records (default 1,000,000, with the mock 400,000); EDDY_BENCH_CASES: only the case of this
  * name, or cases in whose name this text is; EDDY_BENCH_ROUNDS. */
 #include <stdlib.h>
@@ -15,8 +16,9 @@
 
 enum { N_KEYS = 10000, MOST_ROUNDS = 15 };
 
-#define LSTM "lstm: {units: 64}"
-#define OFF  "{mode: off}"
+#define LSTM      "lstm: {units: 64}"
+#define OFF       "{mode: off}"
+#define PEERS_JOB "lstm-64, the peers' fields, no season"
 /* Each of a key's events lies in one TBPTT window: 32 steps, every 32 events. */
 #define LEARN "{mode: background, window: 32, every: 32, epoch: 16384, windows: 512, replay: 0}"
 
@@ -24,26 +26,49 @@ struct kafka_case {
     const char *name;
     const char *layer, *train; /* NULL: not eddy */
     const char *fields;        /* codec.json.fields */
+    const char *season;        /* forecast.season; NULL = as eddy comes */
     struct bench_run (*work)(const void *load);
     const char *against; /* the case whose CPU per event its own is divided by; NULL = none */
     const char *commit;  /* exactly_once with this commit_interval; NULL = at_least_once */
     const char *peer;    /* the variable that says where the peer was installed; NULL = nothing to install */
 };
 static const struct kafka_case cases[] = {
-    {"floor", NULL, NULL, NULL, load_floor, NULL, NULL, NULL},
-    {"floor, at full speed", NULL, NULL, NULL, load_floor_free, "floor", NULL, NULL},
-    {"lstm-64", LSTM, OFF, NULL, NULL, "floor", NULL, NULL},
-    {"gru-32", "gru: {units: 32}", OFF, NULL, NULL, "floor", NULL, NULL},
-    {"lstm-64, exactly_once 1s", LSTM, OFF, NULL, NULL, "lstm-64", "1s", NULL},
-    {"lstm-64, exactly_once 100ms", LSTM, OFF, NULL, NULL, "lstm-64", "100ms", NULL},
-    {"lstm-64, every event in one window", LSTM, LEARN, NULL, NULL, "lstm-64", NULL, NULL},
-    {"lstm-64, lean output", LSTM, OFF, "[key, ts, forecast, score, anomaly]", NULL, "lstm-64", NULL, NULL},
-    {"naive C, lstm-64", NULL, NULL, NULL, load_naive, "lstm-64", NULL, NULL},
-    {"Python + ONNX Runtime, batched", NULL, NULL, NULL, load_python, "lstm-64", NULL, "EDDY_BENCH_PYTHON"},
-    {"Python + ONNX Runtime, one by one", NULL, NULL, NULL, load_python_alone, "lstm-64", NULL, "EDDY_BENCH_PYTHON"},
-    {"Kafka Streams, LSTM in Java", NULL, NULL, NULL, load_streams, "lstm-64", NULL, "EDDY_BENCH_STREAMS"},
+    {.name = "floor", .work = load_floor},
+    {.name = "floor, at full speed", .work = load_floor_free, .against = "floor"},
+    {.name = "lstm-64", LSTM, OFF, .against = "floor"},
+    {.name = "gru-32", "gru: {units: 32}", OFF, .against = "floor"},
+    {.name = "lstm-64, exactly_once 1s", LSTM, OFF, .against = "lstm-64", .commit = "1s"},
+    {.name = "lstm-64, exactly_once 100ms", LSTM, OFF, .against = "lstm-64", .commit = "100ms"},
+    {.name = "lstm-64, every event in one window", LSTM, LEARN, .against = "lstm-64"},
+    {.name = "lstm-64, lean output",
+     LSTM,
+     OFF,
+     .fields = "[key, ts, forecast, score, anomaly]",
+     .against = "lstm-64"},
+    /* What the peers below write, and no search for a season, which they do not make either. */
+    {.name = PEERS_JOB,
+     LSTM,
+     OFF,
+     .fields = "[key, ts, y, yhat, score, anomaly]",
+     .season = "none",
+     .against = "floor"},
+    {.name = "naive C, lstm-64", .work = load_naive, .against = "lstm-64"},
+    {.name = "Python + ONNX Runtime, batched",
+     .work = load_python,
+     .against = "lstm-64",
+     .peer = "EDDY_BENCH_PYTHON"},
+    {.name = "Python + ONNX Runtime, one by one",
+     .work = load_python_alone,
+     .against = "lstm-64",
+     .peer = "EDDY_BENCH_PYTHON"},
+    {.name = "Kafka Streams, LSTM in Java", .work = load_streams, .against = "lstm-64", .peer = "EDDY_BENCH_STREAMS"},
 };
-enum { FLOOR_CASE = 0, PACE_CASE = 2 /* whose pace the floor has */, N_CASES = sizeof(cases) / sizeof(cases[0]) };
+enum {
+    FLOOR_CASE = 0,
+    PACE_CASE = 2,  /* whose pace the floor has */
+    PEERS_CASE = 8, /* PEERS_JOB; the peers come after it */
+    N_CASES = sizeof(cases) / sizeof(cases[0])
+};
 
 struct work {
     struct kafka_load load;
@@ -78,12 +103,13 @@ static void write_yaml(const struct work *w, char yaml[YAML_BYTES])
              "source: {kafka: {topics: [" LOAD_INPUT "], properties: {bootstrap.servers: \"%s\"}}}\n"
              "sink: {kafka: {topic: " LOAD_OUTPUT "}}\n"
              "codec: {json: {key: $key, time: ts, values: [temperature]%s%s}}\n"
-             "forecast: {horizons: [1], network: {layers: [{%s}]}}\n"
+             "forecast: {horizons: [1], network: {layers: [{%s}]}%s%s}\n"
              "detect: {warmup: 10}\n"
              "train: %s\n"
              "commit_interval: %s\n",
              (int)(c - cases), w->round, w->load.servers, c->fields ? ", fields: " : "", c->fields ? c->fields : "",
-             c->layer, c->train, c->commit ? c->commit : "1s");
+             c->layer, c->season ? ", season: " : "", c->season ? c->season : "", c->train,
+             c->commit ? c->commit : "1s");
 }
 
 static struct bench_run pipeline_run(const void *argument)
@@ -167,6 +193,9 @@ static void report(struct bench_run run[N_CASES][MOST_ROUNDS], int n_rounds, siz
             if (strcmp(cases[b].name, cases[c].against) == 0 && wanted(&cases[b]))
                 snprintf(extra, sizeof(extra), ",\"output_bytes\":%zu,\"of\":\"%s\",\"ratio\":%.3f", output_bytes,
                          cases[b].name, ratio(run[c], run[b], n_rounds));
+        if (c > PEERS_CASE && wanted(&cases[PEERS_CASE]))
+            snprintf(extra + strlen(extra), sizeof(extra) - strlen(extra), ",\"ratio_like\":%.3f",
+                     ratio(run[c], run[PEERS_CASE], n_rounds));
         struct bench_run sorted[MOST_ROUNDS];
         memcpy(sorted, run[c], sizeof(sorted));
         const struct bench_run median = bench_median(sorted, n_rounds);
