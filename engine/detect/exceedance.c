@@ -177,8 +177,8 @@ static void exceedance_rank_nets(const struct exceedance_settings *s, struct net
         double e = in->residual[exceedance_horizon(s, i, in->n_horizons) * in->n_values + value];
         uint64_t hit = 0;
         if (isfinite(e)) {
-            hit = range > 0 && rank_p(&nets[i].rank, e) < s->level && fabs(e) > s->material * range;
-            rank_add(&nets[i].rank, e);
+            const double p = rank_take(&nets[i].rank, e);
+            hit = range > 0 && p < s->level && fabs(e) > s->material * range;
         }
         nets[i].hits = nets[i].hits << 1 | hit;
     }
@@ -210,8 +210,7 @@ static double exceedance_marginal(const struct exceedance_settings *s, const str
     struct exceedance_value *own = v->value;
     struct marginal *m = v->marginal;
     double distance = fabs(x - own->slow);
-    uint64_t hit = rank_p(&m->rank, distance) < s->marginal_level;
-    rank_add(&m->rank, distance);
+    uint64_t hit = rank_take(&m->rank, distance) < s->marginal_level;
     m->hits = m->hits << 1 | hit;
     own->slow += scalar_most(part, s->marginal_gain) * (x - own->slow);
     return s->marginal_weight *

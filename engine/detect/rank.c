@@ -82,3 +82,10 @@ void rank_add(struct rank *r, double residual)
     r->bins[own]++;
     r->n++;
 }
+
+double rank_take(struct rank *r, double residual)
+{
+    const double p = rank_p(r, residual);
+    rank_add(r, residual);
+    return p;
+}

@@ -24,5 +24,6 @@ struct rank {
 /* p in (0, 1); 1 while fewer than 20 are known. */
 double rank_p(const struct rank *, double residual);
 void rank_add(struct rank *, double residual);
+double rank_take(struct rank *, double residual); /* p before it is added */
 
 #endif

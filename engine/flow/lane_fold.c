@@ -143,6 +143,14 @@ static void fold_extras(struct lane *l, const struct eddy_event *event)
     for (int c = 0; c < p->schema.n_categories; c++) *to++ = event->category ? event->category[c] : 0;
 }
 
+/* All values of the series are missing, and its networks take no step then. */
+static bool fold_skips(const struct plan *p, int channel, const double *x)
+{
+    for (int value = channel * p->n_dims; value < (channel + 1) * p->n_dims; value++)
+        if (isfinite(x[value]) || p->missing[value] != MISSING_SKIP) return false;
+    return true;
+}
+
 /* The networks' inputs, for every series that steps. */
 static void fold_series(struct lane *l, const struct lane_event *in, struct lane_item *item, int i, double elapsed_s,
                         const struct eddy_result *out)
@@ -158,7 +166,7 @@ static void fold_series(struct lane *l, const struct lane_event *in, struct lane
     lane_season_find(l, r, points);
     for (int c = 0; c < p->n_channels; c++) {
         l->steps[i * p->n_channels + c] = false;
-        if (lane_skips(p, c, in->event.x)) continue;
+        if (fold_skips(p, c, in->event.x)) continue;
         if (p->looker >= 0) lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
         lane_queue(l, item, i, c, &head);
     }

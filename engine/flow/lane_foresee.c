@@ -134,9 +134,10 @@ static void foresee_season(const struct foresight *f)
 {
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
-    (void)lane_courses(l, f->row, f->channel, f->season->steps);
     for (int d = 0; d < p->n_dims; d++) {
         double *ahead = l->ahead + (size_t)d * ((size_t)p->expert_shape.n_ahead + 1);
+        const struct season_profile *profile = lane_profile(l, f->row, f->channel * p->n_dims + d);
+        season_course_of(profile, p->n_season_bins, f->season->steps, &l->courses[d]);
         season_look_ahead(&l->courses[d], f->season->phase, ahead, p->n_ahead);
         l->levels[d] = season_level(&l->courses[d], f->season->phase);
     }
@@ -246,8 +247,9 @@ static void foresee_bands(const struct foresight *f, int dim, int j, double xhat
     float *tracker = foresee_tracker(f->lane, f->row, value, j);
     const struct volatility *volatility = lane_volatility(f->lane, f->row, value);
     const float scale = volatility ? volatility_scale(volatility, p->outlook.horizons[j]) : 0;
-    bands_expect(tracker, &p->settings->forecast.bands,
-                 volatility ? (double)scale : f->lane->spreads[dim * p->outlook.n_horizons + j]);
+    if (volatility || p->parts_forecast)
+        bands_expect(tracker, &p->settings->forecast.bands,
+                     volatility ? (double)scale : f->lane->spreads[dim * p->outlook.n_horizons + j]);
     e->s0[dim] = volatility ? scale : bands_scale(tracker);
     if (!bands_write(tracker, p->n_bands, edges)) return;
     for (int b = 0; b < p->n_bands; b++) {
@@ -329,11 +331,9 @@ static void foresee_channel(const struct foresight *f)
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
     if (p->looks_ahead) foresee_season(f);
-    for (int i = 0; i < p->n_dims * p->outlook.n_horizons; i++) l->spreads[i] = NAN;
-    for (int d = 0; d < p->n_dims; d++)
-        l->contributions[d] = p->shared_bytes > 0
-                                  ? lane_share_contribution(l, f->out->offset, f->channel * p->n_dims + d)
-                                  : NULL;
+    for (int i = 0; p->parts_forecast && i < p->n_dims * p->outlook.n_horizons; i++) l->spreads[i] = NAN;
+    for (int d = 0; p->shared_bytes > 0 && d < p->n_dims; d++)
+        l->contributions[d] = lane_share_contribution(l, f->out->offset, f->channel * p->n_dims + d);
     for (int e = 0; e < p->n_experts; e++) {
         if (p->experts[e].network >= 0)
             foresee_by_network(f, e);

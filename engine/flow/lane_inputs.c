@@ -72,15 +72,6 @@ float lane_clock_of(const struct lane *l, const struct key_row *r, double elapse
     return squashed;
 }
 
-bool lane_skips(const struct plan *p, int channel, const double *x)
-{
-    for (int d = 0; d < p->n_dims; d++) {
-        int value = channel * p->n_dims + d;
-        if (isfinite(x[value]) || p->missing[value] != MISSING_SKIP) return false;
-    }
-    return true;
-}
-
 /* `reads` says which of them there are, in this order. */
 void lane_inputs(struct lane *l, const struct plan_network *n, const struct point_head *head,
                  const struct point *points, const float *categories, const float *season, int channel, float *u)
@@ -98,7 +89,8 @@ void lane_inputs(struct lane *l, const struct plan_network *n, const struct poin
         u += CALENDAR_INPUTS;
     }
     for (int c = 0; reads[INPUT_CHANNEL] && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
-    for (int k = 0; reads[INPUT_SEASON] && k < p->n_dims * SEASON_INPUTS; k++) *u++ = season[k];
+    for (int d = 0; reads[INPUT_SEASON] && d < p->n_dims; d++, u += SEASON_INPUTS, season += SEASON_INPUTS)
+        memcpy(u, season, SEASON_INPUTS * sizeof(*u));
     for (int c = 0; reads[INPUT_CATEGORIES] && c < p->schema.n_categories; c++) *u++ = categories[c];
 }
 

@@ -166,12 +166,12 @@ struct lane {
     double *expert_residuals;      /* [n_experts, n_horizons, n_values]; several experts only */
     double *opinions;              /* [n_dims, n_experts, n_horizons] of one series */
     double *mixed;                 /* [n_horizons] */
-    double *spreads;               /* [n_dims, n_horizons] of one series, as experts expect it of other keys */
+    double *spreads;               /* [n_dims, n_horizons] of one series, as parts expect it of other keys */
     double *errors;                /* [n_experts, n_horizons] of one value */
     double *before;                /* [2, n_values] last value and scale before the event */
     double *ahead;                 /* [n_dims, n_ahead + 1] of one series; seasonal only */
     double *levels;                /* [n_dims] */
-    unsigned char **contributions; /* [n_dims] of one series; lane_share.h */
+    unsigned char **contributions; /* [n_dims] of one series; lane_share.h; NULL where nothing is shared */
     struct season_course *courses; /* [n_dims] */
     struct calendar_memory calendar;
     float *season_inputs;         /* [n_dims, SEASON_INPUTS] */
@@ -215,7 +215,6 @@ struct point lane_point_of(const struct lane *, const struct key_row *, int valu
 struct point lane_point_against(const struct plan *, const struct scale *, int value, double x, double last,
                                 bool known);
 float lane_clock_of(const struct lane *, const struct key_row *, double elapsed_s);
-bool lane_skips(const struct plan *, int channel, const double *x);
 void lane_inputs(struct lane *, const struct plan_network *, const struct point_head *, const struct point *,
                  const float *categories, const float *season, int channel, float *u);
 void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *);

@@ -75,8 +75,10 @@ eddy_status lane_find_rows(struct lane *l, const struct lane_event *events, int 
         item->row = NULL;
         item->wave = 0;
         item->stepped = false;
-        item->expired_before = lane_expired_before(&l->clock, l->plan->settings->state.ttl);
-        if (events[i].kind == LANE_SKIP) continue;
+        if (events[i].kind == LANE_SKIP) {
+            item->expired_before = lane_expired_before(&l->clock, l->plan->settings->state.ttl);
+            continue;
+        }
 
         const struct eddy_event *e = &events[i].event;
         eddy_status rc = keyspace_get(l->keys, item->hash, e->key, e->key_len, &item->row, err);

@@ -134,6 +134,7 @@ struct plan {
     int classifier, looker;  /* index of the network that classifies, and of the one that looks back; -1 = none */
     size_t shared_bytes, contribution_bytes; /* of all that keys share; lane_share.c */
     bool training;
+    bool parts_forecast;           /* some expert is a part that forecasts by itself */
     bool head_bands;               /* the bands are those that the only expert's head says */
     struct loss_tail *tails;       /* [2 * n_bands] lower and upper edge of each; head_bands only */
     int n_steps;                   /* steps kept for windows: the longest window */

@@ -125,6 +125,7 @@ static eddy_status experts_add(struct plan *p, const struct eddy_choice *choice,
             rc = eddy_fail(err, EDDY_ECONFIG, "%s: the network %s is named twice", choice->where,
                            p->networks[e->network].name);
     } else {
+        p->parts_forecast = true;
         if ((rc = experts_features(p, choice, e, err)) < 0) return rc;
         if (e->part->plan) rc = e->part->plan(e->settings, &e->shape, &why);
         if (rc < 0) return eddy_fail(err, EDDY_ECONFIG, "%s: %.400s", choice->where, why.message);

@@ -72,15 +72,6 @@ static bool search_is_multiple(double was, double period)
     return whole >= 2 && times > whole * (1 - SAME) && times < whole * (1 + SAME);
 }
 
-bool season_search_add(struct season_search *s, float u)
-{
-    s->waiting[s->n % SEASON_WAITING] = u;
-    s->n++;
-    if (s->period > 0) s->phase += 1 / s->period;
-    if (s->phase >= 1) s->phase -= 1;
-    return s->n % SEASON_WAITING == 0;
-}
-
 bool season_search_decide(struct season_search *s, struct season_past *past)
 {
     float d[SEASON_WAITING + SEASON_LAGS];

@@ -31,7 +31,14 @@ struct season_past {
 };
 
 /* Takes the next difference in; true when as many wait as decide. */
-bool season_search_add(struct season_search *, float u);
+static inline bool season_search_add(struct season_search *s, float u)
+{
+    s->waiting[s->n % SEASON_WAITING] = u;
+    s->n++;
+    if (s->period > 0) s->phase += 1 / s->period;
+    if (s->phase >= 1) s->phase -= 1;
+    return s->n % SEASON_WAITING == 0;
+}
 /* Then: true when the period has changed. */
 bool season_search_decide(struct season_search *, struct season_past *);
 
