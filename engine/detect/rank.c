@@ -36,13 +36,17 @@ static uint32_t rank_sum(const uint16_t *bins, int n)
     return sum;
 }
 
-double rank_p(const struct rank *r, double residual)
+static double rank_p_at(const struct rank *r, double place)
 {
     if (r->n < RANK_MIN_KNOWN || !r->known) return 1;
-    double place = rank_place(r, residual);
     int own = (int)place;
     const double larger = (double)rank_sum(r->bins + own + 1, RANK_BINS - 1 - own);
     return (larger + r->bins[own] * (1 - (place - own)) + .5) / ((double)r->n + 1);
+}
+
+double rank_p(const struct rank *r, double residual)
+{
+    return rank_p_at(r, rank_place(r, residual));
 }
 
 static void rank_halve(struct rank *r)
@@ -66,6 +70,13 @@ static void rank_raise(struct rank *r)
     r->origin = (int16_t)(r->origin + RANK_OCTAVES);
 }
 
+static void rank_count(struct rank *r, int own)
+{
+    if (r->bins[own] == UINT16_MAX) rank_halve(r);
+    r->bins[own]++;
+    r->n++;
+}
+
 void rank_add(struct rank *r, double residual)
 {
     double size = fabs(residual);
@@ -77,15 +88,15 @@ void rank_add(struct rank *r, double residual)
         r->known = 1;
         if (exponent - r->origin >= RANK_OCTAVES && r->bins[RANK_BINS - 1] > r->n / RANK_CROWD) rank_raise(r);
     }
-    int own = (int)rank_place(r, residual);
-    if (r->bins[own] == UINT16_MAX) rank_halve(r);
-    r->bins[own]++;
-    r->n++;
+    rank_count(r, (int)rank_place(r, residual));
 }
 
 double rank_take(struct rank *r, double residual)
 {
-    const double p = rank_p(r, residual);
-    rank_add(r, residual);
+    const double place = rank_place(r, residual), p = rank_p_at(r, place);
+    if (isfinite(residual) && r->known && place < RANK_BINS - 1) /* the axis stays where it is */
+        rank_count(r, (int)place);
+    else
+        rank_add(r, residual);
     return p;
 }

@@ -73,6 +73,20 @@ Test(rank, a_few_huge_residuals_do_not_hide_the_size_of_the_usual_ones)
     cr_expect_float_eq(rank_p(&r, 1), .33, .03, "%g", rank_p(&r, 1));
 }
 
+/* Zeros before the first one, residuals that outgrow the axis, and what is no number: 70,000 also fill a bin. */
+Test(rank, taken_residuals_are_asked_for_and_then_added)
+{
+    struct rank taken = {0}, added = {0};
+    for (int i = 0; i < 70000; i++) {
+        const double size = i < 30 ? 0 : i % 97 == 0 ? INFINITY : i % 89 == 0 ? NAN : i < 3000 ? 1e-9 : 1e6;
+        const double residual = size * (i % 3 ? 1 : (double)eddy_random_normal(5, (uint64_t)i));
+        const double p = rank_p(&added, residual);
+        rank_add(&added, residual);
+        cr_assert_eq(rank_take(&taken, residual), p, "residual %d", i);
+        cr_assert_arr_eq(&taken, &added, sizeof(taken), "after residual %d", i);
+    }
+}
+
 /* Whatever bin the residual is in: every larger one counts, and counts once. */
 Test(rank, counts_the_larger_ones_of_any_bin_exactly)
 {
