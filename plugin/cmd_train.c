@@ -26,7 +26,7 @@ struct args {
 
 static const struct command_option options[] = {
     HISTORY_SOURCE(struct args, history),
-    {"epochs", COMMAND_COUNT, offsetof(struct args, epochs), "N", "times over the history at most; default: 10"},
+    {"epochs", COMMAND_COUNT, offsetof(struct args, epochs), "N", "times over the history; default: 10"},
     {"output", COMMAND_TEXT, offsetof(struct args, output), "F.safetensors",
      "the model as a file, instead of into the pipeline's state"},
     {"adopt", COMMAND_FLAG, offsetof(struct args, adopt), NULL,
@@ -289,11 +289,12 @@ const struct command command_train = {
     1,
     1,
     "a model from the past, for new partitions to start from",
-    "Reads the history once in its order, gathers the windows that networks learn from, and goes over them up to N\n"
-    "times: first in their order, then shuffled.  The last tenth of every partition's windows is held out; the "
-    "version\n"
-    "that does best there is kept, and three epochs without a better one are the last.  It becomes what partitions\n"
-    "without state start from, or with --output a file for `replay --model` and `eddy model CONFIG import`.\n"
+    "Reads the history once in its order, gathers the windows that networks learn from, and goes over them N\n"
+    "times: first in their order, then shuffled, in steps that get smaller along half a cosine, to a fiftieth of\n"
+    "train.learning_rate at the end.  With a train.schedule it is this that sets the steps, and three epochs\n"
+    "without a better version are the last.  The last tenth of every partition's windows is held out; the\n"
+    "version that does best there is kept.  It becomes what partitions without state start from, or with\n"
+    "--output a file for `replay --model` and `eddy model CONFIG import`.\n"
     "Only what keys share is learned: weights of networks, and what experts such as fleet share, which goes into a "
     "file\n"
     "beside the model, FILE.shared, and is for partitions without state alone.",

@@ -98,16 +98,32 @@ static void course_shuffle(struct course *c, int64_t epoch)
     }
 }
 
+static bool course_anneals(const struct plan *p)
+{
+    return p->settings->train.schedule == SCHEDULE_CONSTANT; /* else somebody chose a schedule */
+}
+
+/* The share of the learning rate when `done` of the course (0 .. 1) is over. */
+static double course_pace(const struct plan *p, double done)
+{
+    static const double LEAST = .02, HALF_TURN = 3.14159265358979323846;
+    return course_anneals(p) ? LEAST + (1 - LEAST) * (1 + cos(HALF_TURN * done)) / 2 : 1;
+}
+
 /* Trains *w on all windows in order; *w becomes the result. */
-static eddy_status course_epoch(struct course *c, struct weights **w, struct eddy_error *err)
+static eddy_status course_epoch(struct course *c, int64_t epoch, struct weights **w, struct eddy_error *err)
 {
     const struct plan *p = c->request->plan;
+    struct train_settings settings = p->settings->train;
     eddy_status rc = EDDY_OK;
     for (int64_t i = 0; i < c->n_learn && rc >= 0; i += JOB_WINDOWS) {
         struct train_job *job = NULL;
         const int now = c->n_learn - i < JOB_WINDOWS ? (int)(c->n_learn - i) : JOB_WINDOWS;
         const struct train_windows windows = course_gather(c, c->order + i, now);
-        rc = trainer_submit(c->trainer, p->model, &p->settings->train, *w, NULL, &windows, &job, err);
+        const double epochs = (double)(epoch - 1) + (double)i / (double)c->n_learn;
+        settings.learning_rate = p->settings->train.learning_rate *
+                                 course_pace(p, epochs / (double)c->request->epochs);
+        rc = trainer_submit(c->trainer, p->model, &settings, *w, NULL, &windows, &job, err);
         if (rc < 0) break;
         struct weights *next = weights_ref(train_job_result(job));
         train_job_release(job);
@@ -129,13 +145,14 @@ static eddy_status course_run(struct course *c, struct weights **w, struct weigh
 {
     const struct pretrain *q = c->request;
     struct pretrain_epoch e = {.loss = NAN};
+    const int64_t patience = course_anneals(q->plan) ? q->epochs : q->patience;
     double least = INFINITY;
     int64_t since = 0;
     eddy_status rc = EDDY_OK;
-    for (; rc >= 0 && e.epoch <= q->epochs && since < q->patience; e.epoch++) {
+    for (; rc >= 0 && e.epoch <= q->epochs && since < patience; e.epoch++) {
         if (e.epoch > 0) {
             course_shuffle(c, e.epoch);
-            rc = course_epoch(c, w, err);
+            rc = course_epoch(c, e.epoch, w, err);
             if (rc >= 0) rc = course_judge(c, *w, c->learn, c->n_learn, &e.loss, err);
         }
         if (rc >= 0) rc = course_judge(c, *w, c->held, c->n_held, &e.held_out, err);

@@ -3,7 +3,10 @@
  * Hold-out   the last tenth of each lane's windows is never trained on; after every epoch the weights are judged on it, and
  *            those that do best are the result.  Starting weights are judged too, so the result is never worse there.
  * Order      the first epoch takes the windows in stream order, each later one in an order of its own, drawn from the seed.
- * Stopping   `patience` epochs in a row that do not improve on the best are the last ones.
+ * Pace       the learning rate falls along half a cosine to a fiftieth: a stream never ends, but a course does, and small
+ *            steps at its end rid the weights of the noise of single windows.  A train.schedule goes before that.
+ * Stopping   with a schedule, `patience` epochs in a row that do not improve on the best are the last ones.  A rate that
+ *            falls is at its best at the end.
  * Threads    one; the same windows give the same weights. */
 #ifndef ENGINE_FLOW_PRETRAIN_H
 #define ENGINE_FLOW_PRETRAIN_H
@@ -24,7 +27,7 @@ struct pretrain {
     const struct plan *plan;
     const struct window_set *windows; /* sorted */
     struct weights *base;
-    int64_t epochs, patience;
+    int64_t epochs, patience;          /* at most; see above */
     const volatile sig_atomic_t *stop; /* may be NULL */
     void (*on_epoch)(void *context, const struct pretrain_epoch *);
     void *context;

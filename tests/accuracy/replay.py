@@ -28,13 +28,16 @@ def scratch(name):
     return path
 
 
-def _replay(arguments, read, number):
-    output = scratch(f"{number}.jsonl") if read else None
-    metrics = scratch(f"{number}.json")
-    command = [EDDY, "replay", *arguments, "--metrics", metrics, *(["--output", output] if read else [])]
+def _run(*command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise Refused(" ".join(command) + "\n" + "\n".join(done.stderr.strip().splitlines()[-3:]))
+
+
+def _replay(arguments, read, number):
+    output = scratch(f"{number}.jsonl") if read else None
+    metrics = scratch(f"{number}.json")
+    _run(EDDY, "replay", *arguments, "--metrics", metrics, *(["--output", output] if read else []))
     with open(metrics) as file:
         figures = json.load(file)
     found = None
@@ -54,6 +57,17 @@ def replay(config, *arguments, seed=1, read=None):
         if asked not in _asked:
             _asked[asked] = _pool.submit(_replay, arguments, read, len(_asked))
         return _asked[asked]
+
+
+def train(config, *arguments, name, seed=1):
+    """A future of the path of a model."""
+    path = scratch(f"{name}.safetensors")
+
+    def work():
+        _run(EDDY, "train", config, *arguments, "--output", path, "--set", f"seed={seed}")
+        return path
+
+    return _pool.submit(work)
 
 
 def has_data(*names):

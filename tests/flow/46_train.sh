@@ -21,6 +21,27 @@ held = [e["held_out"] for e in said["epochs"]]
 assert len(held) >= 2 and said["windows"] > 100, said
 assert held.index(min(held)) == said["best"] > 0, said
 PY
+# Steps that get smaller average the noise of single windows out; a schedule of one's own goes before that.
+last() { python3 -c "import json; e = json.load(open('$1'))['epochs']; print(len(e), e[-1]['held_out'])"; }
+awk 'BEGIN {
+    srand(7)
+    for (i = 0; i < 18000; i++) {
+        k = i % 3; e[k] = .9 * e[k] + rand() + rand() - 1
+        printf "{\"key\":\"k%d\",\"ts\":%d,\"v\":%.4f}\n", k, 1700000000 + 60 * int(i / 3), e[k]
+    }
+}' >"$scratch/noise.jsonl"
+noise=(train "$conf" --input "$scratch/noise.jsonl" --epochs 10 --json
+    --set train.learning_rate=0.03 --set train.ema=0)
+run "${noise[@]}" --output "$scratch/calm.safetensors"
+expect 0 "a course whose steps get smaller"
+read -r n calm <<<"$(last "$scratch/out")"
+check "all of them" [ "$n" = 11 ]
+run "${noise[@]}" --output "$scratch/restless.safetensors" --set train.schedule=warmup --set train.schedule_steps=1
+expect 0 "one whose steps stay as large"
+read -r n restless <<<"$(last "$scratch/out")"
+check "ends after three epochs in vain" [ "$n" -lt 11 ]
+check "the smaller steps end nearer to what is held out: $calm, $restless" \
+    python3 -c "import sys; sys.exit(not $calm < .99 * $restless)"
 check "the same history gives the same bytes" cmp "$scratch/a.safetensors" "$scratch/b.safetensors"
 run "${past[@]}" --output "$scratch/a.safetensors"
 expect 1 "a file is not written over" "there is a file already"
