@@ -3,11 +3,13 @@
  * Per value and event every member gives its evidence r (committee_members.c), and has a limit k:
  *     bump     -= bump / repeat                             before the event
  *     strength  = r / (k (1 + bump))                        the member speaks when this reaches 1
- *     alarm     when some member of some value speaks, the value is old enough and the key is not mute;
+ *     alarm     when some member of some value speaks, the value is old enough and the key is not mute, or it breaks the mute;
  *               bump += 1 for the member that speaks loudest (largest r / k); then mute
  *     k         = limit x member_limits x limits x threshold / .4        so that detect.threshold moves all detectors; stuck and
  *                                                                        miss: limit x member_limits
  *     evidence  = threshold x the largest strength, at most 1; score: the same, 0 while mute
+ *     a mute is broken by a spike or by missing values where the last alarm was of another kind, by a spike after a spike
+ *               where its r / k is `louder` times the other's: they would be over when the mute ends
  *     support   = the largest r / k: how nearly the committee would speak, whatever it has said before
  * low48, lowmax, calm and stuck speak once in an episode, which begins with an alarm outside the mute and ends when they have been within
  * their limits for `episode` rows: what is still so when the mute or the warm-up ends is told then.
@@ -28,6 +30,7 @@ struct committee_settings {
     struct eddy_strings members;
     double limits, memory, repeat;
     int64_t mute, warmup, block, episode;
+    double louder;
     struct committee_limits {
         double of[COMMITTEE_MEMBERS]; /* in the order of committee_members */
     } member_limits;
@@ -69,7 +72,13 @@ static const struct eddy_option options[] = {
      "applies.",
      limit_options, 0, false},
     {"mute", EDDY_OPT_INT, offsetof(struct committee_settings, mute), "48", 0, 1e6, "events",
-     "After an alarm the score stays 0 for so long.", NULL, 0, false},
+     "After an alarm the score stays 0 for so long, but for a spike or missing values after an alarm of another "
+     "kind.",
+     NULL, 0, false},
+    {"louder", EDDY_OPT_REAL, offsetof(struct committee_settings, louder), "3", 0, 1e6, "times",
+     "A spike in the mute after a spike is told where it is so many times as far beyond its limit; 0: nothing at all "
+     "is told in a mute.",
+     NULL, 0, false},
     {"warmup", EDDY_OPT_INT, offsetof(struct committee_settings, warmup), "300", 0, 1e9, "events",
      "A value is not judged before it has had so many.", NULL, 0, false},
     {"memory", EDDY_OPT_REAL, offsetof(struct committee_settings, memory), "3000", 10, 1e9, "events",
@@ -108,6 +117,8 @@ static const struct eddy_option options[] = {
 
 struct committee_key {
     int64_t muted_until; /* events */
+    float told_ratio;    /* of the alarm that began the mute: how loud, */
+    int32_t told;        /* and of whom, a place in committee_members */
 };
 
 /* What the committee says of one value. */
@@ -184,6 +195,21 @@ static struct committee_opinion committee_value(const struct committee_settings 
     return young ? silent : o;
 }
 
+/* Whose kind is told. */
+static int committee_teller(const struct committee_opinion *o)
+{
+    return o->counts >= 0 ? o->counts : o->speaker;
+}
+
+static bool committee_breaks_mute(const struct committee_settings *s, const struct committee_key *key,
+                                  const struct committee_opinion *o)
+{
+    if (o->speaker < 0 || s->louder <= 0) return false;
+    const struct committee_member *now = &committee_members[committee_teller(o)];
+    if (strcmp(now->kind, committee_members[key->told].kind) != 0) return now->manners != COMMITTEE_WAITS;
+    return now->manners == COMMITTEE_SINGLE && o->loudest >= s->louder * (double)key->told_ratio;
+}
+
 static void committee_judge(const void *settings, void *state, const struct eddy_evidence *in,
                             struct eddy_verdict *out)
 {
@@ -191,6 +217,7 @@ static void committee_judge(const void *settings, void *state, const struct eddy
     struct committee_key *key = state;
     struct committee_value *values = (struct committee_value *)(void *)(key + 1);
     const bool mute = in->count < key->muted_until;
+    struct committee_key next = *key;
     double loudest = 0;
     bool alarm = false;
 
@@ -201,15 +228,16 @@ static void committee_judge(const void *settings, void *state, const struct eddy
         out->attribution[i] = (float)evidence;
         out->evidence = scalar_most(out->evidence, evidence);
         out->support = scalar_most(out->support, o.support);
-        if (o.speaker < 0 || mute || in->warmup) continue;
+        if (o.speaker < 0 || in->warmup || (mute && !committee_breaks_mute(s, key, &o))) continue;
         values[i].bump[o.speaker] += 1;
         if (alarm && evidence <= loudest) continue;
         alarm = true;
         loudest = evidence;
-        out->fault = committee_members[o.counts >= 0 ? o.counts : o.speaker].kind;
+        out->fault = committee_members[committee_teller(&o)].kind;
+        next = (struct committee_key){in->count + 1 + s->mute, (float)o.loudest, committee_teller(&o)};
     }
-    out->score = mute ? 0 : out->evidence;
-    if (alarm) key->muted_until = in->count + 1 + s->mute;
+    out->score = mute && !alarm ? 0 : out->evidence;
+    *key = next;
 }
 
 static size_t committee_state_bytes(const void *settings, int n_values, int n_horizons)
@@ -240,8 +268,9 @@ static bool committee_value_sound(const struct committee_value *v)
 
 static bool committee_sound(const void *settings, int n_values, int n_horizons, const void *state)
 {
-    const struct committee_value *v = (const void *)((const struct committee_key *)state + 1);
-    bool sound = true;
+    const struct committee_key *key = state;
+    const struct committee_value *v = (const void *)(key + 1);
+    bool sound = sound_span(key->told, 0, COMMITTEE_MEMBERS - 1);
     (void)settings, (void)n_horizons;
     for (int i = 0; i < n_values; i++) sound &= committee_value_sound(&v[i]);
     return sound;
@@ -252,7 +281,7 @@ const struct eddy_detector detector_committee = {
              "one member for each kind of fault, judged against the key's own history; needs no network (1968 bytes "
              "a value)",
              options, sizeof(struct committee_settings), committee_check},
-    .state_version = 2,
+    .state_version = 3,
     .state_bytes = committee_state_bytes,
     .judge = committee_judge,
     .sound = committee_sound,

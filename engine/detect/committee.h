@@ -107,12 +107,20 @@ void committee_foresee(struct committee_value *, struct committee_event *);
 void committee_windows(struct committee_value *, struct committee_event *);
 void committee_learn(struct committee_value *, const struct committee_event *);
 
+/* What a member may tell in a mute: a fault that lasts is told when the mute ends, one that is over by then never. */
+enum committee_manners {
+    COMMITTEE_WAITS, /* nothing */
+    COMMITTEE_OTHER, /* what is of another kind than the alarm that began the mute */
+    COMMITTEE_SINGLE /* that, and single rows of the same kind that are far louder */
+};
+
 struct committee_member {
     const char *name;
     const char *kind; /* of fault */
     double limit;
-    bool scalable;   /* its limit follows the option `limits` */
-    bool once;       /* speaks once in an episode, which it shares with the others of this sort */
+    bool scalable; /* its limit follows the option `limits` */
+    bool once;     /* speaks once in an episode, which it shares with the others of this sort */
+    enum committee_manners manners;
     int calibration; /* place in committee_value.calibration; -1: the statistic is the evidence */
     double (*statistic)(struct committee_value *, const struct committee_event *); /* NaN: nothing to say */
 };
