@@ -16,11 +16,12 @@
 #include "engine/detect/moments.h"
 #include "engine/math/sound.h"
 
-enum { SETTLED_FROM = 30 }; /* the average has forgotten where it began */
+/* No options: the average has forgotten where it began; and a value known for less than a quarter of the time is not judged. */
+enum { SETTLED_FROM = 30, LEAST_KNOWN = 4 };
 
 struct chart_settings {
     double rate, limit, ridge, memory;
-    int64_t warmup;
+    int64_t warmup, refresh;
 };
 
 #define AT(member) offsetof(struct chart_settings, member)
@@ -35,6 +36,8 @@ static const struct eddy_option options[] = {
      "The events that say what is usual; detect.warmup where that is longer.", NULL, 0, false},
     {"memory", EDDY_OPT_REAL, AT(memory), "0", 0, 1e9, "events",
      "How fast the chart follows after its warm-up; 0 = not at all, as in the textbook.", NULL, 0, false},
+    {"refresh", EDDY_OPT_INT, AT(refresh), "64", 1, 1e6, "events",
+     "With memory: how often the comparison of values is computed anew.", NULL, 0, false},
     {0}};
 
 static const char *const kinds[] = {"level_shift", NULL};
@@ -78,7 +81,7 @@ static void chart_learn(const struct chart_settings *s, struct chart_key *key, c
     if (key->n <= SETTLED_FROM || (key->n > warmup && s->memory <= 0)) return;
     key->learned++;
     moments_learn(m, averages, key->learned, s->memory > 0 ? fmax(s->memory, (double)warmup) : 1e300);
-    if (key->n == warmup || (key->n > warmup && key->n % 64 == 0)) moments_invert(m, s->ridge);
+    if (key->n == warmup || (key->n > warmup && key->n % s->refresh == 0)) moments_invert(m, s->ridge);
 }
 
 /* e; a value of which less than a quarter of what was learned is known since it first moved is not judged. */
@@ -86,7 +89,7 @@ static void chart_standardise(const struct moments *m, int64_t learned, const do
 {
     moments_standardise(m, at, e);
     for (int i = 0; i < m->n_values; i++)
-        if (4 * (int64_t)m->count[i] < learned) e[i] = 0;
+        if (LEAST_KNOWN * (int64_t)m->count[i] < learned) e[i] = 0;
 }
 
 static void chart_conclude(struct chart_key *key, double ratio, double threshold, struct eddy_verdict *out)

@@ -22,6 +22,11 @@ static const struct eddy_option options[] = {
      "How far the mean must be from its long run.", NULL, 0, false},
     {"record", EDDY_OPT_REAL, AT(record), "1.3", 0, 1000, "", "How many times as far as ever before.", NULL, 0,
      false},
+    {"clip", EDDY_OPT_REAL, AT(clip), "6", .5, 1e6, "mean deviations",
+     "A value counts at most as though it were so far from its long run: less lets fewer outliers pass for a change.",
+     NULL, 0, false},
+    {"close_ratio", EDDY_OPT_REAL, AT(close_ratio), "0.5", 0, 1, "share of the limit",
+     "A change is over when the mean of late is back within this share of what it took to find it.", NULL, 0, false},
     {0}};
 
 static size_t drift_state_bytes(const void *settings, int n_values, int n_horizons)

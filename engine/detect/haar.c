@@ -6,6 +6,8 @@
 
 static const double LN_2 = 0.69314718055994530942;
 
+/* No options: how many it takes before a mean of squares can say what is too large; and that a shift which has become normal
+ * counts as two of the long blocks' differences, or the next such shift would open a fault again. */
 enum { STEPS_TO_CLIP = 32, COUNTS_TO_CLIP = 16, FEWEST_COUNTS = 8, SHIFT_OCTAVE = 7, SHIFT_COUNTS = 2 };
 
 static double haar_block(int octave) /* records */

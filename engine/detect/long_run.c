@@ -27,12 +27,12 @@ static void long_run_learn(struct long_run *r, const struct long_run_settings *s
 double long_run_step(struct long_run *r, const struct long_run_settings *s, double x, bool rises_only,
                      double strictness)
 {
-    enum { SETTLED = 32, CLIP = 6 };
+    enum { SETTLED = 32 };           /* mean deviations of fewer events clip what is usual */
     const double HUGE_VALUE = 1e100; /* squares stay finite */
     x = scalar_most(-HUGE_VALUE, scalar_least(HUGE_VALUE, x));
     if (r->n++ == 0) r->fast = r->slow = x;
     if (r->n > SETTLED && r->deviation > 0 && !r->open)
-        x = scalar_most(r->slow - CLIP * r->deviation, scalar_least(r->slow + CLIP * r->deviation, x));
+        x = scalar_most(r->slow - s->clip * r->deviation, scalar_least(r->slow + s->clip * r->deviation, x));
     r->fast += scalar_most(1 / (double)r->n, 1 / (double)s->window) * (x - r->fast);
 
     const double d = r->fast - r->slow;
@@ -45,7 +45,7 @@ double long_run_step(struct long_run *r, const struct long_run_settings *s, doub
             return 0;
         }
     }
-    const bool over = (rises_only ? d : fabs(d)) < .5 * r->limit;
+    const bool over = (rises_only ? d : fabs(d)) < s->close_ratio * r->limit;
     r->age++;
     const bool accepted = r->age > s->accept;
     if (accepted) r->slow = r->fast;

@@ -1,7 +1,7 @@
 /* Several sensors of one machine: finds the fault that stays, and says while it stays.
  *
  * Channels c: the D values, and D residuals of each value on the others (moments.h).  Per event (DETECTION, section 10):
- *   1. fast mean   E_c += max(rate, 1/n) (x_c - E_c)                    one or two values beyond spike x tol: skipped
+ *   1. fast mean   E_c += max(rate, 1/n) (x_c - E_c)         up to spike_events values beyond spike x tol: skipped
  *   2. score       S = max over c of |q_c|,  q_c = weight_c (E_c - R_c) / max(tol_c, floor x range of E_c)
  *                  weight 1 for values, residual_weight for residuals
  *   3. fault.h     opens and closes on S, its limit times threshold / .4: the score's hysteresis,
@@ -24,14 +24,16 @@
 #include "engine/detect/moments.h"
 #include "engine/math/sound.h"
 
-enum { FULL_WARMUP = 400, RANGE_FROM = 30, SPIKE_ROWS = 3, ADMITTED = 32 };
+/* No options: the warm-up for which limits were found; a fast mean has left its first value behind by RANGE_FROM; and after a new
+ * normal means follow as those of a young key, once more. */
+enum { FULL_WARMUP = 400, RANGE_FROM = 30, ADMITTED = 32 };
 /* Least tolerance: of the reference; of a value itself, for rounding; of residuals, which are in standard deviations. */
 static const double RELATIVE = 1e-6, ROUNDING = 1e-14, LEAST_RESIDUAL = 1e-9, MOST = 1e18;
 
 struct machine_settings {
     struct haar_settings haar;
     struct fault_settings fault;
-    int64_t warmup, refresh, residuals_from;
+    int64_t warmup, refresh, residuals_from, spike_events;
     double level_rate, drift_rate, residual_weight, ridge, floor, range_memory, spike;
 };
 
@@ -95,8 +97,10 @@ static const struct eddy_option options[] = {
     {"range_memory", EDDY_OPT_REAL, AT(range_memory), "8000", 1, 1e9, "events", "How slowly that range shrinks.",
      NULL, 0, false},
     {"spike", EDDY_OPT_REAL, AT(spike), "200", 1, 1e9, "tolerances",
-     "One or two values in a row that are further off are skipped: an outlier is no sustained fault.", NULL, 0,
-     false},
+     "Up to spike_events values in a row that are further off are skipped: an outlier is no sustained fault.", NULL,
+     0, false},
+    {"spike_events", EDDY_OPT_INT, AT(spike_events), "2", 0, 1000, "events",
+     "So many in a row may be an outlier: more where a sensor's glitches last longer; 0 skips none.", NULL, 0, false},
     {0}};
 
 static const char *const kinds[] = {"fault", NULL};
@@ -172,8 +176,8 @@ static bool channel_skips(struct machine_channel *c, const struct machine_settin
         c->wild = 0;
         return false;
     }
-    if (c->wild < SPIKE_ROWS) c->wild++;
-    return c->wild < SPIKE_ROWS;
+    if (c->wild <= (uint32_t)s->spike_events) c->wild++;
+    return c->wild <= (uint32_t)s->spike_events;
 }
 
 /* A channel that stood still begins anew with its first move, the rest says nothing of how it moves: once, for that

@@ -6,6 +6,7 @@
 #include "engine/math/scalar.h"
 
 enum { FULL = MOMENTS_MAX * (MOMENTS_MAX + 1) / 2, RECORDS_TO_CLIP = 32, RECORDS_TO_SCALE = 8 };
+/* Guards, and no options; CLIP_SD keeps one outlier from being a correlation. */
 static const double LARGEST = 1e18, LARGEST_Z = 1e6, CLIP_SD = 5, SMALLEST_PIVOT = 1e-9;
 
 static size_t triangle(int row, int column) /* row >= column */

@@ -10,6 +10,7 @@
 #include "engine/detect/detectors.h"
 #include "engine/detect/haar.h"
 #include "engine/detect/moments.h"
+#include "tests/unit/setting.h"
 
 enum { WARM = 400, MOST_VALUES = 64 };
 static const double THRESHOLD = .4;
@@ -398,6 +399,28 @@ Test(machine, leaves_an_outlier_of_two_events_to_others)
     plant_close(&p);
 }
 
+/* Alarms of an outlier of so many events. */
+static int outlier_told(int64_t spike_events, int n)
+{
+    struct plant p;
+    plant_open(&p, &detector_machine, 3);
+    *(int64_t *)test_setting(&detector_machine.part, p.settings, "spike_events") = spike_events;
+    plant_run(&p, 1000);
+    plant_shift(&p, 0, 1e9, n);
+    plant_run(&p, 100);
+    plant_close(&p);
+    return p.alarms;
+}
+
+Test(machine, takes_as_many_events_for_an_outlier_as_it_is_told)
+{
+    cr_expect_eq(outlier_told(2, 3), 1);
+    cr_expect_eq(outlier_told(5, 3), 0);
+    cr_expect_eq(outlier_told(5, 5), 0);
+    cr_expect_eq(outlier_told(5, 6), 1);
+    cr_expect_eq(outlier_told(0, 1), 1);
+}
+
 Test(machine, missing_values_are_skipped_and_the_others_still_judged)
 {
     struct plant p;
@@ -573,6 +596,28 @@ Test(machine, agrees_with_an_independent_computation_row_by_row)
 }
 
 /* ---- the chart ---- */
+
+/* Evidence of two sensors that began to go together after the warm-up, when they part once. */
+static double parted(int64_t refresh)
+{
+    struct plant p;
+    plant_open(&p, &detector_chart, 2);
+    test_set(&detector_chart.part, p.settings, "memory", 400);
+    *(int64_t *)test_setting(&detector_chart.part, p.settings, "refresh") = refresh;
+    for (int i = 0; i < 4000; i++) {
+        const double a = noise(1, i), b = i < 400 ? noise(2, i) : a;
+        plant_add(&p, (const double[]){a, b});
+    }
+    for (int i = 0; i < 20; i++) plant_add(&p, (const double[]){.3, -.3});
+    plant_close(&p);
+    return p.verdict.evidence;
+}
+
+Test(chart, learns_how_values_go_together_as_often_as_it_is_told)
+{
+    const double often = parted(64), never = parted(1000000);
+    cr_expect_gt(often, 2 * never, "%g and %g", often, never);
+}
 
 Test(chart, raises_one_alarm_for_a_shift_and_ends_with_it)
 {

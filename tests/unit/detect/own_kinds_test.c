@@ -155,8 +155,14 @@ Test(missing, does_not_miss_what_has_never_been_there)
     free(b.state);
 }
 
-static const struct long_run_settings lasting = {
-    .window = 48, .memory = 2000, .after = 500, .accept = 800, .limit = 5, .record = 1.3};
+static const struct long_run_settings lasting = {.window = 48,
+                                                 .memory = 2000,
+                                                 .after = 500,
+                                                 .accept = 800,
+                                                 .limit = 5,
+                                                 .record = 1.3,
+                                                 .clip = 6,
+                                                 .close_ratio = .5};
 
 /* A day of 48 steps with noise, and what is added to it. */
 static double daily(int i, double more)
@@ -186,6 +192,44 @@ Test(level_shift, does_not_take_a_single_spike_for_one)
     bench_open(&b, &detector_level_shift, &lasting, 1);
     for (int i = 0; i < 5000; i++) cr_assert_not(one(&b, daily(i, i % 1000 == 999 ? 1e9 : 0)), "%d", i);
     free(b.state);
+}
+
+Test(level_shift, outliers_pass_for_a_change_where_they_are_not_clipped)
+{
+    struct long_run_settings wide = lasting;
+    int held[2] = {0};
+    wide.clip = 1e6;
+    for (int k = 0; k < 2; k++) {
+        struct bench b;
+        bench_open(&b, &detector_level_shift, k ? &wide : &lasting, 1);
+        for (int i = 0; i < 3000; i++) held[k] += one(&b, daily(i, i == 2000 ? 1e4 : 0));
+        free(b.state);
+    }
+    cr_expect_eq(held[0], 0);
+    cr_expect_gt(held[1], 20, "%d", held[1]);
+}
+
+/* For how many events a level that has risen by 4 and comes back half way is held to be another. */
+static int held_half_way(double close_ratio)
+{
+    struct long_run_settings s = lasting;
+    struct bench b;
+    int held = 0;
+    s.close_ratio = close_ratio;
+    bench_open(&b, &detector_level_shift, &s, 1);
+    for (int i = 0; i < 5300; i++) {
+        const bool now = one(&b, daily(i, i < 5000 ? 0 : i < 5100 ? 4 : 1.5));
+        held += now && i >= 5100;
+    }
+    free(b.state);
+    return held;
+}
+
+Test(level_shift, is_over_when_the_level_is_back_within_its_close_ratio)
+{
+    const int at_once = held_half_way(1), late = held_half_way(.1);
+    cr_expect_lt(at_once, 60, "%d", at_once);
+    cr_expect_eq(late, 200, "%d", late);
 }
 
 Test(drift, finds_errors_that_have_doubled_and_not_those_that_have_shrunk)
