@@ -290,11 +290,11 @@ const struct command command_train = {
     1,
     "a model from the past, for new partitions to start from",
     "Reads the history once in its order, gathers the windows that networks learn from, and goes over them N\n"
-    "times: first in their order, then shuffled, in steps that get smaller along half a cosine, to a fiftieth of\n"
-    "train.learning_rate at the end.  With a train.schedule it is this that sets the steps, and three epochs\n"
-    "without a better version are the last.  The last tenth of every partition's windows is held out; the\n"
-    "version that does best there is kept.  It becomes what partitions without state start from, or with\n"
-    "--output a file for `replay --model` and `eddy model CONFIG import`.\n"
+    "times: first in their order, then shuffled, in the last third in steps that get smaller, to a fiftieth of\n"
+    "train.learning_rate at the end.  With a train.schedule other than constant it is this that sets the steps,\n"
+    "and three epochs without a better version are the last.  The last tenth of every partition's windows is\n"
+    "held out; the version that does best there is kept.  It becomes what partitions without state start from,\n"
+    "or with --output a file for `replay --model` and `eddy model CONFIG import`.\n"
     "Only what keys share is learned: weights of networks, and what experts such as fleet share, which goes into a "
     "file\n"
     "beside the model, FILE.shared, and is for partitions without state alone.",

@@ -46,8 +46,6 @@ void pipeline_dead_letters(struct pipeline *, const char *path);
 void pipeline_incidents(struct pipeline *, const char *path);
 /* Adds what its source reads and its sinks write, when all ends are known and before driver_open(). */
 void pipeline_uses(const struct pipeline *, struct file_uses *);
-/* The topic that the state is copied into; NULL = none. */
-const char *pipeline_state_topic(const struct settings *);
 /* EDDY_ECONFIG, naming both options, when one of the configured ends would destroy another, the state or the file
  * `config`. */
 eddy_status pipeline_spares(const struct pipeline *, const char *config, struct eddy_error *);

@@ -7,7 +7,9 @@
 #include "eddy_layer.h"
 #include "engine/train/judge.h"
 
-enum { JOB_WINDOWS = 512, HELD_OUT = 10 /* one of so many */ };
+enum { JOB_WINDOWS = 512 /* at most */, HELD_OUT = 10 /* one of so many */ };
+static const double CALM_FROM =
+    2. / 3; /* the share of the course that goes at the full rate: a short one needs its steps */
 
 struct course {
     const struct pretrain *request;
@@ -107,20 +109,33 @@ static bool course_anneals(const struct plan *p)
 static double course_pace(const struct plan *p, double done)
 {
     static const double LEAST = .02, HALF_TURN = 3.14159265358979323846;
-    return course_anneals(p) ? LEAST + (1 - LEAST) * (1 + cos(HALF_TURN * done)) / 2 : 1;
+    if (!course_anneals(p) || done < CALM_FROM) return 1;
+    return LEAST + (1 - LEAST) * (1 + cos(HALF_TURN * (done - CALM_FROM) / (1 - CALM_FROM))) / 2;
+}
+
+/* Windows of a job, whole steps of the optimiser: few enough for the rate to fall evenly where the whole course is short. */
+static int64_t course_job_windows(const struct course *c)
+{
+    enum { FALLS = 32 };
+    const int64_t batch = c->request->plan->settings->train.batch;
+    const double falling = (1 - CALM_FROM) * (double)c->n_learn * (double)c->request->epochs / FALLS;
+    if (!course_anneals(c->request->plan) || falling >= JOB_WINDOWS) return JOB_WINDOWS;
+    const int64_t steps = (int64_t)falling / batch;
+    return steps > 1 ? steps * batch : batch < JOB_WINDOWS ? batch : JOB_WINDOWS;
 }
 
 /* Trains *w on all windows in order; *w becomes the result. */
 static eddy_status course_epoch(struct course *c, int64_t epoch, struct weights **w, struct eddy_error *err)
 {
     const struct plan *p = c->request->plan;
+    const int64_t job_windows = course_job_windows(c);
     struct train_settings settings = p->settings->train;
     eddy_status rc = EDDY_OK;
-    for (int64_t i = 0; i < c->n_learn && rc >= 0; i += JOB_WINDOWS) {
+    for (int64_t i = 0; i < c->n_learn && rc >= 0; i += job_windows) {
         struct train_job *job = NULL;
-        const int now = c->n_learn - i < JOB_WINDOWS ? (int)(c->n_learn - i) : JOB_WINDOWS;
+        const int now = (int)(c->n_learn - i < job_windows ? c->n_learn - i : job_windows);
         const struct train_windows windows = course_gather(c, c->order + i, now);
-        const double epochs = (double)(epoch - 1) + (double)i / (double)c->n_learn;
+        const double epochs = (double)(epoch - 1) + ((double)i + .5 * now) / (double)c->n_learn;
         settings.learning_rate = p->settings->train.learning_rate *
                                  course_pace(p, epochs / (double)c->request->epochs);
         rc = trainer_submit(c->trainer, p->model, &settings, *w, NULL, &windows, &job, err);

@@ -3,9 +3,10 @@
  * Hold-out   the last tenth of each lane's windows is never trained on; after every epoch the weights are judged on it, and
  *            those that do best are the result.  Starting weights are judged too, so the result is never worse there.
  * Order      the first epoch takes the windows in stream order, each later one in an order of its own, drawn from the seed.
- * Pace       the learning rate falls along half a cosine to a fiftieth: a stream never ends, but a course does, and small
- *            steps at its end rid the weights of the noise of single windows.  A train.schedule goes before that.
- * Stopping   with a schedule, `patience` epochs in a row that do not improve on the best are the last ones.  A rate that
+ * Pace       in the last third of `epochs` the learning rate falls along half a cosine to a fiftieth: a stream never ends, but
+ *            a course does, and small steps at its end rid the weights of the noise of single windows.  A train.schedule
+ *            other than constant goes before that.
+ * Stopping   with such a schedule, `patience` epochs in a row that do not improve on the best are the last ones.  A rate that
  *            falls is at its best at the end.
  * Threads    one; the same windows give the same weights. */
 #ifndef ENGINE_FLOW_PRETRAIN_H

@@ -29,11 +29,11 @@
 
 enum { MIX_MAX_EXPERTS = 64, MIX_MAX_HORIZONS = 512, MIX_MAX_GROUPS = 32 }; /* whoever plans a mix sees to it */
 
-/* Which horizons share weights; groups that no horizon belongs to are not counted. */
+/* Which horizons share weights; groups that no horizon belongs to are not counted.  of[j]: the group of the j-th horizon, 0
+ * at first, never less than that of the one before. */
 struct mix_groups {
     int n_horizons, n;
-    uint8_t
-        of[MIX_MAX_HORIZONS]; /* the group of the j-th horizon: 0 at first, never less than that of the one before */
+    uint8_t of[MIX_MAX_HORIZONS];
     uint16_t members[MIX_MAX_GROUPS]; /* horizons of a group */
 };
 void mix_group(const struct mix_settings *, const int *horizons /* [n_horizons] ascending */, int n_horizons,
