@@ -9,12 +9,14 @@
 
 struct sample {
     const char *name;
-    int events, keys, few_keys; /* few_keys > 0: memory per key is measured against so many */
+    int events, keys,
+        few_keys; /* few_keys > 0: memory per key is measured against so many, which is more than a turn's
+                                 * events where a row is large: what undoes a turn is no matter of a key */
 };
 
-static const struct sample samples[] = {{"sensors", 150000, 30, 0},  {"forecast", 30000, 7, 0},
-                                        {"fleet", 600000, 15000, 0}, {"sensors", 200000, 20000, 2000},
-                                        {"forecast", 9000, 300, 50}, {"fleet", 600000, 60000, 1000}};
+static const struct sample samples[] = {{"sensors", 150000, 30, 0},      {"forecast", 30000, 7, 0},
+                                        {"fleet", 600000, 15000, 0},     {"sensors", 200000, 20000, 2000},
+                                        {"forecast", 20000, 2000, 1100}, {"fleet", 600000, 60000, 1000}};
 enum { N_SAMPLES = sizeof(samples) / sizeof(samples[0]), MOST_ROUNDS = 15 };
 
 struct work {
