@@ -7,11 +7,11 @@
 #include "tests/bench/bench.h"
 #include "tests/bench/memory_source.h"
 
+/* few_keys > 0: memory per key is measured against so many, which is more than a turn's events where a row is large: what
+ * undoes a turn is no matter of a key. */
 struct sample {
     const char *name;
-    int events, keys,
-        few_keys; /* few_keys > 0: memory per key is measured against so many, which is more than a turn's
-                                 * events where a row is large: what undoes a turn is no matter of a key */
+    int events, keys, few_keys;
 };
 
 static const struct sample samples[] = {{"sensors", 150000, 30, 0},      {"forecast", 30000, 7, 0},
