@@ -34,7 +34,8 @@ number_lanes_convert *number_lanes_best(void);
 
 /* The numbers of a result, in the order in which they will be written: borrowed until they have been.  One with n = 0 is empty;
  * those above its room are not kept, and are converted one by one. */
-enum { NUMBER_BATCH_MAX = 64 };
+/* 100 horizons of one value; no power of two, which would put like places of the arrays where caches take them for one. */
+enum { NUMBER_BATCH_MAX = 328 };
 struct number_batch {
     int n, n_single, at; /* at: the next to be written; the first n_single are converted one by one */
     const double *x[NUMBER_BATCH_MAX];
