@@ -25,7 +25,9 @@ struct publisher {
     struct topic_writer writer;
     uint64_t n_opened, sum_opened; /* store_sum() at the beginning */
     bool learnt;                   /* `known` holds */
-    bool preparing;                /* rows are still to be noted */
+    bool preparing;                /* rows are still to be noted .. */
+    bool begins;                   /* .. and none has been: a saver may be writing to the store just now */
+    int64_t since;                 /* .. those that have changed behind this offset; -1: all */
     uint64_t generation;           /* of the next publication */
     bool took;                     /* one has been taken */
     int64_t not_before;            /* an older state than the topic's is not published in the same generation */
@@ -55,14 +57,19 @@ static eddy_status publisher_emit(void *context, const struct eddy_buffer *key, 
     return rc == 0 ? EDDY_EFULL : rc;
 }
 
+static void publisher_note_since(struct publisher *p, int64_t since)
+{
+    p->preparing = p->begins = true;
+    p->since = since;
+}
+
 /* Everything goes out again, and what the topic has counts no more. */
 static void publisher_anew(struct publisher *p)
 {
     p->generation = p->known.manifest.generation + 1;
     p->not_before = -1;
     for (int i = 0; i < p->n_said; i++) p->said[i].sum = 0, p->said[i].there = false;
-    store_note_since(p->request.store, -1);
-    p->preparing = true;
+    publisher_note_since(p, -1);
 }
 
 /* May the next publication build on the last one?  Keys that were forgotten are in no row.  One that a tombstone forgot is
@@ -89,8 +96,7 @@ void publisher_learn(struct publisher *p, const struct topic_known *known)
     p->generation = m->generation;
     p->not_before = m->position;
     if (p->request.position <= m->position) return;
-    store_note_since(p->request.store, m->position);
-    p->preparing = true;
+    publisher_note_since(p, m->position);
 }
 
 bool publisher_prepares(const struct publisher *p)
@@ -100,6 +106,8 @@ bool publisher_prepares(const struct publisher *p)
 
 eddy_status publisher_prepare(struct publisher *p, int rows, struct eddy_error *err)
 {
+    if (p->begins) store_note_since(p->request.store, p->since);
+    p->begins = false;
     const eddy_status rc = store_note_more(p->request.store, rows, err);
     p->preparing = rc == 0;
     return rc;

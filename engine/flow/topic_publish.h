@@ -54,7 +54,8 @@ bool publisher_has(const struct publisher *); /* taken, and not done */
 eddy_status publisher_send(struct publisher *, const struct eddy_state_topic *, void *topic, int rows,
                            struct eddy_error *);
 void publisher_again(struct publisher *); /* from its beginning once more */
-/* What was taken is given up, and the next one builds on nothing; the group knows that end now, as in topic_known. */
+/* What was taken is given up, and the next one builds on nothing; the group knows that end now, as in topic_known.  As after
+ * publisher_learn(), the store is left alone until publisher_prepare(): a saver may be writing to it. */
 void publisher_drop(struct publisher *, int64_t group_end, bool outlived);
 void publisher_done(struct publisher *, int64_t end); /* it is in the topic, before that offset */
 const struct topic_known *publisher_known(const struct publisher *);
