@@ -77,6 +77,12 @@ static eddy_status slow_commit(void *topic, void *source, int32_t partition, int
     return EDDY_OK;
 }
 
+static eddy_status slow_recover(void *topic, int32_t partition, int timeout_ms, struct eddy_error *err)
+{
+    (void)topic, (void)partition, (void)timeout_ms, (void)err;
+    return EDDY_OK;
+}
+
 static void slow_leave(void *topic, int32_t partition)
 {
     (void)topic, (void)partition;
@@ -96,6 +102,7 @@ static const struct eddy_state_topic slow_topic = {.open = slow_open,
                                                    .send = slow_send,
                                                    .flushed = slow_flushed,
                                                    .commit = slow_commit,
+                                                   .recover = slow_recover,
                                                    .leave = slow_leave,
                                                    .close = slow_close};
 

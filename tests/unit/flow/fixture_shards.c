@@ -45,20 +45,25 @@ static int64_t shards_end(const struct shards *s, int p)
     return s->emptied[p] ? 0 : s->n_records;
 }
 
+static eddy_status reader_give(struct shards_reader *r, int p, struct eddy_error *err)
+{
+    const struct source_partition seen = {.topic = "t",
+                                          .partition = p,
+                                          .committed = r->topic->committed[p],
+                                          .metadata = "",
+                                          .high = shards_end(r->topic, p)};
+    const int64_t from = r->listener.assign(r->listener.context, &seen, &r->tag[p], err);
+    if (from >= 0) r->position[p] = from;
+    return from < 0 ? (eddy_status)from : EDDY_OK;
+}
+
 static eddy_status reader_assign(struct shards_reader *r, struct eddy_error *err)
 {
     if (r->worker > 0 && r->late_polls++ < r->topic->late_ms) return 0; /* a poll takes a millisecond and more */
     r->listener.round(r->listener.context, SOURCE_GIVES, 0);
     for (int p = 0; p < SHARDS; p++) {
-        if (!reader_has(r, p)) continue;
-        const struct source_partition seen = {.topic = "t",
-                                              .partition = p,
-                                              .committed = r->topic->committed[p],
-                                              .metadata = "",
-                                              .high = shards_end(r->topic, p)};
-        int64_t from = r->listener.assign(r->listener.context, &seen, &r->tag[p], err);
-        if (from < 0) return (eddy_status)from;
-        r->position[p] = from;
+        const eddy_status rc = reader_has(r, p) ? reader_give(r, p, err) : EDDY_OK;
+        if (rc < 0) return rc;
     }
     r->assigned = true;
     r->listener.round(r->listener.context, SOURCE_SETTLED, 0);
@@ -135,6 +140,16 @@ static eddy_status shards_resume(void *source, void *tag, struct eddy_error *err
     return reader_pause(source, tag, false);
 }
 
+static eddy_status shards_again(void *source, void *tag, struct eddy_error *err)
+{
+    struct shards_reader *r = source;
+    int p = 0;
+    while (r->tag[p] != tag) p++;
+    const eddy_status rc = r->listener.revoke(r->listener.context, tag, true, err);
+    r->paused[p] = false;
+    return rc < 0 ? rc : reader_give(r, p, err);
+}
+
 static eddy_status shards_commit(void *source, const struct source_position *at, int n, struct eddy_error *err)
 {
     struct shards_reader *r = source;
@@ -173,6 +188,7 @@ const struct eddy_source shards_source = {
     .pause = shards_pause,
     .resume = shards_resume,
     .commit = shards_commit,
+    .again = shards_again,
     .ended = shards_ended,
     .close = shards_source_close};
 
