@@ -134,10 +134,9 @@ static void foresee_season(const struct foresight *f)
 {
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
+    (void)lane_courses(l, f->row, f->channel, f->season->steps);
     for (int d = 0; d < p->n_dims; d++) {
         double *ahead = l->ahead + (size_t)d * ((size_t)p->expert_shape.n_ahead + 1);
-        const struct season_profile *profile = lane_profile(l, f->row, f->channel * p->n_dims + d);
-        season_course_of(profile, p->n_season_bins, f->season->steps, &l->courses[d]);
         season_look_ahead(&l->courses[d], f->season->phase, ahead, p->n_ahead);
         l->levels[d] = season_level(&l->courses[d], f->season->phase);
     }
