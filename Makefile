@@ -75,7 +75,7 @@ ifeq ($(shell uname -m),x86_64)
 $(BUILD)/engine/math/kernels_avx2.o: OPT += -mavx2 -mfma
 $(BUILD)/engine/math/kernels_avx512.o: OPT += -mavx512f -mprefer-vector-width=512
 $(BUILD)/connectors/codec/number_lanes_avx2.o: OPT += -mavx2
-$(BUILD)/connectors/codec/number_lanes_avx512.o: OPT += -mavx512f -mprefer-vector-width=512
+$(BUILD)/connectors/codec/number_lanes_avx512.o: OPT += -mavx512f -mavx512bw -mprefer-vector-width=512
 endif
 
 $(BUILD)/eddy: $(BUILD)/plugin/main.o $(LIBS)

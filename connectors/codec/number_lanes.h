@@ -1,6 +1,6 @@
-/* Numbers converted side by side: what number_write() finds out about a double, for several at once.
+/* Numbers written side by side: what number_write() makes of a double, for several at once.
  *
- * Exactly what the scalar code finds: the same additions, multiplications and divisions in the same order, rounded the same, on
+ * Exactly what the scalar code makes: the same additions, multiplications and divisions in the same order, rounded the same, on
  * every processor; only which of them run at the same time differs.
  * Memory   nothing is allocated.
  * Threads  reentrant. */
@@ -15,32 +15,31 @@
 #include "connectors/codec/number.h"
 
 enum { NUMBER_LANES = 8 };
-enum { NUMBER_LANES_ODD = 99 }; /* e10 of what is left to number_write() */
+enum { NUMBER_LANE_BYTES = 16 }; /* the longest text: -0.0000123456789 */
 
-/* What *x[i] is made of, |*x[i]| = d.dddddddd * 10^e10, without the sign.  The numbers are read where they are: copied side by
- * side, the wide load would have to wait for the copies.
- *   first  [NUMBER_LANES] the first digit, 1..9
- *   eight  [NUMBER_LANES] the other eight, 0..9, the second one in the lowest byte
- *   e10    [NUMBER_LANES] -13..9; NUMBER_LANES_ODD unless it lies in 1e-13 .. 1e9 */
-typedef void number_lanes_convert(const double *const x[NUMBER_LANES], uint64_t *first, uint64_t *eight,
-                                  int64_t *e10);
+/* Writes *x[i], i < n.  The numbers are read where they are: copied side by side, the wide load would have to wait for the
+ * copies.  All three have room up to the next multiple of NUMBER_LANES, where x points to any numbers.
+ *   text  [n] without a NUL
+ *   len   [n] 0: not written, which is what number_write() does with an e, what rounds to more than 999999999, and what is 0
+ *             or no number */
+typedef void number_lanes_write(const double *const *x, int n, char (*text)[NUMBER_LANE_BYTES], int64_t *len);
 
 /* What there is; x86-64 only. */
-number_lanes_convert number_lanes_avx2, number_lanes_avx512;
+number_lanes_write number_lanes_avx2, number_lanes_avx512;
 /* By instruction set; NULL where it was not built or the processor lacks it, or the name is none. */
-number_lanes_convert *number_lanes_named(const char *name);
+number_lanes_write *number_lanes_named(const char *name);
 /* The fastest that this processor runs; NULL: number after number is faster. */
-number_lanes_convert *number_lanes_best(void);
+number_lanes_write *number_lanes_best(void);
 
 /* The numbers of a result, in the order in which they will be written: borrowed until they have been.  One with n = 0 is empty;
  * those above its room are not kept, and are converted one by one. */
 /* 100 horizons of one value; no power of two, which would put like places of the arrays where caches take them for one. */
 enum { NUMBER_BATCH_MAX = 328 };
 struct number_batch {
-    int n, n_single, at; /* at: the next to be written; the first n_single are converted one by one */
-    const double *x[NUMBER_BATCH_MAX];
-    uint64_t first[NUMBER_BATCH_MAX], eight[NUMBER_BATCH_MAX];
-    int64_t e10[NUMBER_BATCH_MAX];
+    int n, at;                             /* at: the next one that has a text */
+    const double *x[NUMBER_BATCH_MAX + 1]; /* behind the last one NULL */
+    char text[NUMBER_BATCH_MAX][NUMBER_LANE_BYTES];
+    int64_t len[NUMBER_BATCH_MAX];
 };
 
 /* Leaves out what no lane is needed for: a score is mostly 0, and a young key has no bands. */
@@ -55,7 +54,17 @@ static inline void number_batch_add(struct number_batch *b, const double *x, int
 /* After the last one was added. */
 void number_batch_convert(struct number_batch *);
 
+/* What the next one of the batch has no text for, and any other number; apart, so that the others need not make room for it. */
+size_t number_batch_write_odd(struct number_batch *, const double *x, char *out);
+
 /* As number_write(): the text of any number, and quickly so when it is the next one of the batch, which it then leaves. */
-size_t number_batch_write(struct number_batch *, const double *x, char *out);
+static inline size_t number_batch_write(struct number_batch *b, const double *x, char *out)
+{
+    const int i = b->at;
+    if (b->x[i] != x || b->len[i] == 0) return number_batch_write_odd(b, x, out);
+    memcpy(out, b->text[i], NUMBER_LANE_BYTES);
+    b->at = i + 1;
+    return (size_t)b->len[i];
+}
 
 #endif

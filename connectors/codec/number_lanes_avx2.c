@@ -42,6 +42,11 @@ static inline reals lanes_pick(which w, reals yes, reals no)
     return (reals)_mm256_blendv_pd((__m256d)no, (__m256d)yes, (__m256d)w);
 }
 
+static inline longs lanes_count_bytes(ulongs a)
+{
+    return (longs)_mm256_sad_epu8(_mm256_min_epu8((__m256i)a, _mm256_set1_epi8(1)), _mm256_setzero_si256());
+}
+
 static inline reals lanes_look(const double *table, ulongs i)
 {
     return (reals){table[i[0]], table[i[1]], table[i[2]], table[i[3]]};

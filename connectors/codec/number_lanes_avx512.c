@@ -1,5 +1,5 @@
-/* Numbers side by side in AVX-512F, the tables in registers. */
-#ifdef __AVX512F__
+/* Numbers side by side in AVX-512, the tables in registers. */
+#ifdef __AVX512BW__
 #include <immintrin.h>
 
 #define LANES 8
@@ -40,6 +40,11 @@ static inline bool lanes_any(which w)
 static inline reals lanes_pick(which w, reals yes, reals no)
 {
     return (reals)_mm512_mask_mov_pd((__m512d)no, w, (__m512d)yes);
+}
+
+static inline longs lanes_count_bytes(ulongs a)
+{
+    return (longs)_mm512_sad_epu8(_mm512_min_epu8((__m512i)a, _mm512_set1_epi8(1)), _mm512_setzero_si512());
 }
 
 static inline reals lanes_look(const double *table, ulongs i)

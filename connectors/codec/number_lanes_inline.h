@@ -25,6 +25,7 @@ static inline which lanes_less(reals a, reals b);
 static inline which lanes_equal(reals a, reals b);
 static inline which lanes_zero(longs a);
 static inline bool lanes_any(which);
+static inline longs lanes_count_bytes(ulongs); /* that are not 0 */
 static inline reals lanes_pick(which, reals yes, reals no);
 
 static inline reals lanes_all(double x)
@@ -102,9 +103,49 @@ static inline ulongs lanes_eight_digits(reals high, reals low)
     return (ulongs)(tens | (y - 10 * tens) << 8);
 }
 
-static inline void lanes_convert(const double *const *x, uint64_t *firsts, uint64_t *eights, int64_t *e10s)
+/* How many characters number_lay_out() makes of them. */
+static inline longs lanes_length(ulongs eight, longs e10)
 {
-    reals v = lanes_fabs(lanes_load(x));
+    ulongs used = eight | eight >> 8; /* no byte up to the last digit that is not 0 stays 0 */
+    used |= used >> 16;
+    used |= used >> 32;
+    const longs digits = lanes_count_bytes(used) + 1, whole = e10 + 1;
+    const longs with_point = digits + 1 - (e10 & (e10 < 0)); /* and with the zeros of a number below 1 */
+    return whole ^ ((whole ^ with_point) & (digits > whole));
+}
+
+/* By e10 - NUMBER_PLAIN_LOWEST: how a number looks.  The low four bits of each character, which are all that a shuffle takes,
+ * tell where it comes from: a digit 1..9 from the byte of that number, 0, the point and the sign from bytes of their own. */
+enum { FORM_BYTES = 32, SIGN_AT = '-' & 15, POINT_AT = '.' & 15 };
+static const char forms[][FORM_BYTES] = {"-0.0000123456789", "-0.000123456789", "-0.00123456789", "-0.0123456789",
+                                         "-0.123456789",     "-1.23456789",     "-12.3456789",    "-123.456789",
+                                         "-1234.56789",      "-12345.6789",     "-123456.789",    "-1234567.89",
+                                         "-12345678.9",      "-123456789"};
+
+/* number_lay_out(), with the sign: `negative` is 1 or 0. */
+static inline void lanes_lay_out(ulongs first, ulongs eight, longs e10, longs negative,
+                                 char (*text)[NUMBER_LANE_BYTES], int64_t *lens)
+{
+    enum { BITS = 8, WORD = 8 };
+    const uint64_t zeros = 0x3030303030303030u;
+    const ulongs low = eight << 2 * BITS | first << BITS | zeros;
+    const ulongs high = eight >> 6 * BITS | ((zeros & 0xFFFF) | (uint64_t)'-' << BITS * (SIGN_AT - WORD) |
+                                             (uint64_t)'.' << BITS * (POINT_AT - WORD));
+    const longs plain = (e10 >= NUMBER_PLAIN_LOWEST) & (e10 <= NUMBER_SHORT_HIGHEST);
+    const longs form = ((e10 - NUMBER_PLAIN_LOWEST) & plain) * FORM_BYTES + (1 - negative);
+    const longs len = (lanes_length(eight, e10) + negative) & plain;
+    memcpy(lens, &len, sizeof(len));
+    for (int i = 0; i < LANES; i++) {
+        const __m128i parts = _mm_set_epi64x((int64_t)high[i], (int64_t)low[i]);
+        const __m128i order = _mm_loadu_si128((const __m128i *)(const void *)(forms[0] + form[i]));
+        _mm_storeu_si128((__m128i *)(void *)text[i], _mm_shuffle_epi8(parts, order));
+    }
+}
+
+static inline void lanes_write(const double *const *x, char (*text)[NUMBER_LANE_BYTES], int64_t *lens)
+{
+    const reals numbers = lanes_load(x);
+    reals v = lanes_fabs(numbers);
     const which usual = lanes_less(v, lanes_all(1e9)) &
                         lanes_less(lanes_all(0x1.c25c268497681p-44) /* that below 1e-13 */, v);
     v = lanes_pick(usual, v, lanes_all(1));
@@ -113,20 +154,17 @@ static inline void lanes_convert(const double *const *x, uint64_t *firsts, uint6
     reals nine = lanes_digits(v, lanes_look(number_power, k));
     const which up = lanes_equal(nine, lanes_all(1e9)); /* rounded up */
     nine = lanes_pick(up, lanes_all(1e8), nine);
-    const longs e10 = 8 - (longs)k, odd = (longs){0} + NUMBER_LANES_ODD;
+    const longs e10 = 8 - (longs)k, odd = (longs){0} + NUMBER_SHORT_HIGHEST + 1;
     const reals e10_up = lanes_pick(up, (reals)(e10 + 1), (reals)e10), told = lanes_pick(usual, e10_up, (reals)odd);
-    memcpy(e10s, &told, sizeof(told));
 
     /* side by side: the first digit, and the first five */
     const reals leading = lanes_quotient(nine, 1e-8), five = lanes_quotient(nine, 1e-4) - WHOLE;
     const reals high = five - (leading - WHOLE) * 1e4 + WHOLE, low = nine - five * 1e4 + WHOLE;
-    const longs first = (longs)leading & 0xF;
-    const ulongs eight = lanes_eight_digits(high, low);
-    memcpy(firsts, &first, sizeof(first));
-    memcpy(eights, &eight, sizeof(eight));
+    const longs negative = (longs)((ulongs)numbers >> 63);
+    lanes_lay_out((ulongs)leading & 0xF, lanes_eight_digits(high, low), (longs)told, negative, text, lens);
 }
 
-void NAME(const double *const x[NUMBER_LANES], uint64_t *first, uint64_t *eight, int64_t *e10)
+void NAME(const double *const *x, int n, char (*text)[NUMBER_LANE_BYTES], int64_t *len)
 {
-    for (int at = 0; at < NUMBER_LANES; at += LANES) lanes_convert(x + at, first + at, eight + at, e10 + at);
+    for (int at = 0; at < n; at += LANES) lanes_write(x + at, text + at, len + at);
 }
