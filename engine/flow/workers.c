@@ -265,8 +265,7 @@ eddy_status workers_open(const struct driver_request *request, int n, void *cons
     w->started_ns = driver_clock_ns();
     eddy_status rc = w->item ? workers_open_shared(w, err) : workers_no_memory(err);
     if (rc >= 0) {
-        for (int i = 0; i < w->n; i++)
-            worker_prepare(&w->item[i], w, i, contexts ? contexts[i] : request->context);
+        for (int i = 0; i < w->n; i++) worker_prepare(&w->item[i], w, i, contexts ? contexts[i] : request->context);
         w->opened = true;
         workers_each(w, worker_open);
         rc = workers_failure(w, err);
