@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "connectors/kafka/kafka_tuning.h"
+
 enum { AWAY_LOG_MS = 10000, OTHER_LOG_MS = 1000, ASK_SLICE_MS = 1000, ASK_PAUSE_MS = 100 };
 
 int64_t kafka_now_ms(void)
@@ -129,12 +131,10 @@ eddy_status kafka_client_open(struct kafka_client *c, const struct kafka_client_
     eddy_status rc = kafka_conf(r->role, r->latency, r->name, r->instance_id, r->properties, r->n_partitions, &conf,
                                 err);
     if (rc < 0) return rc;
-    if (r->workers > 1 && (rc = kafka_conf_worker(conf, r->worker, !r->id_is_own, err)) < 0) {
-        rd_kafka_conf_destroy(conf);
-        return rc;
-    }
-
-    if (r->batch_bytes > 0 && (rc = kafka_conf_batch(conf, r->batch_bytes, err)) < 0) {
+    if (r->workers > 1) rc = kafka_conf_worker(conf, r->worker, !r->id_is_own, err);
+    if (rc >= 0 && r->batch_bytes > 0) rc = kafka_conf_batch(conf, r->batch_bytes, err);
+    if (rc >= 0 && r->failures_only) rc = kafka_conf_set(conf, "delivery.report.only.error", "true", err);
+    if (rc < 0) {
         rd_kafka_conf_destroy(conf);
         return rc;
     }

@@ -35,6 +35,7 @@ struct kafka_client_request {
     int batch_bytes;     /* of a producer: most that goes together, and of one message; 0 = as configured */
     int worker, workers; /* several in one process: their names end in -0, -1, .. */
     bool id_is_own;      /* instance_id names the worker already */
+    bool failures_only;  /* on_delivery hears of messages that were not delivered, and of no others */
     const volatile sig_atomic_t *stop; /* not 0: told to stop, so that nobody waits for brokers; NULL = never */
     void *owner;
     void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *client);

@@ -1,7 +1,8 @@
 /* Results, dead letters and incidents on their way to a topic, by a producer of the sink's own or by the one of the
  * transaction that it was opened with (kafka_transaction.h).  Runs of messages for one partition go out by one rd_kafka_produce_batch(); only messages with headers
- * or a time of their own take the dearer rd_kafka_producev().  Every message is counted from the moment librdkafka takes
- * it to its delivery report; a report of failure ends the pipeline, or breaks the transaction. */
+ * or a time of their own take the dearer rd_kafka_producev().  A report of failure ends the pipeline, or breaks the
+ * transaction.  A producer of the sink's own reports nothing else: handing each message back to this thread only to say
+ * that it arrived would cost about as much as writing its text.  What librdkafka still holds is what is outstanding. */
 #include "connectors/kafka/kafka.h"
 
 #include <stdint.h>
@@ -23,7 +24,6 @@ struct kafka_sink {
     const char *name;                      /* of the pipeline, borrowed */
     rd_kafka_topic_t *rkt;
     int n_partitions;
-    int64_t n_outstanding, n_failed;
     struct kafka_look look; /* what earlier lives have written; of all partitions */
     rd_kafka_message_t batch[BATCH_MAX];
 };
@@ -33,10 +33,7 @@ static void sink_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *
     struct kafka_client *c = opaque;
     struct kafka_sink *s = c->owner;
     (void)rk;
-    s->n_outstanding--;
-    FAILPOINT("delivered");
     if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
-    s->n_failed++;
     if (c->has_failed) return;
     c->has_failed = true;
     (void)eddy_fail(&c->failed, EDDY_EIO, "kafka: %s [%d]: a message of %zu bytes was not delivered: %s: %s",
@@ -61,11 +58,6 @@ static eddy_status sink_ready(struct kafka_sink *s, struct eddy_error *err)
     s->generation = t->generation;
     if (s->rkt) return EDDY_OK;
     return eddy_fail(err, EDDY_EIO, "kafka: topic %s: %s", s->topic, rd_kafka_err2str(rd_kafka_last_error()));
-}
-
-static void sink_count(struct kafka_sink *s, int n)
-{
-    if (!s->transaction) s->n_outstanding += n;
 }
 
 /* librdkafka refused a message for another reason than a full queue.  In a transaction that is past mending it counts as
@@ -124,10 +116,7 @@ static eddy_status sink_send_one(struct kafka_sink *s, const struct sink_message
     if (headers) args[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
 
     rd_kafka_error_t *error = rd_kafka_produceva(s->client->rk, args, n);
-    if (!error) {
-        sink_count(s, 1);
-        return 1;
-    }
+    if (!error) return 1;
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     if (headers) rd_kafka_headers_destroy(headers); /* only a taken message owns them */
     eddy_status rc = 0;
@@ -146,7 +135,6 @@ static eddy_status sink_send_run(struct kafka_sink *s, const struct sink_message
                                            .key = (void *)(uintptr_t)m[i].key,
                                            .key_len = m[i].key_len};
     int taken = rd_kafka_produce_batch(s->rkt, m->partition, RD_KAFKA_MSG_F_COPY, s->batch, n);
-    sink_count(s, taken);
     if (taken == n) return taken;
     for (int i = 0; i < n; i++) {
         if (!s->batch[i].err) continue;
@@ -181,14 +169,35 @@ static eddy_status kafka_sink_send(void *sink, const struct sink_message *messag
     return sent;
 }
 
+/* Messages that librdkafka still holds, and reports of failure that it has not handed over yet. */
+static int64_t kafka_sink_outstanding(void *sink)
+{
+    const struct kafka_sink *s = sink;
+    return s->own.rk ? rd_kafka_outq_len(s->own.rk) : 0;
+}
+
+/* Serves callbacks until some of what is outstanding has arrived, for up to timeout_ms.  Nothing wakes a poll then. */
+static void sink_await(struct kafka_sink *s, int timeout_ms)
+{
+    enum { SLICE_MS = 1 };
+    const int64_t end_ms = kafka_now_ms() + timeout_ms, before = kafka_sink_outstanding(s);
+    const int slice_ms = before > 0 && timeout_ms > SLICE_MS ? SLICE_MS : timeout_ms;
+    do (void)rd_kafka_poll(s->own.rk, slice_ms);
+    while (slice_ms < timeout_ms && kafka_sink_outstanding(s) >= before && !s->own.has_failed &&
+           kafka_now_ms() < end_ms);
+    if (kafka_sink_outstanding(s) < before) FAILPOINT("delivered");
+}
+
 static eddy_status kafka_sink_service(void *sink, int timeout_ms, struct eddy_error *err)
 {
     struct kafka_sink *s = sink;
     char text[300];
     kafka_look_rest(&s->look);
-    if (s->transaction && !s->client->rk) return EDDY_OK;
-    (void)rd_kafka_poll(s->client->rk, timeout_ms);
-    if (s->transaction) return EDDY_OK; /* its failures come to light when it is committed */
+    if (s->transaction) { /* its failures come to light when it is committed */
+        if (s->client->rk) (void)rd_kafka_poll(s->client->rk, timeout_ms);
+        return EDDY_OK;
+    }
+    sink_await(s, timeout_ms);
     eddy_status rc = sink_failure(s, err);
     if (rc < 0) return rc;
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->client->rk, text, sizeof(text));
@@ -196,19 +205,14 @@ static eddy_status kafka_sink_service(void *sink, int timeout_ms, struct eddy_er
     return eddy_fail(err, EDDY_EIO, "kafka: %s: %s: %s", s->topic, rd_kafka_err2name(code), text);
 }
 
-static int64_t kafka_sink_outstanding(void *sink)
-{
-    return ((struct kafka_sink *)sink)->n_outstanding;
-}
-
 static void kafka_sink_close(void *sink)
 {
     struct kafka_sink *s = sink;
     if (!s) return;
     if (s->transaction) s->rkt = NULL; /* is the transaction's */
-    if (s->own.rk && s->n_outstanding > 0) {
-        log_warn("results_given_up", "%lld messages for %s were not confirmed", (long long)s->n_outstanding,
-                 s->topic);
+    const int64_t n_left = kafka_sink_outstanding(s);
+    if (n_left > 0) {
+        log_warn("results_given_up", "%lld messages for %s were not confirmed", (long long)n_left, s->topic);
         (void)rd_kafka_purge(s->own.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         (void)rd_kafka_poll(s->own.rk, 0);
     }
@@ -275,6 +279,7 @@ static eddy_status kafka_sink_open(const void *settings, const struct sink_reque
                                            .workers = r->workers,
                                            .stop = r->stop,
                                            .owner = s,
+                                           .failures_only = true,
                                            .on_delivery = sink_on_delivery};
     kafka_properties_warn(properties);
 
