@@ -17,9 +17,10 @@
 
 #include "engine/detect/detectors.h"
 #include "engine/detect/rank.h"
-#include "engine/detect/tail.h"
+#include "engine/math/kernels.h"
 #include "engine/math/scalar.h"
 #include "engine/math/sound.h"
+#include "engine/math/tail.h"
 
 enum { MAX_WINDOWS = 8 };
 static const int usual_windows[] = {16, 20, 26};
@@ -184,23 +185,26 @@ static void exceedance_rank_nets(const struct exceedance_settings *s, struct net
     }
 }
 
-/* T_k of the nets' hits. */
-static inline double exceedance_window(const struct exceedance_settings *s, const struct view *v, int n_nets, int w,
-                                       int64_t k, double gain)
-{
-    double share = exceedance_share(v->nets[0].hits, k);
-    for (int i = 1; i < n_nets; i++) share += exceedance_share(v->nets[i].hits, k);
-    return tail_judge(&v->tails[w], share / n_nets, v->value->n, gain, s->decades);
-}
-
 /* Step 3: the mean over the short windows, or the long one if it says more. */
 static double exceedance_windows(const struct exceedance_settings *s, const struct view *v, int n_nets, double gain)
 {
     const struct eddy_ints lengths = exceedance_lengths(s);
     const int n = lengths.n;
-    double mean = 0;
-    for (int w = 0; w < n; w++) mean += exceedance_window(s, v, n_nets, w, lengths.item[w], gain) / n;
-    return scalar_most(mean, exceedance_window(s, v, n_nets, n, s->long_window, gain));
+    int length[MAX_WINDOWS + 1];
+    double evidence[MAX_WINDOWS + 1], mean = 0;
+    for (int w = 0; w < n; w++) length[w] = lengths.item[w];
+    length[n] = (int)s->long_window;
+    kernels_best()->tails(&(struct tail_windows){.n = n + 1,
+                                                 .length = length,
+                                                 .n_lists = n_nets,
+                                                 .hit = &v->nets[0].hits,
+                                                 .stride = sizeof(struct net) / sizeof(uint64_t),
+                                                 .n_events = v->value->n,
+                                                 .gain = gain,
+                                                 .decades = s->decades},
+                          v->tails, evidence);
+    for (int w = 0; w < n; w++) mean += evidence[w] / n;
+    return scalar_most(mean, evidence[n]);
 }
 
 /* Step 4; `part` of all events so far is this one. */
@@ -213,8 +217,10 @@ static double exceedance_marginal(const struct exceedance_settings *s, const str
     uint64_t hit = rank_take(&m->rank, distance) < s->marginal_level;
     m->hits = m->hits << 1 | hit;
     own->slow += scalar_most(part, s->marginal_gain) * (x - own->slow);
-    return s->marginal_weight *
-           tail_judge(&m->tail, exceedance_share(m->hits, s->long_window), own->n, gain, s->decades);
+    const double share = exceedance_share(m->hits, s->long_window);
+    double evidence;
+    tail_judge(1, &m->tail, &share, own->n, gain, s->decades, &evidence);
+    return s->marginal_weight * evidence;
 }
 
 /* Step 5; moves the range on. */

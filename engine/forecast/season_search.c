@@ -2,30 +2,25 @@
 
 #include <string.h>
 
+#include "engine/math/kernels.h"
+
 enum { SHORTEST = 4, SEASONS_SEEN = 6, LEAST_SEEN = 128 };
 static const float LEAST = .35f, LEAST_UNPROVEN = .5f, GOES_ON = .7f, AS_GOOD = .8f, HELD = .7f, CERTAIN = 6;
 static const double SAME = .04;
 
 /* The differences that wait, one after another, into r; `d` [SEASON_WAITING + SEASON_LAGS] are these, then those before
- * them, the newest first.  A block of lags stays in registers meanwhile. */
+ * them, the newest first. */
 static void search_correlate(float *r, int64_t n, const float *d)
 {
-    enum { BLOCK = 32 };
     const float memory = 8 * SEASON_LAGS;
-    float a[SEASON_WAITING], sums[BLOCK];
+    float gain[SEASON_WAITING], u[SEASON_WAITING];
     for (int k = 0; k < SEASON_WAITING; k++) {
         const float seen = (float)(n + k) + 1;
-        a[k] = 1 / (seen < memory ? seen : memory);
-        r[0] += a[k] * (d[SEASON_WAITING - 1 - k] * d[SEASON_WAITING - 1 - k] - r[0]);
+        u[k] = d[SEASON_WAITING - 1 - k];
+        gain[k] = 1 / (seen < memory ? seen : memory);
+        r[0] += gain[k] * (u[k] * u[k] - r[0]);
     }
-    for (int L = 1; L <= SEASON_LAGS; L += BLOCK) {
-        memcpy(sums, r + L, sizeof(sums));
-        for (int k = 0; k < SEASON_WAITING; k++) {
-            const float u = d[SEASON_WAITING - 1 - k], *earlier = d + SEASON_WAITING - 1 - k + L;
-            for (int i = 0; i < BLOCK; i++) sums[i] += a[k] * (u * earlier[i] - sums[i]);
-        }
-        memcpy(r + L, sums, sizeof(sums));
-    }
+    kernels_best()->correlate(SEASON_WAITING, gain, u, d + SEASON_WAITING, SEASON_LAGS, r + 1);
 }
 
 /* The highest of r about L, at most `reach` steps away. */
@@ -60,6 +55,7 @@ static double search_best(const float *r, int64_t n)
     float highest = 0;
     for (int L = SHORTEST; L < SEASON_LAGS; L++)
         if (r[L] > highest && search_period(r, n, L) > 0) highest = r[L];
+    if (!(highest > 0)) return 0; /* most often there is none */
     for (int L = SHORTEST; L < SEASON_LAGS; L++)
         if (r[L] >= AS_GOOD * highest && search_period(r, n, L) > 0) return search_period(r, n, L);
     return 0;

@@ -29,7 +29,8 @@ enum { N_BUILT = sizeof(kernels_built) / sizeof(kernels_built[0]) };
 /* NULL until the first call; every thread that finds it so writes the same. */
 static _Atomic(const struct kernels *) kernels_in_use;
 
-static const struct kernels *kernels_choose(void)
+/* Once in a process: apart, so that kernels_best() is a few instructions. */
+static __attribute__((noinline)) const struct kernels *kernels_choose(void)
 {
     const char *name = getenv("EDDY_KERNEL");
     const struct kernels *asked = name ? kernels_named(name) : NULL;

@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "engine/math/activations.h"
+#include "engine/math/tail.h"
 
 enum {
     PANEL = 16, /* columns of a panel */
@@ -81,6 +82,9 @@ static inline size_t recursive_row(int i)
     return (tile + 1) * RECURSIVE_WIDTH * (tile * RECURSIVE_WIDTH / 2 + within);
 }
 
+/* As many lags stay in registers. */
+enum { CORRELATE_LAGS = 32 };
+
 /* c = op(a) b, or added to c: element (row, k) of op(a) stands at a[row a_row + k a_step], one of the two strides is 1. */
 struct matmul {
     int m, n, k; /* c [m, n], op(a) [m, k], b [k, n]; k >= 1 */
@@ -88,6 +92,17 @@ struct matmul {
     size_t a_row, a_step, ldb, ldc; /* ld: between rows */
     float *c;
     bool adds;
+};
+
+/* Windows over the latest events of several lists, judged by their shares of hits (tail.h). */
+struct tail_windows {
+    int n;               /* windows */
+    const int *length;   /* [n] events, 1 .. 64 */
+    int n_lists;         /* whose shares are averaged */
+    const uint64_t *hit; /* the last 64 events of the first list, newest in bit 0; those of the others ... */
+    size_t stride;       /* ... as many words apart */
+    int64_t n_events;
+    double gain, decades;
 };
 
 struct kernels {
@@ -166,6 +181,13 @@ struct kernels {
      * because what it costs is that the matrix passes through the caches. */
     void (*deflate_f32)(int n, const float *s, float by, const float *x, float *triangle, float *y);
     void (*deflate_f64)(int n, const double *s, double by, const double *x, double *triangle, double *y);
+
+    /* Takes the windows' shares in and writes their evidence, both [n]: tail_judge() of each. */
+    void (*tails)(const struct tail_windows *, struct tail *, double *evidence);
+    /* Running products of a series with its own past, numbers k = 0 .. n - 1 one after another:
+     * r[i] += gain[k] (x[k] past[i - k] - r[i]); past[1 - n] .. past[n_lags - 1], the newest first; n_lags is a multiple of
+     * CORRELATE_LAGS. */
+    void (*correlate)(int n, const float *gain, const float *x, const float *past, int n_lags, float *r);
 };
 
 /* The set in use: the fastest that this processor runs, unless the environment's EDDY_KERNEL or kernels_force() says

@@ -1,6 +1,7 @@
 /* The table of one instruction set: included last by each kernels_*.c, which sets KERNELS_NAME and KERNELS_TABLE. */
 #include "engine/math/activations_inline.h"
 #include "engine/math/gates_inline.h"
+#include "engine/math/history_inline.h"
 #include "engine/math/loss_inline.h"
 #include "engine/math/optimiser_inline.h"
 #include "engine/math/product_inline.h"
@@ -66,4 +67,6 @@ const struct kernels KERNELS_TABLE = {
     .follow_f64 = kernel_follow_f64,
     .deflate_f32 = kernel_deflate_f32,
     .deflate_f64 = kernel_deflate_f64,
+    .tails = kernel_tails,
+    .correlate = kernel_correlate,
 };

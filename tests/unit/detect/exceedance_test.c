@@ -8,7 +8,7 @@
 #include "eddy_layer.h"
 #include "engine/detect/detectors.h"
 #include "engine/detect/rank.h"
-#include "engine/detect/tail.h"
+#include "engine/math/tail.h"
 #include "tests/unit/setting.h"
 
 Test(rank, is_the_share_of_larger_residuals)
@@ -108,9 +108,17 @@ Test(tail, is_minus_log10_of_the_normal_tail)
 {
     for (double z = -.99; z < 8; z += .01) {
         double exact = -log10(.5 * erfc(z / sqrt(2)));
-        cr_assert_float_eq(tail_minus_log10(z), exact, .01 * exact + .004, "z %g", z);
+        double found;
+        tail_minus_log10(1, &z, &found);
+        cr_assert_float_eq(found, exact, .01 * exact + .004, "z %g", z);
     }
-    cr_assert_eq(tail_minus_log10(NAN), 0);
+    const double odd[] = {NAN, -INFINITY, INFINITY, -1};
+    double found[4];
+    tail_minus_log10(4, odd, found);
+    cr_assert_eq(found[0], 0);
+    cr_assert_eq(found[1], 0);
+    cr_assert_eq(found[2], tail_table[TAIL_STEPS]);
+    cr_assert_eq(found[3], 0);
 }
 
 /* ---- the whole detector ---- */

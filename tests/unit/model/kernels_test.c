@@ -488,3 +488,70 @@ Test(kernels, hubers_loss_and_known_labels_are_the_same_bits_in_every_set)
         for (int j = 0; j < MANY; j++) cr_expect_eq(d[j], d_want[j], "%s %d", names[i], j);
     }
 }
+
+/* A window by itself: engine/math/tail.h, as one would write it down. */
+static double tail_by_hand(struct tail *t, double share, int64_t n_events, double gain, double decades)
+{
+    const double off = share - t->mean, z = off / fmax(sqrt(t->variance), 1e-6);
+    double tail = 0;
+    if (z > -1) tail = tail_table[TAIL_STEPS];
+    if (z > -1 && z < 9) {
+        const int i = (int)((z + 1) * 4);
+        tail = tail_table[i] + ((z + 1) * 4 - i) * (tail_table[i + 1] - tail_table[i]);
+    }
+    t->mean += gain * off;
+    t->variance += gain * (off * off - t->variance);
+    return n_events > 20 ? fmin(tail / decades, 1) : 0;
+}
+
+Test(kernels, windows_of_hits_are_judged_with_the_same_bits_in_every_set)
+{
+    enum { MOST = 9, LISTS = 3, STRIDE = 5, EVENTS = 300 };
+    static const int length[MOST] = {16, 20, 26, 60, 64, 1, 7, 33, 63};
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        if (!k) continue;
+        for (int n = 1; n <= MOST; n++)
+            for (int lists = 1; lists <= LISTS; lists++) {
+                struct tail got[MOST] = {{0, 0}}, want[MOST] = {{0, 0}};
+                uint64_t hit[LISTS * STRIDE] = {0}, random = 1;
+                for (int t = 0; t < EVENTS; t++) {
+                    for (int list = 0; list < lists; list++, random = random * 6364136223846793005u + 1)
+                        hit[list * STRIDE] = hit[list * STRIDE] << 1 | ((random >> 40) % 100 < (t < 250 ? 8u : 90u));
+                    const struct tail_windows w = {n, length, lists, hit, STRIDE, t, fmax(1. / (t + 1), .01), 10};
+                    double evidence[MOST];
+                    k->tails(&w, got, evidence);
+                    for (int j = 0; j < n; j++) {
+                        double share = 0;
+                        for (int list = 0; list < lists; list++)
+                            share += scalar_bits(hit[list * STRIDE] << (64 - length[j])) / (double)length[j];
+                        const double by_hand = tail_by_hand(&want[j], share / lists, t, w.gain, w.decades);
+                        cr_assert_eq(evidence[j], by_hand, "%s: window %d of %d, event %d", names[i], j, n, t);
+                    }
+                    cr_assert_arr_eq(got, want, sizeof(got));
+                }
+            }
+    }
+}
+
+Test(kernels, a_series_meets_its_own_past_with_the_same_bits_in_every_set)
+{
+    enum { NEW = 7, LAGS = 3 * CORRELATE_LAGS };
+    float gain[NEW], x[NEW], series[NEW + LAGS], start[LAGS], r[LAGS], want[LAGS];
+    test_fill(series, NEW + LAGS, 1, 1);
+    test_fill(start, LAGS, 2, 1);
+    for (int k = 0; k < NEW; k++) { /* the newest stands first */
+        x[k] = series[NEW - 1 - k];
+        gain[k] = 1.f / (float)(k + 3);
+    }
+    memcpy(want, start, sizeof(start));
+    for (int i = 0; i < LAGS; i++)
+        for (int k = 0; k < NEW; k++) want[i] += gain[k] * (x[k] * series[NEW - 1 - k + i + 1] - want[i]);
+    for (int i = 0; i < N_NAMES; i++) {
+        const struct kernels *k = kernels_named(names[i]);
+        if (!k) continue;
+        memcpy(r, start, sizeof(start));
+        k->correlate(NEW, gain, x, series + NEW, LAGS, r);
+        cr_expect_arr_eq(r, want, sizeof(r), "%s", names[i]);
+    }
+}
