@@ -178,8 +178,8 @@ static void exceedance_rank_nets(const struct exceedance_settings *s, struct net
         double e = in->residual[exceedance_horizon(s, i, in->n_horizons) * in->n_values + value];
         uint64_t hit = 0;
         if (isfinite(e)) {
-            const double p = rank_take(&nets[i].rank, e);
-            hit = range > 0 && p < s->level && fabs(e) > s->material * range;
+            const bool rare = rank_take_below(&nets[i].rank, e, s->level);
+            hit = rare && range > 0 && fabs(e) > s->material * range;
         }
         nets[i].hits = nets[i].hits << 1 | hit;
     }
@@ -214,7 +214,7 @@ static double exceedance_marginal(const struct exceedance_settings *s, const str
     struct exceedance_value *own = v->value;
     struct marginal *m = v->marginal;
     double distance = fabs(x - own->slow);
-    uint64_t hit = rank_take(&m->rank, distance) < s->marginal_level;
+    const uint64_t hit = rank_take_below(&m->rank, distance, s->marginal_level);
     m->hits = m->hits << 1 | hit;
     own->slow += scalar_most(part, s->marginal_gain) * (x - own->slow);
     const double share = exceedance_share(m->hits, s->long_window);

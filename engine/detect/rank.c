@@ -91,12 +91,23 @@ void rank_add(struct rank *r, double residual)
     rank_count(r, (int)rank_place(r, residual));
 }
 
-double rank_take(struct rank *r, double residual)
+/* rank_p_at() < level. */
+static bool rank_below(const struct rank *r, double place, double level)
 {
-    const double place = rank_place(r, residual), p = rank_p_at(r, place);
+    enum { NEAR = 16 };
+    if (r->n < RANK_MIN_KNOWN || !r->known) return 1 < level;
+    const int above = (int)place + 1;
+    if (above + NEAR <= RANK_BINS && rank_sum(r->bins + above, NEAR) > level * ((double)r->n + 1)) return false;
+    return rank_p_at(r, place) < level;
+}
+
+bool rank_take_below(struct rank *r, double residual, double level)
+{
+    const double place = rank_place(r, residual);
+    const bool below = rank_below(r, place, level);
     if (isfinite(residual) && r->known && place < RANK_BINS - 1) /* the axis stays where it is */
         rank_count(r, (int)place);
     else
         rank_add(r, residual);
-    return p;
+    return below;
 }

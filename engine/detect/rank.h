@@ -10,6 +10,7 @@
 #ifndef ENGINE_DETECT_RANK_H
 #define ENGINE_DETECT_RANK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { RANK_BINS = 126, RANK_BINS_PER_OCTAVE = 3 };
@@ -24,6 +25,7 @@ struct rank {
 /* p in (0, 1); 1 while fewer than 20 are known. */
 double rank_p(const struct rank *, double residual);
 void rank_add(struct rank *, double residual);
-double rank_take(struct rank *, double residual); /* p before it is added */
+/* p < level, before it is added: most often told by the bins right above its own. */
+bool rank_take_below(struct rank *, double residual, double level);
 
 #endif

@@ -21,19 +21,21 @@ size_t lane_values_each(const struct plan *p)
            (p->settings->forecast.moves.flat > 0 ? N_MOVES * forecasts : 0);
 }
 
-/* Where the parts of a result's block begin that only some configurations have. */
-struct fold_rest {
-    double *smoothed, *classes, *moves, *experts;
-};
-
-static struct fold_rest fold_rest_at(const struct plan *p, double *rest)
+void lane_fold_open(struct lane *l)
 {
+    const struct plan *p = l->plan;
     const size_t values = (size_t)p->n_values, forecasts = (size_t)p->outlook.n_horizons * values;
-    struct fold_rest at = {.smoothed = rest};
-    at.classes = rest + (p->looker >= 0 ? 2 * values : 0);
-    at.moves = at.classes + (p->classifier >= 0 ? p->networks[p->classifier].settings->classes.n : 0);
-    at.experts = at.moves + (p->settings->forecast.moves.flat > 0 ? N_MOVES * forecasts : 0);
-    return at;
+    const size_t bands = (size_t)p->n_bands * forecasts;
+    struct lane_places *at = &l->places;
+    at->forecast = 4 * values;
+    at->band_lower = at->forecast + forecasts;
+    at->band_upper = at->band_lower + bands;
+    at->widest = bands - forecasts;
+    at->smoothed = at->band_upper + bands;
+    at->classes = at->smoothed + (p->looker >= 0 ? 2 * values : 0);
+    at->moves = at->classes + (p->classifier >= 0 ? (size_t)p->networks[p->classifier].settings->classes.n : 0);
+    at->has_moves = p->settings->forecast.moves.flat > 0;
+    at->experts = at->moves + (at->has_moves ? N_MOVES * forecasts : 0);
 }
 
 static struct eddy_classes fold_classes(const struct plan *p, double *classes)
@@ -47,11 +49,10 @@ static struct eddy_classes fold_classes(const struct plan *p, double *classes)
 static void fold_result(struct lane *l, const struct lane_event *in, int i, struct eddy_result *out)
 {
     const struct plan *p = l->plan;
-    size_t values = (size_t)p->n_values, forecasts = (size_t)p->outlook.n_horizons * values;
-    double *block = l->values + (size_t)i * l->values_each, *edges = block + 4 * values + forecasts;
-    size_t widest = (size_t)(p->n_bands - 1) * forecasts, bands = (size_t)p->n_bands * forecasts;
+    const struct lane_places *at = &l->places;
+    const size_t values = (size_t)p->n_values;
+    double *block = l->values + (size_t)i * l->values_each;
     float *attribution = l->attribution + (size_t)i * values;
-    const struct fold_rest rest = fold_rest_at(p, edges + 2 * bands);
 
     for (size_t k = values; k < l->values_each; k++) block[k] = NAN;
     for (size_t v = 0; v < values; v++) {
@@ -81,13 +82,13 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .attribution = attribution,
         .n_horizons = p->outlook.n_horizons,
         .horizons = p->outlook.horizons,
-        .forecast = block + 4 * values,
-        .lower = edges + widest,
-        .upper = edges + bands + widest,
+        .forecast = block + at->forecast,
+        .lower = block + at->band_lower + at->widest,
+        .upper = block + at->band_upper + at->widest,
         .n_bands = p->n_bands,
         .coverages = p->settings->forecast.bands.item,
-        .band_lower = edges,
-        .band_upper = edges + bands,
+        .band_lower = block + at->band_lower,
+        .band_upper = block + at->band_upper,
         .smoothed = {.y = NULL, .actual = NULL, .known = false, .time_ns = 0, .score = 0},
         .classes = {.n_classes = 0, .names = NULL, .p = NULL, .label = NULL},
         .label = in->event.label,
@@ -98,12 +99,13 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .incident = NULL,
         .n_incidents = 0,
         .incidents = l->incidents + (size_t)i * (size_t)p->n_kinds,
-        .moves = p->settings->forecast.moves.flat > 0 ? rest.moves : NULL,
+        .moves = at->has_moves ? block + at->moves : NULL,
     };
     if (p->looker >= 0)
-        out->smoothed = (struct eddy_smoothed){.y = rest.smoothed, .actual = rest.smoothed + values, .score = NAN};
-    if (p->classifier >= 0) out->classes = fold_classes(p, rest.classes);
-    if (l->expert_names) out->experts = lane_experts_at(l, rest.experts);
+        out->smoothed = (struct eddy_smoothed){
+            .y = block + at->smoothed, .actual = block + at->smoothed + values, .score = NAN};
+    if (p->classifier >= 0) out->classes = fold_classes(p, block + at->classes);
+    if (l->expert_names) out->experts = lane_experts_at(l, block + at->experts);
 }
 
 /* Late or repeated events by their policy; false: the event is not folded in. */

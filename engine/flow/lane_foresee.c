@@ -148,7 +148,7 @@ struct foresee_axis {
     const double *ahead; /* [n_ahead + 1] what the season adds to the base; NULL = nothing */
 };
 
-static struct foresee_axis foresee_axis(const struct foresight *f, int dim)
+static inline struct foresee_axis foresee_axis(const struct foresight *f, int dim)
 {
     const struct plan *p = f->lane->plan;
     const int value = f->channel * p->n_dims + dim, anchor = p->settings->forecast.anchor;

@@ -6,6 +6,7 @@
  *          made of the detectors of which no kind of their own holds: one fault is one incident.
  * Ids      a hash of key, kind, the count of the key's events and the time: the same live and replayed, and in
  *          whatever topic or file the events lie. */
+#include <endian.h>
 #include <math.h>
 #include <string.h>
 
@@ -47,7 +48,16 @@ static int incident_drivers(const struct plan *p, const float *parts /* [n_value
 
 void lane_incident_id(uint64_t id, char out[EDDY_INCIDENT_ID])
 {
-    for (int i = 0; i < EDDY_INCIDENT_ID - 1; i++) out[i] = "0123456789abcdef"[id >> (60 - 4 * i) & 15];
+    for (int half = 0; half < 2; half++) { /* eight digits at once, the first in the lowest byte */
+        uint64_t x = half == 0 ? id >> 32 : id & UINT32_MAX;
+        x = (x << 32 | x >> 16) & 0x0000ffff0000ffffu;
+        x = (x << 16 | x >> 8) & 0x00ff00ff00ff00ffu;
+        x = (x << 8 | x >> 4) & 0x0f0f0f0f0f0f0f0fu;
+        const uint64_t letters = (x + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+        x += 0x3030303030303030u + letters * ('a' - '0' - 10);
+        x = htole64(x);
+        memcpy(out + 8 * half, &x, sizeof(x));
+    }
     out[EDDY_INCIDENT_ID - 1] = 0;
 }
 

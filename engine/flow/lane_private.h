@@ -96,6 +96,13 @@ struct lane_item {
     struct lane_unclaimed unclaimed;
 };
 
+/* Where the parts of a result's block begin (lane_fold.c). */
+struct lane_places {
+    size_t forecast, band_lower, band_upper, widest; /* widest: of all bands, from the first on */
+    size_t smoothed, classes, moves, experts;
+    bool has_moves;
+};
+
 /* The rows of one network in a turn: [events, channels]. */
 struct lane_rows {
     float **state, **y;
@@ -142,6 +149,7 @@ struct lane {
     int cap_events, most_events;
     struct lane_item *items;
     int *order, *by_wave, *wave_first;
+    struct lane_places places;
     double *values;                         /* results, see lane_fold.c */
     size_t values_each;                     /* doubles per event */
     char **expert_names;                    /* [n_experts]; NULL: nobody asks */
@@ -190,6 +198,7 @@ struct lane {
 /* lane_fold.c */
 void lane_fold(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
 size_t lane_values_each(const struct plan *);
+void lane_fold_open(struct lane *);
 
 int lane_most_events(const struct lane *); /* of one turn */
 

@@ -73,11 +73,13 @@ void bands_update(float *t, const struct eddy_reals *coverages, struct bands_rat
 /* To the nearest step; trackers of hopeless series stop at the widest edge there is. */
 static bands_edge bands_round(float q)
 {
-    const double steps = (double)q / BANDS_STEP + .5;
-    if (steps > INT16_MAX) return INT16_MAX;
-    if (!(steps >= -INT16_MAX)) return -INT16_MAX; /* also NaN */
-    const int towards_zero = (int)steps; /* floor() is a call where the baseline has no instruction for it */
-    return (bands_edge)(towards_zero - ((double)towards_zero > steps));
+    /* Above zero truncation is floor(), which is a call where the baseline has no instruction for it.  What is added is
+     * exact, for q is a float. */
+    enum { ABOVE_ZERO = 1 << 16 };
+    double steps = (double)q / BANDS_STEP + .5;
+    steps = steps > -INT16_MAX ? steps : -INT16_MAX; /* also NaN */
+    steps = steps < INT16_MAX ? steps : INT16_MAX;
+    return (bands_edge)((int)(steps + ABOVE_ZERO) - ABOVE_ZERO);
 }
 
 void bands_expect(float *t, const struct eddy_reals *coverages, double size)

@@ -80,9 +80,9 @@ Test(rank, taken_residuals_are_asked_for_and_then_added)
     for (int i = 0; i < 70000; i++) {
         const double size = i < 30 ? 0 : i % 97 == 0 ? INFINITY : i % 89 == 0 ? NAN : i < 3000 ? 1e-9 : 1e6;
         const double residual = size * (i % 3 ? 1 : (double)eddy_random_normal(5, (uint64_t)i));
-        const double p = rank_p(&added, residual);
+        const double p = rank_p(&added, residual), level = i % 2 ? .1 : i % 100 / 99.;
         rank_add(&added, residual);
-        cr_assert_eq(rank_take(&taken, residual), p, "residual %d", i);
+        cr_assert_eq(rank_take_below(&taken, residual, level), p < level, "residual %d", i);
         cr_assert_arr_eq(&taken, &added, sizeof(taken), "after residual %d", i);
     }
 }
@@ -101,6 +101,10 @@ Test(rank, counts_the_larger_ones_of_any_bin_exactly)
         for (int i = own + 1; i < RANK_BINS; i++) larger += r.bins[i];
         const double p = (larger + r.bins[own] * .875 + .5) / ((double)r.n + 1);
         cr_assert_float_eq(rank_p(&r, residual), p, 1e-12, "bin %d", own);
+        const double exact = rank_p(&r, residual);
+        struct rank below = r, not_below = r;
+        cr_assert(rank_take_below(&below, residual, nextafter(exact, 2)), "bin %d", own);
+        cr_assert_not(rank_take_below(&not_below, residual, exact), "bin %d", own);
     }
 }
 
