@@ -25,6 +25,7 @@ struct csv_codec {
     int *own_role;
     struct csv_cell *cells; /* [cap_cells] */
     int cap_cells;
+    struct timestamp_minute near; /* of the time that was read last */
 
     struct csv_map map;
     bool header_written;
@@ -169,15 +170,15 @@ static eddy_status take_row_time(const struct csv_columns *columns, const struct
     return EDDY_OK;
 }
 
-static eddy_status take_time_cell(const struct csv_columns *columns, const struct csv_cell *cell,
-                                  struct eddy_event *out, struct eddy_error *err)
+static eddy_status take_time_cell(struct timestamp_minute *near, const struct csv_columns *columns,
+                                  const struct csv_cell *cell, struct eddy_event *out, struct eddy_error *err)
 {
     const char *text = cell->text;
     size_t len = cell->len;
     while (len > 0 && *text == ' ') text++, len--;
     while (len > 0 && text[len - 1] == ' ') len--;
     if (csv_is_missing(cell)) return eddy_fail_record(err, "missing_time", "the time is missing");
-    if (!timestamp_parse_as(text, len, (enum time_unit)columns->time_unit, &out->time_ns))
+    if (!timestamp_parse_as(near, text, len, (enum time_unit)columns->time_unit, &out->time_ns))
         return eddy_fail_record(err, "bad_time", "\"%.*s\" is no time%s", len > 60 ? 60 : (int)len, text,
                                 columns->time_unit == TIME_ISO8601 ? " (epoch numbers need a time unit)" : "");
     out->time_text = text;
@@ -185,15 +186,15 @@ static eddy_status take_time_cell(const struct csv_columns *columns, const struc
     return EDDY_OK;
 }
 
-static eddy_status take_time(const struct csv_codec *c, const struct csv_columns *columns,
-                             const struct eddy_record *r, struct eddy_event *out, struct eddy_error *err)
+static eddy_status take_time(struct csv_codec *c, const struct csv_columns *columns, const struct eddy_record *r,
+                             struct eddy_event *out, struct eddy_error *err)
 {
     out->time_text = NULL;
     out->time_text_len = 0;
     out->time_ns = r->time_ns;
     if (columns->clock == CSV_CLOCK_ROWS) return take_row_time(columns, r, out, err);
     for (int i = 0; i < columns->n_columns && columns->clock == CSV_CLOCK_COLUMN; i++)
-        if (columns->role[i] == CSV_TIME) return take_time_cell(columns, &c->cells[i], out, err);
+        if (columns->role[i] == CSV_TIME) return take_time_cell(&c->near, columns, &c->cells[i], out, err);
     if (out->time_ns == EDDY_NO_TIME) return eddy_fail_record(err, "missing_time", "the record has no timestamp");
     return EDDY_OK;
 }

@@ -18,6 +18,7 @@ struct json_codec {
     struct json_scanner scanner;
     struct json_value *values; /* [cap_values] */
     int cap_values;
+    struct timestamp_minute near; /* of the time that was read last */
     struct json_manner manner;
 };
 
@@ -62,27 +63,23 @@ static eddy_status check_size(const struct json_codec *j, const struct eddy_reco
     return EDDY_OK;
 }
 
-/* Reads all wanted fields into j->values. */
-static eddy_status read_fields(struct json_codec *j, const struct json_fields *fields, const struct eddy_record *r,
-                               struct eddy_arena *arena, struct eddy_error *err)
+__attribute__((noinline)) static eddy_status more_values(struct json_codec *j, int n, struct eddy_error *err)
 {
-    if (fields->n > j->cap_values) {
-        struct json_value *more = realloc(j->values, (size_t)fields->n * sizeof(*more));
-        if (!more) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
-        j->values = more;
-        j->cap_values = fields->n;
-    }
-    eddy_status rc = json_scan(&j->scanner, fields, r->payload, r->payload_len, arena, j->values, NULL, NULL, err);
-    if (rc >= 0 && fields->paths) rc = json_general(fields, r->payload, r->payload_len, arena, j->values, err);
-    return rc;
+    struct json_value *more = realloc(j->values, (size_t)n * sizeof(*more));
+    if (!more) return eddy_fail(err, EDDY_ENOMEM, "json: out of memory");
+    j->values = more;
+    j->cap_values = n;
+    return EDDY_OK;
 }
 
-static eddy_status check_key(const struct json_codec *j, const char *key, size_t len, struct eddy_error *err)
+/* Reads all wanted fields into j->values. */
+static inline eddy_status read_fields(struct json_codec *j, const struct json_fields *fields,
+                                      const struct eddy_record *r, struct eddy_arena *arena, struct eddy_error *err)
 {
-    if (len > (size_t)j->limits.key)
-        return eddy_fail_record(err, "key_too_long", "the key has %zu bytes, more than limits.key = %lld", len,
-                                (long long)j->limits.key);
-    return utf8_valid(key, len) ? EDDY_OK : eddy_fail_record(err, "not_utf8", "the key is not UTF-8");
+    eddy_status rc = fields->n > j->cap_values ? more_values(j, fields->n, err) : EDDY_OK;
+    if (rc >= 0) rc = json_scan(&j->scanner, fields, r->payload, r->payload_len, arena, j->values, err);
+    if (rc >= 0 && fields->paths) rc = json_general(fields, r->payload, r->payload_len, arena, j->values, err);
+    return rc;
 }
 
 static eddy_status take_key(const struct json_codec *j, const struct json_value *value, const struct eddy_record *r,
@@ -102,10 +99,15 @@ static eddy_status take_key(const struct json_codec *j, const struct json_value 
     } else {
         return eddy_fail_record(err, "wrong_type", "field \"%s\", the key, is %s", name, json_type_text(value->type));
     }
-    return check_key(j, out->key, out->key_len, err);
+    if (out->key_len > (size_t)j->limits.key)
+        return eddy_fail_record(err, "key_too_long", "the key has %zu bytes, more than limits.key = %lld",
+                                out->key_len, (long long)j->limits.key);
+    if (!value && !utf8_valid(out->key, out->key_len)) /* what is JSON has been looked at */
+        return eddy_fail_record(err, "not_utf8", "the key is not UTF-8");
+    return EDDY_OK;
 }
 
-static eddy_status take_time(const struct json_codec *j, const struct json_value *value, const struct eddy_record *r,
+static eddy_status take_time(struct json_codec *j, const struct json_value *value, const struct eddy_record *r,
                              struct eddy_event *out, struct eddy_error *err)
 {
     static const char *const units[] = {"iso8601", "s", "ms", "us", "ns"};
@@ -125,7 +127,7 @@ static eddy_status take_time(const struct json_codec *j, const struct json_value
     if (value->type == JSON_TYPE_NUMBER && j->settings->time_unit == TIME_ISO8601)
         return eddy_fail_record(err, "bad_time", "field \"%s\", the time, is a number, but time_unit is iso8601",
                                 name);
-    if (!timestamp_parse_as(value->text, value->len, (enum time_unit)j->settings->time_unit, &out->time_ns))
+    if (!timestamp_parse_as(&j->near, value->text, value->len, (enum time_unit)j->settings->time_unit, &out->time_ns))
         return eddy_fail_record(err, "bad_time", "field \"%s\": \"%.*s\" is no time (time_unit: %s)", name,
                                 value->len > 60 ? 60 : (int)value->len, value->text, unit);
     out->time_text = value->text;
@@ -134,8 +136,8 @@ static eddy_status take_time(const struct json_codec *j, const struct json_value
 }
 
 /* Key and time. */
-static eddy_status take_head(const struct json_codec *j, const struct json_fields *fields,
-                             const struct eddy_record *r, struct eddy_event *out, struct eddy_error *err)
+static eddy_status take_head(struct json_codec *j, const struct json_fields *fields, const struct eddy_record *r,
+                             struct eddy_event *out, struct eddy_error *err)
 {
     const struct json_value *key = fields->key >= 0 ? &j->values[fields->key] : NULL;
     const struct json_value *time = fields->time >= 0 ? &j->values[fields->time] : NULL;
@@ -247,7 +249,8 @@ static eddy_status json_discover(void *codec, const struct eddy_record *r, struc
     struct eddy_buffer found = {0};
     rc = read_fields(j, fields, r, &arena, err);
     if (rc >= 0) rc = take_head(j, fields, r, &event, err); /* a bad record must not settle what the values are */
-    if (rc >= 0) rc = json_scan(&j->scanner, fields, r->payload, r->payload_len, &arena, j->values, &found, &n, err);
+    if (rc >= 0)
+        rc = json_scan_numbers(&j->scanner, fields, r->payload, r->payload_len, &arena, j->values, &found, &n, err);
     if (rc >= 0 && n == 0)
         rc = eddy_fail_record(err, "no_values",
                               "no field is a number and nothing else already; name the values in codec.json.values");

@@ -99,7 +99,7 @@ static struct json_fields *fields_open(const struct json_settings *settings, con
     f->item = calloc(n, sizeof(*f->item));
     f->bucket = malloc(buckets * sizeof(*f->bucket));
     f->text = malloc(fields_bytes(&w) + 1);
-    f->layout = malloc(sizeof(*f->layout));
+    f->layout = calloc(1, sizeof(*f->layout));
     if (!f->item || !f->bucket || !f->text || !f->layout) {
         fields_free(f);
         return NULL;
@@ -118,22 +118,27 @@ static struct json_fields *fields_open(const struct json_settings *settings, con
     return f;
 }
 
-/* Key, time and label are the settings', as are the categories without a schema. */
-static bool fields_are(const struct json_fields *f, const struct eddy_schema *schema)
+static bool names_are(const struct json_field *field, const char *const *names, int n)
 {
-    if (!schema) return f->n_values == 0;
-    if (f->n_values != schema->n_values || f->n_categories != schema->n_categories) return false;
-    for (int i = 0; i < f->n_values; i++)
-        if (strcmp(f->item[i].name, schema->names[i]) != 0) return false;
-    for (int i = 0; i < f->n_categories; i++)
-        if (strcmp(f->item[f->n_values + i].name, schema->categories[i]) != 0) return false;
+    for (int i = 0; i < n; i++)
+        if (strcmp(field[i].name, names[i]) != 0) return false;
     return true;
 }
 
-const struct json_fields *json_fields_get(struct json_fields_cache *cache, const struct eddy_schema *schema)
+/* Key, time and label are the settings', as are the categories without a schema. */
+static inline bool fields_are(const struct json_fields *f, const struct eddy_schema *schema)
 {
-    for (int k = 0; k < JSON_FIELDS_KEPT; k++) {
-        int i = (cache->last + k) % JSON_FIELDS_KEPT;
+    if (!schema) return f->n_values == 0;
+    return f->n_values == schema->n_values && f->n_categories == schema->n_categories &&
+           names_are(f->item, schema->names, f->n_values) &&
+           names_are(f->item + f->n_values, schema->categories, f->n_categories);
+}
+
+/* They are not the last ones: out of the way of those, which then save few registers. */
+__attribute__((noinline)) static const struct json_fields *fields_of(struct json_fields_cache *cache,
+                                                                     const struct eddy_schema *schema)
+{
+    for (int i = 0; i < JSON_FIELDS_KEPT; i++) {
         if (!cache->kept[i] || !fields_are(cache->kept[i], schema)) continue;
         cache->last = i;
         return cache->kept[i];
@@ -147,6 +152,12 @@ const struct json_fields *json_fields_get(struct json_fields_cache *cache, const
     cache->last = at;
     cache->oldest = (at + 1) % JSON_FIELDS_KEPT;
     return f;
+}
+
+const struct json_fields *json_fields_get(struct json_fields_cache *cache, const struct eddy_schema *schema)
+{
+    const struct json_fields *last = cache->kept[cache->last];
+    return last && fields_are(last, schema) ? last : fields_of(cache, schema);
 }
 
 void json_fields_free(struct json_fields_cache *cache)

@@ -1,5 +1,6 @@
 #include "connectors/codec/json_layout.h"
 
+#include <endian.h>
 #include <math.h>
 #include <string.h>
 
@@ -43,8 +44,8 @@ static const char *read_word(const char *p, const char *end, const char *word, s
 /* A value at p; returns where it ends, or NULL when it is none, or none that can be read without a closer look. */
 static const char *read_value(const char *p, const char *end, struct json_value *value)
 {
+    if (*p == '"') return read_string(p, end, value);
     switch (*p) {
-    case '"': return read_string(p, end, value);
     case 't': return read_word(p, end, "true", 4, JSON_TYPE_BOOL, value);
     case 'f': return read_word(p, end, "false", 5, JSON_TYPE_BOOL, value);
     case 'n': return read_word(p, end, "null", 4, JSON_TYPE_NULL, value);
@@ -52,14 +53,21 @@ static const char *read_value(const char *p, const char *end, struct json_value 
     }
 }
 
-static bool is_piece(const char *p, const char *piece, size_t len)
+/* The first 1 to 8 bytes, `len` of them, at p and at there, where 8 can be read, are equal. */
+static inline bool is_same_start(const char *p, const char *there, size_t len)
 {
-    uint64_t here, there;
-    for (; len >= sizeof(here); len -= sizeof(here), p += sizeof(here), piece += sizeof(here)) {
-        memcpy(&here, p, sizeof(here));
-        memcpy(&there, piece, sizeof(there));
-        if (here != there) return false;
-    }
+    uint64_t a, b;
+    memcpy(&a, p, sizeof(a));
+    memcpy(&b, there, sizeof(b));
+    return le64toh(a ^ b) << (64 - 8 * len) == 0;
+}
+
+/* len > 0 bytes at p, which may be the record's last ones; a piece is followed by 8 bytes of whatever. */
+static inline bool is_piece(const char *p, const char *end, const char *piece, size_t len)
+{
+    for (; len > 8; len -= 8, p += 8, piece += 8)
+        if (!is_same_start(p, piece, 8)) return false;
+    if (end - p >= 8) return is_same_start(p, piece, len);
     for (; len > 0; len--)
         if (*p++ != *piece++) return false;
     return true;
@@ -68,15 +76,15 @@ static bool is_piece(const char *p, const char *piece, size_t len)
 bool json_layout_read(const struct json_layout *l, const char *text, size_t len, struct json_value *values)
 {
     const char *p = text, *end = text + len;
-    const struct json_piece *piece = l->piece;
+    const struct json_piece *piece = l->piece, *last = piece + l->n;
     struct json_value unwanted;
     if (l->n < 0) return false;
-    for (; piece < l->piece + l->n; piece++) {
-        if ((size_t)(end - p) <= piece->len || !is_piece(p, l->text + piece->at, piece->len)) return false;
+    for (; piece < last; piece++) {
+        if ((size_t)(end - p) <= piece->len || !is_piece(p, end, l->text + piece->at, piece->len)) return false;
         p = read_value(p + piece->len, end, piece->field >= 0 ? &values[piece->field] : &unwanted);
         if (!p) return false;
     }
-    return (size_t)(end - p) == piece->len && is_piece(p, l->text + piece->at, piece->len);
+    return (size_t)(end - p) == piece->len && is_piece(p, end, l->text + piece->at, piece->len);
 }
 
 /* ---- learning ---- */

@@ -27,7 +27,7 @@ struct json_piece {
 struct json_layout {
     int n; /* values; -1 while none is known */
     struct json_piece piece[JSON_LAYOUT_MEMBERS + 1];
-    char text[JSON_LAYOUT_BYTES];
+    char text[JSON_LAYOUT_BYTES + 8]; /* whatever is in the last 8 bytes, they can be read */
 };
 
 /* Reads a record that is laid out so; false when it is not, and then `values` hold nothing of use. */

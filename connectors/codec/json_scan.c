@@ -369,19 +369,42 @@ static bool scan_record(struct cursor *c, struct findings *f)
     return c->p == c->end || refuse_json(c, "something follows the record");
 }
 
-eddy_status json_scan(struct json_scanner *scanner, const struct json_fields *fields, const char *text, size_t len,
-                      struct eddy_arena *arena, struct json_value *values, struct eddy_buffer *numbers,
-                      int *n_numbers, struct eddy_error *err)
+static void forget_values(const struct json_fields *fields, struct json_value *values)
+{
+    for (int i = 0; i < fields->n; i++) values[i].type = JSON_TYPE_ABSENT;
+}
+
+static eddy_status scan(struct json_scanner *scanner, struct findings *f, const char *text, size_t len,
+                        struct eddy_arena *arena, struct eddy_error *err)
 {
     struct cursor c = {.p = text, .begin = text, .end = text + len, .scanner = scanner, .arena = arena, .err = err};
-    struct findings f = {.fields = fields, .values = values, .numbers = numbers, .n_numbers = n_numbers};
-    for (int i = 0; i < fields->n; i++) values[i].type = JSON_TYPE_ABSENT;
-    if (!numbers) {
-        if (json_layout_read(fields->layout, text, len, values)) return EDDY_OK;
-        for (int i = 0; i < fields->n; i++) values[i].type = JSON_TYPE_ABSENT;
-        f.layout = json_layout_learn(fields->layout, text);
-    }
-    if (!scan_record(&c, &f)) return c.status;
-    json_layout_end(&f.layout, c.end);
+    forget_values(f->fields, f->values);
+    if (!scan_record(&c, f)) return c.status;
+    json_layout_end(&f->layout, c.end);
     return EDDY_OK;
+}
+
+/* The record is like none that is known; out of the way of those that are, which save few registers then. */
+__attribute__((noinline)) static eddy_status scan_anew(struct json_scanner *scanner, const struct json_fields *fields,
+                                                       const char *text, size_t len, struct eddy_arena *arena,
+                                                       struct json_value *values, struct eddy_error *err)
+{
+    struct findings f = {.fields = fields, .values = values, .layout = json_layout_learn(fields->layout, text)};
+    return scan(scanner, &f, text, len, arena, err);
+}
+
+eddy_status json_scan(struct json_scanner *scanner, const struct json_fields *fields, const char *text, size_t len,
+                      struct eddy_arena *arena, struct json_value *values, struct eddy_error *err)
+{
+    forget_values(fields, values);
+    if (json_layout_read(fields->layout, text, len, values)) return EDDY_OK;
+    return scan_anew(scanner, fields, text, len, arena, values, err);
+}
+
+eddy_status json_scan_numbers(struct json_scanner *scanner, const struct json_fields *fields, const char *text,
+                              size_t len, struct eddy_arena *arena, struct json_value *values,
+                              struct eddy_buffer *numbers, int *n_numbers, struct eddy_error *err)
+{
+    struct findings f = {.fields = fields, .values = values, .numbers = numbers, .n_numbers = n_numbers};
+    return scan(scanner, &f, text, len, arena, err);
 }

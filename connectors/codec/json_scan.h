@@ -38,10 +38,13 @@ struct json_scanner {
 eddy_status json_scanner_open(struct json_scanner *, const struct eddy_limits *, struct eddy_error *);
 void json_scanner_close(struct json_scanner *);
 
-/* Fills values[fields->n].  `numbers` (may be NULL) takes the names of all numeric fields at the top that are not
- * wanted, each with a NUL, in their order and without repeats; *n_numbers counts them. */
+/* Fills values[fields->n]. */
 eddy_status json_scan(struct json_scanner *, const struct json_fields *, const char *text, size_t len,
-                      struct eddy_arena *, struct json_value *values, struct eddy_buffer *numbers, int *n_numbers,
-                      struct eddy_error *);
+                      struct eddy_arena *, struct json_value *values, struct eddy_error *);
+/* The same, and `numbers` takes the names of all numeric fields at the top that are not wanted, each with a NUL, in their
+ * order and without repeats; *n_numbers counts them. */
+eddy_status json_scan_numbers(struct json_scanner *, const struct json_fields *, const char *text, size_t len,
+                              struct eddy_arena *, struct json_value *values, struct eddy_buffer *numbers,
+                              int *n_numbers, struct eddy_error *);
 
 #endif

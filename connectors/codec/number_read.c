@@ -85,9 +85,9 @@ static uint64_t weigh_eight(uint64_t x)
     return (x * 10000 + (x >> 32)) & 0xFFFFFFFFu;
 }
 
-/* Digits, perhaps with a dot among them, that end within 8 bytes and before an exponent; returns their end.  NULL: not so,
- * or no JSON number. */
-static const char *scan_short(const char *p, const char *end, struct number_decimal *d)
+/* Digits, perhaps with a dot among them, that end within 8 bytes and before an exponent: digits / 10^places.  Returns
+ * their end; NULL: not so, or no JSON number. */
+static inline const char *scan_short(const char *p, const char *end, uint64_t *digits, int *places)
 {
     uint64_t x = load_some(p, (size_t)(end - p)) ^ all_zeros;
     const int whole = small_bytes(x);
@@ -102,8 +102,8 @@ static const char *scan_short(const char *p, const char *end, struct number_deci
         rest = p + n + 1;
     }
     if (rest < end && (is_digit(*rest) || (*rest | 0x20) == 'e')) return NULL;
-    d->digits = weigh_eight(x << 8 * (8 - n));
-    d->exponent = whole - n;
+    *digits = weigh_eight(x << 8 * (8 - n));
+    *places = n - whole;
     return rest;
 }
 
@@ -147,16 +147,17 @@ static const char *scan_exponent(const char *p, const char *end, struct number_d
     return p;
 }
 
-const char *number_scan(const char *p, const char *end, struct number_decimal *d)
+static bool is_minus(const char *p, const char *end)
 {
-    *d = (struct number_decimal){0};
+    return p < end && *p == '-';
+}
+
+/* What is not short. */
+static const char *scan_long(const char *p, const char *end, struct number_decimal *d)
+{
     int n_kept = 0;
-    if (p < end && *p == '-') {
-        d->negative = true;
-        p++;
-    }
-    const char *rest = scan_short(p, end, d);
-    if (rest) return rest;
+    *d = (struct number_decimal){.negative = is_minus(p, end)};
+    p += d->negative;
     if (p == end || !is_digit(*p)) return NULL;
     if (*p == '0' && p + 1 < end && is_digit(p[1])) return NULL;
     p = scan_digits(p, end, 0, &n_kept, d);
@@ -167,6 +168,17 @@ const char *number_scan(const char *p, const char *end, struct number_decimal *d
     }
     if (p < end && (*p == 'e' || *p == 'E')) p = scan_exponent(p, end, d);
     return p;
+}
+
+const char *number_scan(const char *p, const char *end, struct number_decimal *d)
+{
+    const bool negative = is_minus(p, end);
+    uint64_t digits;
+    int places;
+    const char *rest = scan_short(p + negative, end, &digits, &places);
+    if (!rest) return scan_long(p, end, d);
+    *d = (struct number_decimal){.negative = negative, .digits = digits, .exponent = -places};
+    return rest;
 }
 
 /* The double nearest to (w + a bit more, when `more`) * 2^e; w > 0. */
@@ -254,11 +266,24 @@ static double decimal_value(const struct number_decimal *d, const char *begin, c
     return d->negative ? -value : value;
 }
 
-const char *number_parse(const char *p, const char *end, double *out)
+/* Out of the way of the short ones, which then save no registers. */
+__attribute__((noinline)) static const char *parse_long(const char *p, const char *end, double *out)
 {
     struct number_decimal d;
-    const char *rest = number_scan(p, end, &d);
+    const char *rest = scan_long(p, end, &d);
     if (rest) *out = decimal_value(&d, p, rest);
+    return rest;
+}
+
+const char *number_parse(const char *p, const char *end, double *out)
+{
+    const bool negative = is_minus(p, end);
+    uint64_t digits;
+    int places;
+    const char *rest = scan_short(p + negative, end, &digits, &places);
+    if (!rest) return parse_long(p, end, out);
+    const double value = (double)(int64_t)digits / exact_power[places]; /* of at most eight digits */
+    *out = negative ? -value : value;
     return rest;
 }
 

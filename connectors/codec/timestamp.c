@@ -2,6 +2,7 @@
  * (H. Hinnant, "chrono-compatible low-level date algorithms"). */
 #include "connectors/codec/timestamp.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "connectors/codec/number.h"
@@ -9,13 +10,13 @@
 enum { DAY_S = 86400, ERA_DAYS = 146097, EPOCH_DAYS = 719468 /* 0000-03-01 .. 1970-01-01 */ };
 static const int64_t second_ns = 1000000000;
 
-static int64_t days_from_civil(int year, int month, int day)
+/* Of the years 0 to 9999; 400 years are added, so that no number is negative. */
+static int64_t days_from_civil(unsigned year, unsigned month, unsigned day)
 {
-    int64_t y = year - (month <= 2);
-    int64_t era = (y >= 0 ? y : y - 399) / 400, year_of_era = y - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * ERA_DAYS + day_of_era - EPOCH_DAYS;
+    const unsigned y = year + 400 - (month <= 2), era = y / 400, year_of_era = y % 400;
+    const unsigned day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    const unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return (int64_t)(era * ERA_DAYS + day_of_era) - ERA_DAYS - EPOCH_DAYS;
 }
 
 static void civil_from_days(int64_t days, int *year, int *month, int *day)
@@ -42,43 +43,74 @@ static bool two_digits(const char *p, int *out)
     return true;
 }
 
-static int days_in_month(int year, int month)
+static unsigned days_in_month(unsigned year, unsigned month)
 {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap);
+    static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return leap ? 29 : days[month - 1];
 }
 
-/* YYYY-MM-DD at p, 10 bytes. */
-static bool parse_date(const char *p, int64_t *seconds)
+/* 8 bytes at p, the first one lowest, less those of `zeros`: bytes 0 to 9 where digits stand over zeros. */
+static uint64_t load_digits(const char *p, const char zeros[8])
 {
-    int century, year, month, day;
-    if (!two_digits(p, &century) || !two_digits(p + 2, &year) || p[4] != '-' || !two_digits(p + 5, &month) ||
-        p[7] != '-' || !two_digits(p + 8, &day))
-        return false;
-    year += century * 100;
+    uint64_t word, zero;
+    memcpy(&word, p, sizeof(word));
+    memcpy(&zero, zeros, sizeof(zero));
+    return le64toh(word ^ zero);
+}
+
+/* The top bits of bytes that are more than 9; exact when there are none. */
+static uint64_t odd_digits(uint64_t x)
+{
+    return (x | (x + 0x7676767676767676u)) & 0x8080808080808080u;
+}
+
+/* The number of two digits whose first one is byte i. */
+static unsigned pair_at(uint64_t pairs, int i)
+{
+    return (unsigned)(pairs >> 8 * i) & 0xFF;
+}
+
+enum { READ_MINUTE_BYTES = 16 };
+
+/* YYYY-MM-DDTHH:MM, two words; the T is somebody else's. */
+static bool parse_minute(const char *p, int64_t *minutes)
+{
+    const uint64_t month_dashes = 0xFF0000FF00000000u, colon = 0x0000FF0000000000u, letter = 0x0000000000FF0000u;
+    const uint64_t first = load_digits(p, "0000-00-"), second = load_digits(p + 8, "00T00:00") & ~letter;
+    if ((odd_digits(first) | odd_digits(second) | (first & month_dashes) | (second & colon)) != 0) return false;
+
+    const uint64_t date = first * 10 + (first >> 8), clock = second * 10 + (second >> 8); /* two digits are < 100 */
+    const unsigned year = pair_at(date, 0) * 100 + pair_at(date, 2), month = pair_at(date, 5);
+    const unsigned day = pair_at(clock, 0), hour = pair_at(clock, 3), minute = pair_at(clock, 6);
     if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) return false;
-    *seconds = days_from_civil(year, month, day) * DAY_S;
+    if (hour > 23 || minute > 59) return false;
+    *minutes = days_from_civil(year, month, day) * (DAY_S / 60) + hour * 60 + minute;
     return true;
 }
 
-/* HH:MM[:SS[.f]]; returns where it ends, or NULL. */
-static const char *parse_clock(const char *p, const char *end, int64_t *seconds, int64_t *fraction_ns)
+/* YYYY-MM-DD at p, 10 bytes. */
+static bool parse_date(const char *p, int64_t *minutes)
 {
-    int hour, minute, second = 0;
-    if (end - p < 5 || !two_digits(p, &hour) || p[2] != ':' || !two_digits(p + 3, &minute)) return NULL;
-    if (hour > 23 || minute > 59) return NULL;
-    p += 5;
-    if (end - p >= 3 && p[0] == ':') {
-        if (!two_digits(p + 1, &second) || second > 60) return NULL;
-        p += 3;
-        if (p < end && *p == '.') {
-            int64_t unit = second_ns / 10;
-            if (++p == end || !is_digit(*p)) return NULL;
-            for (; p < end && is_digit(*p); p++, unit /= 10) *fraction_ns += (*p - '0') * unit;
-        }
+    char midnight[READ_MINUTE_BYTES];
+    memcpy(midnight, "0000-00-00T00:00", sizeof(midnight));
+    memcpy(midnight, p, 10);
+    return parse_minute(midnight, minutes);
+}
+
+/* [:SS[.f]]; returns where it ends, or NULL. */
+static const char *parse_second(const char *p, const char *end, int64_t *seconds, int64_t *fraction_ns)
+{
+    int second;
+    if (end - p < 3 || *p != ':') return p;
+    if (!two_digits(p + 1, &second) || second > 60) return NULL;
+    *seconds += second;
+    p += 3;
+    if (p < end && *p == '.') {
+        int64_t unit = second_ns / 10;
+        if (++p == end || !is_digit(*p)) return NULL;
+        for (; p < end && is_digit(*p); p++, unit /= 10) *fraction_ns += (*p - '0') * unit;
     }
-    *seconds += hour * 3600 + minute * 60 + second;
     return p;
 }
 
@@ -102,18 +134,33 @@ static bool to_ns(__int128 ns, int64_t *out)
     return true;
 }
 
+/* What follows the minutes: [:SS[.f]][zone] */
+static bool parse_rest(const char *p, const char *end, int64_t minutes, int64_t *ns)
+{
+    int64_t seconds = minutes * 60, fraction_ns = 0;
+    p = parse_second(p, end, &seconds, &fraction_ns);
+    if (p && p < end) p = parse_zone(p, end, &seconds);
+    return p == end && to_ns((__int128)seconds * second_ns + fraction_ns, ns);
+}
+
+static bool parse_near(struct timestamp_minute *near, const char *text, size_t len, int64_t *ns)
+{
+    int64_t minutes;
+    if (len < READ_MINUTE_BYTES)
+        return len == 10 && parse_date(text, &minutes) && to_ns((__int128)minutes * 60 * second_ns, ns);
+    if (!near->known || memcmp(near->text, text, READ_MINUTE_BYTES) != 0) {
+        if ((text[10] != 'T' && text[10] != 't' && text[10] != ' ') || !parse_minute(text, &minutes)) return false;
+        memcpy(near->text, text, READ_MINUTE_BYTES);
+        near->minute = minutes;
+        near->known = true;
+    }
+    return parse_rest(text + READ_MINUTE_BYTES, text + len, near->minute, ns);
+}
+
 bool timestamp_parse(const char *text, size_t len, int64_t *ns)
 {
-    const char *p = text + 10, *end = text + len;
-    int64_t seconds = 0, fraction_ns = 0;
-    if (len < 10 || !parse_date(text, &seconds)) return false;
-    if (p < end) {
-        if (*p != 'T' && *p != 't' && *p != ' ') return false;
-        p = parse_clock(p + 1, end, &seconds, &fraction_ns);
-        if (p && p < end) p = parse_zone(p, end, &seconds);
-        if (p != end) return false;
-    }
-    return to_ns((__int128)seconds * second_ns + fraction_ns, ns);
+    struct timestamp_minute none = {0};
+    return parse_near(&none, text, len, ns);
 }
 
 bool timestamp_parse_epoch(const char *text, size_t len, enum time_unit unit, int64_t *ns)
@@ -134,9 +181,9 @@ bool timestamp_parse_epoch(const char *text, size_t len, enum time_unit unit, in
     return to_ns(d.negative ? -value : value, ns);
 }
 
-bool timestamp_parse_as(const char *text, size_t len, enum time_unit unit, int64_t *ns)
+bool timestamp_parse_as(struct timestamp_minute *near, const char *text, size_t len, enum time_unit unit, int64_t *ns)
 {
-    return unit == TIME_ISO8601 ? timestamp_parse(text, len, ns) : timestamp_parse_epoch(text, len, unit, ns);
+    return unit == TIME_ISO8601 ? parse_near(near, text, len, ns) : timestamp_parse_epoch(text, len, unit, ns);
 }
 
 static char *write_two(char *p, int value)

@@ -24,16 +24,19 @@ enum { TIMESTAMP_MAX = 32 }; /* room that the writers need */
 bool timestamp_parse(const char *text, size_t len, int64_t *ns);
 /* A decimal number of units (not TIME_ISO8601), exactly; what is finer than a nanosecond is dropped. */
 bool timestamp_parse_epoch(const char *text, size_t len, enum time_unit, int64_t *ns);
-bool timestamp_parse_as(const char *text, size_t len, enum time_unit, int64_t *ns); /* one or the other */
+
+/* The minute that was read or written last: most times that follow lie in it.  {0} is an empty memory. */
+struct timestamp_minute {
+    bool known;
+    int64_t minute; /* since 1970, in the zone of the text */
+    char text[24];  /* YYYY-MM-DDTHH:MM: */
+};
+/* One or the other, the former through a memory that must not serve a writer, too. */
+bool timestamp_parse_as(struct timestamp_minute *, const char *text, size_t len, enum time_unit, int64_t *ns);
 
 /* RFC 3339 UTC with a fraction only when there is one (3, 6 or 9 digits).  Returns the length, writes no NUL. */
 size_t timestamp_write(int64_t ns, char *out);
-/* The same, through a memory of the minute that was written last: most times that follow lie in it.  {0} is an empty one. */
-struct timestamp_minute {
-    bool known;
-    int64_t minute; /* since 1970 */
-    char text[24];  /* YYYY-MM-DDTHH:MM: */
-};
+/* The same, through a memory of the minute that was written last. */
 size_t timestamp_write_near(struct timestamp_minute *, int64_t ns, char *out);
 size_t timestamp_write_epoch_ms(int64_t ns, char *out); /* whole milliseconds, rounded down */
 

@@ -28,10 +28,12 @@ static void written_reads_back(int64_t ns)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    int64_t ns;
+    static struct timestamp_minute near; /* of whatever was read before */
+    int64_t ns, alone;
     for (int unit = TIME_ISO8601; unit <= TIME_NS; unit++)
-        if (timestamp_parse_as((const char *)bytes, n, (enum time_unit)unit, &ns)) {
+        if (timestamp_parse_as(&near, (const char *)bytes, n, (enum time_unit)unit, &ns)) {
             if (ns == INT64_MIN) abort(); /* EDDY_NO_TIME */
+            if (unit == TIME_ISO8601 && (!timestamp_parse((const char *)bytes, n, &alone) || alone != ns)) abort();
             written_reads_back(ns);
         }
     if (n >= sizeof(ns)) {

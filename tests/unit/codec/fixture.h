@@ -59,6 +59,9 @@ void sample_extend(struct sample *);
 /* The encoded text, NUL-terminated, in `out`. */
 const char *sample_encode(struct bench *, const struct sample *, struct eddy_buffer *out);
 
+/* Where a page ends behind which nothing can be read: what is put right before it shows every read beyond its end. */
+char *bench_page_end(void);
+
 /* xorshift64*: the same numbers in every run. */
 uint64_t next_random(uint64_t *state);
 

@@ -150,6 +150,70 @@ Test(json_decode, every_beginning_of_a_record_is_refused)
     bench_close(&b);
 }
 
+/* The record before is laid out as the whole one. */
+Test(json_decode, a_record_that_breaks_off_is_not_read_beyond_its_end)
+{
+    static const char whole[] = "{\"key\":\"sensor-000017\",\"ts\":\"2026-01-01T00:00:00Z\",\"v\":20.347}";
+    struct bench b;
+    bench_open(&b, &codec_json, &plain, "v");
+    char *end = bench_page_end();
+    for (size_t len = 1; len < sizeof(whole); len++) {
+        expect_good(&b, whole);
+        memcpy(end - len, whole, len);
+        cr_expect_eq(bench_decode_bytes(&b, end - len, len), len + 1 < sizeof(whole) ? EDDY_EDATA : EDDY_OK,
+                     "%zu bytes", len);
+    }
+    bench_expect_key(&b, "sensor-000017");
+    cr_expect_eq(b.event.time_ns, 1767225600 * INT64_C(1000000000));
+    cr_expect_eq(b.x[0], 20.347);
+    bench_close(&b);
+}
+
+/* Strings and numbers of every length stand last, where whole words would reach beyond the end. */
+Test(json_decode, the_last_value_is_read_to_its_end)
+{
+    struct bench b;
+    bench_open(&b, &codec_json, &plain, "v");
+    char *end = bench_page_end();
+    for (int n = 1; n <= 40; n++) {
+        char key[48] = "", text[160];
+        memset(key, 'k', (size_t)n);
+        size_t len = (size_t)snprintf(text, sizeof(text), "{\"ts\":\"2026-01-01\",\"key\":\"%s\"}", key);
+        memcpy(end - len, text, len);
+        for (int again = 0; again < 2; again++)
+            cr_expect_eq(bench_decode_bytes(&b, end - len, len), EDDY_OK, "%s", b.err.message);
+        bench_expect_key(&b, key);
+        len = (size_t)snprintf(text, sizeof(text), "{\"ts\":\"2026-01-01\",\"key\":\"a\",\"v\":-%.*f}", n % 20,
+                               n * 1.7);
+        memcpy(end - len, text, len);
+        for (int again = 0; again < 2; again++)
+            cr_expect_eq(bench_decode_bytes(&b, end - len, len), EDDY_OK, "%s", b.err.message);
+        cr_expect_eq(b.x[0], strtod(strrchr(text, ':') + 1, NULL), "%s", text);
+    }
+    bench_close(&b);
+}
+
+Test(json_decode, any_byte_within_a_key_is_read_as_without_a_record_before)
+{
+    struct bench used, fresh;
+    bench_open(&used, &codec_json, &plain, "v");
+    for (size_t at = 0; at < 33; at++)
+        for (int byte = 0; byte < 256; byte++) {
+            char text[96] = "{\"key\":\"0123456789abcdef0123456789abcdef0\",\"ts\":\"2026-01-01\",\"v\":1}";
+            const size_t len = strlen(text);
+            expect_good(&used, text);
+            text[8 + at] = (char)byte;
+            bench_open(&fresh, &codec_json, &plain, "v");
+            const eddy_status rc = bench_decode_bytes(&used, text, len);
+            cr_assert_eq(bench_decode_bytes(&fresh, text, len), rc, "%d at %zu", byte, at);
+            cr_assert_str_eq(used.err.message, fresh.err.message);
+            bench_close(&fresh);
+            if (byte == '\\') continue; /* some of them are escapes */
+            cr_assert_eq(rc == EDDY_OK, byte >= 0x20 && byte < 0x80 && byte != '"', "%d at %zu", byte, at);
+        }
+    bench_close(&used);
+}
+
 Test(json_decode, limits_hold_at_their_edges)
 {
     struct bench b;

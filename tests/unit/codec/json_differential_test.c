@@ -211,7 +211,7 @@ static void compare(struct pair *p, const struct text *t)
     char exact[ROOM + 8];
     memcpy(exact, t->bytes, t->len);
     eddy_arena_reset(&p->arena);
-    eddy_status scanned = json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, ours, NULL, NULL, &scan_err);
+    eddy_status scanned = json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, ours, &scan_err);
     eddy_status loaded = json_general(p->fields, exact, t->len, &p->arena, theirs, &general_err);
     p->n_taken += scanned == EDDY_OK;
     p->n_refused += scanned < 0;
@@ -280,10 +280,10 @@ static bool read_with_and_without_a_layout(struct pair *p, const struct text *t)
     memcpy(exact, t->bytes, t->len);
     eddy_arena_reset(&p->arena);
     const bool used = json_layout_read(p->fields->layout, exact, t->len, after);
-    const eddy_status rc = json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, after, NULL, NULL, &after_err);
+    const eddy_status rc = json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, after, &after_err);
     p->fields->layout->n = -1;
-    cr_assert_eq(json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, alone, NULL, NULL, &alone_err), rc,
-                 "%.*s", (int)t->len, t->bytes);
+    cr_assert_eq(json_scan(&p->scanner, p->fields, exact, t->len, &p->arena, alone, &alone_err), rc, "%.*s",
+                 (int)t->len, t->bytes);
     cr_assert(!used || rc == EDDY_OK);
     cr_assert_str_eq(after_err.message, alone_err.message);
     for (int i = 0; i < p->fields->n && rc == EDDY_OK; i++) {
@@ -312,8 +312,7 @@ Test(json_differential, the_record_before_changes_nothing)
         for (int k = 0; k < 4; k++) {
             t = good;
             if (k > 0) mutate(&t, &seed);
-            (void)json_scan(&p.scanner, p.fields, good.bytes, good.len, &p.arena, (struct json_value[8]){{0}}, NULL,
-                            NULL, NULL);
+            (void)json_scan(&p.scanner, p.fields, good.bytes, good.len, &p.arena, (struct json_value[8]){{0}}, NULL);
             if (read_with_and_without_a_layout(&p, &t))
                 n_used++;
             else

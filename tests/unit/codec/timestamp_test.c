@@ -1,5 +1,6 @@
 /* Times as text, against values that `date -u -d` gives. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -189,4 +190,70 @@ Test(timestamp, what_is_remembered_of_the_last_minute_changes_nothing)
         cr_assert_eq(timestamp_write_near(&near, ns, remembered), len);
         cr_assert(memcmp(remembered, plain, len) == 0, "%.*s and %.*s", (int)len, remembered, (int)len, plain);
     }
+}
+
+/* As with a memory that has just read `before`, so with none, and at the end of what can be read. */
+static bool read_everywhere(const char *before, const char *text, size_t len, int64_t *ns)
+{
+    static char *end;
+    struct timestamp_minute near = {0};
+    int64_t remembered, ignored;
+    if (!end) end = bench_page_end();
+    (void)timestamp_parse_as(&near, before, strlen(before), TIME_ISO8601, &ignored);
+    memcpy(end - len, text, len);
+    const bool good = timestamp_parse(end - len, len, ns);
+    cr_assert_eq(timestamp_parse_as(&near, end - len, len, TIME_ISO8601, &remembered), good, "%.*s", (int)len, text);
+    cr_assert(!good || remembered == *ns, "%.*s", (int)len, text);
+    return good;
+}
+
+Test(timestamp, every_byte_of_a_time_counts)
+{
+    static const char whole[] = "2024-02-29T23:59:60.5+01:30";
+    const size_t len = sizeof(whole) - 1;
+    int64_t ns;
+    for (size_t at = 0; at < len; at++)
+        for (int byte = 0; byte < 256; byte++) {
+            char text[sizeof(whole)];
+            const bool digit = byte >= '0' && byte <= '9';
+            memcpy(text, whole, sizeof(whole));
+            text[at] = (char)byte;
+            const bool good = read_everywhere(whole, text, len, &ns);
+            if (byte == whole[at]) cr_expect(good && ns == 1709245800 * second + second / 2);
+            if (whole[at] >= '0' && whole[at] <= '9' && !digit) cr_expect(!good, "%s", text);
+            if (at == 4 || at == 7 || at == 13 || at == 16 || at == 24)
+                cr_expect_eq(good, byte == whole[at], "%s", text);
+            if (at == 10) cr_expect_eq(good, byte == 'T' || byte == 't' || byte == ' ', "%s", text);
+            if (at == 21) cr_expect_eq(good, byte == '+' || byte == '-', "%s", text);
+        }
+}
+
+Test(timestamp, every_beginning_of_a_time_is_read_or_refused)
+{
+    static const char whole[] = "2024-02-29T23:59:58.25+01:30";
+    int64_t ns;
+    for (size_t len = 0; len < sizeof(whole); len++) {
+        const bool good = len == 10 || len == 16 || len == 19 || len == 21 || len == 22 || len == 28;
+        cr_expect_eq(read_everywhere(whole, whole, len, &ns), good, "%zu bytes", len);
+    }
+}
+
+Test(timestamp, every_day_of_the_calendar_is_read_and_no_other)
+{
+    static const int month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const char *before = "2024-02-29T12:34:00Z";
+    int64_t ns, days = -106751; /* before 1677-09-22 */
+    for (int year = 1677; year <= 2262; year++)
+        for (int month = 1; month <= 12; month++)
+            for (int day = 1; day <= 32; day++) {
+                char text[48];
+                const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+                const bool is_day = day <= month_days[month - 1] + (month == 2 && leap);
+                const int number = year * 10000 + month * 100 + day;
+                const size_t len = (size_t)snprintf(text, sizeof(text), "%04d-%02d-%02dT12:34:56Z", year, month, day);
+                const bool good = read_everywhere(before, text, len, &ns);
+                if (number < 16770922 || number > 22620410) continue;
+                cr_assert_eq(good, is_day, "%s", text);
+                cr_assert(!good || ns == (days++ * 86400 + 45296) * second, "%s", text);
+            }
 }
