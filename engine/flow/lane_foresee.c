@@ -172,6 +172,12 @@ static const float *foresee_outputs(const struct foresight *f, int network)
     return f->lane->rows[network].y[f->event * f->lane->plan->n_channels + f->channel];
 }
 
+/* Apart: what the compiler prepares for such a loop would be done at every event. */
+static __attribute__((noinline)) void foresee_nothing(double *xhat, int n)
+{
+    for (int i = 0; i < n; i++) xhat[i] = NAN;
+}
+
 static void foresee_by_network(const struct foresight *f, int expert)
 {
     const struct lane *l = f->lane;
@@ -181,7 +187,7 @@ static void foresee_by_network(const struct foresight *f, int expert)
     for (int d = 0; d < p->n_dims; d++) {
         double *opinion = foresee_of(f, d) + (size_t)expert * (size_t)p->outlook.n_horizons;
         const struct foresee_axis axis = foresee_axis(f, d);
-        for (int j = 0; n->n_horizons < p->outlook.n_horizons && j < p->outlook.n_horizons; j++) opinion[j] = NAN;
+        if (n->n_horizons < p->outlook.n_horizons) foresee_nothing(opinion, p->outlook.n_horizons);
         for (int i = 0; i < n->n_horizons; i++) {
             const int j = n->at_horizon[i];
             opinion[j] = foresee_value(&axis, p->outlook.horizons[j], l->head[i * p->n_dims + d]);
@@ -330,7 +336,7 @@ static void foresee_channel(const struct foresight *f)
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
     if (p->looks_ahead) foresee_season(f);
-    for (int i = 0; p->parts_forecast && i < p->n_dims * p->outlook.n_horizons; i++) l->spreads[i] = NAN;
+    if (p->parts_forecast) foresee_nothing(l->spreads, p->n_dims * p->outlook.n_horizons);
     for (int d = 0; p->shared_bytes > 0 && d < p->n_dims; d++)
         l->contributions[d] = lane_share_contribution(l, f->out->offset, f->channel * p->n_dims + d);
     for (int e = 0; e < p->n_experts; e++) {
