@@ -23,21 +23,46 @@ static size_t write_escape(char *out, unsigned char c)
     return 6;
 }
 
-/* Copies a text without characters that need a look, by words of which the last one may lie over the one before; false: there
- * is such a character. */
+typedef signed char sixteen __attribute__((vector_size(16)));
+
+/* What is below 0x20 as a signed character is a control character, or no ASCII. */
+static inline bool all_plain(sixteen c)
+{
+    uint64_t half[2];
+    const sixteen odd = (sixteen)((c < 0x20) | (c == '"') | (c == '\\'));
+    memcpy(half, &odd, sizeof(odd));
+    return (half[0] | half[1]) == 0;
+}
+
+/* 8 .. 16 characters as two words, of which the last one may lie over the first. */
+static inline bool copy_words(char *out, const char *text, size_t len)
+{
+    uint64_t word[2];
+    sixteen c;
+    memcpy(&word[0], text, sizeof(word[0]));
+    memcpy(&word[1], text + len - sizeof(word[1]), sizeof(word[1]));
+    memcpy(&c, word, sizeof(c));
+    memcpy(out, &word[0], sizeof(word[0]));
+    memcpy(out + len - sizeof(word[1]), &word[1], sizeof(word[1]));
+    return all_plain(c);
+}
+
+/* Copies a text without characters that need a look, by blocks of which the last one may lie over the one before; false: there
+ * is such a character, and what was copied means nothing. */
 static bool copy_plain(char *out, const char *text, size_t len)
 {
-    uint64_t word;
+    sixteen c;
     uint32_t first, last;
-    if (len >= sizeof(word)) {
-        for (size_t i = 0; i < len; i += sizeof(word)) {
-            if (len - i < sizeof(word)) i = len - sizeof(word);
-            memcpy(&word, text + i, sizeof(word));
-            if (json_odd_bytes(word)) return false;
-            memcpy(out + i, &word, sizeof(word));
+    if (len >= sizeof(c)) {
+        for (size_t i = 0; i < len; i += sizeof(c)) {
+            if (len - i < sizeof(c)) i = len - sizeof(c);
+            memcpy(&c, text + i, sizeof(c));
+            if (!all_plain(c)) return false;
+            memcpy(out + i, &c, sizeof(c));
         }
         return true;
     }
+    if (len >= sizeof(uint64_t)) return copy_words(out, text, len);
     if (len >= sizeof(first)) {
         memcpy(&first, text, sizeof(first));
         memcpy(&last, text + len - sizeof(last), sizeof(last));

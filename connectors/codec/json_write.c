@@ -5,7 +5,6 @@
 #include "connectors/codec/json_incident.h"
 #include "connectors/codec/json_text.h"
 #include "connectors/codec/number.h"
-#include "connectors/codec/number_lanes.h"
 
 const char *const json_result_words[] = {[JSON_RESULT_KEY] = "key",
                                          [JSON_RESULT_TS] = "ts",
@@ -28,16 +27,7 @@ const char *const json_result_words[] = {[JSON_RESULT_KEY] = "key",
                                          [JSON_RESULT_SRC] = "src",
                                          NULL};
 
-enum { STATE_BYTES = 8 };
-static const char state_text[][STATE_BYTES] = {[EDDY_STATE_WARMUP] = "warmup",
-                                               [EDDY_STATE_OK] = "ok",
-                                               [EDDY_STATE_FROZEN] = "frozen",
-                                               [EDDY_STATE_STALE] = "stale"};
-
-const char *json_state_text(int state)
-{
-    return state_text[state];
-}
+static const unsigned ALL_FIELDS = (1u << N_JSON_RESULT_FIELDS) - 1;
 
 static size_t classes_bound(const struct eddy_classes *c)
 {
@@ -46,17 +36,31 @@ static size_t classes_bound(const struct eddy_classes *c)
     return bytes + (c->label ? json_text_bound(strlen(c->label)) : 0);
 }
 
-/* What one result can take at most, so that the writers below need not look. */
-static size_t result_bound(const struct eddy_result *r, const struct json_fields *fields)
+/* What few results have; apart, so that the others need not make room for it. */
+__attribute__((noinline)) static size_t rare_bound(const struct eddy_result *r)
 {
-    enum { FIXED_BYTES = 640, HORIZON_BYTES = 160 };
+    return classes_bound(&r->classes) + json_incidents_bound(r) +
+           (r->incident ? json_text_bound(strlen(r->incident)) : 0);
+}
+
+/* What one result can take at most, so that the writers below need not look. */
+static inline size_t result_bound(const struct eddy_result *r, const struct json_fields *fields,
+                                  const struct json_origin *origin)
+{
+    enum { FIXED_BYTES = 768, HORIZON_BYTES = 160 };
     size_t n_values = (size_t)r->schema->n_values, n_horizons = (size_t)r->n_horizons;
     size_t value_bytes = NUMBER_TEXT_BYTES + 1 + (fields && r->schema->n_values > 1 ? fields->quoted_max : 0);
-    return FIXED_BYTES + json_text_bound(r->key_len) + json_text_bound(strlen(r->topic)) +
-           json_text_bound(r->time_text_len) + n_horizons * HORIZON_BYTES + classes_bound(&r->classes) +
-           json_incidents_bound(r) + (r->incident ? json_text_bound(strlen(r->incident)) : 0) +
+    return FIXED_BYTES + json_text_bound(r->key_len) +
+           (origin->len > 0 ? origin->len : json_text_bound(strlen(r->topic))) + json_text_bound(r->time_text_len) +
+           n_horizons * HORIZON_BYTES +
+           (r->classes.n_classes > 0 || r->n_incidents > 0 || r->incident ? rare_bound(r) : 0) +
            (6 + (r->moves ? 6 : 3) * n_horizons) * n_values * value_bytes;
 }
+
+/* The writers of what most results have are there twice: for the usual ones, of one value and with all fields, of which nothing
+ * need be asked, and for the others.  `n` is the number of values and `bits` says which fields; usual results take a third
+ * less where both are constants. */
+#define USUAL_INLINE static inline __attribute__((always_inline))
 
 /* Copies a literal. */
 #define LITERAL(p, text) ((char *)memcpy((p), (text), sizeof(text) - 1) + sizeof(text) - 1)
@@ -64,7 +68,7 @@ static size_t result_bound(const struct eddy_result *r, const struct json_fields
 /* The names of values, and their numbers in the order in which they are written. */
 struct json_values {
     const struct json_fields *fields;
-    struct number_batch numbers;
+    struct number_batch *numbers;
 };
 
 static char *write_named(char *p, struct json_values *values, const double *x, int n)
@@ -74,16 +78,16 @@ static char *write_named(char *p, struct json_values *values, const double *x, i
         *p++ = i ? ',' : '{';
         memcpy(p, field->quoted, field->quoted_len);
         p += field->quoted_len;
-        p += number_batch_write(&values->numbers, x + i, p);
+        p += number_batch_write(values->numbers, x + i, p);
     }
     *p++ = '}';
     return p;
 }
 
 /* One number, or {"name":number,..}. */
-static inline char *write_values(char *p, struct json_values *values, const double *x, int n)
+USUAL_INLINE char *write_values(char *p, struct json_values *values, const double *x, int n)
 {
-    return n == 1 ? p + number_batch_write(&values->numbers, x, p) : write_named(p, values, x, n);
+    return n == 1 ? p + number_batch_write(values->numbers, x, p) : write_named(p, values, x, n);
 }
 
 static char *write_attribution(char *p, const struct json_fields *fields, const float *share, int n)
@@ -121,14 +125,13 @@ static char *write_time(char *p, const struct eddy_result *r, struct json_manner
     }
     if (manner->time_format == TIME_FORMAT_EPOCH_MS) return p + timestamp_write_epoch_ms(r->time_ns, p);
     *p++ = '"';
-    p += timestamp_write_near(&manner->minute, r->time_ns, p);
+    p += timestamp_write_after(&manner->time, r->time_ns, p);
     *p++ = '"';
     return p;
 }
 
-static char *write_moves(char *p, struct json_values *values, const struct eddy_result *r, size_t row)
+USUAL_INLINE char *write_moves(char *p, struct json_values *values, const struct eddy_result *r, size_t row, int n)
 {
-    const int n = r->schema->n_values;
     const size_t plane = (size_t)r->n_horizons * (size_t)n;
     p = LITERAL(p, ",\"moves\":{\"down\":");
     p = write_values(p, values, r->moves + row, n);
@@ -140,9 +143,8 @@ static char *write_moves(char *p, struct json_values *values, const struct eddy_
     return p;
 }
 
-static char *write_forecast(char *p, const struct eddy_result *r, struct json_values *values)
+USUAL_INLINE char *write_forecast(char *p, const struct eddy_result *r, struct json_values *values, int n)
 {
-    int n = r->schema->n_values;
     p = LITERAL(p, ",\"forecast\":[");
     for (int h = 0; h < r->n_horizons; h++) {
         size_t row = (size_t)h * (size_t)n;
@@ -155,7 +157,7 @@ static char *write_forecast(char *p, const struct eddy_result *r, struct json_va
         p = write_values(p, values, r->lower + row, n);
         p = LITERAL(p, ",\"upper\":");
         p = write_values(p, values, r->upper + row, n);
-        if (r->moves) p = write_moves(p, values, r, row);
+        if (r->moves) p = write_moves(p, values, r, row, n);
         *p++ = '}';
     }
     *p++ = ']';
@@ -190,69 +192,73 @@ static char *write_classes(char *p, const struct eddy_classes *c)
     return c->label ? p + json_text_quote(p, c->label, strlen(c->label)) : LITERAL(p, "null");
 }
 
-static bool wants(unsigned bits, enum json_result_field field)
+static inline bool wants(unsigned bits, enum json_result_field field)
 {
     return bits >> field & 1;
 }
 
-/* Most often the score is the evidence, and so is its text. */
-static char *write_score(char *p, const struct eddy_result *r, struct number_batch *numbers, unsigned bits)
+/* Most often it is 0. */
+static inline char *write_share(char *p, const double *share, struct number_batch *numbers)
+{
+    *p = '0';
+    return p + (*share == 0 ? 1 : number_batch_write(numbers, share, p));
+}
+
+/* Often the score is the evidence, and so is its text. */
+USUAL_INLINE char *write_score(char *p, const struct eddy_result *r, struct number_batch *numbers, unsigned bits)
 {
     const char *score = NULL;
     size_t len = 0;
     if (wants(bits, JSON_RESULT_SCORE)) {
         score = p = LITERAL(p, ",\"score\":");
-        len = number_batch_write(numbers, &r->score, p);
-        p += len;
+        p = write_share(p, &r->score, numbers);
+        len = (size_t)(p - score);
     }
     if (!wants(bits, JSON_RESULT_EVIDENCE)) return p;
     p = LITERAL(p, ",\"evidence\":");
-    if (!score || r->evidence != r->score) return p + number_batch_write(numbers, &r->evidence, p);
+    if (!score || r->evidence != r->score) return write_share(p, &r->evidence, numbers);
     char text[NUMBER_TEXT_BYTES]; /* the places may overlap */
     memcpy(text, score, sizeof(text));
     memcpy(p, text, sizeof(text));
     return p + len;
 }
 
-static char *write_verdict(char *p, const struct eddy_result *r, struct number_batch *numbers, unsigned bits)
+USUAL_INLINE char *write_verdict(char *p, const struct eddy_result *r, struct json_manner *manner, unsigned bits)
 {
+    struct number_batch *numbers = &manner->numbers;
     p = write_score(p, r, numbers, bits);
     if (wants(bits, JSON_RESULT_SCORE_RATIO))
-        p = LITERAL(p, ",\"score_ratio\":"), p += number_batch_write(numbers, &r->score_ratio, p);
-    if (wants(bits, JSON_RESULT_ANOMALY))
-        p = r->anomaly ? LITERAL(p, ",\"anomaly\":true") : LITERAL(p, ",\"anomaly\":false");
-    if (wants(bits, JSON_RESULT_STATE)) {
-        p = LITERAL(p, ",\"state\":\"");
-        memcpy(p, state_text[r->state], STATE_BYTES);
-        p += strlen(state_text[r->state]);
-        *p++ = '"';
-    }
-    if (wants(bits, JSON_RESULT_MODEL)) {
-        p = LITERAL(p, ",\"model\":\"v");
-        p += number_write_int((int64_t)r->model, p);
-        *p++ = '"';
-    }
+        p = write_share(LITERAL(p, ",\"score_ratio\":"), &r->score_ratio, numbers);
+    if (!json_standing_is(&manner->standing, r)) json_standing_see(&manner->standing, r, bits);
+    p = json_kept_write(p, manner->standing.text, manner->standing.len);
     if (!r->incident || !wants(bits, JSON_RESULT_INCIDENT)) return p;
     p = LITERAL(p, ",\"incident\":");
     return p + json_text_quote(p, r->incident, strlen(r->incident));
 }
 
-char *json_write_origin(char *p, const struct eddy_result *r)
+static char *write_offset(char *p, const struct eddy_result *r)
 {
-    p = LITERAL(p, ",\"src\":{\"topic\":");
-    p += json_text_quote(p, r->topic, strlen(r->topic));
-    p = LITERAL(p, ",\"partition\":");
-    p += number_write_int(r->partition, p);
-    p = LITERAL(p, ",\"offset\":");
     p += number_write_int(r->offset, p);
     *p++ = '}';
     return p;
 }
 
-/* The numbers of what follows up to the forecast, in that order; shares are floats and stay out. */
-static void gather_numbers(struct number_batch *b, const struct eddy_result *r, unsigned bits)
+char *json_write_origin(char *p, const struct eddy_result *r)
 {
-    const int n = r->schema->n_values, n_moves = r->moves ? 3 : 0;
+    return write_offset(json_origin_begin(p, r), r);
+}
+
+/* The same, from what is kept. */
+static inline char *write_origin(char *p, const struct json_origin *origin, const struct eddy_result *r)
+{
+    if (origin->len == 0) return json_write_origin(p, r);
+    return write_offset(json_kept_write(p, origin->text, origin->len), r);
+}
+
+/* The numbers of what follows up to the forecast, in that order; shares are floats and stay out. */
+USUAL_INLINE void gather_numbers(struct number_batch *b, const struct eddy_result *r, unsigned bits, int n)
+{
+    const int n_moves = r->moves ? 3 : 0;
     b->n = 0;
     if (wants(bits, JSON_RESULT_Y)) number_batch_add(b, r->y, n);
     if (wants(bits, JSON_RESULT_YHAT)) number_batch_add(b, r->yhat, n);
@@ -273,10 +279,9 @@ static void gather_numbers(struct number_batch *b, const struct eddy_result *r, 
 }
 
 /* What every event tells of its values. */
-static char *write_event(char *p, const struct eddy_result *r, struct json_values *values, struct json_manner *manner)
+USUAL_INLINE char *write_event(char *p, const struct eddy_result *r, struct json_values *values,
+                               struct json_manner *manner, unsigned bits, int n)
 {
-    const int n = r->schema->n_values;
-    const unsigned bits = manner->bits;
     if (wants(bits, JSON_RESULT_KEY)) p = LITERAL(p, ",\"key\":"), p += json_text_quote(p, r->key, r->key_len);
     if (wants(bits, JSON_RESULT_TS)) p = write_time(LITERAL(p, ",\"ts\":"), r, manner);
     if (wants(bits, JSON_RESULT_Y)) p = write_values(LITERAL(p, ",\"y\":"), values, r->y, n);
@@ -290,7 +295,7 @@ static char *write_event(char *p, const struct eddy_result *r, struct json_value
 
 eddy_status json_result_bits(const struct eddy_strings *words, unsigned *bits, struct eddy_error *err)
 {
-    *bits = words->n > 0 ? 0 : (1u << N_JSON_RESULT_FIELDS) - 1;
+    *bits = words->n > 0 ? 0 : ALL_FIELDS;
     for (int i = 0; i < words->n; i++) {
         int field = 0;
         while (field < N_JSON_RESULT_FIELDS && strcmp(words->item[i], json_result_words[field]) != 0) field++;
@@ -303,26 +308,38 @@ eddy_status json_result_bits(const struct eddy_strings *words, unsigned *bits, s
     return EDDY_OK;
 }
 
+/* Everything between the braces, each field with a comma before it. */
+USUAL_INLINE char *write_fields(char *p, const struct eddy_result *r, const struct json_fields *fields,
+                                struct json_manner *manner, unsigned bits, int n)
+{
+    struct json_values values = {fields, &manner->numbers};
+    gather_numbers(values.numbers, r, bits, n);
+    p = write_event(p, r, &values, manner, bits, n);
+    p = write_verdict(p, r, manner, bits);
+    if (n > 1 && wants(bits, JSON_RESULT_ATTRIBUTION)) p = write_attribution(p, fields, r->attribution, n);
+    if (wants(bits, JSON_RESULT_FORECAST)) p = write_forecast(p, r, &values, n);
+    if (wants(bits, JSON_RESULT_SMOOTHED)) p = write_smoothed(p, r, &values, manner->time_format);
+    if (wants(bits, JSON_RESULT_CLASSES)) p = write_classes(p, &r->classes);
+    if (wants(bits, JSON_RESULT_INCIDENTS)) p = json_incidents_write(p, r, manner->time_format);
+    if (wants(bits, JSON_RESULT_SRC)) p = write_origin(p, &manner->origin, r);
+    return p;
+}
+
 eddy_status json_write(const struct eddy_result *r, const struct json_fields *fields, struct json_manner *manner,
                        struct eddy_buffer *out, struct eddy_error *err)
 {
-    const unsigned bits = manner->bits;
-    const int time_format = manner->time_format;
-    if (eddy_buffer_reserve(out, result_bound(r, fields)) < 0)
+    struct json_origin *origin = &manner->origin;
+    if (!json_origin_is(origin, r)) json_origin_see(origin, r);
+    const size_t bound = result_bound(r, fields, origin);
+    if (out->cap - out->len < bound && eddy_buffer_reserve(out, bound) < 0)
         return eddy_fail(err, EDDY_ENOMEM, "json: out of memory for a result");
 
-    struct json_values values;
-    values.fields = fields;
-    gather_numbers(&values.numbers, r, bits);
-    char *begin = out->data + out->len, *p = write_event(begin, r, &values, manner);
-    p = write_verdict(p, r, &values.numbers, bits);
-    if (r->schema->n_values > 1 && wants(bits, JSON_RESULT_ATTRIBUTION))
-        p = write_attribution(p, fields, r->attribution, r->schema->n_values);
-    if (wants(bits, JSON_RESULT_FORECAST)) p = write_forecast(p, r, &values);
-    if (wants(bits, JSON_RESULT_SMOOTHED)) p = write_smoothed(p, r, &values, time_format);
-    if (wants(bits, JSON_RESULT_CLASSES)) p = write_classes(p, &r->classes);
-    if (wants(bits, JSON_RESULT_INCIDENTS)) p = json_incidents_write(p, r, time_format);
-    if (wants(bits, JSON_RESULT_SRC)) p = json_write_origin(p, r);
+    const int n = r->schema->n_values;
+    char *begin = out->data + out->len, *p;
+    if (n == 1 && manner->bits == ALL_FIELDS)
+        p = write_fields(begin, r, fields, manner, ALL_FIELDS, 1);
+    else
+        p = write_fields(begin, r, fields, manner, manner->bits, n);
     if (p == begin) p++;
     *begin = '{'; /* instead of the first field's comma */
     *p++ = '}';

@@ -11,6 +11,8 @@
 #define CONNECTORS_CODEC_JSON_WRITE_H
 
 #include "connectors/codec/json_fields.h"
+#include "connectors/codec/json_kept.h"
+#include "connectors/codec/number_lanes.h"
 
 /* The fields of a result at its top, as bits, in the order in which they are written. */
 enum json_result_field {
@@ -40,11 +42,14 @@ extern const char *const json_result_words[]; /* as users write them, by enum js
 /* The bits of some of the words, all for an empty list; an unknown or repeated word is refused by name. */
 eddy_status json_result_bits(const struct eddy_strings *words, unsigned *bits, struct eddy_error *);
 
-/* How results are written. */
+/* How results are written, and what is kept of the last one, {0} at first. */
 struct json_manner {
-    unsigned bits;                  /* which fields */
-    int time_format;                /* enum time_format */
-    struct timestamp_minute minute; /* {0} at first */
+    unsigned bits;   /* which fields */
+    int time_format; /* enum time_format */
+    struct timestamp_last time;
+    struct json_standing standing;
+    struct json_origin origin;
+    struct number_batch numbers; /* of the result in hand */
 };
 /* `fields` may be NULL when there is one value only. */
 eddy_status json_write(const struct eddy_result *, const struct json_fields *, struct json_manner *,
@@ -53,8 +58,5 @@ eddy_status json_write(const struct eddy_result *, const struct json_fields *, s
 /* A time, in quotes unless it is epoch_ms; and where a record comes from: ,"src":{..}. */
 char *json_write_instant(char *p, int64_t time_ns, int time_format);
 char *json_write_origin(char *p, const struct eddy_result *);
-
-/* "ok", "warmup", .. */
-const char *json_state_text(int state);
 
 #endif

@@ -42,7 +42,5 @@ void number_batch_convert(struct number_batch *b)
 size_t number_batch_write_odd(struct number_batch *b, const double *x, char *out)
 {
     b->at += b->x[b->at] == x;
-    if (*x != 0) return number_write(*x, out);
-    *out = '0'; /* what most scores are */
-    return 1;
+    return number_write(*x, out);
 }

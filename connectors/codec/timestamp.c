@@ -237,27 +237,24 @@ static void write_minute(int64_t minute, char out[MINUTE_TEXT_BYTES])
     *p = ':';
 }
 
-size_t timestamp_write_near(struct timestamp_minute *near, int64_t ns, char *out)
+void timestamp_see(struct timestamp_last *last, int64_t ns)
 {
     int64_t in_minute_ns;
     const int64_t minute = floor_divide(ns, 60 * second_ns, &in_minute_ns);
-    if (!near->known || near->minute != minute) {
-        write_minute(minute, near->text);
-        near->minute = minute;
-        near->known = true;
-    }
-    memcpy(out, near->text, MINUTE_TEXT_BYTES);
-    char *p = write_two(out + MINUTE_TEXT_BYTES, (int)(in_minute_ns / second_ns));
+    if (last->len == 0 || last->minute != minute) write_minute(minute, last->text);
+    char *p = write_two(last->text + MINUTE_TEXT_BYTES, (int)(in_minute_ns / second_ns));
     const int64_t fraction_ns = in_minute_ns % second_ns;
     if (fraction_ns) p = write_fraction(p, fraction_ns);
     *p++ = 'Z';
-    return (size_t)(p - out);
+    last->ns = ns;
+    last->minute = minute;
+    last->len = (size_t)(p - last->text);
 }
 
 size_t timestamp_write(int64_t ns, char *out)
 {
-    struct timestamp_minute none = {0};
-    return timestamp_write_near(&none, ns, out);
+    struct timestamp_last none = {0};
+    return timestamp_write_after(&none, ns, out);
 }
 
 size_t timestamp_write_epoch_ms(int64_t ns, char *out)

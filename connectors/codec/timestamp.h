@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum time_unit { TIME_ISO8601, TIME_S, TIME_MS, TIME_US, TIME_NS };
 #define TIME_UNIT_WORDS "iso8601|s|ms|us|ns"
@@ -25,19 +26,31 @@ bool timestamp_parse(const char *text, size_t len, int64_t *ns);
 /* A decimal number of units (not TIME_ISO8601), exactly; what is finer than a nanosecond is dropped. */
 bool timestamp_parse_epoch(const char *text, size_t len, enum time_unit, int64_t *ns);
 
-/* The minute that was read or written last: most times that follow lie in it.  {0} is an empty memory. */
+/* The minute that was read last: most times that follow lie in it.  {0} is an empty memory. */
 struct timestamp_minute {
     bool known;
     int64_t minute; /* since 1970, in the zone of the text */
     char text[24];  /* YYYY-MM-DDTHH:MM: */
 };
-/* One or the other, the former through a memory that must not serve a writer, too. */
+/* One or the other, the former through such a memory. */
 bool timestamp_parse_as(struct timestamp_minute *, const char *text, size_t len, enum time_unit, int64_t *ns);
 
 /* RFC 3339 UTC with a fraction only when there is one (3, 6 or 9 digits).  Returns the length, writes no NUL. */
 size_t timestamp_write(int64_t ns, char *out);
-/* The same, through a memory of the minute that was written last. */
-size_t timestamp_write_near(struct timestamp_minute *, int64_t ns, char *out);
+/* The time that was written last, with its text: many that follow are the same, and most lie in its minute.  {0}: none. */
+struct timestamp_last {
+    int64_t ns, minute; /* minute: since 1970 */
+    size_t len;         /* 0: none */
+    char text[TIMESTAMP_MAX];
+};
+void timestamp_see(struct timestamp_last *, int64_t ns);
+/* As timestamp_write(). */
+static inline size_t timestamp_write_after(struct timestamp_last *last, int64_t ns, char *out)
+{
+    if (last->ns != ns || last->len == 0) timestamp_see(last, ns);
+    memcpy(out, last->text, TIMESTAMP_MAX);
+    return last->len;
+}
 size_t timestamp_write_epoch_ms(int64_t ns, char *out); /* whole milliseconds, rounded down */
 
 #endif

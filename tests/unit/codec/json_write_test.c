@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/codec/json_text.h"
+#include "connectors/codec/json_write.h"
 #include "fixture.h"
 
 static const struct json_settings plain = {.key = "key", .time = "ts"};
@@ -299,4 +300,107 @@ Test(json_write, a_field_that_results_do_not_have_is_refused_by_name)
     s.fields = (struct eddy_strings){2, twice};
     cr_expect_eq(codec_json.part.check(&s, &err), EDDY_ECONFIG);
     cr_expect(strstr(err.message, "twice"), "%s", err.message);
+}
+
+/* ---- what is kept from one result to the next ---- */
+
+static void expect_same_as_alone(struct bench *b, const struct sample *s)
+{
+    struct bench alone;
+    struct eddy_buffer out = {0}, want = {0};
+    bench_open(&alone, &codec_json, &plain, "");
+    const char *text = sample_encode(&alone, s, &want);
+    cr_assert_str_eq(sample_encode(b, s, &out), text, "%s", out.data);
+    eddy_buffer_free(&out);
+    eddy_buffer_free(&want);
+    bench_close(&alone);
+}
+
+Test(json_write, another_topic_at_the_same_place_is_seen)
+{
+    struct bench b;
+    struct sample s;
+    char topic[16] = "pumps";
+    sample_make(&s, "temp", 1);
+    s.result.topic = topic;
+    bench_open(&b, &codec_json, &plain, "");
+    expect_same_as_alone(&b, &s);
+    topic[4] = 'S';
+    expect_same_as_alone(&b, &s);
+    topic[4] = '\0'; /* what was kept begins with it */
+    expect_same_as_alone(&b, &s);
+    (void)snprintf(topic, sizeof(topic), "pump\"s\n");
+    expect_same_as_alone(&b, &s);
+    topic[0] = '\0';
+    expect_same_as_alone(&b, &s);
+    bench_close(&b);
+}
+
+Test(json_write, topics_of_every_length_are_written_in_full)
+{
+    struct bench b;
+    struct sample s;
+    char topic[400];
+    sample_make(&s, "temp", 1);
+    s.result.topic = topic;
+    bench_open(&b, &codec_json, &plain, "");
+    for (size_t len = 0; len < sizeof(topic); len++)
+        for (int odd = 0; odd < 2; odd++) {
+            memset(topic, odd ? 1 : 't', len); /* 1 takes six bytes */
+            topic[len] = '\0';
+            expect_same_as_alone(&b, &s);
+            expect_same_as_alone(&b, &s);
+        }
+    bench_close(&b);
+}
+
+Test(json_write, whatever_came_before_a_result_is_written_as_if_it_were_the_first)
+{
+    static const char *const topics[] = {"a", "b", "",
+                                         "a/long/path/of/a/file/somewhere/on/a/disk/that/is/large.jsonl"};
+    static const uint64_t models[] = {0, 1, 12, UINT64_MAX, INT64_MAX};
+    uint64_t seed = 21;
+    struct bench b;
+    struct sample s;
+    sample_make(&s, "temp", 2);
+    bench_open(&b, &codec_json, &plain, "");
+    for (int i = 0; i < 3000; i++) {
+        const uint64_t r = next_random(&seed);
+        s.result.topic = topics[r % 4];
+        s.result.partition = (r >> 8 & 1) ? INT32_MIN : (int32_t)(r >> 9 & 1);
+        s.result.offset = (int64_t)(r >> 20);
+        s.result.anomaly = r >> 10 & 1;
+        s.result.state = (int)(r >> 11 & 3);
+        s.result.model = models[(r >> 13) % 5];
+        s.result.time_ns = (int64_t)(r >> 16 & 3) * 30000000000;
+        s.result.score = s.result.evidence = r >> 18 & 1 ? 0 : .125;
+        expect_same_as_alone(&b, &s);
+    }
+    bench_close(&b);
+}
+
+/* Attributions are of several values alone, so that one value's text is the same without. */
+Test(json_write, results_with_all_fields_and_with_a_choice_of_them_are_alike)
+{
+    static const char *most[N_JSON_RESULT_FIELDS];
+    struct json_settings choice = plain;
+    int n = 0;
+    for (int i = 0; i < N_JSON_RESULT_FIELDS; i++)
+        if (i != JSON_RESULT_ATTRIBUTION) most[n++] = json_result_words[i];
+    choice.fields = (struct eddy_strings){n, most};
+    for (int horizons = 0; horizons < 4; horizons++)
+        for (int extended = 0; extended < 2; extended++) {
+            struct bench b;
+            struct sample s;
+            struct eddy_buffer out = {0};
+            sample_make(&s, "temp", horizons);
+            if (extended) sample_extend(&s);
+            s.result.moves = extended ? s.ahead : NULL;
+            s.y[0] = horizons ? -1.0 / 3 : NAN;
+            s.result.incident = extended ? "00c0ffee00c0ffee" : NULL;
+            bench_open(&b, &codec_json, &plain, "");
+            expect_encoded(&choice, &s, sample_encode(&b, &s, &out));
+            eddy_buffer_free(&out);
+            bench_close(&b);
+        }
 }

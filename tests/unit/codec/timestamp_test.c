@@ -176,18 +176,19 @@ Test(timestamp, what_is_written_reads_back_and_agrees_with_gmtime)
     }
 }
 
-Test(timestamp, what_is_remembered_of_the_last_minute_changes_nothing)
+Test(timestamp, what_is_remembered_of_the_last_time_changes_nothing)
 {
-    static const int64_t steps[] = {1, 999, 1000000, second, 59 * second, 60 * second, 3600 * second, 86400 * second};
+    static const int64_t steps[] = {0,           1,           999,           1000000,       second,
+                                    59 * second, 60 * second, 3600 * second, 86400 * second};
     uint64_t seed = 10;
-    struct timestamp_minute near = {0};
+    struct timestamp_last last = {0};
     int64_t ns = -3 * second;
     for (int i = 0; i < 100000; i++) {
         char remembered[TIMESTAMP_MAX], plain[TIMESTAMP_MAX];
         const int64_t step = steps[next_random(&seed) % (sizeof(steps) / sizeof(*steps))];
         ns += next_random(&seed) % 3 == 0 ? -step : step;
         const size_t len = timestamp_write(ns, plain);
-        cr_assert_eq(timestamp_write_near(&near, ns, remembered), len);
+        cr_assert_eq(timestamp_write_after(&last, ns, remembered), len);
         cr_assert(memcmp(remembered, plain, len) == 0, "%.*s and %.*s", (int)len, remembered, (int)len, plain);
     }
 }
