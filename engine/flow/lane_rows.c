@@ -134,12 +134,26 @@ static int sort_by_block(struct lane *l, int n_sorted, int n_blocks)
     return n_waves;
 }
 
+/* No key is twice: what has a row is in order. */
+static void take_one_wave(struct lane *l, int n, int n_waves)
+{
+    int n_taken = 0;
+    for (int i = 0; i < n; i++)
+        if (l->items[i].row) l->order[n_taken++] = i;
+    l->wave_first[0] = 0;
+    l->wave_first[n_waves] = n_taken;
+}
+
 int lane_sort_waves(struct lane *l, int n, int n_waves)
 {
     int n_blocks = 0;
+    if (n_waves < 2) {
+        take_one_wave(l, n, n_waves);
+        return n_waves;
+    }
     sort_by_wave(l, n, n_waves);
     for (int i = 0; i < n; i++)
         if (l->items[i].row && l->items[i].block >= n_blocks) n_blocks = l->items[i].block + 1;
-    if (n_blocks < 2 || n_waves < 2) return n_waves;
+    if (n_blocks < 2) return n_waves;
     return sort_by_block(l, l->wave_first[n_waves], n_blocks);
 }
