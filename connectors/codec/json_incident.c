@@ -78,7 +78,6 @@ static char *incident_members(char *p, const struct eddy_result *r, const struct
 
 char *json_incidents_write(char *p, const struct eddy_result *r, int time_format)
 {
-    if (r->n_incidents == 0) return p;
     p = incident_put(p, ",\"incidents\":");
     for (int i = 0; i < r->n_incidents; i++) {
         p = incident_put(p, i ? ",{" : "[{");

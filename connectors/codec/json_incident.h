@@ -11,6 +11,7 @@
 
 /* The most that json_incidents_write() writes. */
 size_t json_incidents_bound(const struct eddy_result *);
+/* There must be some. */
 char *json_incidents_write(char *p, const struct eddy_result *, int time_format);
 /* Appends the i-th incident of a result as a line of its own, without a line end. */
 eddy_status json_incident_record(const struct eddy_result *, int i, int time_format, struct eddy_buffer *out,

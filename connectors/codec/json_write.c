@@ -39,21 +39,20 @@ static size_t classes_bound(const struct eddy_classes *c)
 /* What few results have; apart, so that the others need not make room for it. */
 __attribute__((noinline)) static size_t rare_bound(const struct eddy_result *r)
 {
-    return classes_bound(&r->classes) + json_incidents_bound(r) +
-           (r->incident ? json_text_bound(strlen(r->incident)) : 0);
+    return classes_bound(&r->classes) + json_incidents_bound(r);
 }
 
 /* What one result can take at most, so that the writers below need not look. */
 static inline size_t result_bound(const struct eddy_result *r, const struct json_fields *fields,
-                                  const struct json_origin *origin)
+                                  const struct json_origin *origin, int n)
 {
     enum { FIXED_BYTES = 768, HORIZON_BYTES = 160 };
-    size_t n_values = (size_t)r->schema->n_values, n_horizons = (size_t)r->n_horizons;
-    size_t value_bytes = NUMBER_TEXT_BYTES + 1 + (fields && r->schema->n_values > 1 ? fields->quoted_max : 0);
+    size_t n_values = (size_t)n, n_horizons = (size_t)r->n_horizons;
+    size_t value_bytes = NUMBER_TEXT_BYTES + 1 + (fields && n > 1 ? fields->quoted_max : 0);
     return FIXED_BYTES + json_text_bound(r->key_len) +
            (origin->len > 0 ? origin->len : json_text_bound(strlen(r->topic))) + json_text_bound(r->time_text_len) +
-           n_horizons * HORIZON_BYTES +
-           (r->classes.n_classes > 0 || r->n_incidents > 0 || r->incident ? rare_bound(r) : 0) +
+           n_horizons * HORIZON_BYTES + (r->classes.n_classes > 0 || r->n_incidents > 0 ? rare_bound(r) : 0) +
+           (r->incident ? json_text_bound(strlen(r->incident)) : 0) +
            (6 + (r->moves ? 6 : 3) * n_horizons) * n_values * value_bytes;
 }
 
@@ -320,7 +319,7 @@ USUAL_INLINE char *write_fields(char *p, const struct eddy_result *r, const stru
     if (wants(bits, JSON_RESULT_FORECAST)) p = write_forecast(p, r, &values, n);
     if (wants(bits, JSON_RESULT_SMOOTHED)) p = write_smoothed(p, r, &values, manner->time_format);
     if (wants(bits, JSON_RESULT_CLASSES)) p = write_classes(p, &r->classes);
-    if (wants(bits, JSON_RESULT_INCIDENTS)) p = json_incidents_write(p, r, manner->time_format);
+    if (wants(bits, JSON_RESULT_INCIDENTS) && r->n_incidents > 0) p = json_incidents_write(p, r, manner->time_format);
     if (wants(bits, JSON_RESULT_SRC)) p = write_origin(p, &manner->origin, r);
     return p;
 }
@@ -330,13 +329,14 @@ eddy_status json_write(const struct eddy_result *r, const struct json_fields *fi
 {
     struct json_origin *origin = &manner->origin;
     if (!json_origin_is(origin, r)) json_origin_see(origin, r);
-    const size_t bound = result_bound(r, fields, origin);
+    const int n = r->schema->n_values;
+    const bool usual = n == 1 && manner->bits == ALL_FIELDS;
+    const size_t bound = usual ? result_bound(r, NULL, origin, 1) : result_bound(r, fields, origin, n);
     if (out->cap - out->len < bound && eddy_buffer_reserve(out, bound) < 0)
         return eddy_fail(err, EDDY_ENOMEM, "json: out of memory for a result");
 
-    const int n = r->schema->n_values;
     char *begin = out->data + out->len, *p;
-    if (n == 1 && manner->bits == ALL_FIELDS)
+    if (usual)
         p = write_fields(begin, r, fields, manner, ALL_FIELDS, 1);
     else
         p = write_fields(begin, r, fields, manner, manner->bits, n);
