@@ -176,15 +176,22 @@ static int64_t kafka_sink_outstanding(void *sink)
     return s->own.rk ? rd_kafka_outq_len(s->own.rk) : 0;
 }
 
-/* Serves callbacks until some of what is outstanding has arrived, for up to timeout_ms.  Nothing wakes a poll then. */
+/* Serves callbacks for up to timeout_ms, or until some of what is outstanding has arrived.  Nothing wakes a poll then, so it
+ * looks again after 1, 2, 4 and then every 8 ms. */
 static void sink_await(struct kafka_sink *s, int timeout_ms)
 {
-    enum { SLICE_MS = 1 };
+    enum { LONGEST_SLICE_MS = 8 };
     const int64_t end_ms = kafka_now_ms() + timeout_ms, before = kafka_sink_outstanding(s);
-    const int slice_ms = before > 0 && timeout_ms > SLICE_MS ? SLICE_MS : timeout_ms;
-    do (void)rd_kafka_poll(s->own.rk, slice_ms);
-    while (slice_ms < timeout_ms && kafka_sink_outstanding(s) >= before && !s->own.has_failed &&
-           kafka_now_ms() < end_ms);
+    if (before == 0) {
+        (void)rd_kafka_poll(s->own.rk, timeout_ms);
+        return;
+    }
+    int64_t left_ms = timeout_ms;
+    for (int slice_ms = 1;; slice_ms = slice_ms < LONGEST_SLICE_MS ? 2 * slice_ms : slice_ms) {
+        (void)rd_kafka_poll(s->own.rk, left_ms < slice_ms ? (int)left_ms : slice_ms);
+        left_ms = end_ms - kafka_now_ms();
+        if (kafka_sink_outstanding(s) < before || s->own.has_failed || left_ms <= 0) break;
+    }
     if (kafka_sink_outstanding(s) < before) FAILPOINT("delivered");
 }
 

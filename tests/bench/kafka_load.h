@@ -48,7 +48,7 @@ struct bench_run load_floor(const void *load);       /* at `rate` */
 struct bench_run load_floor_free(const void *load);
 
 /* The naive pipeline, as most would write it first: one event at a time, a document tree for JSON, printf for the
- * output, the C library's expf and tanhf, weights in plain loops; an LSTM of 64 units for each key. */
+ * output, the C library's expf and tanhf, weights in plain loops; an LSTM of 64 units for each key.  A fifth of all. */
 struct bench_run load_naive(const void *load);
 
 /* peer_kafka.py by the Python that EDDY_BENCH_PYTHON names: 500 records at once; or each alone, a tenth of all. */
