@@ -215,7 +215,7 @@ static eddy_status lane_expire(struct lane *l, const struct lane_item *item, con
 static eddy_status lane_wave(struct lane *l, const struct lane_event *events, int taken, const int *order, int n,
                              struct eddy_result *results, struct eddy_error *err)
 {
-    const bool transformed = l->plan->transform != NULL;
+    const bool single = l->plan->single, transformed = l->plan->transform != NULL;
     eddy_status rc = EDDY_OK;
     for (int k = 0; k < n; k++) {
         int i = order[k];
@@ -224,14 +224,20 @@ static eddy_status lane_wave(struct lane *l, const struct lane_event *events, in
         if (expired) rc = lane_expire(l, item, events, taken, err);
         if (rc < 0) return rc;
         l->stats.keys_new += item->row->count == 0;
-        lane_fold(l, transformed ? lane_transform_event(l, &events[i]) : &events[i], item, i, &results[i]);
+        if (single) /* a job of the commonest kind, of constant size: struct lane_shape */
+            lane_fold_single(l, &events[i], item, i, &results[i]);
+        else
+            lane_fold(l, transformed ? lane_transform_event(l, &events[i]) : &events[i], item, i, &results[i]);
         if (!item->stepped && transformed) lane_transform_result(l, &events[i], &results[i]);
     }
     lane_step_wave(l, order, n);
     for (int k = 0; k < n && rc >= 0; k++) {
         struct lane_item *item = &l->items[order[k]];
         if (!item->stepped) continue;
-        lane_foresee(l, item, order[k], &results[order[k]]);
+        if (single)
+            lane_foresee_single(l, item, order[k], &results[order[k]]);
+        else
+            lane_foresee(l, item, order[k], &results[order[k]]);
         if (transformed) lane_transform_result(l, &events[order[k]], &results[order[k]]);
         if (l->expiry) rc = lane_expiry_follow(l, item, &results[order[k]], err);
     }

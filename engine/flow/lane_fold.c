@@ -46,11 +46,13 @@ static struct eddy_classes fold_classes(const struct plan *p, double *classes)
 
 /* Points the result at its block and fills it with "nothing known".  The initializer names all members: clearing those that
  * it leaves out would take longer than all that it says. */
-static void fold_result(struct lane *l, const struct lane_event *in, int i, struct eddy_result *out)
+static inline __attribute__((always_inline)) void fold_result(struct lane *l, const struct lane_shape *s,
+                                                              const struct lane_event *in, int i,
+                                                              struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     const struct lane_places *at = &l->places;
-    const size_t values = (size_t)p->n_values;
+    const size_t values = (size_t)s->n_values;
     double *block = l->values + (size_t)i * l->values_each;
     float *attribution = l->attribution + (size_t)i * values;
 
@@ -80,7 +82,7 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .state = EDDY_STATE_WARMUP,
         .model = l->weights->version,
         .attribution = attribution,
-        .n_horizons = p->outlook.n_horizons,
+        .n_horizons = s->outlook.n_horizons,
         .horizons = p->outlook.horizons,
         .forecast = block + at->forecast,
         .lower = block + at->band_lower + at->widest,
@@ -101,15 +103,16 @@ static void fold_result(struct lane *l, const struct lane_event *in, int i, stru
         .incidents = l->incidents + (size_t)i * (size_t)p->n_kinds,
         .moves = at->has_moves ? block + at->moves : NULL,
     };
-    if (p->looker >= 0)
+    if (s->rare && p->looker >= 0)
         out->smoothed = (struct eddy_smoothed){
             .y = block + at->smoothed, .actual = block + at->smoothed + values, .score = NAN};
-    if (p->classifier >= 0) out->classes = fold_classes(p, block + at->classes);
+    if (s->rare && p->classifier >= 0) out->classes = fold_classes(p, block + at->classes);
     if (l->expert_names) out->experts = lane_experts_at(l, block + at->experts);
 }
 
 /* Late or repeated events by their policy; false: the event is not folded in. */
-static bool fold_time(struct lane *l, const struct lane_event *in, const struct key_row *r, int64_t *elapsed_ns)
+static inline bool fold_time(struct lane *l, const struct lane_event *in, const struct key_row *r,
+                             int64_t *elapsed_ns)
 {
     *elapsed_ns = 0;
     if (r->count == 0) return true;
@@ -146,40 +149,50 @@ static void fold_extras(struct lane *l, const struct eddy_event *event)
 }
 
 /* All values of the series are missing, and its networks take no step then. */
-static bool fold_skips(const struct plan *p, int channel, const double *x)
+static inline bool fold_skips(const struct plan *p, int n_dims, int channel, const double *x)
 {
-    for (int value = channel * p->n_dims; value < (channel + 1) * p->n_dims; value++)
+    for (int value = channel * n_dims; value < (channel + 1) * n_dims; value++)
         if (isfinite(x[value]) || p->missing[value] != MISSING_SKIP) return false;
     return true;
 }
 
 /* The networks' inputs, for every series that steps. */
-static void fold_series(struct lane *l, const struct lane_event *in, struct lane_item *item, int i, double elapsed_s,
-                        const struct eddy_result *out)
+static inline __attribute__((always_inline)) void fold_series(struct lane *l, const struct lane_shape *s,
+                                                              const struct lane_event *in, struct lane_item *item,
+                                                              int i, double elapsed_s, const struct eddy_result *out)
 {
     const struct plan *p = l->plan;
     struct key_row *r = item->row;
     const struct point_head head = {in->event.time_ns, (float)elapsed_s, lane_clock_of(l, r, elapsed_s)};
-    struct point *points = l->points + (size_t)i * (size_t)p->n_values;
-    if (p->looker >= 0) fold_before(l, r);
-    fold_extras(l, &in->event);
-    for (int v = 0; v < p->n_values; v++)
-        points[v] = lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season);
+    struct point *points = l->points + (size_t)i * (size_t)s->n_values;
+    if (s->rare && p->looker >= 0) fold_before(l, r);
+    if (s->rare) fold_extras(l, &in->event);
+    for (int v = 0; v < s->n_values; v++) {
+        if (s->rare)
+            lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season, &points[v]);
+        else
+            lane_point_single(l, r, in->event.x[v], out->yhat[v], &item->season, &points[v]);
+    }
     lane_season_find(l, r, points);
-    for (int c = 0; c < p->n_channels; c++) {
-        l->steps[i * p->n_channels + c] = false;
-        if (fold_skips(p, c, in->event.x)) continue;
-        if (p->looker >= 0) lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
-        lane_queue(l, item, i, c, &head);
+    for (int c = 0; c < s->n_channels; c++) {
+        l->steps[(size_t)i * (size_t)s->n_channels + (size_t)c] = false;
+        if (fold_skips(p, s->n_dims, c, in->event.x)) continue;
+        if (s->rare && p->looker >= 0) lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
+        if (s->rare)
+            lane_queue(l, item, i, c, &head);
+        else
+            lane_queue_single(l, item, i, &head);
     }
 }
 
-void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *item, int i, struct eddy_result *out)
+static inline __attribute__((always_inline)) void fold_event(struct lane *l, const struct lane_shape s,
+                                                             const struct lane_event *in, struct lane_item *item,
+                                                             int i, struct eddy_result *out)
 {
     struct key_row *r = item->row;
     int64_t elapsed_ns;
 
-    fold_result(l, in, i, out);
+    fold_result(l, &s, in, i, out);
     r->next_off = in->offset + 1;
     const bool late_label = in->event.label_only && r->count > 0 && in->event.time_ns <= r->time_ns;
     item->stepped = !late_label && fold_time(l, in, r, &elapsed_ns);
@@ -189,15 +202,32 @@ void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *it
         lane_incident_show(l, r, i, out);
         return;
     }
-    for (int v = 0; v < l->plan->n_values; v++) {
-        lane_residuals(l, r, v, in->event.x[v], out);
+    for (int v = 0; v < s.n_values; v++) {
+        if (s.rare)
+            lane_residuals(l, r, v, in->event.x[v], out);
+        else
+            lane_residuals_single(l, r, in->event.x[v], out);
         lane_train_error(l, r, v);
     }
     if (out->experts.n > 0) lane_experts_errors(l, out);
     item->season = lane_season(l, r, in->event.time_ns);
-    lane_judge(l, item, elapsed_ns, out);
-    fold_series(l, in, item, i, (double)elapsed_ns / 1e9, out);
+    if (s.rare)
+        lane_judge(l, item, elapsed_ns, out);
+    else
+        lane_judge_single(l, item, elapsed_ns, out);
+    fold_series(l, &s, in, item, i, (double)elapsed_ns / 1e9, out);
     if (r->count == 0 || in->event.time_ns > r->time_ns) r->time_ns = in->event.time_ns;
     r->count++;
     l->stats.events++;
+}
+
+void lane_fold(struct lane *l, const struct lane_event *in, struct lane_item *item, int i, struct eddy_result *out)
+{
+    fold_event(l, lane_shape_of(l->plan), in, item, i, out);
+}
+
+void lane_fold_single(struct lane *l, const struct lane_event *in, struct lane_item *item, int i,
+                      struct eddy_result *out)
+{
+    fold_event(l, lane_shape_single(l->plan), in, item, i, out);
 }

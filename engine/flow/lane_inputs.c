@@ -22,16 +22,37 @@ struct point_head *lane_point(const struct lane *l, const struct key_row *r, int
     return (struct point_head *)(void *)(r->row + p->at_points + place * p->point_bytes);
 }
 
-/* The value as the networks see it; a missing one by its policy. */
-struct point lane_point_of(const struct lane *l, const struct key_row *r, int value, double x, double xhat,
-                           const struct eddy_season *season)
+static inline __attribute__((always_inline)) struct point point_against(const struct plan *p, bool rare,
+                                                                        const struct scale *s, int value, double x,
+                                                                        double last, bool known)
+{
+    const bool fixed = rare && p->fixed_mean;
+    const bool level = !rare || !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
+    const double sigma = fixed ? p->fixed_deviation[value] : scalar_least(scale_sigma(s), 1e30);
+    const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
+    return (struct point){.value = x,
+                          .sigma = (float)sigma,
+                          .z = level ? (float)lane_clip((x - mean) / sigma, limit) : 0,
+                          .dz = (float)lane_clip((x - last) / sigma, limit),
+                          .known = known ? 1 : 0};
+}
+
+struct point lane_point_against(const struct plan *p, const struct scale *s, int value, double x, double last,
+                                bool known)
+{
+    return point_against(p, true, s, value, x, last, known);
+}
+
+static inline __attribute__((always_inline)) struct point point_of(const struct lane *l, bool rare,
+                                                                   const struct key_row *r, int value, double x,
+                                                                   double xhat, const struct eddy_season *season)
 {
     const struct plan *p = l->plan;
     struct scale *s = lane_scale(l, r, value);
     double last = s->last;
     const int64_t gap = s->gap, missing_steps = p->missing[value] == MISSING_SKIP ? 0 : gap;
     const bool known = isfinite(x);
-    struct volatility *volatility = lane_volatility(l, r, value);
+    struct volatility *volatility = rare ? lane_volatility(l, r, value) : NULL;
     if (known && volatility) volatility_update(volatility, x, missing_steps);
     if (!known) scale_miss(s);
     if (known)
@@ -44,20 +65,19 @@ struct point lane_point_of(const struct lane *l, const struct key_row *r, int va
     if (p->seasonal && known)
         season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN, gap,
                      scale_sigma(s));
-    return lane_point_against(p, s, value, x, last, known);
+    return point_against(p, rare, s, value, x, last, known);
 }
 
-struct point lane_point_against(const struct plan *p, const struct scale *s, int value, double x, double last,
-                                bool known)
+void lane_point_of(const struct lane *l, const struct key_row *r, int value, double x, double xhat,
+                   const struct eddy_season *season, struct point *out)
 {
-    const bool fixed = p->fixed_mean, level = !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
-    const double sigma = fixed ? p->fixed_deviation[value] : scalar_least(scale_sigma(s), 1e30);
-    const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
-    return (struct point){.value = x,
-                          .sigma = (float)sigma,
-                          .z = level ? (float)lane_clip((x - mean) / sigma, limit) : 0,
-                          .dz = (float)lane_clip((x - last) / sigma, limit),
-                          .known = known ? 1 : 0};
+    *out = point_of(l, true, r, value, x, xhat, season);
+}
+
+void lane_point_single(const struct lane *l, const struct key_row *r, double x, double xhat,
+                       const struct eddy_season *season, struct point *out)
+{
+    *out = point_of(l, false, r, 0, x, xhat, season);
 }
 
 /* Elapsed time against the key's usual interval, 0 when regular; the usual one is learnt slowly. */
@@ -73,12 +93,14 @@ float lane_clock_of(const struct lane *l, const struct key_row *r, double elapse
 }
 
 /* `reads` says which of them there are, in this order. */
-void lane_inputs(struct lane *l, const struct plan_network *n, const struct point_head *head,
-                 const struct point *points, const float *categories, const float *season, int channel, float *u)
+static inline __attribute__((always_inline)) void inputs_of(struct lane *l, const struct lane_shape *s,
+                                                            const struct plan_network *n,
+                                                            const struct point_head *head, const struct point *points,
+                                                            const float *categories, const float *season, int channel,
+                                                            float *u)
 {
-    const struct plan *p = l->plan;
     const bool *reads = n->reads;
-    for (int d = 0; d < p->n_dims; d++) {
+    for (int d = 0; d < s->n_dims; d++) {
         if (reads[INPUT_LEVEL]) *u++ = points[d].z;
         if (reads[INPUT_DIFFERENCE]) *u++ = points[d].dz;
         if (reads[INPUT_KNOWN]) *u++ = points[d].known;
@@ -88,10 +110,17 @@ void lane_inputs(struct lane *l, const struct plan_network *n, const struct poin
         memcpy(u, calendar_remembered(&l->calendar, head->time_ns), CALENDAR_INPUTS * sizeof(*u));
         u += CALENDAR_INPUTS;
     }
-    for (int c = 0; reads[INPUT_CHANNEL] && c < p->n_channels; c++) *u++ = c == channel ? 1 : 0;
-    for (int d = 0; reads[INPUT_SEASON] && d < p->n_dims; d++, u += SEASON_INPUTS, season += SEASON_INPUTS)
+    for (int c = 0; reads[INPUT_CHANNEL] && c < s->n_channels; c++) *u++ = c == channel ? 1 : 0;
+    for (int d = 0; reads[INPUT_SEASON] && d < s->n_dims; d++, u += SEASON_INPUTS, season += SEASON_INPUTS)
         memcpy(u, season, SEASON_INPUTS * sizeof(*u));
-    for (int c = 0; reads[INPUT_CATEGORIES] && c < p->schema.n_categories; c++) *u++ = categories[c];
+    for (int c = 0; s->rare && reads[INPUT_CATEGORIES] && c < l->plan->schema.n_categories; c++) *u++ = categories[c];
+}
+
+void lane_inputs(struct lane *l, const struct plan_network *n, const struct point_head *head,
+                 const struct point *points, const float *categories, const float *season, int channel, float *u)
+{
+    const struct lane_shape s = lane_shape_of(l->plan);
+    inputs_of(l, &s, n, head, points, categories, season, channel, u);
 }
 
 /* Keeps the step for training windows. */
@@ -108,23 +137,35 @@ static void inputs_keep(const struct lane *l, struct key_row *r, int channel, co
     if (p->n_extras > 0) memcpy(to + p->n_dims, extras, (size_t)p->n_extras * sizeof(*extras));
 }
 
-/* Writes the inputs of one channel for every network, and queues its rows for the wave's step. */
-void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, const struct point_head *head)
+static inline __attribute__((always_inline)) void inputs_queue(struct lane *l, const struct lane_shape s,
+                                                               struct lane_item *item, int i, int channel,
+                                                               const struct point_head *head)
 {
     const struct plan *p = l->plan;
-    const size_t row = (size_t)i * (size_t)p->n_channels + (size_t)channel;
-    const struct point *points = l->points + (size_t)i * (size_t)p->n_values + (size_t)channel * (size_t)p->n_dims;
+    const size_t row = (size_t)i * (size_t)s.n_channels + (size_t)channel;
+    const struct point *points = l->points + (size_t)i * (size_t)s.n_values + (size_t)channel * (size_t)s.n_dims;
+    const float *categories = l->extras + (s.rare && p->classifier >= 0);
 
     if (p->n_season_extras > 0) lane_season_inputs(l, item, channel, points);
     l->steps[row] = true;
     l->elapsed[row] = head->elapsed_s;
-    for (int k = 0; k < p->n_networks; k++) {
+    for (int k = 0; k < s.n_networks; k++) {
         const struct plan_network *n = &p->networks[k];
         struct lane_rows *rows = &l->rows[k];
         rows->state[row] = lane_state(n, item->row, channel);
         rows->y[row] = rows->outputs + row * (size_t)n->net->n_out;
-        lane_inputs(l, n, head, points, l->extras + (p->classifier >= 0), l->season_inputs, channel,
-                    rows->inputs + row * (size_t)n->net->n_in);
+        inputs_of(l, &s, n, head, points, categories, l->season_inputs, channel,
+                  rows->inputs + row * (size_t)n->net->n_in);
     }
     if (p->training) inputs_keep(l, item->row, channel, head, points, l->extras);
+}
+
+void lane_queue(struct lane *l, struct lane_item *item, int i, int channel, const struct point_head *head)
+{
+    inputs_queue(l, lane_shape_of(l->plan), item, i, channel, head);
+}
+
+void lane_queue_single(struct lane *l, struct lane_item *item, int i, const struct point_head *head)
+{
+    inputs_queue(l, lane_shape_single(l->plan), item, i, 0, head);
 }

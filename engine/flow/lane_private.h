@@ -195,8 +195,30 @@ struct lane {
     float *work, *packed; /* for the largest network */
 };
 
+/* How many there are of everything.  What runs at every event takes it as an argument and is inlined into two functions:
+ * one of the plan's numbers, and one for jobs that are plan->single, with constants.  In the second the compiler leaves out
+ * loops, products and options, which would be half of what such an event costs around its network. */
+struct lane_shape {
+    int n_values, n_channels, n_dims, n_networks, n_experts;
+    bool rare; /* there may be transforms, fixed scales, volatility, bands of a head, parts that forecast, categories,
+                  networks that look back or classify, and models that keys share */
+    struct outlook_shape outlook;
+};
+static inline struct lane_shape lane_shape_of(const struct plan *p)
+{
+    return (struct lane_shape){p->n_values, p->n_channels, p->n_dims, p->n_networks, p->n_experts, true, p->outlook};
+}
+static inline struct lane_shape lane_shape_single(const struct plan *p)
+{
+    static const int HORIZONS[] = {1};
+    static const size_t FIRST[] = {0, 1};
+    const struct outlook_shape outlook = {1, 1, HORIZONS, FIRST, 2 * p->n_bands};
+    return (struct lane_shape){1, 1, 1, 1, 1, false, outlook};
+}
+
 /* lane_fold.c */
 void lane_fold(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
+void lane_fold_single(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
 size_t lane_values_each(const struct plan *);
 void lane_fold_open(struct lane *);
 
@@ -218,15 +240,20 @@ void lane_experts_errors(const struct lane *, const struct eddy_result *);
 void lane_experts_weights(const struct lane *, const void *mix, int64_t step, int value, const struct eddy_result *);
 
 /* lane_inputs.c */
-struct point lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat,
-                           const struct eddy_season *);
+/* The value as the networks see it; a missing one by its policy. */
+void lane_point_of(const struct lane *, const struct key_row *, int value, double x, double xhat,
+                   const struct eddy_season *, struct point *);
+void lane_point_single(const struct lane *, const struct key_row *, double x, double xhat, const struct eddy_season *,
+                       struct point *);
 /* x against a scale that has just learnt it; `last` came before it. */
 struct point lane_point_against(const struct plan *, const struct scale *, int value, double x, double last,
                                 bool known);
 float lane_clock_of(const struct lane *, const struct key_row *, double elapsed_s);
 void lane_inputs(struct lane *, const struct plan_network *, const struct point_head *, const struct point *,
                  const float *categories, const float *season, int channel, float *u);
+/* Writes the inputs of one channel for every network, and queues its rows for the wave's step. */
 void lane_queue(struct lane *, struct lane_item *, int i, int channel, const struct point_head *);
+void lane_queue_single(struct lane *, struct lane_item *, int i, const struct point_head *);
 struct point_head *lane_point(const struct lane *, const struct key_row *, int channel, int64_t step);
 
 /* lane_season.c */
@@ -255,6 +282,8 @@ void lane_step_wave(struct lane *, const int *order, int n);
 /* lane_foresee.c */
 void lane_residuals(struct lane *, const struct key_row *, int value, double x, const struct eddy_result *);
 void lane_foresee(struct lane *, struct lane_item *, int i, struct eddy_result *);
+void lane_residuals_single(struct lane *, const struct key_row *, double x, const struct eddy_result *);
+void lane_foresee_single(struct lane *, struct lane_item *, int i, struct eddy_result *);
 
 /* lane_look_back.c, where a network looks back: after the networks' step, before the series' count moves on. */
 void lane_look_back(struct lane *, struct lane_item *, int i, struct eddy_result *);
@@ -275,9 +304,9 @@ const double *lane_transform_judged(struct lane *, const struct key_row *, const
 
 /* lane_judge.c */
 void lane_judge(struct lane *, struct lane_item *, int64_t elapsed_ns, struct eddy_result *);
+void lane_judge_single(struct lane *, struct lane_item *, int64_t elapsed_ns, struct eddy_result *);
 /* The detectors of the network that looks back; their verdicts count for `out` too, unless it is NULL. */
 double lane_judge_look_back(struct lane *, struct lane_item *, struct eddy_evidence *, struct eddy_result *out);
-void lane_judge_shares(const struct lane *, struct eddy_result *);
 
 /* lane_silence.c */
 eddy_status lane_silence_open(struct lane *, struct eddy_error *);

@@ -61,19 +61,26 @@ void lane_season_find(const struct lane *l, struct key_row *r, const struct poin
     for (int v = 0; v < p->n_values && (anew || other); v++) season_forget(lane_profile(l, r, v), p->n_season_bins);
 }
 
-struct lane_courses lane_courses(struct lane *l, const struct key_row *r, int channel, double steps)
+static inline struct lane_courses season_courses(struct lane *l, int n_dims, const struct key_row *r, int channel,
+                                                 double steps)
 {
-    const struct plan *p = l->plan;
-    for (int d = 0; d < p->n_dims; d++)
-        season_course_of(lane_profile(l, r, channel * p->n_dims + d), p->n_season_bins, steps, &l->courses[d]);
+    for (int d = 0; d < n_dims; d++)
+        season_course_of(lane_profile(l, r, channel * n_dims + d), l->plan->n_season_bins, steps, &l->courses[d]);
     return (struct lane_courses){l->courses, steps};
 }
 
-void lane_season_inputs_kept(struct lane *l, const struct lane_courses *courses, const struct point *points,
-                             float phase, const float *away)
+struct lane_courses lane_courses(struct lane *l, const struct key_row *r, int channel, double steps)
+{
+    return season_courses(l, l->plan->n_dims, r, channel, steps);
+}
+
+static inline __attribute__((always_inline)) void season_inputs_kept(struct lane *l, int n_dims,
+                                                                     const struct lane_courses *courses,
+                                                                     const struct point *points, float phase,
+                                                                     const float *away)
 {
     static const int AHEAD[SEASON_INPUTS - 1] = {1, 3, 6, 12, 18, 21};
-    for (int d = 0; d < l->plan->n_dims; d++) {
+    for (int d = 0; d < n_dims; d++) {
         float *u = l->season_inputs + (size_t)d * SEASON_INPUTS;
         const struct season_course *c = &courses->item[d];
         const double sigma = (double)points[d].sigma, now = season_level(c, (double)phase);
@@ -84,15 +91,31 @@ void lane_season_inputs_kept(struct lane *l, const struct lane_courses *courses,
     }
 }
 
-void lane_season_inputs(struct lane *l, const struct lane_item *item, int channel, const struct point *points)
+void lane_season_inputs_kept(struct lane *l, const struct lane_courses *courses, const struct point *points,
+                             float phase, const float *away)
+{
+    season_inputs_kept(l, l->plan->n_dims, courses, points, phase, away);
+}
+
+static inline __attribute__((always_inline)) void season_inputs(struct lane *l, int n_dims,
+                                                                const struct lane_item *item, int channel,
+                                                                const struct point *points)
 {
     const struct plan *p = l->plan;
     float *kept = l->extras + p->n_extras - p->n_season_extras;
     kept[0] = (float)item->season.phase;
-    for (int d = 0; d < p->n_dims; d++) {
-        const struct season_profile *profile = lane_profile(l, item->row, channel * p->n_dims + d);
+    for (int d = 0; d < n_dims; d++) {
+        const struct season_profile *profile = lane_profile(l, item->row, channel * n_dims + d);
         kept[1 + d] = (float)lane_clip((points[d].value - profile->mean) / (double)points[d].sigma, 1e6);
     }
-    const struct lane_courses courses = lane_courses(l, item->row, channel, item->season.steps);
-    lane_season_inputs_kept(l, &courses, points, kept[0], kept + 1);
+    const struct lane_courses courses = season_courses(l, n_dims, item->row, channel, item->season.steps);
+    season_inputs_kept(l, n_dims, &courses, points, kept[0], kept + 1);
+}
+
+void lane_season_inputs(struct lane *l, const struct lane_item *item, int channel, const struct point *points)
+{
+    if (l->plan->n_dims == 1) /* most series: nothing is left of the loops */
+        season_inputs(l, 1, item, channel, points);
+    else
+        season_inputs(l, l->plan->n_dims, item, channel, points);
 }

@@ -133,6 +133,7 @@ struct plan {
     uint32_t prior_version;  /* what its model must fit */
     int classifier, looker;  /* index of the network that classifies, and of the one that looks back; -1 = none */
     size_t shared_bytes, contribution_bytes; /* of all that keys share; lane_share.c */
+    bool single; /* one value, the next step, one network alone, and nothing that few ask for (lane_shape_single()) */
     bool training;
     bool parts_forecast;           /* some expert is a part that forecasts by itself */
     bool head_bands;               /* the bands are those that the only expert's head says */
