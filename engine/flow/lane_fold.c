@@ -44,8 +44,8 @@ static struct eddy_classes fold_classes(const struct plan *p, double *classes)
     return (struct eddy_classes){.n_classes = names->n, .names = names->item, .p = classes};
 }
 
-/* Points the result at its block and fills it with "nothing known".  The initializer names all members: clearing those that
- * it leaves out would take longer than all that it says. */
+/* Points the result at its block and fills it with "nothing known": all its members, one by one.  An initializer would have
+ * all of them at hand before it writes the first, which puts most of them on the stack meanwhile. */
 static inline __attribute__((always_inline)) void fold_result(struct lane *l, const struct lane_shape *s,
                                                               const struct lane_event *in, int i,
                                                               struct eddy_result *out)
@@ -61,48 +61,46 @@ static inline __attribute__((always_inline)) void fold_result(struct lane *l, co
         block[v] = in->event.x[v];
         attribution[v] = 0;
     }
-    *out = (struct eddy_result){
-        .key = in->event.key,
-        .key_len = in->event.key_len,
-        .time_ns = in->event.time_ns,
-        .time_text = in->event.time_text,
-        .time_text_len = in->event.time_text_len,
-        .topic = in->topic ? in->topic : l->topic,
-        .partition = l->request.partition,
-        .offset = in->offset,
-        .schema = &p->schema,
-        .y = block,
-        .yhat = block + values,
-        .yhat_lower = block + 2 * values,
-        .yhat_upper = block + 3 * values,
-        .score = 0,
-        .evidence = 0,
-        .score_ratio = 0,
-        .anomaly = false,
-        .state = EDDY_STATE_WARMUP,
-        .model = l->weights->version,
-        .attribution = attribution,
-        .n_horizons = s->outlook.n_horizons,
-        .horizons = p->outlook.horizons,
-        .forecast = block + at->forecast,
-        .lower = block + at->band_lower + at->widest,
-        .upper = block + at->band_upper + at->widest,
-        .n_bands = p->n_bands,
-        .coverages = p->settings->forecast.bands.item,
-        .band_lower = block + at->band_lower,
-        .band_upper = block + at->band_upper,
-        .smoothed = {.y = NULL, .actual = NULL, .known = false, .time_ns = 0, .score = 0},
-        .classes = {.n_classes = 0, .names = NULL, .p = NULL, .label = NULL},
-        .label = in->event.label,
-        .label_len = in->event.label_len,
-        .label_only = in->event.label_only,
-        .experts = {.n = 0, .names = NULL, .errors = NULL, .weights = NULL},
-        .fault = NULL,
-        .incident = NULL,
-        .n_incidents = 0,
-        .incidents = l->incidents + (size_t)i * (size_t)p->n_kinds,
-        .moves = at->has_moves ? block + at->moves : NULL,
-    };
+    out->key = in->event.key;
+    out->key_len = in->event.key_len;
+    out->time_ns = in->event.time_ns;
+    out->time_text = in->event.time_text;
+    out->time_text_len = in->event.time_text_len;
+    out->topic = in->topic ? in->topic : l->topic;
+    out->partition = l->request.partition;
+    out->offset = in->offset;
+    out->schema = &p->schema;
+    out->y = block;
+    out->yhat = block + values;
+    out->yhat_lower = block + 2 * values;
+    out->yhat_upper = block + 3 * values;
+    out->score = 0;
+    out->evidence = 0;
+    out->score_ratio = 0;
+    out->anomaly = false;
+    out->state = EDDY_STATE_WARMUP;
+    out->model = l->weights->version;
+    out->attribution = attribution;
+    out->n_horizons = s->outlook.n_horizons;
+    out->horizons = p->outlook.horizons;
+    out->forecast = block + at->forecast;
+    out->lower = block + at->band_lower + at->widest;
+    out->upper = block + at->band_upper + at->widest;
+    out->n_bands = p->n_bands;
+    out->coverages = p->settings->forecast.bands.item;
+    out->band_lower = block + at->band_lower;
+    out->band_upper = block + at->band_upper;
+    out->smoothed = (struct eddy_smoothed){.y = NULL, .actual = NULL, .known = false, .time_ns = 0, .score = 0};
+    out->classes = (struct eddy_classes){.n_classes = 0, .names = NULL, .p = NULL, .label = NULL};
+    out->label = in->event.label;
+    out->label_len = in->event.label_len;
+    out->label_only = in->event.label_only;
+    out->experts = (struct eddy_experts){.n = 0, .names = NULL, .errors = NULL, .weights = NULL};
+    out->fault = NULL;
+    out->incident = NULL;
+    out->n_incidents = 0;
+    out->incidents = l->incidents + (size_t)i * (size_t)p->n_kinds;
+    out->moves = at->has_moves ? block + at->moves : NULL;
     if (s->rare && p->looker >= 0)
         out->smoothed = (struct eddy_smoothed){
             .y = block + at->smoothed, .actual = block + at->smoothed + values, .score = NAN};

@@ -205,7 +205,7 @@ static inline __attribute__((always_inline)) void foresee_by_network(const struc
     const struct lane_shape *s = &f->shape;
     const int network = s->n_networks == 1 ? 0 : p->experts[expert].network;
     const struct plan_network *n = &p->networks[network];
-    loss_point(&n->net->loss, n->net->n_targets, foresee_outputs(f, network), l->head);
+    const float *point = loss_point(&n->net->loss, n->net->n_targets, foresee_outputs(f, network));
     for (int d = 0; d < s->n_dims; d++) {
         double *opinion = foresee_of(f, d) + (size_t)expert * (size_t)s->outlook.n_horizons;
         const struct foresee_axis axis = foresee_axis(f, d);
@@ -213,7 +213,7 @@ static inline __attribute__((always_inline)) void foresee_by_network(const struc
         if (n_horizons < s->outlook.n_horizons) foresee_nothing(opinion, s->outlook.n_horizons);
         for (int i = 0; i < n_horizons; i++) {
             const int j = s->outlook.n_horizons == 1 ? 0 : n->at_horizon[i];
-            opinion[j] = foresee_value(&axis, s->outlook.horizons[j], l->head[i * s->n_dims + d]);
+            opinion[j] = foresee_value(&axis, s->outlook.horizons[j], point[i * s->n_dims + d]);
         }
     }
 }

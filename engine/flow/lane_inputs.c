@@ -22,13 +22,14 @@ struct point_head *lane_point(const struct lane *l, const struct key_row *r, int
     return (struct point_head *)(void *)(r->row + p->at_points + place * p->point_bytes);
 }
 
+/* `unit` is the scale's sigma. */
 static inline __attribute__((always_inline)) struct point point_against(const struct plan *p, bool rare,
-                                                                        const struct scale *s, int value, double x,
-                                                                        double last, bool known)
+                                                                        const struct scale *s, double unit, int value,
+                                                                        double x, double last, bool known)
 {
     const bool fixed = rare && p->fixed_mean;
     const bool level = !rare || !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
-    const double sigma = fixed ? p->fixed_deviation[value] : scalar_least(scale_sigma(s), 1e30);
+    const double sigma = fixed ? p->fixed_deviation[value] : scalar_least(unit, 1e30);
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
     return (struct point){.value = x,
                           .sigma = (float)sigma,
@@ -40,7 +41,7 @@ static inline __attribute__((always_inline)) struct point point_against(const st
 struct point lane_point_against(const struct plan *p, const struct scale *s, int value, double x, double last,
                                 bool known)
 {
-    return point_against(p, true, s, value, x, last, known);
+    return point_against(p, true, s, scale_sigma(s), value, x, last, known);
 }
 
 static inline __attribute__((always_inline)) struct point point_of(const struct lane *l, bool rare,
@@ -62,10 +63,10 @@ static inline __attribute__((always_inline)) struct point point_of(const struct 
     else
         x = p->missing[value] == MISSING_FORECAST && isfinite(xhat) ? xhat : last;
     if (s->n == 1) last = x;
+    const double unit = scale_sigma(s);
     if (p->seasonal && known)
-        season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN, gap,
-                     scale_sigma(s));
-    return point_against(p, rare, s, value, x, last, known);
+        season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN, gap, unit);
+    return point_against(p, rare, s, unit, value, x, last, known);
 }
 
 void lane_point_of(const struct lane *l, const struct key_row *r, int value, double x, double xhat,

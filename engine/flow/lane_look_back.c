@@ -41,10 +41,11 @@ static bool look_back_channel(struct lane *l, const struct key_row *r, int i, in
     const int64_t step = lane_steps(l, r)[channel] - n->net->lag;
     if (step < 0) return false;
     struct look_back_step *then = look_back_at(p, n, r, channel, step);
-    loss_point(&n->net->loss, n->net->n_targets, l->rows[p->looker].y[i * p->n_channels + channel], l->head);
+    const float *y = l->rows[p->looker].y[i * p->n_channels + channel];
+    const float *point = loss_point(&n->net->loss, n->net->n_targets, y);
     for (int d = 0; d < p->n_dims; d++) {
         const struct look_back_value *v = &look_back_values(then)[d];
-        const double xhat = v->base + v->sigma * lane_clip((double)l->head[d], OUTPUT_LIMIT);
+        const double xhat = v->base + v->sigma * lane_clip((double)point[d], OUTPUT_LIMIT);
         smoothed[channel * p->n_dims + d] = isfinite(xhat) ? xhat : NAN;
         actual[channel * p->n_dims + d] = v->actual;
     }

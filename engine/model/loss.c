@@ -183,10 +183,9 @@ double loss_step(const struct loss *l, int n_targets, const float *y, const floa
     return sum;
 }
 
-void loss_point(const struct loss *l, int n_targets, const float *y, float *point)
+const float *loss_point(const struct loss *l, int n_targets, const float *y)
 {
-    const size_t n = (size_t)n_targets, median = l->kind == LOSS_QUANTILES ? (size_t)median_level(l) : 0;
-    memcpy(point, y + median * n, n * sizeof(float));
+    return l->kind == LOSS_QUANTILES ? y + (size_t)median_level(l) * (size_t)n_targets : y;
 }
 
 /* The quantile of level number k. */

@@ -44,8 +44,8 @@ bool loss_is_classes(const struct loss *);            /* sigmoid or softmax */
 int loss_outputs(const struct loss *, int n_targets); /* width of the head */
 /* The sum over the known labels of one step; d_y [loss_outputs()] = weight times its gradient. */
 double loss_step(const struct loss *, int n_targets, const float *y, const float *target, float weight, float *d_y);
-/* The point forecast [n_targets]: mean, location or median. */
-void loss_point(const struct loss *, int n_targets, const float *y, float *point);
+/* The point forecast [n_targets]: mean, location or median; it is a part of y. */
+const float *loss_point(const struct loss *, int n_targets, const float *y);
 /* What a level tau, 0 < tau < 1, means under this loss, found once: loss_quantile() is called for every event.  Between
  * and beyond the levels of a head of quantiles it goes straight on over the normal distribution's quantiles. */
 struct loss_tail {

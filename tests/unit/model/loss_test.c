@@ -213,13 +213,9 @@ Test(loss, a_label_of_no_class_adds_nothing)
 Test(loss, the_point_is_the_mean_or_the_median)
 {
     const float y[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-    float point[2];
-    loss_point(&kinds[LOSS_HUBER], 2, y, point);
-    cr_assert_arr_eq(point, ((float[]){1, 2}), sizeof(point));
-    loss_point(&kinds[LOSS_STUDENT_T], 2, y, point);
-    cr_assert_arr_eq(point, ((float[]){1, 2}), sizeof(point));
-    loss_point(&kinds[LOSS_QUANTILES], 2, y, point);
-    cr_assert_arr_eq(point, ((float[]){5, 6}), sizeof(point));
+    cr_assert_arr_eq(loss_point(&kinds[LOSS_HUBER], 2, y), ((float[]){1, 2}), 2 * sizeof(float));
+    cr_assert_arr_eq(loss_point(&kinds[LOSS_STUDENT_T], 2, y), ((float[]){1, 2}), 2 * sizeof(float));
+    cr_assert_arr_eq(loss_point(&kinds[LOSS_QUANTILES], 2, y), ((float[]){5, 6}), 2 * sizeof(float));
 }
 
 Test(loss, probabilities_add_up_to_1)
