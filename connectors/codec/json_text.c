@@ -23,42 +23,35 @@ static size_t write_escape(char *out, unsigned char c)
     return 6;
 }
 
-typedef signed char sixteen __attribute__((vector_size(16)));
+enum { BLOCK = sizeof(json_bytes) };
 
-/* What is below 0x20 as a signed character is a control character, or no ASCII. */
-static inline bool all_plain(sixteen c)
+static inline bool all_plain(const char block[BLOCK])
 {
-    uint64_t half[2];
-    const sixteen odd = (sixteen)((c < 0x20) | (c == '"') | (c == '\\'));
-    memcpy(half, &odd, sizeof(odd));
-    return (half[0] | half[1]) == 0;
+    const json_halves odd = json_odd_halves(block);
+    return (odd[0] | odd[1]) == 0;
 }
 
 /* 8 .. 16 characters as two words, of which the last one may lie over the first. */
 static inline bool copy_words(char *out, const char *text, size_t len)
 {
     uint64_t word[2];
-    sixteen c;
     memcpy(&word[0], text, sizeof(word[0]));
     memcpy(&word[1], text + len - sizeof(word[1]), sizeof(word[1]));
-    memcpy(&c, word, sizeof(c));
     memcpy(out, &word[0], sizeof(word[0]));
     memcpy(out + len - sizeof(word[1]), &word[1], sizeof(word[1]));
-    return all_plain(c);
+    return all_plain((const char *)word);
 }
 
-/* Copies a text without characters that need a look, by blocks of which the last one may lie over the one before; false: there
- * is such a character, and what was copied means nothing. */
+/* Copies a text without characters that need a look, by blocks of which the last one may lie over the one before; false:
+ * there is such a character, and what was copied means nothing. */
 static bool copy_plain(char *out, const char *text, size_t len)
 {
-    sixteen c;
     uint32_t first, last;
-    if (len >= sizeof(c)) {
-        for (size_t i = 0; i < len; i += sizeof(c)) {
-            if (len - i < sizeof(c)) i = len - sizeof(c);
-            memcpy(&c, text + i, sizeof(c));
-            if (!all_plain(c)) return false;
-            memcpy(out + i, &c, sizeof(c));
+    if (len >= BLOCK) {
+        for (size_t i = 0; i < len; i += BLOCK) {
+            if (len - i < BLOCK) i = len - BLOCK;
+            if (!all_plain(text + i)) return false;
+            memcpy(out + i, text + i, BLOCK);
         }
         return true;
     }

@@ -196,11 +196,11 @@ static inline bool wants(unsigned bits, enum json_result_field field)
     return bits >> field & 1;
 }
 
-/* Most often it is 0. */
-static inline char *write_share(char *p, const double *share, struct number_batch *numbers)
+/* Of how unusual an event is; most are 0. */
+static inline char *write_degree(char *p, const double *degree, struct number_batch *numbers)
 {
     *p = '0';
-    return p + (*share == 0 ? 1 : number_batch_write(numbers, share, p));
+    return p + (*degree == 0 ? 1 : number_batch_write(numbers, degree, p));
 }
 
 /* Often the score is the evidence, and so is its text. */
@@ -210,12 +210,12 @@ USUAL_INLINE char *write_score(char *p, const struct eddy_result *r, struct numb
     size_t len = 0;
     if (wants(bits, JSON_RESULT_SCORE)) {
         score = p = LITERAL(p, ",\"score\":");
-        p = write_share(p, &r->score, numbers);
+        p = write_degree(p, &r->score, numbers);
         len = (size_t)(p - score);
     }
     if (!wants(bits, JSON_RESULT_EVIDENCE)) return p;
     p = LITERAL(p, ",\"evidence\":");
-    if (!score || r->evidence != r->score) return write_share(p, &r->evidence, numbers);
+    if (!score || r->evidence != r->score) return write_degree(p, &r->evidence, numbers);
     char text[NUMBER_TEXT_BYTES]; /* the places may overlap */
     memcpy(text, score, sizeof(text));
     memcpy(p, text, sizeof(text));
@@ -227,7 +227,7 @@ USUAL_INLINE char *write_verdict(char *p, const struct eddy_result *r, struct js
     struct number_batch *numbers = &manner->numbers;
     p = write_score(p, r, numbers, bits);
     if (wants(bits, JSON_RESULT_SCORE_RATIO))
-        p = write_share(LITERAL(p, ",\"score_ratio\":"), &r->score_ratio, numbers);
+        p = write_degree(LITERAL(p, ",\"score_ratio\":"), &r->score_ratio, numbers);
     if (!json_standing_is(&manner->standing, r)) json_standing_see(&manner->standing, r, bits);
     p = json_kept_write(p, manner->standing.text, manner->standing.len);
     if (!r->incident || !wants(bits, JSON_RESULT_INCIDENT)) return p;

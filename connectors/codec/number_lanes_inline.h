@@ -1,5 +1,6 @@
-/* The conversion of number_lanes.h, written once for vectors of `LANES` doubles; the includer defines LANES, NAME and
- * the mask type `which`, and after this header the functions that are only declared here.
+/* The texts of number_lanes.h, written once for vectors of `LANES` doubles.  The includer brings immintrin.h, for each text
+ * is laid out by a byte shuffle of SSSE3, defines LANES, NAME and the mask type `which`, and after this header the functions
+ * that are only declared here.
  *
  * The steps are those of number_write.c (write_quickly), whose comments say why they are right; k lies in 0..21 here, so
  * that scaling is always a multiplication.  A number that is odd takes part as another one.

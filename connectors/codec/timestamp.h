@@ -30,7 +30,7 @@ bool timestamp_parse_epoch(const char *text, size_t len, enum time_unit, int64_t
 struct timestamp_minute {
     bool known;
     int64_t minute; /* since 1970, in the zone of the text */
-    char text[24];  /* YYYY-MM-DDTHH:MM: */
+    char text[16];  /* YYYY-MM-DDTHH:MM */
 };
 /* One or the other, the former through such a memory. */
 bool timestamp_parse_as(struct timestamp_minute *, const char *text, size_t len, enum time_unit, int64_t *ns);
@@ -43,7 +43,7 @@ struct timestamp_last {
     size_t len;         /* 0: none */
     char text[TIMESTAMP_MAX];
 };
-void timestamp_see(struct timestamp_last *, int64_t ns);
+void timestamp_see(struct timestamp_last *, int64_t ns); /* makes it the last one */
 /* As timestamp_write(). */
 static inline size_t timestamp_write_after(struct timestamp_last *last, int64_t ns, char *out)
 {

@@ -1,8 +1,10 @@
 /* Results, dead letters and incidents on their way to a topic, by a producer of the sink's own or by the one of the
- * transaction that it was opened with (kafka_transaction.h).  Runs of messages for one partition go out by one rd_kafka_produce_batch(); only messages with headers
- * or a time of their own take the dearer rd_kafka_producev().  A report of failure ends the pipeline, or breaks the
- * transaction.  A producer of the sink's own reports nothing else: handing each message back to this thread only to say
- * that it arrived would cost about as much as writing its text.  What librdkafka still holds is what is outstanding. */
+ * transaction that it was opened with (kafka_transaction.h).  Runs of messages for one partition go out by one
+ * rd_kafka_produce_batch(); only messages with headers or a time of their own take the dearer rd_kafka_producev().
+ *
+ * A report of failure ends the pipeline, or breaks the transaction.  A producer of the sink's own makes no other reports:
+ * each would bring a message back to the loop's thread, out of whose caches it has gone, only to be counted.  What is
+ * outstanding is what librdkafka still holds. */
 #include "connectors/kafka/kafka.h"
 
 #include <stdint.h>
@@ -24,6 +26,7 @@ struct kafka_sink {
     const char *name;                      /* of the pipeline, borrowed */
     rd_kafka_topic_t *rkt;
     int n_partitions;
+    int64_t n_held;         /* by librdkafka, at most: what it held at the last look, and what it has taken since */
     struct kafka_look look; /* what earlier lives have written; of all partitions */
     rd_kafka_message_t batch[BATCH_MAX];
 };
@@ -33,7 +36,7 @@ static void sink_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *
     struct kafka_client *c = opaque;
     struct kafka_sink *s = c->owner;
     (void)rk;
-    if (!m->err || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
+    if (m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return;
     if (c->has_failed) return;
     c->has_failed = true;
     (void)eddy_fail(&c->failed, EDDY_EIO, "kafka: %s [%d]: a message of %zu bytes was not delivered: %s: %s",
@@ -116,7 +119,10 @@ static eddy_status sink_send_one(struct kafka_sink *s, const struct sink_message
     if (headers) args[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
 
     rd_kafka_error_t *error = rd_kafka_produceva(s->client->rk, args, n);
-    if (!error) return 1;
+    if (!error) {
+        s->n_held++;
+        return 1;
+    }
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     if (headers) rd_kafka_headers_destroy(headers); /* only a taken message owns them */
     eddy_status rc = 0;
@@ -135,6 +141,7 @@ static eddy_status sink_send_run(struct kafka_sink *s, const struct sink_message
                                            .key = (void *)(uintptr_t)m[i].key,
                                            .key_len = m[i].key_len};
     int taken = rd_kafka_produce_batch(s->rkt, m->partition, RD_KAFKA_MSG_F_COPY, s->batch, n);
+    s->n_held += taken;
     if (taken == n) return taken;
     for (int i = 0; i < n; i++) {
         if (!s->batch[i].err) continue;
@@ -169,30 +176,30 @@ static eddy_status kafka_sink_send(void *sink, const struct sink_message *messag
     return sent;
 }
 
-/* Messages that librdkafka still holds, and reports of failure that it has not handed over yet. */
+/* Messages that librdkafka still holds.  It counts what it has to tell, of brokers and of failures, as well: that is heard
+ * first. */
 static int64_t kafka_sink_outstanding(void *sink)
 {
-    const struct kafka_sink *s = sink;
-    return s->own.rk ? rd_kafka_outq_len(s->own.rk) : 0;
+    struct kafka_sink *s = sink;
+    if (!s->own.rk) return 0;
+    (void)rd_kafka_poll(s->own.rk, 0);
+    const int64_t held = rd_kafka_outq_len(s->own.rk);
+    if (held < s->n_held) FAILPOINT("delivered");
+    return s->n_held = held;
 }
 
-/* Serves callbacks for up to timeout_ms, or until some of what is outstanding has arrived.  Nothing wakes a poll then, so it
- * looks again after 1, 2, 4 and then every 8 ms. */
+/* Serves callbacks for up to timeout_ms, or until some of what is outstanding has arrived.  Nothing wakes a poll then, so
+ * it looks again after 1, 2, 4 and then every 8 ms. */
 static void sink_await(struct kafka_sink *s, int timeout_ms)
 {
     enum { LONGEST_SLICE_MS = 8 };
-    const int64_t end_ms = kafka_now_ms() + timeout_ms, before = kafka_sink_outstanding(s);
-    if (before == 0) {
-        (void)rd_kafka_poll(s->own.rk, timeout_ms);
-        return;
-    }
-    int64_t left_ms = timeout_ms;
-    for (int slice_ms = 1;; slice_ms = slice_ms < LONGEST_SLICE_MS ? 2 * slice_ms : slice_ms) {
+    const int64_t end_ms = kafka_now_ms() + timeout_ms, before = s->n_held;
+    int slice_ms = before > 0 ? 1 : timeout_ms;
+    for (int64_t left_ms = timeout_ms;; slice_ms = slice_ms < LONGEST_SLICE_MS ? 2 * slice_ms : slice_ms) {
         (void)rd_kafka_poll(s->own.rk, left_ms < slice_ms ? (int)left_ms : slice_ms);
         left_ms = end_ms - kafka_now_ms();
-        if (kafka_sink_outstanding(s) < before || s->own.has_failed || left_ms <= 0) break;
+        if (kafka_sink_outstanding(s) < before || s->own.has_failed || left_ms <= 0) return;
     }
-    if (kafka_sink_outstanding(s) < before) FAILPOINT("delivered");
 }
 
 static eddy_status kafka_sink_service(void *sink, int timeout_ms, struct eddy_error *err)

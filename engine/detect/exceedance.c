@@ -197,7 +197,7 @@ static double exceedance_windows(const struct exceedance_settings *s, const stru
     kernels_best()->tails(&(struct tail_windows){.n = n + 1,
                                                  .length = length,
                                                  .n_lists = n_nets,
-                                                 .hit = &v->nets[0].hits,
+                                                 .hit = &v->nets[0].hits, /* and in the nets behind it */
                                                  .stride = sizeof(struct net) / sizeof(uint64_t),
                                                  .n_events = v->value->n,
                                                  .gain = gain,

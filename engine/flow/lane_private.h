@@ -220,7 +220,7 @@ static inline struct lane_shape lane_shape_single(const struct plan *p)
 void lane_fold(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
 void lane_fold_single(struct lane *, const struct lane_event *, struct lane_item *, int i, struct eddy_result *);
 size_t lane_values_each(const struct plan *);
-void lane_fold_open(struct lane *);
+void lane_fold_open(struct lane *); /* finds the places of a result's block, once */
 
 int lane_most_events(const struct lane *); /* of one turn */
 

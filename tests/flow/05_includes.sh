@@ -40,7 +40,7 @@ plant engine/flow/plan.c '"connectors/kafka/kafka.h"' "engine must not include c
 plant engine/flow/plan.c '"eddy_plugin.h"' "engine must not include the public headers of plugin"
 plant engine/state/store.h '"engine/model/network.h"' "state stands alone"
 plant engine/forecast/scale.c '"engine/train/tbptt.h"' "forecast must not include train"
-plant engine/forecast/scale.c '"engine/detect/tail.h"' "forecast and detect do not know each other"
+plant engine/forecast/scale.c '"engine/detect/rank.h"' "forecast and detect do not know each other"
 plant engine/flow/plan.c '<sqlite3.h>' "sqlite3 belongs to the store"
 plant engine/flow/plan.c '<librdkafka/rdkafka.h>' "librdkafka belongs to connectors/kafka"
 plant engine/flow/plan.c '<cblas.h>' "cblas belongs to one file"

@@ -28,8 +28,9 @@ static void written_reads_back(int64_t ns)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static struct timestamp_minute near; /* of whatever was read before */
+    struct timestamp_minute near = {0}; /* of the first half, which may be a time of the same minute */
     int64_t ns, alone;
+    (void)timestamp_parse_as(&near, (const char *)bytes, n / 2, TIME_ISO8601, &ns);
     for (int unit = TIME_ISO8601; unit <= TIME_NS; unit++)
         if (timestamp_parse_as(&near, (const char *)bytes, n, (enum time_unit)unit, &ns)) {
             if (ns == INT64_MIN) abort(); /* EDDY_NO_TIME */
