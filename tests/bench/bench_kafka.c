@@ -3,7 +3,8 @@
  *
  * BROKERS names the cluster, whose topics `bench` and `bench.scored` must not exist yet (bench.sh starts an Apache
  * Kafka); without it the built-in mock cluster serves, in a process of its own, which keeps 5 MiB of a partition.
- * "ratio_like" holds a peer against the eddy that writes the peers' fields, and no more.
+ * "ratio_like" holds a peer against the eddy that writes the peers' fields, and no more; "ratio_free" holds what is
+ * compared with the floor against librdkafka at full speed instead, which costs more of an event.
  * EDDY_BENCH_EVENTS: how many records (default 2,000,000, so that a start and the last checkpoint weigh little; with the
  * mock, which cannot keep as many, 400,000); EDDY_BENCH_CASES: only the case of this
  * name, or cases in whose name this text is; EDDY_BENCH_ROUNDS. */
@@ -66,6 +67,7 @@ static const struct kafka_case cases[] = {
 };
 enum {
     FLOOR_CASE = 0,
+    FREE_CASE = 1,
     PACE_CASE = 2,  /* whose pace the floor has */
     PEERS_CASE = 8, /* PEERS_JOB; the peers come after it */
     N_CASES = sizeof(cases) / sizeof(cases[0])
@@ -183,20 +185,37 @@ static double ratio(const struct bench_run *a, const struct bench_run *b, int n)
     return median_of(of, n);
 }
 
+/* Appends what the case costs an event beside another case, where both ran. */
+static void append_ratio(char *text, size_t size, const char *name, struct bench_run run[N_CASES][MOST_ROUNDS],
+                         int n_rounds, int c, int beside)
+{
+    const size_t at = strlen(text);
+    if (wanted(&cases[beside]))
+        snprintf(text + at, size - at, ",\"%s\":%.3f", name, ratio(run[c], run[beside], n_rounds));
+}
+
+static int case_named(const char *name)
+{
+    int c = 0;
+    while (strcmp(cases[c].name, name) != 0) c++;
+    return c;
+}
+
 static void report(struct bench_run run[N_CASES][MOST_ROUNDS], int n_rounds, size_t output_bytes)
 {
     for (int c = 0; c < N_CASES; c++) {
-        char extra[160] = "";
+        char extra[200] = "";
         if (is_absent(&cases[c]))
             printf("{\"bench\":\"kafka\",\"case\":\"%s\",\"absent\":\"PEERS=1 installs it\"}\n", cases[c].name);
         if (!wanted(&cases[c])) continue;
-        for (int b = 0; b < c && cases[c].against; b++)
-            if (strcmp(cases[b].name, cases[c].against) == 0 && wanted(&cases[b]))
-                snprintf(extra, sizeof(extra), ",\"output_bytes\":%zu,\"of\":\"%s\",\"ratio\":%.3f", output_bytes,
-                         cases[b].name, ratio(run[c], run[b], n_rounds));
-        if (c > PEERS_CASE && wanted(&cases[PEERS_CASE]))
-            snprintf(extra + strlen(extra), sizeof(extra) - strlen(extra), ",\"ratio_like\":%.3f",
-                     ratio(run[c], run[PEERS_CASE], n_rounds));
+        if (cases[c].against) {
+            const int of = case_named(cases[c].against);
+            snprintf(extra, sizeof(extra), ",\"output_bytes\":%zu,\"of\":\"%s\"", output_bytes, cases[of].name);
+            append_ratio(extra, sizeof(extra), "ratio", run, n_rounds, c, of);
+            if (of == FLOOR_CASE && c != FREE_CASE)
+                append_ratio(extra, sizeof(extra), "ratio_free", run, n_rounds, c, FREE_CASE);
+        }
+        if (c > PEERS_CASE) append_ratio(extra, sizeof(extra), "ratio_like", run, n_rounds, c, PEERS_CASE);
         struct bench_run sorted[MOST_ROUNDS];
         memcpy(sorted, run[c], sizeof(sorted));
         const struct bench_run median = bench_median(sorted, n_rounds);
