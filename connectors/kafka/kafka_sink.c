@@ -26,7 +26,7 @@ struct kafka_sink {
     const char *name;                      /* of the pipeline, borrowed */
     rd_kafka_topic_t *rkt;
     int n_partitions;
-    int64_t n_held;         /* by librdkafka, at most: what it held at the last look, and what it has taken since */
+    int64_t n_held;         /* by the own producer, at most: at the last look, and what it has taken since */
     struct kafka_look look; /* what earlier lives have written; of all partitions */
     rd_kafka_message_t batch[BATCH_MAX];
 };
@@ -177,7 +177,7 @@ static eddy_status kafka_sink_send(void *sink, const struct sink_message *messag
 }
 
 /* Messages that librdkafka still holds.  It counts what it has to tell, of brokers and of failures, as well: that is heard
- * first. */
+ * first.  A message that failed is never confirmed: whoever waits for the others goes on to service(), which says so. */
 static int64_t kafka_sink_outstanding(void *sink)
 {
     struct kafka_sink *s = sink;
@@ -185,7 +185,8 @@ static int64_t kafka_sink_outstanding(void *sink)
     (void)rd_kafka_poll(s->own.rk, 0);
     const int64_t held = rd_kafka_outq_len(s->own.rk);
     if (held < s->n_held) FAILPOINT("delivered");
-    return s->n_held = held;
+    s->n_held = held;
+    return s->own.has_failed ? held + 1 : held;
 }
 
 /* Serves callbacks for up to timeout_ms, or until some of what is outstanding has arrived.  Nothing wakes a poll then, so

@@ -44,8 +44,51 @@ static struct eddy_classes fold_classes(const struct plan *p, double *classes)
     return (struct eddy_classes){.n_classes = names->n, .names = names->item, .p = classes};
 }
 
-/* Points the result at its block and fills it with "nothing known": all its members, one by one.  An initializer would have
- * all of them at hand before it writes the first, which puts most of them on the stack meanwhile. */
+/* What the event itself says. */
+static inline __attribute__((always_inline)) void fold_origin(const struct lane *l, const struct lane_event *in,
+                                                              struct eddy_result *out)
+{
+    out->key = in->event.key;
+    out->key_len = in->event.key_len;
+    out->time_ns = in->event.time_ns;
+    out->time_text = in->event.time_text;
+    out->time_text_len = in->event.time_text_len;
+    out->topic = in->topic ? in->topic : l->topic;
+    out->partition = l->request.partition;
+    out->offset = in->offset;
+    out->schema = &l->plan->schema;
+    out->label = in->event.label;
+    out->label_len = in->event.label_len;
+    out->label_only = in->event.label_only;
+}
+
+/* Where the result's numbers lie in its block. */
+static inline __attribute__((always_inline)) void fold_places(const struct lane *l, const struct lane_shape *s, int i,
+                                                              double *block, struct eddy_result *out)
+{
+    const struct plan *p = l->plan;
+    const struct lane_places *at = &l->places;
+    const size_t values = (size_t)s->n_values;
+    out->y = block;
+    out->yhat = block + values;
+    out->yhat_lower = block + 2 * values;
+    out->yhat_upper = block + 3 * values;
+    out->attribution = l->attribution + (size_t)i * values;
+    out->n_horizons = s->outlook.n_horizons;
+    out->horizons = p->outlook.horizons;
+    out->forecast = block + at->forecast;
+    out->lower = block + at->band_lower + at->widest;
+    out->upper = block + at->band_upper + at->widest;
+    out->n_bands = p->n_bands;
+    out->coverages = p->settings->forecast.bands.item;
+    out->band_lower = block + at->band_lower;
+    out->band_upper = block + at->band_upper;
+    out->incidents = l->incidents + (size_t)i * (size_t)p->n_kinds;
+    out->moves = at->has_moves ? block + at->moves : NULL;
+}
+
+/* Points the result at its block and fills it with "nothing known": all its members, one by one, here and above.  An
+ * initializer would have all of them at hand before it writes the first, which puts most of them on the stack meanwhile. */
 static inline __attribute__((always_inline)) void fold_result(struct lane *l, const struct lane_shape *s,
                                                               const struct lane_event *in, int i,
                                                               struct eddy_result *out)
@@ -61,50 +104,24 @@ static inline __attribute__((always_inline)) void fold_result(struct lane *l, co
         block[v] = in->event.x[v];
         attribution[v] = 0;
     }
-    out->key = in->event.key;
-    out->key_len = in->event.key_len;
-    out->time_ns = in->event.time_ns;
-    out->time_text = in->event.time_text;
-    out->time_text_len = in->event.time_text_len;
-    out->topic = in->topic ? in->topic : l->topic;
-    out->partition = l->request.partition;
-    out->offset = in->offset;
-    out->schema = &p->schema;
-    out->y = block;
-    out->yhat = block + values;
-    out->yhat_lower = block + 2 * values;
-    out->yhat_upper = block + 3 * values;
+    fold_origin(l, in, out);
+    fold_places(l, s, i, block, out);
     out->score = 0;
     out->evidence = 0;
     out->score_ratio = 0;
     out->anomaly = false;
     out->state = EDDY_STATE_WARMUP;
     out->model = l->weights->version;
-    out->attribution = attribution;
-    out->n_horizons = s->outlook.n_horizons;
-    out->horizons = p->outlook.horizons;
-    out->forecast = block + at->forecast;
-    out->lower = block + at->band_lower + at->widest;
-    out->upper = block + at->band_upper + at->widest;
-    out->n_bands = p->n_bands;
-    out->coverages = p->settings->forecast.bands.item;
-    out->band_lower = block + at->band_lower;
-    out->band_upper = block + at->band_upper;
     out->smoothed = (struct eddy_smoothed){.y = NULL, .actual = NULL, .known = false, .time_ns = 0, .score = 0};
     out->classes = (struct eddy_classes){.n_classes = 0, .names = NULL, .p = NULL, .label = NULL};
-    out->label = in->event.label;
-    out->label_len = in->event.label_len;
-    out->label_only = in->event.label_only;
     out->experts = (struct eddy_experts){.n = 0, .names = NULL, .errors = NULL, .weights = NULL};
     out->fault = NULL;
     out->incident = NULL;
     out->n_incidents = 0;
-    out->incidents = l->incidents + (size_t)i * (size_t)p->n_kinds;
-    out->moves = at->has_moves ? block + at->moves : NULL;
-    if (s->rare && p->looker >= 0)
+    if (s->general && p->looker >= 0)
         out->smoothed = (struct eddy_smoothed){
             .y = block + at->smoothed, .actual = block + at->smoothed + values, .score = NAN};
-    if (s->rare && p->classifier >= 0) out->classes = fold_classes(p, block + at->classes);
+    if (s->general && p->classifier >= 0) out->classes = fold_classes(p, block + at->classes);
     if (l->expert_names) out->experts = lane_experts_at(l, block + at->experts);
 }
 
@@ -163,10 +180,10 @@ static inline __attribute__((always_inline)) void fold_series(struct lane *l, co
     struct key_row *r = item->row;
     const struct point_head head = {in->event.time_ns, (float)elapsed_s, lane_clock_of(l, r, elapsed_s)};
     struct point *points = l->points + (size_t)i * (size_t)s->n_values;
-    if (s->rare && p->looker >= 0) fold_before(l, r);
-    if (s->rare) fold_extras(l, &in->event);
+    if (s->general && p->looker >= 0) fold_before(l, r);
+    if (s->general) fold_extras(l, &in->event);
     for (int v = 0; v < s->n_values; v++) {
-        if (s->rare)
+        if (s->general)
             lane_point_of(l, r, v, in->event.x[v], out->yhat[v], &item->season, &points[v]);
         else
             lane_point_single(l, r, in->event.x[v], out->yhat[v], &item->season, &points[v]);
@@ -175,8 +192,9 @@ static inline __attribute__((always_inline)) void fold_series(struct lane *l, co
     for (int c = 0; c < s->n_channels; c++) {
         l->steps[(size_t)i * (size_t)s->n_channels + (size_t)c] = false;
         if (fold_skips(p, s->n_dims, c, in->event.x)) continue;
-        if (s->rare && p->looker >= 0) lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
-        if (s->rare)
+        if (s->general && p->looker >= 0)
+            lane_look_back_keep(l, r, c, &in->event, l->before, l->before + p->n_values);
+        if (s->general)
             lane_queue(l, item, i, c, &head);
         else
             lane_queue_single(l, item, i, &head);
@@ -201,7 +219,7 @@ static inline __attribute__((always_inline)) void fold_event(struct lane *l, con
         return;
     }
     for (int v = 0; v < s.n_values; v++) {
-        if (s.rare)
+        if (s.general)
             lane_residuals(l, r, v, in->event.x[v], out);
         else
             lane_residuals_single(l, r, in->event.x[v], out);
@@ -209,7 +227,7 @@ static inline __attribute__((always_inline)) void fold_event(struct lane *l, con
     }
     if (out->experts.n > 0) lane_experts_errors(l, out);
     item->season = lane_season(l, r, in->event.time_ns);
-    if (s.rare)
+    if (s.general)
         lane_judge(l, item, elapsed_ns, out);
     else
         lane_judge_single(l, item, elapsed_ns, out);

@@ -70,7 +70,7 @@ static inline __attribute__((always_inline)) void residuals_show(const struct la
     const bands_edge *edges = e->edges + (size_t)dim * (size_t)s->outlook.n_edges;
     double *block = (double *)(uintptr_t)out->y + value, lower, upper;
     block[s->n_values] = e->xhat[dim];
-    if (s->rare && p->head_bands) {
+    if (s->general && p->head_bands) {
         lower = (double)foresee_edges(l, r, value)[0];
         upper = (double)foresee_edges(l, r, value)[1];
     } else if (e->s0[dim] > 0) {
@@ -101,7 +101,7 @@ static inline __attribute__((always_inline)) void residuals_of(struct lane *l, c
         if (s.outlook.horizons[j] == 1) residuals_show(l, &s, r, value, &e, out);
         *residual = error;
         if (!isfinite(error)) continue;
-        if (!s.rare || !p->head_bands)
+        if (!s.general || !p->head_bands)
             bands_update(foresee_tracker(l, r, (size_t)s.outlook.n_horizons, value, j), &p->settings->forecast.bands,
                          residuals_rates(p, s.outlook.horizons[j]), error, e.s0[dim],
                          e.edges + (size_t)dim * (size_t)s.outlook.n_edges);
@@ -153,7 +153,7 @@ static inline __attribute__((always_inline)) void foresee_season(const struct fo
     for (int d = 0; d < f->shape.n_dims; d++) {
         season_course_of(lane_profile(l, f->row, f->channel * f->shape.n_dims + d), p->n_season_bins,
                          f->season->steps, &l->courses[d]);
-        if (l->courses[d].n_bins == 0 && !(f->shape.rare && p->parts_forecast)) continue;
+        if (l->courses[d].n_bins == 0 && !(f->shape.general && p->parts_forecast)) continue;
         double *ahead = l->ahead + (size_t)d * ((size_t)p->expert_shape.n_ahead + 1);
         season_look_ahead(&l->courses[d], f->season->phase, ahead, p->n_ahead);
         l->levels[d] = season_level(&l->courses[d], f->season->phase);
@@ -170,7 +170,7 @@ static inline __attribute__((always_inline)) struct foresee_axis foresee_axis(co
 {
     const struct plan *p = f->lane->plan;
     const int value = f->channel * f->shape.n_dims + dim, anchor = p->settings->forecast.anchor;
-    const bool fixed = f->shape.rare && p->fixed_mean;
+    const bool fixed = f->shape.general && p->fixed_mean;
     const bool rests = !fixed && scale_rests(lane_scale(f->lane, f->row, value));
     const bool moves = anchor == ANCHOR_SEASON && f->lane->courses[dim].n_bins > 0;
     return (struct foresee_axis){.base = fixed && anchor == ANCHOR_NONE ? p->fixed_mean[value] : f->points[dim].value,
@@ -275,9 +275,9 @@ static inline __attribute__((always_inline)) void foresee_bands(const struct for
     const size_t place = (size_t)j * (size_t)s->n_values + (size_t)value;
     bands_edge *edges = e->edges + (size_t)dim * (size_t)s->outlook.n_edges;
     float *tracker = foresee_tracker(f->lane, f->row, (size_t)s->outlook.n_horizons, value, j);
-    const struct volatility *volatility = s->rare ? lane_volatility(f->lane, f->row, value) : NULL;
+    const struct volatility *volatility = s->general ? lane_volatility(f->lane, f->row, value) : NULL;
     const float scale = volatility ? volatility_scale(volatility, s->outlook.horizons[j]) : 0;
-    if (s->rare && (volatility || p->parts_forecast))
+    if (s->general && (volatility || p->parts_forecast))
         bands_expect(tracker, &p->settings->forecast.bands,
                      volatility ? (double)scale : f->lane->spreads[dim * s->outlook.n_horizons + j]);
     e->s0[dim] = volatility ? scale : bands_scale(tracker);
@@ -302,7 +302,7 @@ static inline __attribute__((always_inline)) void foresee_write(const struct for
         const struct outlook_entry e = outlook_at(&s->outlook, foresee_outlook(l, f->row, f->channel), j, f->step);
         e.xhat[dim] = xhat[j];
         ((double *)(uintptr_t)f->out->forecast)[j * s->n_values + value] = xhat[j];
-        if (!s->rare || !l->plan->head_bands) foresee_bands(f, dim, j, xhat[j], &e);
+        if (!s->general || !l->plan->head_bands) foresee_bands(f, dim, j, xhat[j], &e);
     }
 }
 
@@ -362,10 +362,10 @@ static inline __attribute__((always_inline)) void foresee_channel(const struct f
     struct lane *l = f->lane;
     const struct plan *p = l->plan;
     const struct lane_shape *s = &f->shape;
-    const bool parts = s->rare && p->parts_forecast;
+    const bool parts = s->general && p->parts_forecast;
     if (p->looks_ahead) foresee_season(f);
     if (parts) foresee_nothing(l->spreads, s->n_dims * s->outlook.n_horizons);
-    for (int d = 0; s->rare && p->shared_bytes > 0 && d < s->n_dims; d++)
+    for (int d = 0; s->general && p->shared_bytes > 0 && d < s->n_dims; d++)
         l->contributions[d] = lane_share_contribution(l, f->out->offset, f->channel * s->n_dims + d);
     for (int e = 0; e < s->n_experts; e++) {
         if (parts && p->experts[e].network < 0)
@@ -380,7 +380,7 @@ static inline __attribute__((always_inline)) void foresee_channel(const struct f
                                  f->channel * s->n_dims + d, f->out);
         foresee_write(f, d, xhat);
     }
-    if (s->rare && p->head_bands) foresee_head_bands(f);
+    if (s->general && p->head_bands) foresee_head_bands(f);
 }
 
 /* Parts of the evidence become shares of it. */
@@ -413,8 +413,8 @@ static inline __attribute__((always_inline)) void foresee_event(struct lane *l, 
         foresee_channel(&f);
     }
     if (out->moves) lane_moves(l, r, out);
-    if (s.rare && p->looker >= 0) lane_look_back(l, item, i, out);
-    if (s.rare && p->classifier >= 0) lane_classify(l, item, i, out);
+    if (s.general && p->looker >= 0) lane_look_back(l, item, i, out);
+    if (s.general && p->classifier >= 0) lane_classify(l, item, i, out);
     for (int c = 0; c < s.n_channels; c++)
         if (steps[c]) lane_steps(l, r)[c]++;
     foresee_shares(s.n_values, out);

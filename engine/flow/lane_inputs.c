@@ -23,12 +23,12 @@ struct point_head *lane_point(const struct lane *l, const struct key_row *r, int
 }
 
 /* `unit` is the scale's sigma. */
-static inline __attribute__((always_inline)) struct point point_against(const struct plan *p, bool rare,
+static inline __attribute__((always_inline)) struct point point_against(const struct plan *p, bool general,
                                                                         const struct scale *s, double unit, int value,
                                                                         double x, double last, bool known)
 {
-    const bool fixed = rare && p->fixed_mean;
-    const bool level = !rare || !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
+    const bool fixed = general && p->fixed_mean;
+    const bool level = !general || !p->transform || p->transform[value] != TRANSFORM_LOG_RETURN;
     const double sigma = fixed ? p->fixed_deviation[value] : scalar_least(unit, 1e30);
     const double mean = fixed ? p->fixed_mean[value] : s->mean, limit = fixed ? FIXED_LIMIT : INPUT_LIMIT;
     return (struct point){.value = x,
@@ -44,7 +44,7 @@ struct point lane_point_against(const struct plan *p, const struct scale *s, int
     return point_against(p, true, s, scale_sigma(s), value, x, last, known);
 }
 
-static inline __attribute__((always_inline)) struct point point_of(const struct lane *l, bool rare,
+static inline __attribute__((always_inline)) struct point point_of(const struct lane *l, bool general,
                                                                    const struct key_row *r, int value, double x,
                                                                    double xhat, const struct eddy_season *season)
 {
@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) struct point point_of(const struct 
     double last = s->last;
     const int64_t gap = s->gap, missing_steps = p->missing[value] == MISSING_SKIP ? 0 : gap;
     const bool known = isfinite(x);
-    struct volatility *volatility = rare ? lane_volatility(l, r, value) : NULL;
+    struct volatility *volatility = general ? lane_volatility(l, r, value) : NULL;
     if (known && volatility) volatility_update(volatility, x, missing_steps);
     if (!known) scale_miss(s);
     if (known)
@@ -66,7 +66,7 @@ static inline __attribute__((always_inline)) struct point point_of(const struct 
     const double unit = scale_sigma(s);
     if (p->seasonal && known)
         season_learn(lane_profile(l, r, value), p->n_season_bins, season, x, s->n > 1 ? x - last : NAN, gap, unit);
-    return point_against(p, rare, s, unit, value, x, last, known);
+    return point_against(p, general, s, unit, value, x, last, known);
 }
 
 void lane_point_of(const struct lane *l, const struct key_row *r, int value, double x, double xhat,
@@ -114,7 +114,8 @@ static inline __attribute__((always_inline)) void inputs_of(struct lane *l, cons
     for (int c = 0; reads[INPUT_CHANNEL] && c < s->n_channels; c++) *u++ = c == channel ? 1 : 0;
     for (int d = 0; reads[INPUT_SEASON] && d < s->n_dims; d++, u += SEASON_INPUTS, season += SEASON_INPUTS)
         memcpy(u, season, SEASON_INPUTS * sizeof(*u));
-    for (int c = 0; s->rare && reads[INPUT_CATEGORIES] && c < l->plan->schema.n_categories; c++) *u++ = categories[c];
+    for (int c = 0; s->general && reads[INPUT_CATEGORIES] && c < l->plan->schema.n_categories; c++)
+        *u++ = categories[c];
 }
 
 void lane_inputs(struct lane *l, const struct plan_network *n, const struct point_head *head,
@@ -145,7 +146,7 @@ static inline __attribute__((always_inline)) void inputs_queue(struct lane *l, c
     const struct plan *p = l->plan;
     const size_t row = (size_t)i * (size_t)s.n_channels + (size_t)channel;
     const struct point *points = l->points + (size_t)i * (size_t)s.n_values + (size_t)channel * (size_t)s.n_dims;
-    const float *categories = l->extras + (s.rare && p->classifier >= 0);
+    const float *categories = l->extras + (s.general && p->classifier >= 0);
 
     if (p->n_season_extras > 0) lane_season_inputs(l, item, channel, points);
     l->steps[row] = true;

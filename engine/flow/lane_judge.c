@@ -84,7 +84,7 @@ static inline __attribute__((always_inline)) void judge_event(struct lane *l, co
         .n_values = s.n_values,
         .n_horizons = s.outlook.n_horizons,
         .horizons = s.outlook.horizons,
-        .x = s.rare && p->transform ? lane_transform_judged(l, r, out->y) : out->y,
+        .x = s.general && p->transform ? lane_transform_judged(l, r, out->y) : out->y,
         .residual = l->residuals,
         .count = r->count,
         .time_ns = out->time_ns,

@@ -200,20 +200,31 @@ struct lane {
  * loops, products and options, which would be half of what such an event costs around its network. */
 struct lane_shape {
     int n_values, n_channels, n_dims, n_networks, n_experts;
-    bool rare; /* there may be transforms, fixed scales, volatility, bands of a head, parts that forecast, categories,
-                  networks that look back or classify, and models that keys share */
+    bool general; /* not plan->single: there may be transforms, fixed scales, volatility, bands of a head, parts that
+                     forecast, categories, networks that look back or classify, and models that keys share */
     struct outlook_shape outlook;
 };
 static inline struct lane_shape lane_shape_of(const struct plan *p)
 {
-    return (struct lane_shape){p->n_values, p->n_channels, p->n_dims, p->n_networks, p->n_experts, true, p->outlook};
+    return (struct lane_shape){.n_values = p->n_values,
+                               .n_channels = p->n_channels,
+                               .n_dims = p->n_dims,
+                               .n_networks = p->n_networks,
+                               .n_experts = p->n_experts,
+                               .general = true,
+                               .outlook = p->outlook};
 }
 static inline struct lane_shape lane_shape_single(const struct plan *p)
 {
     static const int HORIZONS[] = {1};
     static const size_t FIRST[] = {0, 1};
-    const struct outlook_shape outlook = {1, 1, HORIZONS, FIRST, 2 * p->n_bands};
-    return (struct lane_shape){1, 1, 1, 1, 1, false, outlook};
+    return (struct lane_shape){
+        .n_values = 1,
+        .n_channels = 1,
+        .n_dims = 1,
+        .n_networks = 1,
+        .n_experts = 1,
+        .outlook = {.n_horizons = 1, .n_dims = 1, .horizons = HORIZONS, .first = FIRST, .n_edges = 2 * p->n_bands}};
 }
 
 /* lane_fold.c */

@@ -275,13 +275,14 @@ static void plan_points(struct plan *p)
     p->point_bytes = sizeof(struct point_head) + (size_t)p->n_dims * sizeof(struct point) + extras;
 }
 
-/* Whether it is a job of the commonest kind, for which lanes have code of their own. */
+/* Whether it is a job of the commonest kind, for which lanes have code of their own.  Networks that look back or classify,
+ * and models that keys share, come with a second network or with experts. */
 static bool plan_single(const struct plan *p)
 {
     const bool one = p->n_values == 1 && p->n_networks == 1 && p->n_experts == 1 && p->experts[0].network == 0;
     const bool next = p->outlook.n_horizons == 1 && p->outlook.horizons[0] == 1;
-    const bool rare = p->transform || p->fixed_mean || p->at_changes >= 0 || p->head_bands || p->looker >= 0 ||
-                      p->classifier >= 0 || p->schema.n_categories > 0 || p->shared_bytes > 0;
+    const bool rare = p->transform || p->fixed_mean || p->at_changes >= 0 || p->head_bands ||
+                      p->schema.n_categories > 0;
     return one && next && !rare;
 }
 

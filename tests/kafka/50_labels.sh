@@ -90,11 +90,10 @@ early=$(right 0 1) late=$(right $((rounds - 5)) $((rounds - 1)))
 check "the network learned from the labels: $early % right in the beginning, $late % in the end" test "$late" -ge 80
 
 # ---- a crash ----
-lag() { "${BUILD:-build}/kafka_tool" "$BROKERS" positions machines machines.labels earliest | awk '{ n += $3 - $5 } END { print NR ? n : -1 }'; }
 round $((rounds - 1)) labels | produce_topic machines.labels
 kill_eddy
 start_eddy running "$config"
-check "after a crash the group's offsets get behind the last label" wait_for 60 eval '[ "$(lag)" -eq 0 ]'
+check "after a crash the group's offsets get behind the last label" wait_for 60 eval '[ "$(lag machines machines.labels)" -eq 0 ]'
 check "no label is lost" test "$(topic_end machines)" -ge $((n + keys * per_round))
 check "SIGTERM ends it with 0" stop_eddy
 check "the log counts the labels" grep -q "labels_revoked.*labels were copied into machines" "$scratch/running.log"

@@ -27,6 +27,7 @@ same_outputs() {
         cmp <(records one.scored $p) <(records many.scored $p | less_repeated) || return 1
     done
 }
+folded() { [ "$(lag many sensors)" -eq 0 ]; }
 members() { [ "$(group_members many)" -eq "$1" ]; }
 n_assigned() { [ "$(grep -c 'event=partition_assigned' "$scratch/many.log")" -ge "$1" ]; }
 
@@ -48,6 +49,7 @@ check "so do two, over the same state" killed 2 $((2 * n_partitions))
 start_eddy many "$config" "${many[@]}" --set workers=4
 check "four workers are four members of the group" wait_for 60 members 4
 check "they score the rest" wait_for 120 drained sensors many.scored
+check "and fold it" wait_for 60 folded
 check "and stop together" stop_eddy
 check "every partition has the outputs of one worker" same_outputs
 check "and the state is that of one worker" test "$(hash_of one)" = "$(hash_of many)"
@@ -74,6 +76,7 @@ check "the guest stops" stop_eddy
 eddy_pid=$first
 check "the first has all partitions again" wait_for 60 holds_all # when the guest's sessions have ended
 check "all is scored, by the first again" wait_for 120 drained sensors many.scored
+check "and folded" wait_for 60 folded
 check "and it stops" stop_eddy
 start_eddy one "$config" "${one[@]}"
 check "one worker scores the rest" wait_for 120 drained sensors one.scored

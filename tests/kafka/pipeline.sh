@@ -92,6 +92,9 @@ drained() {
     done
     [ "${n:-0}" -gt 0 ]
 }
+# lag GROUP TOPIC: records that the group has not committed; -1: nobody says.  Behind a crash results may all be there already,
+# which are not written twice, while the state still has to follow.
+lag() { "${BUILD:-build}/kafka_tool" "$BROKERS" positions "$1" "$2" earliest | awk '{ n += $3 - $5 } END { print NR ? n : -1 }'; }
 # wait_for SECONDS COMMAND...: repeats the command until it succeeds; 1 when it never does.
 wait_for() {
     local until=$((SECONDS + $1))

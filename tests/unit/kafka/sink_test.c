@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/kafka/fixture.h"
 
@@ -160,6 +161,26 @@ Test(kafka_sink, a_refused_delivery_is_an_error_that_names_topic_partition_and_r
     cr_assert(strstr(err.message, "scored [2]") && strstr(err.message, "TOPIC_AUTHORIZATION_FAILED"), "%s",
               err.message);
     cr_assert_eq(sink_kafka.send(sink, &m, 1, &err), EDDY_EIO, "the pipeline must not go on");
+    sink_kafka.close(sink);
+    cluster_close(&c);
+}
+
+/* A checkpoint looks whether anything is outstanding: a failure that came to light since the last service() must be. */
+Test(kafka_sink, a_failure_that_nobody_was_told_of_is_outstanding, .timeout = 30)
+{
+    struct cluster c;
+    struct eddy_error err = {0};
+    cluster_open(&c);
+    cluster_topic(&c, "scored", 1);
+    struct kafka_sink_settings set = settings(&c);
+    void *sink = open_sink(&c, &set);
+    struct sink_message m = text_message(0, "x");
+    rd_kafka_mock_push_request_errors(c.mock, 0, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    cr_assert_eq(sink_kafka.send(sink, &m, 1, &err), 1);
+    for (int64_t end_ms = fixture_now_ms() + 1500; fixture_now_ms() < end_ms; usleep(50000))
+        cr_assert_gt(sink_kafka.outstanding(sink), 0);
+    cr_assert_eq(sink_kafka.service(sink, 0, &err), EDDY_EIO);
+    cr_assert_gt(sink_kafka.outstanding(sink), 0);
     sink_kafka.close(sink);
     cluster_close(&c);
 }
