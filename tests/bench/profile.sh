@@ -26,7 +26,7 @@ perf script -i "$work/data" -F comm,pid,tid,period,ip,sym,dso 2>/dev/null >"$wor
 
 awk -v events="$events" -v case_name="$case" '
 function stage_of(from, part) {
-    if (part == "connectors_codec") return from ~ /write|text|incident/ ? "format" : "parse"
+    if (part == "connectors_codec") return from ~ /write|text|incident|lanes|kept/ ? "format" : "parse"
     if (part == "engine_state") return "lookup"
     if (part ~ /^engine_(model|math)$/) return "network"
     if (part == "engine_detect") return "detector"
