@@ -22,21 +22,15 @@ size_t json_incidents_bound(const struct eddy_result *r)
     return bytes;
 }
 
-static char *incident_put(char *p, const char *text)
-{
-    const size_t n = strlen(text);
-    return (char *)memcpy(p, text, n) + n;
-}
-
 static char *incident_number(char *p, const char *name, double x)
 {
-    p = incident_put(p, name);
+    p = json_put(p, name);
     return p + number_write(x, p);
 }
 
 static char *incident_drivers(char *p, const struct eddy_result *r, const struct eddy_incident *in)
 {
-    p = incident_put(p, ",\"values\":{");
+    p = json_put(p, ",\"values\":{");
     for (int i = 0; i < in->n_drivers; i++) {
         const struct eddy_driver *d = &in->drivers[i];
         const char *name = r->schema->names[d->value];
@@ -49,7 +43,7 @@ static char *incident_drivers(char *p, const struct eddy_result *r, const struct
         p = incident_number(p, ",\"upper\":", d->yhat_upper);
         *p++ = '}';
     }
-    return incident_put(p, "}");
+    return json_put(p, "}");
 }
 
 /* The members, without the braces around them. */
@@ -57,33 +51,33 @@ static char *incident_members(char *p, const struct eddy_result *r, const struct
 {
     static const char *const states[] = {
         [EDDY_INCIDENT_OPEN] = "open", [EDDY_INCIDENT_ONGOING] = "ongoing", [EDDY_INCIDENT_CLOSED] = "closed"};
-    p = incident_put(incident_put(incident_put(p, "\"id\":\""), in->id), "\",\"kind\":");
+    p = json_put(json_put(json_put(p, "\"id\":\""), in->id), "\",\"kind\":");
     p += json_text_quote(p, in->kind, strlen(in->kind));
-    p = incident_put(incident_put(incident_put(p, ",\"state\":\""), states[in->state]), "\"");
-    if (in->new_normal) p = incident_put(p, ",\"new_normal\":true");
-    p = json_write_instant(incident_put(p, ",\"start\":"), in->start_ns, time_format);
-    p = incident_put(p, ",\"end\":");
-    p = in->state == EDDY_INCIDENT_CLOSED ? json_write_instant(p, in->end_ns, time_format) : incident_put(p, "null");
-    p = incident_put(p, ",\"events\":");
+    p = json_put(json_put(json_put(p, ",\"state\":\""), states[in->state]), "\"");
+    if (in->new_normal) p = json_put(p, ",\"new_normal\":true");
+    p = json_write_instant(json_put(p, ",\"start\":"), in->start_ns, time_format);
+    p = json_put(p, ",\"end\":");
+    p = in->state == EDDY_INCIDENT_CLOSED ? json_write_instant(p, in->end_ns, time_format) : json_put(p, "null");
+    p = json_put(p, ",\"events\":");
     p += number_write_int(in->events, p);
     if (in->repeats > 0) {
-        p = incident_put(p, ",\"repeats\":");
+        p = json_put(p, ",\"repeats\":");
         p += number_write_int(in->repeats, p);
     }
-    p = json_write_instant(incident_put(p, ",\"peak\":{\"ts\":"), in->peak_ns, time_format);
+    p = json_write_instant(json_put(p, ",\"peak\":{\"ts\":"), in->peak_ns, time_format);
     p = incident_number(p, ",\"score\":", in->peak);
     if (in->n_drivers > 0) p = incident_drivers(p, r, in);
-    return incident_put(p, "}");
+    return json_put(p, "}");
 }
 
 char *json_incidents_write(char *p, const struct eddy_result *r, int time_format)
 {
-    p = incident_put(p, ",\"incidents\":");
+    p = json_put(p, ",\"incidents\":");
     for (int i = 0; i < r->n_incidents; i++) {
-        p = incident_put(p, i ? ",{" : "[{");
-        p = incident_put(incident_members(p, r, &r->incidents[i], time_format), "}");
+        p = json_put(p, i ? ",{" : "[{");
+        p = json_put(incident_members(p, r, &r->incidents[i], time_format), "}");
     }
-    return incident_put(p, "]");
+    return json_put(p, "]");
 }
 
 eddy_status json_incident_record(const struct eddy_result *r, int i, int time_format, struct eddy_buffer *out,
@@ -94,7 +88,7 @@ eddy_status json_incident_record(const struct eddy_result *r, int i, int time_fo
                          incident_bound(r, &r->incidents[i]);
     if (eddy_buffer_reserve(out, bytes) < 0)
         return eddy_fail(err, EDDY_ENOMEM, "json: out of memory for an incident");
-    char *begin = out->data + out->len, *p = incident_put(begin, "{\"key\":");
+    char *begin = out->data + out->len, *p = json_put(begin, "{\"key\":");
     p += json_text_quote(p, r->key, r->key_len);
     *p++ = ',';
     p = incident_members(p, r, &r->incidents[i], time_format);

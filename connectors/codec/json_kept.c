@@ -13,22 +13,16 @@ const char *json_state_text(int state)
     return state_text[state];
 }
 
-static char *kept_put(char *p, const char *text)
-{
-    const size_t n = strlen(text);
-    return (char *)memcpy(p, text, n) + n;
-}
-
 void json_standing_see(struct json_standing *s, const struct eddy_result *r, unsigned bits)
 {
     char *p = s->text;
-    if (bits >> JSON_RESULT_ANOMALY & 1) p = kept_put(p, r->anomaly ? ",\"anomaly\":true" : ",\"anomaly\":false");
+    if (bits >> JSON_RESULT_ANOMALY & 1) p = json_put(p, r->anomaly ? ",\"anomaly\":true" : ",\"anomaly\":false");
     if (bits >> JSON_RESULT_STATE & 1)
-        p = kept_put(kept_put(kept_put(p, ",\"state\":\""), json_state_text(r->state)), "\"");
+        p = json_put(json_put(json_put(p, ",\"state\":\""), json_state_text(r->state)), "\"");
     if (bits >> JSON_RESULT_MODEL & 1) {
-        p = kept_put(p, ",\"model\":\"v");
+        p = json_put(p, ",\"model\":\"v");
         p += number_write_int((int64_t)r->model, p);
-        p = kept_put(p, "\"");
+        p = json_put(p, "\"");
     }
     s->len = (size_t)(p - s->text);
     s->anomaly = r->anomaly;
@@ -39,11 +33,11 @@ void json_standing_see(struct json_standing *s, const struct eddy_result *r, uns
 
 char *json_origin_begin(char *p, const struct eddy_result *r)
 {
-    p = kept_put(p, ",\"src\":{\"topic\":");
+    p = json_put(p, ",\"src\":{\"topic\":");
     p += json_text_quote(p, r->topic, strlen(r->topic));
-    p = kept_put(p, ",\"partition\":");
+    p = json_put(p, ",\"partition\":");
     p += number_write_int(r->partition, p);
-    return kept_put(p, ",\"offset\":");
+    return json_put(p, ",\"offset\":");
 }
 
 void json_origin_see(struct json_origin *o, const struct eddy_result *r)

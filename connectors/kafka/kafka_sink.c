@@ -176,17 +176,22 @@ static eddy_status kafka_sink_send(void *sink, const struct sink_message *messag
     return sent;
 }
 
-/* Messages that librdkafka still holds.  It counts what it has to tell, of brokers and of failures, as well: that is heard
- * first.  A message that failed is never confirmed: whoever waits for the others goes on to service(), which says so. */
-static int64_t kafka_sink_outstanding(void *sink)
+/* Messages that librdkafka still holds, after a wait for news.  It counts what it has to tell, of brokers and of failures,
+ * as well: that is heard first.  A message that failed is never confirmed: whoever waits for the others goes on to
+ * service(), which says so. */
+static int64_t sink_look(struct kafka_sink *s, int timeout_ms)
 {
-    struct kafka_sink *s = sink;
-    if (!s->own.rk) return 0;
-    (void)rd_kafka_poll(s->own.rk, 0);
+    (void)rd_kafka_poll(s->own.rk, timeout_ms);
     const int64_t held = rd_kafka_outq_len(s->own.rk);
     if (held < s->n_held) FAILPOINT("delivered");
     s->n_held = held;
     return s->own.has_failed ? held + 1 : held;
+}
+
+static int64_t kafka_sink_outstanding(void *sink)
+{
+    struct kafka_sink *s = sink;
+    return s->own.rk ? sink_look(s, 0) : 0;
 }
 
 /* Serves callbacks for up to timeout_ms, or until some of what is outstanding has arrived.  Nothing wakes a poll then, so
@@ -197,9 +202,9 @@ static void sink_await(struct kafka_sink *s, int timeout_ms)
     const int64_t end_ms = kafka_now_ms() + timeout_ms, before = s->n_held;
     int slice_ms = before > 0 ? 1 : timeout_ms;
     for (int64_t left_ms = timeout_ms;; slice_ms = slice_ms < LONGEST_SLICE_MS ? 2 * slice_ms : slice_ms) {
-        (void)rd_kafka_poll(s->own.rk, left_ms < slice_ms ? (int)left_ms : slice_ms);
+        const int64_t held = sink_look(s, left_ms < slice_ms ? (int)left_ms : slice_ms);
         left_ms = end_ms - kafka_now_ms();
-        if (kafka_sink_outstanding(s) < before || s->own.has_failed || left_ms <= 0) return;
+        if (held < before || s->own.has_failed || left_ms <= 0) return;
     }
 }
 

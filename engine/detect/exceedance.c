@@ -164,12 +164,6 @@ static size_t exceedance_state_bytes(const void *settings, int n_values, int n_h
     return sizeof(struct exceedance_key) + (size_t)n_values * exceedance_value_bytes(settings, n_horizons);
 }
 
-/* Of the last k events, 1 .. 64. */
-static double exceedance_share(uint64_t hits, int64_t k)
-{
-    return scalar_bits(hits & (~0ull >> (64 - k))) / (double)k;
-}
-
 /* Steps 1 and 2 for all nets of a value. */
 static void exceedance_rank_nets(const struct exceedance_settings *s, struct net *nets,
                                  const struct eddy_evidence *in, int value, double range)
@@ -217,7 +211,7 @@ static double exceedance_marginal(const struct exceedance_settings *s, const str
     const uint64_t hit = rank_take_below(&m->rank, distance, s->marginal_level);
     m->hits = m->hits << 1 | hit;
     own->slow += scalar_most(part, s->marginal_gain) * (x - own->slow);
-    const double share = exceedance_share(m->hits, s->long_window);
+    const double share = tail_share(m->hits, (int)s->long_window);
     double evidence;
     tail_judge(1, &m->tail, &share, own->n, gain, s->decades, &evidence);
     return s->marginal_weight * evidence;

@@ -135,9 +135,8 @@ eddy_status lane_open(const struct lane_request *request, struct lane **out, str
     l->epoch = -1;
     l->checkpointed = -1;
     l->model_stored = UINT64_MAX;
-    l->values_each = lane_values_each(p);
-    l->most_events = lane_most_events(l);
     lane_fold_open(l);
+    l->most_events = lane_most_events(l);
     l->topic = strdup(request->topic);
 
     eddy_status rc = l->topic ? lane_open_scratch(l, err) : lane_no_memory(l, err);

@@ -13,14 +13,6 @@
 #include "engine/forecast/scale.h"
 #include "engine/math/scalar.h"
 
-size_t lane_values_each(const struct plan *p)
-{
-    size_t values = (size_t)p->n_values, forecasts = (size_t)p->outlook.n_horizons * values;
-    size_t classes = p->classifier >= 0 ? (size_t)p->networks[p->classifier].settings->classes.n : 0;
-    return 4 * values + forecasts * (1 + 2 * (size_t)p->n_bands) + (p->looker >= 0 ? 2 * values : 0) + classes +
-           (p->settings->forecast.moves.flat > 0 ? N_MOVES * forecasts : 0);
-}
-
 void lane_fold_open(struct lane *l)
 {
     const struct plan *p = l->plan;
@@ -36,6 +28,7 @@ void lane_fold_open(struct lane *l)
     at->moves = at->classes + (p->classifier >= 0 ? (size_t)p->networks[p->classifier].settings->classes.n : 0);
     at->has_moves = p->settings->forecast.moves.flat > 0;
     at->experts = at->moves + (at->has_moves ? N_MOVES * forecasts : 0);
+    l->values_each = at->experts; /* where nobody asks for experts */
 }
 
 static struct eddy_classes fold_classes(const struct plan *p, double *classes)

@@ -7,28 +7,13 @@
 
 #include "engine/math/kernels.h"
 
-static inline int history_bits(uint64_t x)
-{
-#ifdef __POPCNT__
-    return __builtin_popcountll(x);
-#else
-    return scalar_bits(x);
-#endif
-}
-
-/* Of the last k events. */
-static inline double history_share(uint64_t hit, int k)
-{
-    return history_bits(hit << (64 - k)) / (double)k;
-}
-
 static inline __attribute__((always_inline)) void tails_some(const int n, const struct tail_windows *t, int w,
                                                              struct tail *restrict tails, double *restrict evidence)
 {
     double share[TAIL_SIDE];
-    for (int i = 0; i < n; i++) share[i] = history_share(t->hit[0], t->length[w + i]);
+    for (int i = 0; i < n; i++) share[i] = tail_share(t->hit[0], t->length[w + i]);
     for (int list = 1; list < t->n_lists; list++)
-        for (int i = 0; i < n; i++) share[i] += history_share(t->hit[(size_t)list * t->stride], t->length[w + i]);
+        for (int i = 0; i < n; i++) share[i] += tail_share(t->hit[(size_t)list * t->stride], t->length[w + i]);
     if (t->n_lists > 1)
         for (int i = 0; i < n; i++) share[i] /= t->n_lists;
     tail_judge(n, tails + w, share, t->n_events, t->gain, t->decades, evidence + w);

@@ -17,9 +17,13 @@ static inline double scalar_most(double a, double b)
 /* How many bits are set. */
 static inline int scalar_bits(uint64_t x)
 {
+#ifdef __POPCNT__
+    return __builtin_popcountll(x);
+#else
     x -= x >> 1 & 0x5555555555555555u;
     x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
     return (int)(((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
+#endif
 }
 
 #endif

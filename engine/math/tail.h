@@ -47,6 +47,12 @@ static inline __attribute__((always_inline)) void tail_minus_log10(const int n, 
     for (int i = 0; i < n; i++) found[i] = z[i] > -1 ? found[i] : 0;
 }
 
+/* Of the last k events, 1 .. 64, newest in bit 0: the share of exceedances. */
+static inline double tail_share(uint64_t hits, int k)
+{
+    return scalar_bits(hits << (64 - k)) / (double)k;
+}
+
 /* g, the same for all windows of an event, whose part of all events so far is `part`. */
 static inline double tail_gain(double part, double memory)
 {

@@ -57,13 +57,8 @@ void keyspace_prefetch_row(const struct keyspace *ks, uint64_t hash)
     if (slot == KEYTABLE_NONE) return;
     const char *line = slab_at(&ks->slots, slot), *end = line + SLOT_HEAD_BYTES + ks->layout->copied_bytes;
     if (end > line + PREFETCH_BYTES) end = line + PREFETCH_BYTES;
-    for (; end - line > 3 * LINE; line += 4 * LINE) { /* a loop over single lines counts as much as it asks for */
-        __builtin_prefetch(line, 0, INTO_SECOND_CACHE);
-        __builtin_prefetch(line + LINE, 0, INTO_SECOND_CACHE);
-        __builtin_prefetch(line + 2 * LINE, 0, INTO_SECOND_CACHE);
-        __builtin_prefetch(line + 3 * LINE, 0, INTO_SECOND_CACHE);
-    }
-    for (; line < end; line += LINE) __builtin_prefetch(line, 0, INTO_SECOND_CACHE);
+    _Pragma("GCC unroll 4") /* the loop counts as much as it asks for */
+        for (; line < end; line += LINE) __builtin_prefetch(line, 0, INTO_SECOND_CACHE);
 }
 
 eddy_status keyspace_no_memory(struct eddy_error *err)

@@ -146,6 +146,16 @@ Test(kafka_sink, dead_letters_keep_bytes_headers_and_time, .timeout = 30)
     cluster_close(&c);
 }
 
+/* A sink with one message on its way to a partition of "scored", whose delivery the broker refuses. */
+static void *open_refused(struct cluster *c, const struct kafka_sink_settings *set, const struct sink_message *m)
+{
+    struct eddy_error err = {0};
+    void *sink = open_sink(c, set);
+    rd_kafka_mock_push_request_errors(c->mock, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    cr_assert_eq(sink_kafka.send(sink, m, 1, &err), 1);
+    return sink;
+}
+
 Test(kafka_sink, a_refused_delivery_is_an_error_that_names_topic_partition_and_reason, .timeout = 30)
 {
     struct cluster c;
@@ -153,10 +163,8 @@ Test(kafka_sink, a_refused_delivery_is_an_error_that_names_topic_partition_and_r
     cluster_open(&c);
     cluster_topic(&c, "scored", 3);
     struct kafka_sink_settings set = settings(&c);
-    void *sink = open_sink(&c, &set);
     struct sink_message m = text_message(2, "x");
-    rd_kafka_mock_push_request_errors(c.mock, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    cr_assert_eq(sink_kafka.send(sink, &m, 1, &err), 1);
+    void *sink = open_refused(&c, &set, &m);
     cr_assert_eq(drain(sink, 10000, &err), EDDY_EIO, "the loss went unnoticed");
     cr_assert(strstr(err.message, "scored [2]") && strstr(err.message, "TOPIC_AUTHORIZATION_FAILED"), "%s",
               err.message);
@@ -173,10 +181,8 @@ Test(kafka_sink, a_failure_that_nobody_was_told_of_is_outstanding, .timeout = 30
     cluster_open(&c);
     cluster_topic(&c, "scored", 1);
     struct kafka_sink_settings set = settings(&c);
-    void *sink = open_sink(&c, &set);
     struct sink_message m = text_message(0, "x");
-    rd_kafka_mock_push_request_errors(c.mock, 0, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    cr_assert_eq(sink_kafka.send(sink, &m, 1, &err), 1);
+    void *sink = open_refused(&c, &set, &m);
     for (int64_t end_ms = fixture_now_ms() + 1500; fixture_now_ms() < end_ms; usleep(50000))
         cr_assert_gt(sink_kafka.outstanding(sink), 0);
     cr_assert_eq(sink_kafka.service(sink, 0, &err), EDDY_EIO);
