@@ -3,8 +3,8 @@
  *
  * BROKERS names the cluster, whose topics `bench` and `bench.scored` must not exist yet (bench.sh starts an Apache
  * Kafka); without it the built-in mock cluster serves, in a process of its own, which keeps 5 MiB of a partition.
- * "ratio_like" holds a peer against the eddy that writes the peers' fields, and no more; "ratio_free" holds what is
- * compared with the floor against librdkafka at full speed instead, which costs more of an event.
+ * "ratio_like" holds a peer against the eddy that writes the peers' fields, and no more; "ratio_free" and "share_free" hold
+ * what is compared with the floor against librdkafka at full speed instead, which costs more of an event.
  * EDDY_BENCH_EVENTS: how many records (default 2,000,000, so that a start and the last checkpoint weigh little; with the
  * mock, which cannot keep as many, 400,000); EDDY_BENCH_CASES: only the case of this
  * name, or cases in whose name this text is; EDDY_BENCH_ROUNDS. */
@@ -159,7 +159,7 @@ static bool wanted(const struct kafka_case *c)
     if (c->commit && !getenv("BROKERS")) return false; /* the mock cluster keeps no positions of transactions */
     if (c->work == load_streams && !getenv("BROKERS")) return false; /* .. and makes no topics */
     if (is_absent(c)) return false;
-    if (!only || strcmp(c->name, "floor") == 0) return true;
+    if (!only || c->work == load_floor || c->work == load_floor_free) return true;
     for (int k = 0; k < N_CASES; k++)
         if (strcmp(cases[k].name, only) == 0) return c == &cases[k];
     return strstr(c->name, only) != NULL;
@@ -223,20 +223,27 @@ static void report(struct bench_run run[N_CASES][MOST_ROUNDS], int n_rounds, siz
     }
 }
 
-/* The work on an event's text and key, beside what the floor takes for it in all; medians over rounds. */
-static void report_text(const struct bench_run *eddy, const struct bench_run *floor, const double *lookup, int n)
+/* The work on an event's text and key, beside what the floor takes for it in all, at eddy's pace and at full speed;
+ * medians over rounds. */
+static void report_text(struct bench_run run[N_CASES][MOST_ROUNDS], const double *lookup, int n)
 {
-    double parse[MOST_ROUNDS], format[MOST_ROUNDS], find[MOST_ROUNDS], whole[MOST_ROUNDS], share[MOST_ROUNDS];
+    const struct bench_run *eddy = run[PACE_CASE], *floor = run[FLOOR_CASE], *free_floor = run[FREE_CASE];
+    double parse[MOST_ROUNDS], format[MOST_ROUNDS], find[MOST_ROUNDS], whole[MOST_ROUNDS], share[MOST_ROUNDS],
+        share_free[MOST_ROUNDS];
     for (int r = 0; r < n; r++) {
         parse[r] = 1e6 * eddy[r].decode / eddy[r].events;
         format[r] = 1e6 * eddy[r].encode / eddy[r].events;
         find[r] = 1e6 * lookup[r] / eddy[r].events;
         whole[r] = 1e6 * floor[r].cpu_process / floor[r].events;
-        share[r] = (parse[r] + find[r] + format[r]) / whole[r];
+        const double text = parse[r] + find[r] + format[r];
+        share[r] = text / whole[r];
+        share_free[r] = text / (1e6 * free_floor[r].cpu_process / free_floor[r].events);
     }
     printf("{\"bench\":\"kafka, text and keys\",\"case\":\"parse + lookup + format share of floor\","
-           "\"parse_us\":%.3f,\"lookup_us\":%.3f,\"format_us\":%.3f,\"floor_us\":%.3f,\"share\":%.3f}\n",
-           median_of(parse, n), median_of(find, n), median_of(format, n), median_of(whole, n), median_of(share, n));
+           "\"parse_us\":%.3f,\"lookup_us\":%.3f,\"format_us\":%.3f,\"floor_us\":%.3f,\"share\":%.3f,\"share_free\":%"
+           ".3f}\n",
+           median_of(parse, n), median_of(find, n), median_of(format, n), median_of(whole, n), median_of(share, n),
+           median_of(share_free, n));
     fflush(stdout);
 }
 
@@ -272,7 +279,7 @@ int main(void)
         lookup[work.round - 1] = bench_in_child(lookup_run, &work).lookup;
     }
     report(run, n_rounds, work.load.output_bytes);
-    if (wanted(&cases[PACE_CASE])) report_text(run[PACE_CASE], run[FLOOR_CASE], lookup, n_rounds);
+    if (wanted(&cases[PACE_CASE])) report_text(run, lookup, n_rounds);
     kafka_mock_close(mock);
     records_close(&records);
     return 0;
