@@ -3,8 +3,8 @@
  *
  * BROKERS names the cluster, whose topics `bench` and `bench.scored` must not exist yet (bench.sh starts an Apache
  * Kafka); without it the built-in mock cluster serves, in a process of its own, which keeps 5 MiB of a partition.
- * "ratio_like" holds a peer against the eddy that writes the peers' fields, and no more; "ratio_free" and "share_free" hold
- * what is compared with the floor against librdkafka at full speed instead, which costs more of an event.
+ * "ratio_like" holds a peer against the eddy that writes the peers' fields, and no more; "ratio_free" and "share_free"
+ * hold what is compared with the floor against librdkafka at full speed instead, which costs more of an event.
  * EDDY_BENCH_EVENTS: how many records (default 2,000,000, so that a start and the last checkpoint weigh little; with the
  * mock, which cannot keep as many, 400,000); EDDY_BENCH_CASES: only the case of this
  * name, or cases in whose name this text is; EDDY_BENCH_ROUNDS. */
@@ -240,8 +240,8 @@ static void report_text(struct bench_run run[N_CASES][MOST_ROUNDS], const double
         share_free[r] = text / (1e6 * free_floor[r].cpu_process / free_floor[r].events);
     }
     printf("{\"bench\":\"kafka, text and keys\",\"case\":\"parse + lookup + format share of floor\","
-           "\"parse_us\":%.3f,\"lookup_us\":%.3f,\"format_us\":%.3f,\"floor_us\":%.3f,\"share\":%.3f,\"share_free\":%"
-           ".3f}\n",
+           "\"parse_us\":%.3f,\"lookup_us\":%.3f,\"format_us\":%.3f,\"floor_us\":%.3f,\"share\":%.3f,"
+           "\"share_free\":%.3f}\n",
            median_of(parse, n), median_of(find, n), median_of(format, n), median_of(whole, n), median_of(share, n),
            median_of(share_free, n));
     fflush(stdout);
