@@ -61,9 +61,9 @@ for program in "$@"; do
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"
-    [[ $program == */bench_kernels ]] || continue
-    "$(torch_python)" tests/bench/bench_torch.py >>"$lines"
-    "$(onnx_python)" tests/bench/bench_onnx.py >>"$lines"
+    [[ $program == */bench_layers ]] || continue # the last of the two that PyTorch and ONNX Runtime are beside
+    "$(torch_python)" -B tests/bench/bench_torch.py "$lines" >>"$lines"
+    "$(onnx_python)" -B tests/bench/bench_onnx.py "$lines" >>"$lines"
 done
 
 # One column per field, one block per value of "bench"; the numbers' names say their units.

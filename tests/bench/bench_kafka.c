@@ -32,6 +32,7 @@ struct kafka_case {
     struct bench_run (*work)(const void *load);
     const char *against; /* the case whose CPU per event its own is divided by; NULL = none */
     const char *commit;  /* exactly_once with this commit_interval; NULL = at_least_once */
+    int workers;         /* 0 = one */
     const char *peer;    /* the variable that says where the peer was installed; NULL = nothing to install */
 };
 static const struct kafka_case cases[] = {
@@ -47,6 +48,7 @@ static const struct kafka_case cases[] = {
      OFF,
      .fields = "[key, ts, forecast, score, anomaly]",
      .against = "lstm-64"},
+    {.name = "lstm-64, two workers", LSTM, OFF, .against = "lstm-64", .workers = 2},
     /* What the peers below write, and no search for a season, which they do not make either. */
     {.name = PEERS_JOB,
      LSTM,
@@ -69,7 +71,7 @@ enum {
     FLOOR_CASE = 0,
     FREE_CASE = 1,
     PACE_CASE = 2,  /* whose pace the floor has */
-    PEERS_CASE = 8, /* PEERS_JOB; the peers come after it */
+    PEERS_CASE = 9, /* PEERS_JOB; the peers come after it */
     N_CASES = sizeof(cases) / sizeof(cases[0])
 };
 
@@ -79,7 +81,7 @@ struct work {
     int round;
 };
 
-/* Counts results, and stops the pipeline after the last one. */
+/* Counts results, and stops the pipeline after the last one; workers' threads share it. */
 struct progress {
     int n, want;
     volatile sig_atomic_t stop;
@@ -90,8 +92,9 @@ static void on_result(void *context, const struct eddy_result *result)
 {
     struct progress *p = context;
     (void)result;
-    if (p->n == 0) p->first = bench_clock(CLOCK_MONOTONIC);
-    if (++p->n < p->want) return;
+    const int n = __atomic_add_fetch(&p->n, 1, __ATOMIC_RELAXED);
+    if (n == 1) p->first = bench_clock(CLOCK_MONOTONIC);
+    if (n < p->want) return;
     p->last = bench_clock(CLOCK_MONOTONIC);
     p->stop = 1;
 }
@@ -109,10 +112,11 @@ static void write_yaml(const struct work *w, char yaml[YAML_BYTES])
              "forecast: {horizons: [1], network: {layers: [{%s}]}%s%s}\n"
              "detect: {warmup: 10}\n"
              "train: %s\n"
-             "commit_interval: %s\n",
+             "commit_interval: %s\n"
+             "workers: %d\n",
              (int)(c - cases), w->round, w->load.servers, c->fields ? ", fields: " : "", c->fields ? c->fields : "",
              c->layer, c->season ? ", season: " : "", c->season ? c->season : "", c->train,
-             c->commit ? c->commit : "1s");
+             c->commit ? c->commit : "1s", c->workers ? c->workers : 1);
 }
 
 static struct bench_run pipeline_run(const void *argument)

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """The LSTM steps of bench_kernels.c with ONNX Runtime: one LSTM node, one step, states in and out as arrays, one thread.
 Rounds are interleaved, CPU time of the thread, medians.  Prints the same JSON lines; says so where ONNX Runtime or onnx,
-which builds the graph, is not installed (`make bench PEERS=1` puts both into build/peers)."""
+which builds the graph, is not installed (`make bench PEERS=1` puts both into build/peers).
+    bench_onnx.py [LINES]      as bench_torch.py"""
 import json
 import statistics
+import sys
 import time
+
+from bench_torch import against_own, own_times
 
 ROUNDS, CALLS = 7, 200
 
@@ -57,6 +61,7 @@ def main():
     except ImportError as absent:
         show(f"absent: {absent.name} is not installed")
         return
+    own = own_times(sys.argv[1]) if len(sys.argv) > 1 else {}
     cases = []
     for units in (32, 64, 128):
         built = model(onnx, np, units)
@@ -72,7 +77,7 @@ def main():
             spent = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID) - start
             times[i].append(1e9 * spent / CALLS / rows)
     for (name, *_), all_times in zip(cases, times):
-        show(name, ns_per_step=round(statistics.median(all_times)))
+        show(name, **against_own(name, statistics.median(all_times), own))
 
 
 if __name__ == "__main__":
