@@ -51,6 +51,12 @@ kafka_broker() {
     echo "bench: no broker could be started; the mock cluster stands in" >&2
 }
 
+# PyTorch and ONNX Runtime are held against both of these, and run right behind the last one.
+beside=
+for program in "$@"; do
+    [[ $program != */bench_kernels && $program != */bench_layers ]] || beside=$program
+done
+
 for program in "$@"; do
     if [[ $program == */bench_kafka ]]; then
         [[ $(onnx_python) != "$build"/* ]] || export EDDY_BENCH_PYTHON=$build/peers/bin/python
@@ -61,7 +67,7 @@ for program in "$@"; do
     arguments=()
     [[ $program != */bench_layers ]] || arguments=(--json)
     "$program" "${arguments[@]}" </dev/null >>"$lines"
-    [[ $program == */bench_layers ]] || continue # the last of the two that PyTorch and ONNX Runtime are beside
+    [[ $program == "$beside" ]] || continue
     "$(torch_python)" -B tests/bench/bench_torch.py "$lines" >>"$lines"
     "$(onnx_python)" -B tests/bench/bench_onnx.py "$lines" >>"$lines"
 done

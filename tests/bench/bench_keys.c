@@ -3,7 +3,8 @@
  *   memory       resident bytes per key less those of few keys, beside what `eddy estimate` says
  *   checkpoints  the longest time between two turns of the loop while a tenth of the keys is dirty
  *   evicted      EDDY_BENCH_EVICTED=10000000: so many keys with state.memory 2GiB, Zipf 1.1 and uniform (minutes, and
- *                about three times the size of the state on the disk below TMPDIR); EDDY_BENCH_DRAW=zipf or uniform: one of them
+ *                about three times the size of the state on the disk below TMPDIR); only one of them with
+ *                EDDY_BENCH_DRAW=zipf or uniform
  * Scoring alone; a row with the network and next to nothing else but where it says otherwise.
  * EDDY_BENCH_KEYS sets the most keys of the first three (default 1,000,000); EDDY_BENCH_TIMELINE=FILE keeps a line of CSV
  * per second and case of the last (tests/bench/plot_keys.py draws it). */

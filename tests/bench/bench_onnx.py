@@ -3,18 +3,9 @@
 Rounds are interleaved, CPU time of the thread, medians.  Prints the same JSON lines; says so where ONNX Runtime or onnx,
 which builds the graph, is not installed (`make bench PEERS=1` puts both into build/peers).
     bench_onnx.py [LINES]      as bench_torch.py"""
-import json
-import statistics
-import sys
-import time
+from contextlib import nullcontext
 
-from bench_torch import against_own, own_times
-
-ROUNDS, CALLS = 7, 200
-
-
-def show(case, **numbers):
-    print(json.dumps({"bench": "onnxruntime", "case": case, **numbers}, separators=(",", ":")))
+from peer_steps import measure, show
 
 
 def model(onnx, np, units):
@@ -59,25 +50,16 @@ def main():
         import onnx
         import onnxruntime as runtime
     except ImportError as absent:
-        show(f"absent: {absent.name} is not installed")
+        show("onnxruntime", f"absent: {absent.name} is not installed")
         return
-    own = own_times(sys.argv[1]) if len(sys.argv) > 1 else {}
     cases = []
     for units in (32, 64, 128):
         built = model(onnx, np, units)
         for rows in (1, 16, 64):
-            cases.append((f"LSTM H={units} B={rows}", rows, step(runtime, np, built, units, rows)))
-    times = [[] for _ in cases]
-    for _ in range(ROUNDS):
-        for i, (_, rows, once) in enumerate(cases):
-            once()
-            start = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
-            for _ in range(CALLS):
-                once()
-            spent = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID) - start
-            times[i].append(1e9 * spent / CALLS / rows)
-    for (name, *_), all_times in zip(cases, times):
-        show(name, **against_own(name, statistics.median(all_times), own))
+            size = f"H={units} B={rows}"
+            cases.append((f"LSTM {size}", f"lstm {size}", rows, 200, step(runtime, np, built, units, rows),
+                          nullcontext))
+    measure("onnxruntime", cases)
 
 
 if __name__ == "__main__":
